@@ -1,0 +1,176 @@
+"""What can happen to a request, in the past tense; an event carries all a replay needs and decides nothing.
+
+``at`` is Unix seconds of the store's clock, ``by`` a Slack user id or one of ``clock``, ``worker``, ``policy``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from bot.core.model import Ending, Facts, Frozen, Person, Reveal, Review, RoleSnapshot
+
+
+class Happening(Frozen):
+    """What every event has."""
+
+    at: float
+    by: str = "worker"
+
+
+class Submitted(Happening):
+    """Asked for; each fact that later decisions rest on is in it."""
+
+    kind: Literal["submitted"] = "submitted"
+    id: str
+    asker: Person
+    what: str
+    title: str
+    reason: str
+    duration: int
+    roles: tuple[RoleSnapshot, ...] = Field(min_length=1)
+    generation: str
+    grant_budget: int
+    decide_by: float
+
+
+class Endorsed(Happening):
+    """One answer more, and more are needed."""
+
+    kind: Literal["endorsed"] = "endorsed"
+    review: Review
+
+
+class Approved(Happening):
+    """The last answer that was needed. ``duration`` is the least of those counted."""
+
+    kind: Literal["approved"] = "approved"
+    review: Review
+    duration: int
+
+
+class Denied(Happening):
+    """One entitled person said no."""
+
+    kind: Literal["denied"] = "denied"
+    review: Review
+
+
+class Cancelled(Happening):
+    """Taken back before it was decided, or void (``by`` is ``policy``)."""
+
+    kind: Literal["cancelled"] = "cancelled"
+    reason: str = ""
+
+
+class Lapsed(Happening):
+    """Nobody decided in time."""
+
+    kind: Literal["lapsed"] = "lapsed"
+    by: str = "clock"
+
+
+class Attempted(Happening):
+    """A grant call is about to be made; what stood before it is known from here on."""
+
+    kind: Literal["attempted"] = "attempted"
+    leg: int
+    subject: Facts
+    target: str
+    prior: Facts
+    holds: tuple[str, ...] = ()
+    in_flight_until: float
+
+
+class Retried(Happening):
+    """A call did not do; another follows. ``failed`` is False while a slow call is only waited for."""
+
+    kind: Literal["retried"] = "retried"
+    leg: int
+    error: str
+    retry_at: float
+    failed: bool = True
+
+
+class Granted(Happening):
+    """The provider opened a leg and proved it."""
+
+    kind: Literal["granted"] = "granted"
+    leg: int
+    receipt: Facts
+
+
+class Refused(Happening):
+    """A definite no of the provider."""
+
+    kind: Literal["refused"] = "refused"
+    leg: int
+    error: str
+
+
+class Doubted(Happening):
+    """The grant budget ran out without a certain answer."""
+
+    kind: Literal["doubted"] = "doubted"
+    error: str
+
+
+class Withdrawn(Happening):
+    """Given back by the asker, or taken away by someone entitled."""
+
+    kind: Literal["withdrawn"] = "withdrawn"
+    ending: Literal[Ending.RELEASED, Ending.REVOKED]
+    reason: str = ""
+
+
+class Expired(Happening):
+    """Its time was up."""
+
+    kind: Literal["expired"] = "expired"
+    by: str = "clock"
+
+
+class RevealAsked(Happening):
+    """The asker has a modal open in which the secret is to be shown."""
+
+    kind: Literal["reveal_asked"] = "reveal_asked"
+    reveal: Reveal
+
+
+class Revealed(Happening):
+    """A new secret was made and handed over, or could not be (``error``)."""
+
+    kind: Literal["revealed"] = "revealed"
+    error: str = ""
+
+
+class Revoked(Happening):
+    """A leg was read back as closed; ``outcome`` is the proof."""
+
+    kind: Literal["revoked"] = "revoked"
+    leg: int
+    outcome: Facts
+
+
+Event = Annotated[
+    Submitted
+    | Endorsed
+    | Approved
+    | Denied
+    | Cancelled
+    | Lapsed
+    | Attempted
+    | Retried
+    | Granted
+    | Refused
+    | Doubted
+    | Withdrawn
+    | Expired
+    | RevealAsked
+    | Revealed
+    | Revoked,
+    Field(discriminator="kind"),
+]
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+"""Reads any event from its JSON."""

@@ -1,0 +1,204 @@
+"""The nouns: people, roles as they were asked for, requests, legs; values only, they decide nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ID_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+"""No 0 O 1 I: an id is read aloud at night."""
+ID_PATTERN = rf"^J-[{ID_ALPHABET}]{{4,8}}$"
+REASON_LIMIT = 500
+"""Characters of a reason that are kept; a longer one is refused, never cut."""
+
+Facts = Mapping[str, Any]
+"""A provider's own words (prior, receipt, outcome), opaque here."""
+
+
+class Frozen(BaseModel):
+    """An immutable value that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class State(StrEnum):
+    """Where a request stands. What leads from one to the next is in lifecycle.py."""
+
+    PENDING = "pending"
+    """Waits for its approvers."""
+    GRANTING = "granting"
+    """Approved; the worker opens its legs."""
+    ACTIVE = "active"
+    """Open in the real systems, all legs."""
+    REVOKING = "revoking"
+    """Being closed; stays here until each leg was read back as closed."""
+    DENIED = "denied"
+    """Someone entitled said no."""
+    CANCELLED = "cancelled"
+    """Taken back by the asker before anything was opened, or void since the role changed."""
+    LAPSED = "lapsed"
+    """Nobody decided in time."""
+    FAILED = "failed"
+    """A provider refused and nothing stands."""
+    ENDED = "ended"
+    """Was open, or may have been; is read back as closed."""
+
+
+class LegState(StrEnum):
+    """Where one leg stands; the request's state follows from its legs."""
+
+    WAITING = "waiting"
+    """Its request is not decided."""
+    GRANTING = "granting"
+    """To be opened, or being opened."""
+    ACTIVE = "active"
+    """Open."""
+    REVOKING = "revoking"
+    """To be closed, or being closed."""
+    CLOSED = "closed"
+    """Read back as closed."""
+    UNOPENED = "unopened"
+    """Never opened: refused, or not begun when another leg failed."""
+
+
+class Ending(StrEnum):
+    """Why an opened request closes."""
+
+    EXPIRED = "expired"
+    """Its time was up."""
+    RELEASED = "released"
+    """The asker gave it back."""
+    REVOKED = "revoked"
+    """Someone entitled took it away."""
+    REFUSED = "refused"
+    """A provider refused one of its legs."""
+    DOUBTED = "doubted"
+    """A provider gave no certain answer within the grant budget."""
+
+
+class Person(Frozen):
+    """Who acts. ``identity`` is what tells people apart: the bound e-mail address, case-folded."""
+
+    workspace: str
+    id: str
+    identity: str
+    email: str
+    name: str = ""
+    tz: str = "UTC"
+
+
+class RoleSnapshot(Frozen):
+    """A role as it was asked for; ``digest`` tells whether the policy changed it since. ``cap`` in seconds."""
+
+    system: str
+    role: str
+    title: str
+    channel: str
+    provider: str
+    params: Facts
+    sensitivity: str
+    cap: int
+    consequence: str
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """``system/role``, as people type it."""
+        return f"{self.system}/{self.role}"
+
+
+class Verb(StrEnum):
+    """What a reviewer can answer."""
+
+    APPROVE = "approve"
+    """Yes, perhaps for less time."""
+    DENY = "deny"
+    """No, with a reason."""
+
+
+class Review(Frozen):
+    """One answer. ``duration`` (seconds) is at most what was asked for."""
+
+    verb: Verb
+    by: Person
+    at: float
+    duration: int
+    reason: str = ""
+
+
+class Reveal(Frozen):
+    """The asker's wish to see the secret in a modal that is open before them."""
+
+    view: str
+    at: float
+
+
+class Leg(Frozen):
+    """One role within a request. Times are Unix seconds of the store's clock.
+
+    ``in_flight_until``: a grant call whose answer is unknown may still land until then.
+    ``tries`` counts failures of the present phase, ``error`` is the last one's sentence.
+    """
+
+    n: int
+    role: RoleSnapshot
+    state: LegState = LegState.WAITING
+    subject: Facts | None = None
+    target: str = ""
+    prior: Facts | None = None
+    receipt: Facts | None = None
+    holds: tuple[str, ...] = ()
+    attempts: int = 0
+    in_flight_until: float = 0
+    tries: int = 0
+    retry_at: float = 0
+    error: str = ""
+    outcome: Facts | None = None
+
+
+class Request(Frozen):
+    """One person asking for themself, and all that became of it. ``version`` counts its events."""
+
+    id: str = Field(pattern=ID_PATTERN)
+    version: int
+    workspace: str
+    asker: Person
+    what: str
+    title: str
+    reason: str
+    asked: int
+    """Seconds asked for."""
+    duration: int
+    """Seconds that will be granted: the least of the counted answers."""
+    state: State
+    legs: tuple[Leg, ...]
+    reviews: tuple[Review, ...] = ()
+    generation: str
+    grant_budget: int
+    created_at: float
+    decide_by: float
+    approved_at: float = 0
+    opened_at: float = 0
+    """When the first leg was opened: a cap counts from here."""
+    granted_at: float = 0
+    """When the last leg was opened: the clock that people see starts here."""
+    not_after: float = 0
+    ends_at: float = 0
+    ending: Ending | None = None
+    closed_by: str = ""
+    """Who ended, denied or cancelled it: a Slack user id, or ``clock``, ``worker``, ``policy``."""
+    closed_reason: str = ""
+    closed_at: float = 0
+    reveal: Reveal | None = None
+
+    def order_id(self, n: int) -> str:
+        """The name under which a provider knows leg ``n``."""
+        return f"{self.id}.{n}"
+
+    @property
+    def channel(self) -> str:
+        """Where its card stands: the channel of its first role's system."""
+        return self.legs[0].role.channel

@@ -1,0 +1,71 @@
+"""Who is to be told of an event, and where; what they read is rendered elsewhere, from the record."""
+
+from __future__ import annotations
+
+from bot.core.events import Event, Retried, Revoked
+from bot.core.model import LegState, Request, State
+
+CARD = "card"
+"""The one message in the system's channel, rendered whole."""
+THREAD = "thread:#"
+"""A line in the card's thread; ``#`` becomes the number of the audit event that it tells."""
+RECEIVED = "received"
+"""The asker's DM: who was told, and until when."""
+DECIDED = "decided"
+"""The asker's DM: the decision, then how to connect."""
+ENDING = "ending"
+"""The asker's DM: it has ended."""
+ALARM = "alarm:#"
+"""A message of its own in the channel that cannot be overlooked."""
+
+_QUIET = frozenset({"attempted", "reveal_asked", "revealed"})
+_FIRST_ALARM = 3
+
+
+def notices(after: Request, event: Event) -> tuple[str, ...]:
+    """The audiences of an event, by the noise budget: a card, its thread, at most three DMs that notify."""
+    if event.kind in _QUIET:
+        return ()
+    if isinstance(event, Retried):
+        return (CARD, ALARM) if _alarming(after, event) else (CARD,)
+    return (CARD, *_thread(after, event), *_dms(after, event))
+
+
+def _thread(after: Request, event: Event) -> tuple[str, ...]:
+    if event.kind == "submitted":
+        return ()
+    if event.kind == "granted" and after.state is not State.ACTIVE:
+        return ()
+    if isinstance(event, Revoked) and after.state is not State.ENDED:
+        return ()
+    return (THREAD,)
+
+
+def _dms(after: Request, event: Event) -> tuple[str, ...]:
+    match event.kind:
+        case "submitted":
+            return (RECEIVED,)
+        case "approved":
+            return (RECEIVED, DECIDED)
+        case "denied" | "lapsed":
+            return (RECEIVED, DECIDED)
+        case "cancelled" if event.by == "policy":
+            return (RECEIVED, DECIDED)
+        case "endorsed" | "cancelled":
+            return (RECEIVED,)
+        case "granted":
+            return (DECIDED,) if after.state is State.ACTIVE else ()
+        case "refused" | "doubted" | "withdrawn" | "expired":
+            return (DECIDED,)
+        case "revoked":
+            return (DECIDED, ENDING) if after.state is State.ENDED else ()
+        case _:
+            return ()
+
+
+def _alarming(after: Request, event: Retried) -> bool:
+    """A revoke that fails is told at its third failure, then each time that the count has doubled."""
+    leg = after.legs[event.leg]
+    if leg.state is not LegState.REVOKING or not event.failed or leg.tries < _FIRST_ALARM:
+        return False
+    return (leg.tries // _FIRST_ALARM) & (leg.tries // _FIRST_ALARM - 1) == 0 and leg.tries % _FIRST_ALARM == 0

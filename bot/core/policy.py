@@ -1,0 +1,253 @@
+"""Who may ask, answer, take away and read; each check gives its reasons, and what cannot be told is a no.
+
+Everything here is judged on today's policy and on groups as they are known now: nothing that a button, a
+message or an earlier verdict says is believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+
+from bot.core.catalog import EVERYONE, Catalog, Choice, Role, Step
+from bot.core.model import Frozen, Person, Request, Review, Verb
+
+
+class Members(Frozen):
+    """Who is in a group: by bound identity, by Slack user id, or not known at present."""
+
+    identities: frozenset[str] = frozenset()
+    users: frozenset[str] = frozenset()
+    known: bool = True
+
+    def holds(self, person: Person) -> bool:
+        """True when the person is surely in it."""
+        return self.known and (person.identity in self.identities or person.id in self.users)
+
+
+Roster = Mapping[str, Members]
+"""Each group of the policy, as its directory last told it."""
+
+
+class Code(StrEnum):
+    """Why not."""
+
+    MAY_NOT_ASK = "may_not_ask"
+    """In none of the groups that may ask for the role."""
+    NOBODY_TO_APPROVE = "nobody_to_approve"
+    """A step could never be filled: everyone in its groups is the asker, or nobody is."""
+    OWN_REQUEST = "own_request"
+    """No requester ever counts toward their own quorum."""
+    NOT_AN_APPROVER = "not_an_approver"
+    """In none of the groups of a step that is still open."""
+    ALREADY_FILLED = "already_filled"
+    """Entitled, but others fill every step that this person could."""
+    MAY_NOT_REVOKE = "may_not_revoke"
+    """Neither an approver of the system nor an operator."""
+    NOT_THE_ASKER = "not_the_asker"
+    """Only who asked may do this."""
+    UNKNOWN_GROUP = "unknown_group"
+    """A directory does not tell who is in the group."""
+
+
+class Reason(Frozen):
+    """One condition that does not hold; ``about`` names the role or the groups that it speaks of."""
+
+    code: Code
+    about: tuple[str, ...] = ()
+
+
+class Verdict(Frozen):
+    """Yes without reasons, no with every reason."""
+
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def allowed(self) -> bool:
+        """Whether nothing speaks against it."""
+        return not self.reasons
+
+
+class OpenStep(Frozen):
+    """A step that still needs ``missing`` people out of ``any_of``, for the role ``name``."""
+
+    name: str
+    any_of: tuple[str, ...]
+    missing: int
+
+
+class Tally(Frozen):
+    """How far the answers go: the steps that are open, and whose answers count."""
+
+    open: tuple[OpenStep, ...]
+    counted: tuple[Review, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every step of every role is filled."""
+        return not self.open
+
+
+def may_request(catalog: Catalog, roster: Roster, asker: Person, choice: Choice) -> Verdict:
+    """Whether this person may ask for every role of the choice, and somebody could approve it."""
+    reasons: list[Reason] = []
+    for ref in choice.roles:
+        role = catalog.role(ref.system, ref.role)
+        if role is None or not _may_ask(role, roster, asker):
+            reasons.append(Reason(code=Code.MAY_NOT_ASK, about=(f"{ref.system}/{ref.role}",)))
+            reasons += _unknown(roster, role.may_ask if role else ())
+        elif not all(_could_fill(step, roster, asker) for step in role.steps):
+            reasons.append(Reason(code=Code.NOBODY_TO_APPROVE, about=(f"{ref.system}/{ref.role}",)))
+            reasons += _unknown(roster, (group for step in role.steps for group in step.any_of))
+    return Verdict(reasons=tuple(reasons))
+
+
+def may_review(catalog: Catalog, roster: Roster, request: Request, reviewer: Person) -> Verdict:
+    """Whether this person's answer, yes or no, would count now."""
+    if _same(reviewer, request.asker):
+        return _no(Code.OWN_REQUEST)
+    steps = [step for role in _roles(catalog, request) for step in role.steps]
+    groups = tuple(dict.fromkeys(group for step in steps for group in step.any_of))
+    if not _in_any(roster, groups, reviewer):
+        return Verdict(reasons=(Reason(code=Code.NOT_AN_APPROVER, about=groups), *_unknown(roster, groups)))
+    if not any(_in_any(roster, step.any_of, reviewer) for step in tally(catalog, roster, request).open):
+        return _no(Code.ALREADY_FILLED)
+    return Verdict()
+
+
+def may_revoke(catalog: Catalog, roster: Roster, request: Request, person: Person) -> Verdict:
+    """Whether this person may take the access away: an approver of it, or an operator."""
+    groups = _responsible(catalog, request)
+    if _in_any(roster, groups, person):
+        return Verdict()
+    return Verdict(reasons=(Reason(code=Code.MAY_NOT_REVOKE, about=groups), *_unknown(roster, groups)))
+
+
+def may_give_back(request: Request, person: Person) -> Verdict:
+    """Whether this person may cancel or release the request, or see its secret: only the asker may."""
+    return Verdict() if _same(person, request.asker) else _no(Code.NOT_THE_ASKER)
+
+
+def may_read(catalog: Catalog, roster: Roster, request: Request, person: Person) -> Verdict:
+    """Whether this person may know of the request at all."""
+    return Verdict() if _same(person, request.asker) else may_revoke(catalog, roster, request, person)
+
+
+def tally(catalog: Catalog, roster: Roster, request: Request, also: Review | None = None) -> Tally:
+    """Which steps the approvals fill, recounted on today's policy and groups; one person fills one place a role."""
+    approvals = _approvals(request, also)
+    still_open: list[OpenStep] = []
+    counted: set[str] = set()
+    for leg in request.legs:
+        role = catalog.role(leg.role.system, leg.role.role)
+        if role is None:
+            still_open.append(OpenStep(name=leg.role.name, any_of=(), missing=1))
+            continue
+        filled = _match(role.steps, approvals, roster)
+        counted |= {review.by.identity for reviews in filled for review in reviews}
+        for step, reviews in zip(role.steps, filled, strict=True):
+            if len(reviews) < step.count:
+                missing = step.count - len(reviews)
+                still_open.append(OpenStep(name=leg.role.name, any_of=step.any_of, missing=missing))
+    return Tally(open=tuple(still_open), counted=tuple(r for r in approvals if r.by.identity in counted))
+
+
+def unchanged(catalog: Catalog, request: Request) -> bool:
+    """Whether each role still grants what was asked for."""
+    roles = ((leg.role, catalog.role(leg.role.system, leg.role.role)) for leg in request.legs)
+    return all(role is not None and role.digest == snapshot.digest for snapshot, role in roles)
+
+
+def systems_of(catalog: Catalog, roster: Roster, person: Person) -> tuple[str, ...]:
+    """The systems that this person answers for: as an approver of one of their roles, or as an operator."""
+    operator = _in_any(roster, catalog.workspace.operators, person)
+    return tuple(
+        name
+        for name, system in catalog.systems.items()
+        if operator or any(_in_any(roster, _deciders(role), person) for role in system.roles.values())
+    )
+
+
+def approvers(catalog: Catalog, request: Request) -> tuple[str, ...]:
+    """The groups that are asked, in the order of the policy."""
+    return tuple(dict.fromkeys(g for role in _roles(catalog, request) for g in _deciders(role)))
+
+
+def _roles(catalog: Catalog, request: Request) -> Iterable[Role]:
+    for leg in request.legs:
+        role = catalog.role(leg.role.system, leg.role.role)
+        if role is not None:
+            yield role
+
+
+def _deciders(role: Role) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(group for step in role.steps for group in step.any_of))
+
+
+def _responsible(catalog: Catalog, request: Request) -> tuple[str, ...]:
+    systems = [catalog.systems[leg.role.system] for leg in request.legs if leg.role.system in catalog.systems]
+    owners = (group for system in systems for group in system.approvers)
+    return tuple(dict.fromkeys((*approvers(catalog, request), *owners, *catalog.workspace.operators)))
+
+
+def _may_ask(role: Role, roster: Roster, asker: Person) -> bool:
+    return EVERYONE in role.may_ask or _in_any(roster, role.may_ask, asker)
+
+
+def _in_any(roster: Roster, groups: Iterable[str], person: Person) -> bool:
+    return any(group in roster and roster[group].holds(person) for group in groups)
+
+
+def _could_fill(step: Step, roster: Roster, asker: Person) -> bool:
+    """Whether enough people other than the asker are in the step's groups."""
+    known = [roster[group] for group in step.any_of if group in roster and roster[group].known]
+    people = {who for members in known for who in members.identities} - {asker.identity}
+    users = {who for members in known for who in members.users} - {asker.id}
+    return len(people) + len(users) >= step.count
+
+
+def _unknown(roster: Roster, groups: Iterable[str]) -> tuple[Reason, ...]:
+    dark = tuple(dict.fromkeys(g for g in groups if g != EVERYONE and not (g in roster and roster[g].known)))
+    return (Reason(code=Code.UNKNOWN_GROUP, about=dark),) if dark else ()
+
+
+def _approvals(request: Request, also: Review | None) -> list[Review]:
+    """Each person's approval, once, and never the asker's."""
+    all_reviews = (*request.reviews, also) if also else request.reviews
+    seen: dict[str, Review] = {}
+    for review in all_reviews:
+        if review.verb is Verb.APPROVE and not _same(review.by, request.asker):
+            seen.setdefault(review.by.identity, review)
+    return list(seen.values())
+
+
+def _match(steps: Sequence[Step], approvals: Sequence[Review], roster: Roster) -> list[list[Review]]:
+    """Give each approval at most one place, so that as many places as possible are filled (augmenting paths)."""
+    places = [index for index, step in enumerate(steps) for _ in range(step.count)]
+    taken: dict[int, int] = {}
+
+    def seat(who: int, tried: set[int]) -> bool:
+        for place, step in enumerate(places):
+            if place in tried or not _in_any(roster, steps[step].any_of, approvals[who].by):
+                continue
+            tried.add(place)
+            if place not in taken or seat(taken[place], tried):
+                taken[place] = who
+                return True
+        return False
+
+    for who in range(len(approvals)):
+        seat(who, set())
+    filled: list[list[Review]] = [[] for _ in steps]
+    for place, who in taken.items():
+        filled[places[place]].append(approvals[who])
+    return filled
+
+
+def _same(one: Person, other: Person) -> bool:
+    """Whether two accounts are one human: by bound identity, or by account."""
+    return one.id == other.id or (bool(one.identity) and one.identity == other.identity)
+
+
+def _no(code: Code) -> Verdict:
+    return Verdict(reasons=(Reason(code=code),))

@@ -1,0 +1,194 @@
+"""The shapes of the policy file, as they are written; one field at a time, what hangs together is in catalog.py."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from bot.core import durations
+
+NOT_YET = {
+    "digest": "the daily digest",
+    "auditors": "reading the audit from Slack",
+    "rules": "automatic approval",
+    "escalate": "escalation",
+    "factors": "a second factor",
+    "notify": "choosing how approvers are told",
+    "asks": "typed inputs",
+    "max_per_day": "budgets",
+}
+"""Keys that are not part of this version: refused with a sentence, never ignored."""
+
+
+class Shape(BaseModel):
+    """A mapping that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class Sensitivity(StrEnum):
+    """How much harm a role can do."""
+
+    LOW = "low"
+    """Reading what many read anyway."""
+    MEDIUM = "medium"
+    """Reading what few do, or changing what is easily mended."""
+    HIGH = "high"
+    """The default: whoever wrote no sensitivity did not think it low."""
+    CRITICAL = "critical"
+    """Everything, or what cannot be mended."""
+
+
+def _duration(value: Any) -> int:
+    if not isinstance(value, str):
+        raise ValueError("write it like 30m, 1h30m or 2d")
+    return durations.parse(value)
+
+
+def _channel(value: str) -> str:
+    if not re.match(r"^[CG][A-Z0-9]{5,20}$", value):
+        raise ValueError("a channel is written by its id (C…), which its details show; not by its name")
+    return value
+
+
+def _usergroup(value: str) -> str:
+    if not re.match(r"^S[A-Z0-9]{5,20}$", value):
+        raise ValueError("a user group is written by its id (S…), not by its handle")
+    return value
+
+
+def _address(value: str) -> str:
+    if not re.match(r"^[^@\s<>|]{1,64}@[^@\s<>|]{1,190}$", value):
+        raise ValueError("people are written by e-mail address")
+    return value
+
+
+def _pattern(value: str) -> str:
+    if len(value) > 200:
+        raise ValueError("a pattern has at most 200 characters")
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"no regular expression: {error}") from error
+    if re.search(r"[+*}]\??\)[+*{]|\\[1-9]|\(\?P=", value) or re.search(r"\|[^)]*\)[+*{]", value):
+        raise ValueError("a repetition of a repetition, an alternative or a back-reference can take for ever")
+    return value
+
+
+Duration = Annotated[int, BeforeValidator(_duration)]
+"""``30m``, ``1h30m``, ``2d`` → whole seconds."""
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+"""A name that is typed: small letters, digits, dashes."""
+Title = Annotated[str, Field(min_length=1, max_length=60)]
+Channel = Annotated[str, AfterValidator(_channel)]
+Names = Annotated[tuple[str, ...], Field(strict=False)]
+"""One or more names of groups."""
+Mfa = Literal["off", "required"]
+
+
+def _mfa_word(value: Any) -> Any:
+    """YAML reads a bare ``off`` as false."""
+    return "off" if value is False else value
+
+
+MfaWord = Annotated[Mfa, BeforeValidator(_mfa_word)]
+
+
+class MfaShape(Shape):
+    """When a proof of presence is asked for."""
+
+    request: MfaWord = "required"
+
+
+class LimitsShape(Shape):
+    """How much one person may ask: open at a time, and submits in ten minutes."""
+
+    open: int = Field(default=5, ge=1, le=100)
+    submits: int = Field(default=10, ge=1, le=1000)
+
+
+class WorkspaceShape(Shape):
+    """What holds for the whole workspace. Durations in seconds."""
+
+    audit_channel: Channel
+    mfa: MfaShape = MfaShape()
+    operators: Names = ()
+    pending: Duration = 4 * 3600
+    grant_budget: Duration = 600
+    retention: Duration = 30 * 86_400
+    limits: LimitsShape = LimitsShape()
+
+
+class GroupShape(Shape):
+    """People by address, or a Slack user group."""
+
+    people: Annotated[tuple[Annotated[str, AfterValidator(_address)], ...], Field(strict=False)] = ()
+    slack_usergroup: Annotated[str, AfterValidator(_usergroup)] | None = None
+
+
+class StepShape(Shape):
+    """So many different people out of any of the groups."""
+
+    any_of: Annotated[Names, Field(min_length=1)]
+    count: int = Field(default=1, ge=1, le=10)
+
+
+class ApprovalShape(Shape):
+    """The steps that must all be filled."""
+
+    steps: Annotated[tuple[StepShape, ...], Field(strict=False, min_length=1)] | None = None
+    mfa: MfaWord = "off"
+
+
+class RoleShape(Shape):
+    """A level of access. ``grants`` are the provider's own."""
+
+    title: Title | None = None
+    grants: Mapping[str, Any] = Field(default_factory=dict)
+    sensitivity: Annotated[Sensitivity, Field(strict=False)] = Sensitivity.HIGH
+    max: Duration
+    may_ask: Annotated[Names, Field(min_length=1)]
+    approval: ApprovalShape = ApprovalShape()
+
+
+class SystemShape(Shape):
+    """A thing that is protected."""
+
+    title: Title
+    provider: str
+    config: Mapping[str, Any] = Field(default_factory=dict)
+    channel: Channel
+    approvers: Annotated[Names, Field(min_length=1)]
+    roles: Annotated[dict[Name, RoleShape], Field(min_length=1)]
+
+
+class ReasonShape(Shape):
+    """What is expected as a reason; the whole of it must fit the pattern somewhere."""
+
+    hint: Annotated[str, Field(max_length=140)] = ""
+    pattern: Annotated[str, AfterValidator(_pattern)] | None = None
+    required: bool = True
+    min_length: int = Field(default=3, ge=1, le=200)
+
+
+class TemplateShape(Shape):
+    """A preset that is asked for by name."""
+
+    title: Title
+    roles: Annotated[Names, Field(min_length=1, max_length=10)]
+    durations: Annotated[tuple[Duration, ...], Field(strict=False, min_length=1, max_length=20)]
+    reason: ReasonShape = ReasonShape()
+
+
+class PolicyShape(Shape):
+    """The whole file."""
+
+    version: Literal[1]
+    workspace: WorkspaceShape
+    groups: dict[Name, GroupShape]
+    systems: Annotated[dict[Name, SystemShape], Field(min_length=1)]
+    templates: dict[Name, TemplateShape] = Field(default_factory=dict)

@@ -1,0 +1,153 @@
+"""YAML text → plain data and the place of every part of it; it resolves no anchor, no tag and no second key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+MOST_CHARACTERS = 1_000_000
+_MOST_DEPTH = 20
+_KNOWN = ("str", "int", "float", "bool", "null", "map", "seq")
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, order=True)
+class Mark:
+    """A place in a file; both count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file's name and text."""
+
+    file: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """What the YAML itself has wrong, and where."""
+
+    mark: Mark
+    path: Path
+    sentence: str
+
+
+@dataclass
+class Document:
+    """Plain data, with the mark of each value, and of each key under its path and ``True``."""
+
+    data: Any = None
+    marks: dict[Path, Mark] = field(default_factory=dict)
+    keys: dict[Path, Mark] = field(default_factory=dict)
+    flaws: list[Flaw] = field(default_factory=list)
+
+    def at(self, path: Path) -> Mark:
+        """The mark of a part, or of the nearest whole that has one."""
+        while path and path not in self.marks:
+            path = path[:-1]
+        return self.marks.get(path, Mark("", 1, 1))
+
+
+def read(source: Source) -> Document:
+    """The document of one file; its flaws, if any, are in it."""
+    document = Document()
+    start = Mark(source.file, 1, 1)
+    document.marks[()] = start
+    if len(source.text) > MOST_CHARACTERS:
+        document.flaws.append(Flaw(start, (), f"the file has more than {MOST_CHARACTERS:,} characters"))
+        return document
+    try:
+        node = _compose(source.text)
+    except yaml.MarkedYAMLError as error:
+        document.flaws.append(Flaw(_error_mark(source.file, error), (), _error_words(error)))
+        return document
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        sentence = f"this is no YAML: {str(error).splitlines()[0][:200]}"
+        document.flaws.append(Flaw(start, (), sentence))
+        return document
+    if node is None:
+        document.flaws.append(Flaw(start, (), "the file is empty; `jit init` writes one to start from"))
+        return document
+    document.data = _Reader(source.file, document).value(node, ())
+    return document
+
+
+def _compose(text: str) -> Node | None:
+    loader = yaml.SafeLoader(text)
+    try:
+        return loader.get_single_node()
+    finally:
+        loader.dispose()
+
+
+class _Reader:
+    """Walks a node tree once."""
+
+    def __init__(self, file: str, document: Document) -> None:
+        self._file, self._document = file, document
+        self._seen: set[int] = set()
+
+    def value(self, node: Node, path: Path) -> Any:
+        self._document.marks[path] = self._mark(node)
+        if id(node) in self._seen:
+            return self._flaw(node, path, "aliases (`*name`) are not read here; write it out")
+        self._seen.add(id(node))
+        if len(path) > _MOST_DEPTH:
+            return self._flaw(node, path, f"nested more than {_MOST_DEPTH} deep")
+        if node.tag.removeprefix("tag:yaml.org,2002:") not in _KNOWN:
+            if node.tag.endswith((":timestamp", ":merge")) and isinstance(node, ScalarNode):
+                return node.value
+            return self._flaw(node, path, f"the tag {node.tag[:40]} is not read here")
+        if isinstance(node, MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, SequenceNode):
+            return [self.value(child, (*path, index)) for index, child in enumerate(node.value)]
+        return self._scalar(node, path)
+
+    def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, child in node.value:
+            if not isinstance(key, ScalarNode):
+                self._flaw(key, path, "a key must be a plain word")
+                continue
+            name = str(key.value)
+            inner = (*path, name)
+            if name in found:
+                self._flaw(key, inner, f"`{name[:60]}` stands here a second time")
+                continue
+            found[name] = self.value(child, inner)
+            self._document.keys[inner] = self._mark(key)
+        return found
+
+    def _scalar(self, node: Node, path: Path) -> Any:
+        try:
+            return yaml.SafeLoader("").construct_object(node)
+        except (yaml.YAMLError, ValueError, OverflowError):
+            return self._flaw(node, path, "this value cannot be read")
+
+    def _flaw(self, node: Node, path: Path, sentence: str) -> None:
+        self._document.flaws.append(Flaw(self._mark(node), path, sentence))
+
+    def _mark(self, node: Node) -> Mark:
+        return Mark(self._file, node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def _error_mark(file: str, error: yaml.MarkedYAMLError) -> Mark:
+    mark = error.problem_mark or error.context_mark
+    return Mark(file, mark.line + 1, mark.column + 1) if mark else Mark(file, 1, 1)
+
+
+def _error_words(error: yaml.MarkedYAMLError) -> str:
+    said = ", ".join(part for part in (error.context, error.problem) if part)
+    if "\\t" in said:
+        said += "; indent with spaces, not with tabs"
+    return f"this is no YAML: {said[:200]}"

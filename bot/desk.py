@@ -1,0 +1,401 @@
+"""The verbs: whatever a person wants of a request goes through here; it judges, advances, commits, in that order.
+
+It calls no provider and posts nothing: the record it leaves is what the worker and the announcer act on.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bot.core import durations, lifecycle, policy
+from bot.core.catalog import Catalog, Choice
+from bot.core.errors import (
+    AlreadyAnswered,
+    AlreadyAsked,
+    Ambiguous,
+    BadDuration,
+    BadReason,
+    JitError,
+    LimitReached,
+    NotAllowed,
+    NotFound,
+    Overtaken,
+    PolicyMoved,
+    RoleChanged,
+    UnknownChoice,
+)
+from bot.core.events import (
+    Approved,
+    Cancelled,
+    Denied,
+    Endorsed,
+    Event,
+    RevealAsked,
+    Submitted,
+    Withdrawn,
+)
+from bot.core.model import (
+    ID_ALPHABET,
+    REASON_LIMIT,
+    Ending,
+    Frozen,
+    Person,
+    Request,
+    Reveal,
+    Review,
+    RoleSnapshot,
+    State,
+    Verb,
+)
+from bot.store.store import SUBMIT_WINDOW, Change, Counters, GuardFailed, Loaded, Store, Superseded
+
+_REFUSALS_WINDOW = 60
+_ID_TRIES = 50
+_ID = re.compile(rf"^(?:J-?)?([{ID_ALPHABET}]{{4,8}})$")
+
+
+class Ask(Frozen):
+    """What someone wants: a template or system/role, seconds (None: the first duration offered), a reason.
+
+    ``token`` names the submission, so that the same one delivered twice asks once.
+    """
+
+    what: str
+    duration: int | None = None
+    reason: str = ""
+    token: str = ""
+
+
+class Answer(Frozen):
+    """What a reviewer says. ``duration`` in seconds, None for all that was asked."""
+
+    verb: Verb
+    duration: int | None = None
+    reason: str = ""
+
+
+class Actor(Frozen):
+    """A person, and the groups as they are known at this moment."""
+
+    person: Person
+    roster: dict[str, policy.Members]
+
+
+@dataclass
+class Desk:
+    """The one place where a person's wish becomes a record.
+
+    ``catalog`` is asked anew for each decision, since the policy file may be read again. ``consequence`` tells
+    what a provider's role allows, in a few words, from the provider's name and the role's params.
+    """
+
+    store: Store
+    catalog: Callable[[], Catalog]
+    consequence: Callable[[str, Mapping[str, Any]], str]
+
+    async def submit(self, actor: Actor, ask: Ask) -> Request:
+        """Record a new request. Raises what errors.py has under NotUnderstood, NotAllowed and LimitReached."""
+        catalog = self.catalog()
+        try:
+            choice = self.choose(actor, ask.what)
+            duration = check_duration(choice, ask.duration)
+            reason = check_reason(choice, ask.reason)
+        except NotAllowed as error:
+            await self._refused("submit", actor, ask.what, error)
+            raise
+        for _ in range(_ID_TRIES):
+            counters = await self.store.counters(actor.person.id)
+            await self._within_limits(catalog, counters, choice)
+            event = self._submitted(catalog, actor, choice, duration, reason, counters.now)
+            request = lifecycle.begin(event)
+            guards, ops = self.store.submission(request, ask.token, counters.revision)
+            same = self.store.same_policy(catalog.generation)
+            change = Change(None, request, event, guards=(same, *guards), ops=ops)
+            try:
+                await self.store.commit(change)
+            except Superseded:
+                continue  # the id is taken: draw another
+            except GuardFailed as error:
+                if error.guard == same:
+                    raise PolicyMoved from error
+                if known := ask.token and await self.store.asked_by(ask.token):
+                    return (await self.get(known)).request
+                continue  # the person asked for something else meanwhile: judge again
+            return request
+        raise PolicyMoved
+
+    def choose(self, actor: Actor, what: str) -> Choice:
+        """The choice of that name. Raises `UnknownChoice` or `NotAllowed`."""
+        catalog = self.catalog()
+        choice = catalog.find(what)
+        if choice is None:
+            offered = {c.name for c in self.offers(actor)}
+            raise UnknownChoice(what, tuple(n for n in catalog.nearest(what) if n in offered))
+        verdict = policy.may_request(catalog, actor.roster, actor.person, choice)
+        if not verdict.allowed:
+            raise NotAllowed(verdict)
+        return choice
+
+    def offers(self, actor: Actor) -> list[Choice]:
+        """What this person may ask for: the same check as `submit` makes."""
+        catalog = self.catalog()
+        return [
+            choice
+            for choice in catalog.choices()
+            if policy.may_request(catalog, actor.roster, actor.person, choice).allowed
+        ]
+
+    async def review(self, actor: Actor, id_: str, answer: Answer) -> Request:
+        """Count one answer. Raises `Overtaken`, `Late`, `AlreadyAnswered`, `NotAllowed`, `RoleChanged`."""
+        while True:
+            catalog = self.catalog()
+            loaded = await self.get(id_)
+            request = loaded.request
+            if request.state is not State.PENDING:
+                raise Overtaken(request)
+            if any(r.by.identity == actor.person.identity for r in request.reviews):
+                raise AlreadyAnswered(request)
+            await self._may("review", actor, request, policy.may_review(catalog, actor.roster, request, actor.person))
+            event = self._judge(catalog, actor, loaded, answer)
+            after = await self._try(catalog, request, event, deadline=request.decide_by)
+            if after is None:
+                continue
+            if isinstance(event, Cancelled):
+                raise RoleChanged(after)
+            return after
+
+    async def cancel(self, actor: Actor, id_: str | None) -> Request:
+        """Take back what is not decided."""
+        return await self._own("cancel", actor, id_, (State.PENDING,), self._cancelled)
+
+    async def release(self, actor: Actor, id_: str | None) -> Request:
+        """Give back what is open, or being opened, before its end."""
+        states = (State.ACTIVE, State.GRANTING)
+        return await self._own("release", actor, id_, states, lambda a, now: _withdrawn(a, now, Ending.RELEASED, ""))
+
+    async def revoke(self, actor: Actor, id_: str, reason: str) -> Request:
+        """Take away what is open, or being opened. The reason is required and told."""
+        reason = _reason(reason, 1, "why it is taken away")
+        while True:
+            catalog = self.catalog()
+            loaded = await self.find(actor, id_)
+            request = loaded.request
+            await self._may("revoke", actor, request, policy.may_revoke(catalog, actor.roster, request, actor.person))
+            if request.state not in {State.ACTIVE, State.GRANTING}:
+                raise Overtaken(request)
+            event = _withdrawn(actor, loaded.now, Ending.REVOKED, reason)
+            # Taking away is judged by this replica's policy even when the workspace has moved on: it only closes.
+            if after := await self._try(None, request, event):
+                return after
+
+    async def reveal(self, actor: Actor, id_: str, view: str) -> Request:
+        """Have a new secret made and shown in the modal ``view`` that is open before the asker."""
+
+        def asked(a: Actor, now: float) -> Event:
+            return RevealAsked(at=now, by=a.person.id, reveal=Reveal(view=view, at=now))
+
+        return await self._own("reveal", actor, id_, (State.ACTIVE,), asked)
+
+    async def get(self, id_: str) -> Loaded:
+        """A request by its id, whoever asks. Raises `NotFound`, `Tampered`."""
+        found = await self.store.load(spelled(id_))
+        if found is None:
+            raise NotFound(id_)
+        return found
+
+    async def find(self, actor: Actor, id_: str) -> Loaded:
+        """A request that this person may read. Raises `NotFound` for the others too."""
+        found = await self.get(id_)
+        if not policy.may_read(self.catalog(), actor.roster, found.request, actor.person).allowed:
+            raise NotFound(id_)
+        return found
+
+    async def mine(self, actor: Actor) -> list[Request]:
+        """The person's own open requests, the latest first."""
+        return [found.request for found in await self.store.open_of(actor.person.id)]
+
+    async def answerable(self, actor: Actor) -> list[Request]:
+        """The open requests of others on the systems that this person answers for."""
+        systems = policy.systems_of(self.catalog(), actor.roster, actor.person)
+        found = [loaded.request for loaded in await self.store.open_on(systems)]
+        return [request for request in found if request.asker.id != actor.person.id]
+
+    # one step of the write path
+
+    async def _try(
+        self, catalog: Catalog | None, request: Request, event: Event, *, deadline: float | None = None
+    ) -> Request | None:
+        """Advance and commit; None when the record moved on meanwhile and is to be judged again."""
+        after = lifecycle.advance(request, event)
+        guards = (self.store.same_policy(catalog.generation),) if catalog else ()
+        try:
+            await self.store.commit(Change(request, after, event, deadline=deadline, guards=guards))
+        except Superseded:
+            return None
+        except GuardFailed as error:
+            raise PolicyMoved from error
+        return after
+
+    async def _own(
+        self,
+        verb: str,
+        actor: Actor,
+        id_: str | None,
+        states: tuple[State, ...],
+        event: Callable[[Actor, float], Event],
+    ) -> Request:
+        """Do to the asker's own request what only the asker may do; the id may be left out when one fits."""
+        while True:
+            loaded = await self._which(actor, id_, states)
+            request = loaded.request
+            await self._may(verb, actor, request, policy.may_give_back(request, actor.person))
+            if request.state not in states:
+                raise Overtaken(request)
+            if after := await self._try(None, request, event(actor, loaded.now)):
+                return after
+
+    async def _which(self, actor: Actor, id_: str | None, states: tuple[State, ...]) -> Loaded:
+        if id_:
+            return await self.find(actor, id_)
+        fits = [found for found in await self.store.open_of(actor.person.id) if found.request.state in states]
+        if len(fits) != 1:
+            raise Ambiguous(tuple(found.request.id for found in fits))
+        return fits[0]
+
+    def _judge(self, catalog: Catalog, actor: Actor, loaded: Loaded, answer: Answer) -> Event:
+        request, now, who = loaded.request, loaded.now, actor.person
+        if not policy.unchanged(catalog, request):
+            return Cancelled(at=now, by="policy", reason="its role was changed in the policy")
+        if answer.verb is Verb.DENY:
+            reason = _reason(answer.reason, 1, "why not")
+            return Denied(at=now, by=who.id, review=_review(who, now, answer, 0, reason))
+        duration = request.duration if answer.duration is None else answer.duration
+        if not durations.SHORTEST <= duration <= request.duration:
+            raise BadDuration(durations.short(duration), (), request.duration)
+        review = _review(who, now, answer, duration, "")
+        tally = policy.tally(catalog, actor.roster, request, also=review)
+        if not tally.complete:
+            return Endorsed(at=now, by=who.id, review=review)
+        least = min(counted.duration for counted in tally.counted)
+        return Approved(at=now, by=who.id, review=review, duration=least)
+
+    def _submitted(
+        self, catalog: Catalog, actor: Actor, choice: Choice, duration: int, reason: str, now: float
+    ) -> Submitted:
+        return Submitted(
+            at=now,
+            by=actor.person.id,
+            id=new_id(),
+            asker=actor.person,
+            what=choice.name,
+            title=choice.title,
+            reason=reason,
+            duration=duration,
+            roles=tuple(self._snapshot(catalog, ref.system, ref.role) for ref in choice.roles),
+            generation=catalog.generation,
+            grant_budget=catalog.workspace.grant_budget,
+            decide_by=now + catalog.workspace.pending,
+        )
+
+    def _snapshot(self, catalog: Catalog, system: str, name: str) -> RoleSnapshot:
+        owner, role = catalog.systems[system], catalog.systems[system].roles[name]
+        return RoleSnapshot(
+            system=system,
+            role=name,
+            title=f"{owner.title}: {role.title or name}",
+            channel=owner.channel,
+            provider=owner.provider,
+            params=role.grants,
+            sensitivity=role.sensitivity,
+            cap=role.max,
+            consequence=self.consequence(owner.provider, role.grants),
+            digest=role.digest,
+        )
+
+    async def _within_limits(self, catalog: Catalog, counters: Counters, choice: Choice) -> None:
+        limits = catalog.workspace.limits
+        waiting = {State.PENDING, State.GRANTING}
+        for found in await self.store.load_many(counters.open_ids):
+            if found.request.what == choice.name and found.request.state in waiting:
+                raise AlreadyAsked(found.request)
+        if len(counters.open_ids) >= limits.open:
+            raise LimitReached("open", limits.open)
+        if counters.submits >= limits.submits:
+            raise LimitReached("submits", limits.submits, SUBMIT_WINDOW)
+
+    async def _may(self, verb: str, actor: Actor, request: Request, verdict: policy.Verdict) -> None:
+        if verdict.allowed:
+            return
+        error = NotAllowed(verdict)
+        await self._refused(verb, actor, request.id, error)
+        raise error
+
+    async def _refused(self, verb: str, actor: Actor, about: str, error: JitError) -> None:
+        """A refusal is audited too; the same one pressed again within a minute is one."""
+        said = {"by": actor.person.id, "verb": verb, "about": about[:100], "why": str(error)[:200]}
+        once = f"refused {verb} {actor.person.id} {about} {error}"
+        await self.store.note("refused", json.dumps(said), window=_REFUSALS_WINDOW, once=once)
+
+    @staticmethod
+    def _cancelled(actor: Actor, now: float) -> Event:
+        return Cancelled(at=now, by=actor.person.id)
+
+
+def spelled(id_: str) -> str:
+    """An id as it is stored, from how a person may write it (``j-7k3q``, ``7K3Q``). Raises `NotFound`."""
+    found = _ID.match(id_.strip().upper())
+    if not found:
+        raise NotFound(id_[:20])
+    return f"J-{found[1]}"
+
+
+def new_id() -> str:
+    """Four letters and digits that are read aloud without mistakes."""
+    return "J-" + "".join(secrets.choice(ID_ALPHABET) for _ in range(4))
+
+
+def check_duration(choice: Choice, duration: int | None) -> int:
+    """Seconds that the choice allows. Raises `BadDuration`."""
+    offered = tuple(choice.durations)
+    if duration is None:
+        return offered[0] if offered else min(choice.cap, 3600)
+    if not durations.SHORTEST <= duration <= choice.cap or (offered and duration > max(offered)):
+        raise BadDuration(durations.short(max(duration, 0)), offered, max(offered, default=choice.cap))
+    return duration
+
+
+def check_reason(choice: Choice, reason: str) -> str:
+    """A reason of the form that the choice expects. Raises `BadReason`."""
+    rule = choice.reason
+    if not rule.required and not reason.strip():
+        return ""
+    text = _reason(reason, rule.min_length, rule.hint)
+    if rule.pattern and not re.search(rule.pattern, text):
+        raise BadReason("form", rule.hint)
+    return text
+
+
+def _reason(text: str, least: int, hint: str) -> str:
+    """Bounded text with something in it: "." is no reason."""
+    text = " ".join(text.split())
+    if len(text) > REASON_LIMIT:
+        raise BadReason("long", hint, REASON_LIMIT)
+    if not re.search(r"\w", text):
+        raise BadReason("missing", hint)
+    if len(text) < least:
+        raise BadReason("short", hint, least)
+    return text
+
+
+def _review(who: Person, now: float, answer: Answer, duration: int, reason: str) -> Review:
+    return Review(verb=answer.verb, by=who, at=now, duration=duration, reason=reason)
+
+
+def _withdrawn(actor: Actor, now: float, ending: Ending, reason: str) -> Withdrawn:
+    kind: Any = ending
+    return Withdrawn(at=now, by=actor.person.id, ending=kind, reason=reason)

@@ -1,0 +1,105 @@
+"""The keys that seal records: a ring whose first key signs and whose others still verify; it shows none of them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+KEY_BYTES = 32
+_LINE = re.compile(r"^([A-Za-z0-9_-]{1,16}):([A-Za-z0-9+/=_-]{43,44})$")
+_READABLE_BY_OTHERS = 0o077
+
+
+class BadKeys(ValueError):
+    """A key ring that cannot be used; the message says how to mend it and shows no key."""
+
+
+class KeyRing:
+    """Keys by id. ``mac`` uses the first, ``verify`` any; each purpose has a subkey of its own (HKDF, RFC 5869)."""
+
+    def __init__(self, keys: Mapping[str, bytes]) -> None:
+        """Take at least one key of 32 bytes."""
+        if not keys or any(len(key) != KEY_BYTES for key in keys.values()):
+            raise BadKeys(f"a key ring has at least one key, and each has {KEY_BYTES} bytes")
+        self._keys = dict(keys)
+        self._current = next(iter(keys))
+        self._subkeys: dict[tuple[str, str], bytes] = {}
+
+    def __repr__(self) -> str:
+        """Only which keys there are."""
+        return f"KeyRing({', '.join(self._keys)})"
+
+    @classmethod
+    def generate(cls, id_: str = "k1") -> KeyRing:
+        """A ring of one new key."""
+        return cls({id_: secrets.token_bytes(KEY_BYTES)})
+
+    @classmethod
+    def parse(cls, text: str) -> KeyRing:
+        """``id:base64`` parts, separated by commas or lines; the first is the current one. Raises `BadKeys`."""
+        keys: dict[str, bytes] = {}
+        for number, part in enumerate(re.split(r"[,\s]+", text.strip()), start=1):
+            found = _LINE.match(part)
+            if not found:
+                raise BadKeys(f"key {number} is not of the form `id:base64 of {KEY_BYTES} bytes`; `jit keys` makes one")
+            if found[1] in keys:
+                raise BadKeys(f"the key id {found[1]} stands there twice")
+            try:
+                keys[found[1]] = base64.b64decode(found[2] + "=" * (-len(found[2]) % 4), altchars=b"-_")
+            except binascii.Error:
+                raise BadKeys(f"key {number} is not base64; `jit keys` makes one") from None
+        return cls(keys)
+
+    @classmethod
+    def load_or_create(cls, path: Path) -> KeyRing:
+        """The ring of a file, made on first use. Raises `BadKeys` when others may read it."""
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return cls.parse(_private_text(path))
+        ring = cls.generate()
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(ring.spelled() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return ring
+
+    def spelled(self) -> str:
+        """The ring as `parse` reads it: for the file it is kept in, and for nothing else."""
+        return "\n".join(f"{id_}:{base64.b64encode(key).decode()}" for id_, key in self._keys.items())
+
+    def mac(self, purpose: str, message: bytes) -> str:
+        """``keyid:hex``, HMAC-SHA256 (RFC 2104) with the purpose's subkey of the current key."""
+        return f"{self._current}:{self._digest(self._current, purpose, message).hex()}"
+
+    def verify(self, purpose: str, message: bytes, tag: str) -> bool:
+        """Whether a key of this ring made the tag; compared in constant time."""
+        id_, _, given = tag.partition(":")
+        if id_ not in self._keys:
+            return False
+        expected = self._digest(id_, purpose, message).hex()
+        return hmac.compare_digest(expected.encode(), given.encode())
+
+    def _digest(self, id_: str, purpose: str, message: bytes) -> bytes:
+        subkey = self._subkeys.get((id_, purpose))
+        if subkey is None:
+            info = f"jit {purpose}".encode()
+            subkey = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(self._keys[id_])
+            self._subkeys[id_, purpose] = subkey
+        return hmac.digest(subkey, message, hashlib.sha256)
+
+
+def _private_text(path: Path) -> str:
+    if path.stat().st_mode & _READABLE_BY_OTHERS:
+        raise BadKeys(f"{path} can be read by others; run `chmod 600 {path}`")
+    return path.read_text(encoding="ascii")

@@ -1,0 +1,105 @@
+"""Every Redis key, made here and nowhere else; a key that is neither permanent nor given a TTL does not exist."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+_WORKSPACE = re.compile(r"^[TE][A-Z0-9]{1,30}$")
+
+
+class Keys:
+    """The keys of one workspace, all in the slot of its hash tag."""
+
+    def __init__(self, workspace: str) -> None:
+        """Take a Slack team or enterprise id."""
+        if not _WORKSPACE.match(workspace):
+            raise ValueError(f"{workspace!r} is no Slack team id (T…) or enterprise id (E…)")
+        self._prefix = f"jit:{{{workspace}}}:"
+        self.due = self._key("due")
+        self.audit = self._key("audit")
+        self.seq = self._key("seq")
+        self.outbox = self._key("outbox")
+        self.rows = self._key("outbox:rows")
+        self.dead = self._key("outbox:dead")
+        self.policy = self._key("policy")
+        self.store_id = self._key("store-id")
+        self.poster = self._key("poster")
+        self.wake = self._key("wake")
+
+    def record(self, request: str) -> str:
+        """The request's body and seal. Expires after the retention once the request is over."""
+        return self._key("request", request)
+
+    def pending(self, request: str) -> str:
+        """Lapses at the decision deadline."""
+        return self._key("pending", request)
+
+    def active(self, request: str) -> str:
+        """Lapses at the end of the grant: whoever reads it reads "not past its end"."""
+        return self._key("active", request)
+
+    def posts(self, request: str) -> str:
+        """Where its card, thread lines and DMs stand in Slack. Expires after the retention."""
+        return self._key("posts", request)
+
+    def once(self, token: str) -> str:
+        """A submission's token, so that an envelope delivered twice asks once. Expires after an hour."""
+        return self._key("once", _digest(token))
+
+    def seen(self, what: str) -> str:
+        """Coalesces repeated audit notes. Expires after their window."""
+        return self._key("seen", _digest(what))
+
+    def submits(self, person: str) -> str:
+        """When a person asked lately. Expires after the window."""
+        return self._key("person", person, "submits")
+
+    def revision(self, person: str) -> str:
+        """Moves with each request a person submits. Expires after a day without one."""
+        return self._key("person", person, "revision")
+
+    def recent(self, person: str) -> str:
+        """A person's requests by time. Expires after the retention."""
+        return self._key("person", person, "recent")
+
+    def mine(self, person: str) -> str:
+        """A person's open requests; gone with the last of them."""
+        return self._key("person", person, "open")
+
+    def of_system(self, system: str) -> str:
+        """The open requests on a system; gone with the last of them."""
+        return self._key("system", system, "open")
+
+    def holds(self, native: str) -> str:
+        """The orders that need a shared native entitlement; gone with the last of them."""
+        return self._key("holds", _digest(native))
+
+    def identity(self, email: str) -> str:
+        """Which Slack user an e-mail address is bound to."""
+        return self._key("identity", _digest(email))
+
+    def _key(self, *parts: str) -> str:
+        return self._prefix + ":".join(parts)
+
+
+PERMANENT = (
+    "due",
+    "audit",
+    "seq",
+    "outbox",
+    "outbox:rows",
+    "outbox:dead",
+    "policy",
+    "store-id",
+    "person:*:open",
+    "system:*:open",
+    "holds:*",
+    "identity:*",
+)
+"""Kept without a TTL: bounded by what is open, or the record itself. Open `request:*` are kept until they end."""
+
+
+def _digest(text: str) -> str:
+    """A key part of fixed length from text that people or vendors chose."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

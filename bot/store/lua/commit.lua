@@ -1,0 +1,84 @@
+-- Writes one request forward by one version, with all that belongs to it, or nothing at all.
+--
+-- KEYS 1 record  2 due  3 audit  4 seq  5 outbox  6 outbox rows  7 pending TTL  8 active TTL  9… of guards and ops
+-- ARGV 1 id  2 version expected (0: must not exist)  3 fence ('' when no lease is held)  4 deadline ('' none)
+--      5 new version  6 body  7 seal  8 state  9 due ('' when over)  10 lease until ('' none)
+--      11 pending until, ms ('' none)  12 active until, ms ('' none)  13 retention, s ('' while open)
+--      14 wake channel  15 kind  16 event
+--      17 n, then n audiences  …  n, then n guards  …  n, then n ops
+--      a guard: word, key index, argument, argument        an op: number of words, command, key index, words
+-- Returns {OK, now, seq} | {SUPERSEDED, now} | {LATE, now} | {GUARD, now, index from 1}
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1e6
+local stamp = string.format('%.6f', now)
+
+local held = redis.call('HMGET', KEYS[1], 'version', 'fence', 'lease', 'seal')
+local version = tonumber(held[1] or '0')
+if version == tonumber(ARGV[5]) and held[4] == ARGV[7] then
+  return {'OK', stamp, redis.call('GET', KEYS[4])} -- the same commit, sent again after an answer that was lost
+end
+if version ~= tonumber(ARGV[2]) or (ARGV[3] ~= '' and held[2] ~= ARGV[3]) then
+  return {'SUPERSEDED', stamp}
+end
+if ARGV[4] ~= '' and now >= tonumber(ARGV[4]) then
+  return {'LATE', stamp}
+end
+
+local at = 17
+local rows = {}
+for i = 1, tonumber(ARGV[at]) do rows[i] = ARGV[at + i] end
+at = at + #rows + 1
+
+local guards = tonumber(ARGV[at])
+for i = 1, guards do
+  local word, key, a, b = unpack(ARGV, at + 4 * i - 3, at + 4 * i)
+  key = KEYS[tonumber(key)]
+  local holds = true
+  if word == 'EQUALS' then
+    holds = (redis.call('GET', key) or '') == a
+  elseif word == 'ALONE' then -- nobody but a holds it
+    holds = redis.call('HLEN', key) - redis.call('HEXISTS', key, a) == 0
+  elseif word == 'HELD' then -- a holds it and is not leaving
+    holds = redis.call('HGET', key, a) == 'held'
+  elseif word == 'OTHERS' then -- somebody but a holds it and is not leaving
+    holds = false
+    local all = redis.call('HGETALL', key)
+    for j = 1, #all, 2 do holds = holds or (all[j] ~= a and all[j + 1] == 'held') end
+  else
+    holds = false
+  end
+  if not holds then return {'GUARD', stamp, i} end
+end
+at = at + 4 * guards + 1
+
+local lease = tonumber(held[3] or '0')
+if ARGV[3] ~= '' then lease = tonumber(ARGV[10] ~= '' and ARGV[10] or '0') end
+redis.call('HSET', KEYS[1], 'version', ARGV[5], 'body', ARGV[6], 'seal', ARGV[7], 'state', ARGV[8],
+  'due', ARGV[9], 'lease', string.format('%.6f', lease))
+if ARGV[9] == '' then
+  redis.call('ZREM', KEYS[2], ARGV[1])
+else
+  local score = tonumber(ARGV[9])
+  if lease > now and lease > score then score = lease end
+  redis.call('ZADD', KEYS[2], string.format('%.6f', score), ARGV[1])
+end
+if ARGV[13] ~= '' then redis.call('EXPIRE', KEYS[1], ARGV[13]) end
+if ARGV[11] ~= '' then redis.call('SET', KEYS[7], ARGV[5], 'PXAT', ARGV[11]) else redis.call('DEL', KEYS[7]) end
+if ARGV[12] ~= '' then redis.call('SET', KEYS[8], ARGV[5], 'PXAT', ARGV[12]) else redis.call('DEL', KEYS[8]) end
+
+local seq = redis.call('INCR', KEYS[4])
+redis.call('XADD', KEYS[3], seq .. '-0', 'id', ARGV[1], 'version', ARGV[5], 'kind', ARGV[15], 'event', ARGV[16])
+for i = 1, #rows do
+  local row = string.gsub(rows[i], '#', tostring(seq)) -- a row of its own an event carries the event's number
+  redis.call('HSET', KEYS[6], row, ARGV[5])
+  redis.call('ZADD', KEYS[5], 'NX', stamp, row)
+end
+
+for _ = 1, tonumber(ARGV[at]) do
+  local words = tonumber(ARGV[at + 1])
+  local command, key = ARGV[at + 2], KEYS[tonumber(ARGV[at + 3])]
+  redis.call(command, key, unpack(ARGV, at + 4, at + 1 + words))
+  at = at + 1 + words
+end
+redis.call('PUBLISH', ARGV[14], ARGV[1])
+return {'OK', stamp, tostring(seq)}

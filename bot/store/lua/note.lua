@@ -1,0 +1,13 @@
+-- Writes an audit event that changes no request: a refusal, a read, an alarm. Repeats within a window are one.
+--
+-- KEYS 1 audit  2 seq  3 coalescing key
+-- ARGV 1 id ('' when none)  2 kind  3 event  4 window, s (0: each one counts)
+-- Returns {WRITTEN, seq} | {COALESCED, how many so far}
+if tonumber(ARGV[4]) > 0 then
+  local seen = redis.call('INCR', KEYS[3])
+  if seen > 1 then return {'COALESCED', tostring(seen)} end
+  redis.call('EXPIRE', KEYS[3], ARGV[4])
+end
+local seq = redis.call('INCR', KEYS[2])
+redis.call('XADD', KEYS[1], seq .. '-0', 'id', ARGV[1], 'version', '0', 'kind', ARGV[2], 'event', ARGV[3])
+return {'WRITTEN', tostring(seq)}

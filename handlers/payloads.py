@@ -1,0 +1,145 @@
+"""Slack's JSON → typed commands; the only place that digs in a payload, and it believes none of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from bot.core import durations
+from bot.core.durations import NotADuration
+from bot.core.errors import BadDuration
+from bot.core.model import Frozen
+from handlers.views import actions
+
+Payload = Mapping[str, Any]
+
+TEXT_LIMIT = 4000
+"""Characters of a slash line that are read at all."""
+
+
+class Line(Frozen):
+    """A slash line: its first word, and the rest."""
+
+    verb: str
+    rest: str
+
+
+class Wish(Frozen):
+    """What a request line, or the modal, asks for; what is not said is None or empty."""
+
+    what: str = ""
+    duration: int | None = None
+    reason: str = ""
+
+
+class Sender(Frozen):
+    """Who sent a payload, and from which team, as Slack says."""
+
+    user: str
+    team: str | None
+
+
+def line(text: str | None) -> Line:
+    """``request db 30m -- why`` → ``request``, ``db 30m -- why``."""
+    verb, _, rest = (text or "")[:TEXT_LIMIT].strip().partition(" ")
+    return Line(verb=verb.lower()[:40], rest=rest.strip())
+
+
+def wish(rest: str) -> Wish:
+    """``WHAT [30m] [-- REASON]``. Raises `BadDuration` for a second word that is no duration."""
+    head, dashes, reason = _split(rest)
+    words = head.split()
+    if not words:
+        return Wish(reason=reason)
+    duration = None
+    if len(words) > 1:
+        try:
+            duration = durations.parse(words[1])
+        except NotADuration as error:
+            raise BadDuration(words[1][:20], (), 0) from error
+    extra = " ".join(words[2:])
+    # What stands after the duration without dashes is a reason too: people forget them.
+    return Wish(what=words[0][:90], duration=duration, reason=reason if dashes else extra)
+
+
+def id_and_rest(rest: str) -> tuple[str, str]:
+    """``J-7K3Q because`` → both parts."""
+    first, _, more = rest.partition(" ")
+    return first, more.strip()
+
+
+def sender(payload: Payload) -> Sender:
+    """The account behind a command, a click or a submission."""
+    if "user_id" in payload:
+        return Sender(user=str(payload["user_id"]), team=_home(payload, payload.get("team_id")))
+    user = payload["user"]
+    team = user.get("team_id") or (payload.get("team") or {}).get("id")
+    return Sender(user=str(user["id"]), team=_home(payload, team))
+
+
+def pressed(payload: Payload) -> str:
+    """The request id that a button carries."""
+    return str(payload["actions"][0].get("value") or "")
+
+
+def about(payload: Payload) -> str:
+    """The request id that a modal carries."""
+    return str(payload["view"].get("private_metadata") or "")
+
+
+def view_id(payload: Payload) -> str:
+    """The modal that was submitted or clicked in."""
+    return str(payload["view"]["id"])
+
+
+def root_view(payload: Payload) -> str:
+    """What names a submission: the view's first id, the same however often it is delivered."""
+    return str(payload["view"].get("root_view_id") or payload["view"]["id"])
+
+
+def chosen(payload: Payload) -> Wish:
+    """What is filled in in the ask modal so far."""
+    values = _values(payload)
+    seconds = next((v for k, v in values.items() if k.startswith(actions.DURATION)), "")
+    return Wish(
+        what=values.get(actions.CHOICE, ""),
+        duration=int(seconds) if seconds.isdigit() else None,
+        reason=values.get(actions.REASON, ""),
+    )
+
+
+def reason(payload: Payload) -> str:
+    """What was typed as a reason."""
+    return _values(payload).get(actions.REASON, "")
+
+
+def seconds(payload: Payload) -> int | None:
+    """The duration that was selected."""
+    return chosen(payload).duration
+
+
+def _values(payload: Payload) -> dict[str, str]:
+    """Each input block's value by block id."""
+    found: dict[str, str] = {}
+    for block, inputs in payload["view"]["state"]["values"].items():
+        for entry in inputs.values():
+            option = entry.get("selected_option") or {}
+            found[block] = str(entry.get("value") or option.get("value") or "")
+    return found
+
+
+def _split(rest: str) -> tuple[str, str, str]:
+    """At the first ``--`` (or the dash that phones make of it) that stands alone."""
+    found = re.search(r"(?:^|\s)(--|—|–)(?:\s|$)", rest)
+    if not found:
+        return rest, "", ""
+    return rest[: found.start()].strip(), found[1], rest[found.end() :].strip()
+
+
+def _home(payload: Payload, team: Any) -> str | None:
+    """On an organisation-wide install people belong to the enterprise, else to their team."""
+    if payload.get("is_enterprise_install") in {True, "true"}:
+        enterprise = payload.get("enterprise") or {}
+        return str(payload.get("enterprise_id") or enterprise.get("id") or "") or None
+    return str(team) if team else None

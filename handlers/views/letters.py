@@ -1,0 +1,87 @@
+"""What the asker reads in their direct messages: received, decided, ended; each rendered whole from the record."""
+
+from __future__ import annotations
+
+from slack_sdk.models.blocks import ActionsBlock, Block, ButtonElement, MarkdownTextObject, SectionBlock
+
+from bot.core.model import Ending, Request, State, Verb
+from handlers.views import actions
+from handlers.views.card import Message, Needed
+from handlers.views.words import clock, length, name, plain, safe, title, user, when
+
+
+def received(request: Request, needed: Needed) -> Message:
+    """Asked: who was told, and until when they can decide."""
+    asked = f"You asked for *{title(request)}* for {length(request.asked)} ({request.id})."
+    if request.state is not State.PENDING:
+        return _message(f"{asked} {_decision(request)}")
+    waits = f"{needed.mentions or 'Nobody'} can decide. It lapses {clock(request.decide_by)}."
+    return _message(f"{asked} {waits}", [_button("Take it back", actions.CANCEL, request)])
+
+
+def decided(request: Request, how: str, *, secret: bool) -> Message:
+    """The decision; once it is open, until when, how to connect, and the way to the secret."""
+    what = f"*{title(request)}* ({request.id})"
+    match request.state:
+        case State.ACTIVE:
+            buttons = [_button("I'm done", actions.RELEASE, request)]
+            if secret:
+                buttons.insert(0, _button("Show the password", actions.REVEAL, request))
+            opened = f"{what} is open until {when(request.ends_at)}. {_decision(request)}"
+            return _message(f"{opened}\n{safe(how, 600)}" if how else opened, buttons)
+        case State.GRANTING:
+            return _message(f"{what}: {_decision(request)} It is being opened.")
+        case State.REVOKING | State.ENDED:
+            return _message(f"{what}: {_decision(request)} {ended_because(request)}")
+        case _:
+            return _message(f"{what}: {_decision(request)}")
+
+
+def ending(request: Request) -> Message:
+    """It is closed: why, and what the read-back found."""
+    return _message(f"*{title(request)}* ({request.id}) is closed. {ended_because(request)}")
+
+
+def ended_because(request: Request) -> str:
+    """Why it ended, said to the asker."""
+    match request.ending:
+        case Ending.EXPIRED:
+            return "Its time was up."
+        case Ending.RELEASED:
+            return "You gave it back."
+        case Ending.REVOKED:
+            return f"{user(request.closed_by)} took it away: {safe(request.closed_reason, 500)}."
+        case Ending.REFUSED | Ending.DOUBTED:
+            return f"It could not be opened: {safe(request.closed_reason)}."
+        case None:
+            return ""
+
+
+def _decision(request: Request) -> str:
+    approvals = [review for review in request.reviews if review.verb is Verb.APPROVE]
+    match request.state:
+        case State.DENIED:
+            denial = request.reviews[-1]
+            return f"{name(denial.by)} said no: {safe(denial.reason, 500)}"
+        case State.LAPSED:
+            return "Nobody decided in time, so it lapsed. Ask again when somebody is there."
+        case State.CANCELLED if request.closed_by == "policy":
+            return f"It is void: {safe(request.closed_reason)}. Please ask again."
+        case State.CANCELLED:
+            return "You took it back."
+        case State.FAILED:
+            return f"It could not be opened, and nothing stands: {safe(request.closed_reason)}."
+        case _:
+            by = ", ".join(name(review.by) for review in approvals)
+            return f"Approved by {by} for {length(request.duration)}."
+
+
+def _button(text: str, action: str, request: Request) -> ButtonElement:
+    return ButtonElement(text=text, action_id=action, value=request.id)
+
+
+def _message(text: str, buttons: list[ButtonElement] | None = None) -> Message:
+    blocks: list[Block] = [SectionBlock(text=MarkdownTextObject(text=text[:3000], verbatim=True))]
+    if buttons:
+        blocks.append(ActionsBlock(block_id="mine", elements=list(buttons)))
+    return Message(plain(text, 500), [block.to_dict() for block in blocks])

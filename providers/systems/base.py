@@ -1,0 +1,219 @@
+"""The contract between the worker and a system that is protected; it knows nothing of Slack, Redis or requests.
+
+A provider is one class per vendor. Every verb is idempotent on ``order.id``; each may be called again after a
+crash at any line, by another process that knows only the order, the prior and perhaps the receipt.
+
+Errors: `Refused` is a definite no (nothing was done), `Unsure` is an unknown outcome (something may stand, now
+or once a slow call lands). Whatever else escapes a provider is treated as `Unsure`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+Json = Any
+"""A value that JSON can carry; providers put only names and flags into it, never a secret."""
+
+
+class Frozen(BaseModel):
+    """An immutable value that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ProviderError(Exception):
+    """Whatever a provider says instead of doing; its text is shown to people, so it never carries a secret."""
+
+
+class Refused(ProviderError):
+    """A definite no: nothing was changed, and trying the same again will not help."""
+
+
+class Unsure(ProviderError):
+    """An unknown outcome: the effect may stand, may land later, or may never have been."""
+
+
+class Principal(Frozen):
+    """The person who asks, as directories know them.
+
+    ``key`` is the bound identity (a case-folded e-mail address); ``email`` is the address as it is written.
+    """
+
+    key: str
+    email: str
+    name: str = ""
+
+
+class Subject(Frozen):
+    """The account that gets the access. ``native`` is its name in the system."""
+
+    native: str
+    own: bool
+    """True when the account is made for this order alone, False when it stood before and is shared."""
+
+
+class Order(Frozen):
+    """What is to be opened, for whom, until when: everything a verb needs, and the same on every retry."""
+
+    id: str = Field(pattern=r"^J-[2-9A-HJ-NP-Z]{4,8}\.[0-9]{1,2}$")
+    """Request id and leg, ``J-7K3Q.0``: native names derive from it."""
+    principal: Principal
+    subject: Subject
+    params: Mapping[str, Json]
+    """The role's ``grants``, valid for the provider's `Params`."""
+    not_after: float
+    """Unix seconds after which nothing may stand; native expiry is set slightly later, as a second lock."""
+    target: str
+    """What `check` reported when the order was written; a provider that now meets another target refuses."""
+
+
+class Prior(Frozen):
+    """What stood there before us, seen once. ``present``: the same access stood already and is to be kept."""
+
+    present: bool
+    facts: Mapping[str, Json] = Field(default_factory=dict)
+
+
+class Receipt(Frozen):
+    """The proof of what is ours: ``native`` names it, ``facts`` tell how to undo and verify it."""
+
+    native: str
+    facts: Mapping[str, Json] = Field(default_factory=dict)
+    ours: bool = True
+    """False when the access stood before, so that there is nothing of ours to take away."""
+
+
+class Presence(StrEnum):
+    """What a read-back finds of an order's access."""
+
+    PRESENT = "present"
+    """Ours, and it can be used."""
+    ABSENT = "absent"
+    """Not there: nothing of ours stands (access that stood before us may)."""
+    FOREIGN = "foreign"
+    """There, but changed or made by another hand: a person decides."""
+
+
+class Outcome(Frozen):
+    """What a revoke found and left: ``presence`` is a read-back made after it, ``remains`` what may live on."""
+
+    presence: Presence
+    killed: int = 0
+    """Live sessions that were ended."""
+    remains: str = ""
+    """In words, what the vendor cannot cut and for how long; empty when nothing remains."""
+    kept: str = ""
+    """In words, what was left alone because it was not ours (standing access, objects handed to the owner)."""
+
+
+class Health(Frozen):
+    """The answer of `check`: ``target`` identifies the very system, whatever address it is reached by."""
+
+    target: str
+    detail: str = ""
+    """One line for the doctor: version, the bot's rights."""
+
+
+class Standing(Frozen):
+    """One access that stands in the system. ``order`` is its order id when its name or mark says it is ours."""
+
+    native: str
+    entitlement: str
+    order: str | None = None
+
+
+class Secret(Frozen):
+    """A credential, for one pair of eyes. Its repr hides the value."""
+
+    username: str
+    password: SecretStr
+    how: str = ""
+    """How to connect, copyable, with no secret in it."""
+
+
+class Capabilities(Frozen):
+    """What a vendor can do, told beforehand so that cards and docs are honest."""
+
+    own_principal: bool
+    """Each grant has an account of its own; where False, `System.entitlements` names what is shared."""
+    issues_secret: bool
+    kills_sessions: bool
+    native_expiry: bool
+    grantor_scoped: bool
+    can_write: bool = True
+    remains: str = ""
+    """The most that can remain after a revoke, in words; empty when nothing can."""
+
+
+@runtime_checkable
+class System(Protocol):
+    """What the worker needs of a vendor. Implementations open no connection before the first verb."""
+
+    Config: ClassVar[type[Frozen]]
+    """How to reach the system; secret fields are `SecretStr`, resolved from references before it is built."""
+    Params: ClassVar[type[Frozen]]
+    """A role's ``grants``: checked when the policy file is read, and again before a call."""
+
+    def __init__(self, config: Any) -> None:
+        """Take a valid `Config`. Raises nothing that a connection could tell."""
+
+    @property
+    def settles_within(self) -> float:
+        """Seconds after which a call that was sent has surely landed or failed (socket and server timeouts)."""
+
+    @classmethod
+    def capabilities(cls, params: Mapping[str, Json]) -> Capabilities:
+        """What this vendor can do for a role with these params.
+
+        Asked of the class, since a process that holds no secret of the system shows it.
+        """
+
+    @classmethod
+    def consequence(cls, params: Mapping[str, Json]) -> str:
+        """What the access allows, in a few plain words for the card: ``opens a login, can write``.
+
+        Asked of the class, like `capabilities`.
+        """
+
+    async def check(self) -> Health:
+        """Reach the system and its identity. Raises `Refused` (wrong rights, says which) or `Unsure`."""
+
+    async def resolve(self, principal: Principal, params: Mapping[str, Json], order_id: str) -> Subject:
+        """The one account this person would use. Raises `Refused` for none, or for more than one."""
+
+    def entitlements(self, order: Order) -> Sequence[str]:
+        """The native keys that this order needs and may share with others; empty where it has its own."""
+
+    async def inspect(self, order: Order) -> Prior:
+        """What stands before we touch anything. Called once an order, never on a retry."""
+
+    async def grant(self, order: Order, prior: Prior) -> Receipt:
+        """Open it. A second call with the same order changes nothing and answers the same receipt."""
+
+    async def revoke(self, order: Order, prior: Prior | None, receipt: Receipt | None) -> Outcome:
+        """Close it, end live sessions, read back. What is not there succeeds; what is not ours is kept.
+
+        ``receipt`` is None when a crash lost the answer: then only what the order's own name or the prior
+        proves to be ours is taken away. ``prior`` is None when not even an inspect was recorded.
+        """
+
+    async def verify(self, order: Order, receipt: Receipt | None) -> Presence:
+        """Read back what stands of this order, without changing it."""
+
+    async def standing(self) -> Sequence[Standing]:
+        """Who has what, for reconciling against the books. Raises `Unsure` rather than answer in part."""
+
+    async def close(self) -> None:
+        """Let go of connections. Called once, at the end."""
+
+
+@runtime_checkable
+class Revealing(Protocol):
+    """A system that hands a person a secret."""
+
+    async def reveal(self, order: Order, receipt: Receipt) -> Secret:
+        """Make a new secret and kill the one before. Raises `Refused` when the access is not there any more."""

@@ -1,0 +1,335 @@
+"""Doors that protect nothing, with failures by script: for trying out, for tests, never for real access.
+
+It refuses what a real system would refuse, and like many of them it keeps one entry a door and account, whoever
+made it: a shared grant over a standing one changes nothing, and a careless revoke would take both away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import secrets
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr
+
+from providers.systems.base import (
+    Capabilities,
+    Frozen,
+    Health,
+    Json,
+    Order,
+    Outcome,
+    Presence,
+    Principal,
+    Prior,
+    Receipt,
+    Refused,
+    Secret,
+    Standing,
+    Subject,
+    Unsure,
+)
+from providers.systems.sandbox_doors import DirectoryDoors, Entry, MemoryDoors
+
+BY_HAND = "by hand"
+"""Who made an entry that no order made."""
+
+
+class Fault(Frozen):
+    """One scripted failure."""
+
+    verb: Literal["check", "resolve", "inspect", "grant", "revoke", "verify", "standing", "reveal", "any"]
+    does: Literal["slow", "refuse", "unsure", "crash before", "crash after", "late"]
+    """``late``: the call ends as unsure at once, its effect lands ``seconds`` later, or at `Sandbox.land`.
+
+    A crash before or after the effect is a real SIGKILL of this process where doors are kept in a directory
+    (they outlive it), and `Unsure` where they are kept in memory.
+    """
+    seconds: float | None = None
+    times: int | None = Field(default=None, ge=1)
+    """How often, counted across processes that share a directory; None for always."""
+    share: float = Field(default=1.0, ge=0, le=1)
+    """The fraction of calls that it meets, drawn with the config's seed."""
+    door: str | None = None
+    """Only calls about this door."""
+
+
+class SandboxConfig(Frozen):
+    """Where the doors are kept, and what goes wrong with them."""
+
+    id: str = "sandbox"
+    """The system's identity."""
+    path: str | None = None
+    """A directory that several processes share; in memory when not given.
+
+    A file ``faults.json`` in it (a list of faults) is read anew at each call and comes before ``faults``.
+    """
+    faults: tuple[Fault, ...] = ()
+    seed: int = 0
+    accounts: Mapping[str, Sequence[str]] | None = None
+    """The standing accounts by principal key, for shared grants; by default everyone has one, named by the key."""
+    settles_within: float = Field(default=1.0, gt=0)
+
+
+class SandboxParams(Frozen):
+    """One door."""
+
+    door: str = Field(min_length=1, max_length=200)
+    shared: bool = False
+    """Opens it for the account that the person has already, rather than for one of the order's own."""
+    secret: bool = False
+    """The order's own account has a password, which `Sandbox.reveal` makes."""
+    write: bool = True
+
+
+class Sandbox:
+    """The provider ``sandbox``."""
+
+    Config = SandboxConfig
+    Params = SandboxParams
+
+    def __init__(self, config: SandboxConfig) -> None:
+        """Take the config; a directory is made at the first write."""
+        self._config = config
+        self._doors: MemoryDoors | DirectoryDoors
+        self._doors = MemoryDoors() if config.path is None else DirectoryDoors(config.path)
+        self._random = random.Random(config.seed)  # noqa: S311  # which calls fail is no secret
+        self._spent: dict[int, int] = {}
+        self._flying: list[Callable[[], object]] = []
+
+    @property
+    def settles_within(self) -> float:
+        """As configured."""
+        return self._config.settles_within
+
+    @classmethod
+    def capabilities(cls, params: Mapping[str, Json]) -> Capabilities:
+        """Own accounts or shared ones, with or without a password."""
+        wanted = SandboxParams.model_validate(params)
+        return Capabilities(
+            own_principal=not wanted.shared,
+            issues_secret=wanted.secret and not wanted.shared,
+            kills_sessions=True,
+            native_expiry=False,
+            grantor_scoped=False,
+            can_write=wanted.write,
+        )
+
+    @classmethod
+    def consequence(cls, params: Mapping[str, Json]) -> str:
+        """Which door."""
+        wanted = SandboxParams.model_validate(params)
+        return f"opens the sandbox door {wanted.door}, {'can write' if wanted.write else 'read only'}"
+
+    async def check(self) -> Health:
+        """Always well, unless scripted."""
+        return await self._do("check", None, lambda: Health(target=self._config.id, detail="a sandbox, no system"))
+
+    async def resolve(self, principal: Principal, params: Mapping[str, Json], order_id: str) -> Subject:
+        """The order's own account, or the person's one."""
+        wanted = SandboxParams.model_validate(params)
+        return await self._do("resolve", wanted.door, lambda: self._subject(principal, wanted, order_id))
+
+    def entitlements(self, order: Order) -> Sequence[str]:
+        """The door and account, where shared."""
+        if order.subject.own:
+            return ()
+        return (f"{order.target}/{SandboxParams.model_validate(order.params).door}/{order.subject.native}",)
+
+    async def inspect(self, order: Order) -> Prior:
+        """Whether the door is open for a shared account; an own account's name must be free."""
+        return await self._about("inspect", order, lambda door: self._inspect(order, door))
+
+    async def grant(self, order: Order, prior: Prior) -> Receipt:
+        """Open the door, unless it is open."""
+        return await self._about("grant", order, lambda door: self._grant(order, door, prior))
+
+    async def revoke(self, order: Order, prior: Prior | None, receipt: Receipt | None) -> Outcome:
+        """Shut the door unless it stood open before, or by another hand."""
+        return await self._about("revoke", order, lambda door: self._revoke(order, door, prior, receipt))
+
+    async def verify(self, order: Order, receipt: Receipt | None) -> Presence:
+        """Look at the door."""
+        return await self._about("verify", order, lambda door: self._verify(order, door, receipt))
+
+    async def standing(self) -> Sequence[Standing]:
+        """Every open door."""
+        return await self._do("standing", None, lambda: [_standing(*each) for each in self._doors.all()])
+
+    async def reveal(self, order: Order, receipt: Receipt) -> Secret:
+        """A new password; the one before is dead, and so are its sessions."""
+        return await self._about("reveal", order, lambda door: self._reveal(order, door, receipt))
+
+    async def close(self) -> None:
+        """Nothing to let go of; what is in flight may still land, as with a real system."""
+
+    # for tests and for the curious
+
+    def is_open(self, door: str, account: str, password: str | None = None) -> bool:
+        """Whether this account gets through the door; one with a password only by that password."""
+        entry = self._doors.get(door, account)
+        if entry is None:
+            return False
+        return entry.password is None or secrets.compare_digest(entry.password, password or "")
+
+    def open_by_hand(self, door: str, account: str) -> None:
+        """Open it as an administrator would, past every order."""
+        self._doors.put(door, account, Entry(made_by=BY_HAND))
+
+    def enter(self, door: str, account: str, password: str | None = None) -> str:
+        """Go in and stay: a live session's name, for `is_inside`."""
+        entry = self._doors.get(door, account)
+        if entry is None or not self.is_open(door, account, password):
+            raise Refused(f"{door} is shut for {account}")
+        session = secrets.token_hex(4)
+        self._doors.put(door, account, entry.model_copy(update={"sessions": (*entry.sessions, session)}))
+        return session
+
+    def is_inside(self, door: str, account: str, session: str) -> bool:
+        """Whether that session still lives."""
+        entry = self._doors.get(door, account)
+        return entry is not None and session in entry.sessions
+
+    def land(self) -> int:
+        """Let every late effect that has no time of its own land now; how many did."""
+        flying, self._flying = self._flying, []
+        for effect in flying:
+            effect()
+        return len(flying)
+
+    # the verbs, without their failures
+
+    def _subject(self, principal: Principal, wanted: SandboxParams, order_id: str) -> Subject:
+        if not wanted.shared:
+            return Subject(native=_own_name(order_id), own=True)
+        accounts = self._config.accounts
+        found = (principal.key,) if accounts is None else tuple(accounts.get(principal.key, ()))
+        if len(found) != 1:
+            raise Refused(f"{principal.key} has {len(found)} accounts here, and needs exactly one")
+        return Subject(native=found[0], own=False)
+
+    def _inspect(self, order: Order, door: str) -> Prior:
+        entry = self._doors.get(door, order.subject.native)
+        if order.subject.own:
+            if entry is not None and entry.made_by != order.id:
+                raise Refused(f"{door} has an account {order.subject.native} of another hand already")
+            return Prior(present=False)
+        return Prior(present=entry is not None, facts={self.entitlements(order)[0]: entry is not None})
+
+    def _grant(self, order: Order, door: str, prior: Prior) -> Receipt:
+        account = order.subject.native
+        entry = self._doors.get(door, account)
+        if entry is None:
+            wanted = SandboxParams.model_validate(order.params)
+            # Nobody knows this password: it stands for an account that has none yet.
+            password = secrets.token_urlsafe() if wanted.secret and order.subject.own else None
+            self._doors.put(door, account, Entry(made_by=order.id, password=password))
+        elif order.subject.own and entry.made_by != order.id:
+            raise Refused(f"{door} has an account {account} of another hand already")
+        ours = order.subject.own or not _stood(prior, self.entitlements(order)[0])
+        return Receipt(native=f"{door}/{account}", ours=ours)
+
+    def _revoke(self, order: Order, door: str, prior: Prior | None, receipt: Receipt | None) -> Outcome:
+        entry = self._doors.get(door, order.subject.native)
+        if entry is None:
+            return Outcome(presence=Presence.ABSENT)
+        if order.subject.own:
+            if entry.made_by != order.id:
+                return Outcome(presence=Presence.FOREIGN, kept="an account of another hand")
+        elif prior is None or _stood(prior, self.entitlements(order)[0]):
+            return Outcome(presence=Presence.ABSENT, kept="what is not ours, or still needed")
+        self._doors.drop(door, order.subject.native)
+        return Outcome(presence=Presence.ABSENT, killed=len(entry.sessions))
+
+    def _verify(self, order: Order, door: str, receipt: Receipt | None) -> Presence:
+        entry = self._doors.get(door, order.subject.native)
+        if entry is None or (receipt is not None and not receipt.ours):
+            return Presence.ABSENT
+        if order.subject.own:
+            return Presence.PRESENT if entry.made_by == order.id else Presence.FOREIGN
+        return Presence.FOREIGN if receipt is None else Presence.PRESENT
+
+    def _reveal(self, order: Order, door: str, receipt: Receipt) -> Secret:
+        account = order.subject.native
+        if not SandboxParams.model_validate(order.params).secret:
+            raise Refused(f"the account {account} has no password")
+        entry = self._doors.get(door, account)
+        if entry is None or self._verify(order, door, receipt) is not Presence.PRESENT:
+            raise Refused(f"{door} is not open for {account} any more")
+        password = secrets.token_urlsafe(24)
+        self._doors.put(door, account, entry.model_copy(update={"password": password, "sessions": ()}))
+        return Secret(username=account, password=SecretStr(password), how=f"knock at {door}")
+
+    # their failures
+
+    async def _about(self, verb: str, order: Order, effect: Callable[[str], Any]) -> Any:
+        if order.target != self._config.id:
+            raise Refused(f"this is the sandbox {self._config.id}, and the order is for {order.target}")
+        door = SandboxParams.model_validate(order.params).door
+        return await self._do(verb, door, lambda: effect(door))
+
+    async def _do(self, verb: str, door: str | None, effect: Callable[[], Any]) -> Any:
+        fault = self._fault(verb, door)
+        if fault is None:
+            return effect()
+        match fault.does:
+            case "slow":
+                await self._slow(verb, fault.seconds or 0.0)
+            case "refuse":
+                raise Refused(f"the sandbox refuses to {verb}, as its script says")
+            case "unsure":
+                raise Unsure(f"the sandbox does not say what became of {verb}, as its script says")
+            case "crash before":
+                self._crash(verb)
+            case "crash after":
+                effect()
+                self._crash(verb)
+            case "late":
+                self._later(effect, fault.seconds)
+                raise Unsure(f"the sandbox has not answered to {verb} in time, as its script says")
+        return effect()
+
+    async def _slow(self, verb: str, seconds: float) -> None:
+        """Answer slowly; a client's timeout ends the wait without an effect."""
+        await asyncio.sleep(min(seconds, self._config.settles_within))
+        if seconds > self._config.settles_within:
+            raise Unsure(f"the sandbox did not answer to {verb} within {self._config.settles_within} s")
+
+    def _crash(self, verb: str) -> None:
+        if self._config.path is not None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise Unsure(f"the sandbox broke off in {verb}, as its script says")
+
+    def _later(self, effect: Callable[[], object], seconds: float | None) -> None:
+        if seconds is None:
+            self._flying.append(effect)
+        else:
+            asyncio.get_running_loop().call_later(seconds, effect)
+
+    def _fault(self, verb: str, door: str | None) -> Fault | None:
+        scripted = [Fault.model_validate(each) for each in self._doors.faults()]
+        for n, fault in enumerate((*scripted, *self._config.faults)):
+            meets = fault.verb in {verb, "any"} and fault.door in {None, door}
+            if meets and (fault.share >= 1 or self._random.random() < fault.share) and self._spend(n, fault):
+                return fault
+        return None
+
+    def _spend(self, n: int, fault: Fault) -> bool:
+        return fault.times is None or self._doors.spend(n, fault.times)
+
+
+def _own_name(order_id: str) -> str:
+    return "jit-" + order_id.lower().replace(".", "-")
+
+
+def _stood(prior: Prior, native: str) -> bool:
+    """Whether it is to be kept: it stood before, or somebody else still needs it."""
+    return bool(prior.facts.get(native, prior.present))
+
+
+def _standing(door: str, account: str, entry: Entry) -> Standing:
+    return Standing(native=account, entitlement=door, order=None if entry.made_by == BY_HAND else entry.made_by)

