@@ -151,16 +151,10 @@ class Desk:
         ]
 
     async def review(self, actor: Actor, id_: str, answer: Answer) -> Request:
-        """Count one answer. Raises `Overtaken`, `Late`, `AlreadyAnswered`, `NotAllowed`, `RoleChanged`."""
+        """Count one answer. Raises what `reviewable` does, and `Late`, `RoleChanged`, `PolicyMoved`."""
         while True:
-            catalog = self.catalog()
-            loaded = await self.get(id_)
-            request = loaded.request
-            if request.state is not State.PENDING:
-                raise Overtaken(request)
-            if any(r.by.identity == actor.person.identity for r in request.reviews):
-                raise AlreadyAnswered(request)
-            await self._may("review", actor, request, policy.may_review(catalog, actor.roster, request, actor.person))
+            loaded = await self._reviewable(actor, id_)
+            catalog, request = self.catalog(), loaded.request
             event = self._judge(catalog, actor, loaded, answer)
             after = await self._try(catalog, request, event, deadline=request.decide_by)
             if after is None:
@@ -168,6 +162,25 @@ class Desk:
             if isinstance(event, Cancelled):
                 raise RoleChanged(after)
             return after
+
+    async def reviewable(self, actor: Actor, id_: str) -> Request:
+        """The request, if this person could answer it now: the same check as `review` makes.
+
+        Raises `NotFound`, `Overtaken`, `AlreadyAnswered`, `NotAllowed`.
+        """
+        return (await self._reviewable(actor, id_)).request
+
+    async def _reviewable(self, actor: Actor, id_: str) -> Loaded:
+        loaded = await self.get(id_)
+        request = loaded.request
+        if request.state is not State.PENDING:
+            raise Overtaken(request)
+        if any(r.by.identity == actor.person.identity for r in request.reviews):
+            raise AlreadyAnswered(request)
+        await self._may(
+            "review", actor, request, policy.may_review(self.catalog(), actor.roster, request, actor.person)
+        )
+        return loaded
 
     async def cancel(self, actor: Actor, id_: str | None) -> Request:
         """Take back what is not decided."""
@@ -182,16 +195,25 @@ class Desk:
         """Take away what is open, or being opened. The reason is required and told."""
         reason = _reason(reason, 1, "why it is taken away")
         while True:
-            catalog = self.catalog()
-            loaded = await self.find(actor, id_)
-            request = loaded.request
-            await self._may("revoke", actor, request, policy.may_revoke(catalog, actor.roster, request, actor.person))
-            if request.state not in {State.ACTIVE, State.GRANTING}:
-                raise Overtaken(request)
+            loaded = await self._revocable(actor, id_)
             event = _withdrawn(actor, loaded.now, Ending.REVOKED, reason)
             # Taking away is judged by this replica's policy even when the workspace has moved on: it only closes.
-            if after := await self._try(None, request, event):
+            if after := await self._try(None, loaded.request, event):
                 return after
+
+    async def revocable(self, actor: Actor, id_: str) -> Request:
+        """The request, if this person could take it away now. Raises `NotFound`, `NotAllowed`, `Overtaken`."""
+        return (await self._revocable(actor, id_)).request
+
+    async def _revocable(self, actor: Actor, id_: str) -> Loaded:
+        loaded = await self.find(actor, id_)
+        request = loaded.request
+        await self._may(
+            "revoke", actor, request, policy.may_revoke(self.catalog(), actor.roster, request, actor.person)
+        )
+        if request.state not in {State.ACTIVE, State.GRANTING}:
+            raise Overtaken(request)
+        return loaded
 
     async def reveal(self, actor: Actor, id_: str, view: str) -> Request:
         """Have a new secret made and shown in the modal ``view`` that is open before the asker."""

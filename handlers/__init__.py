@@ -1,0 +1,46 @@
+"""The Slack door: payloads come in, become commands for the desk, and errors become sentences; it decides nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from slack_bolt import BoltResponse
+from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncRespond
+
+from handlers import asking, commands, holding, payloads, reviewing
+from handlers.announcer import METADATA
+from handlers.door import Door
+from handlers.payloads import Payload
+from handlers.replies import sentence
+
+
+def register(app: AsyncApp, door: Door) -> None:
+    """Listen to everything that this product understands."""
+    for conversation in (commands, asking, reviewing, holding):
+        conversation.register(app, door)
+
+    @app.event("message_metadata_posted")
+    async def seen(event: Payload, ack: AsyncAck) -> None:
+        metadata = event.get("metadata") or {}
+        if event.get("bot_id") == door.bot and metadata.get("event_type") == METADATA:
+            about = metadata["event_payload"]
+            await door.announcer.seen(about["request"], about["audience"], event["channel_id"], event["message_ts"])
+        await ack()
+
+    @app.error
+    async def worded(error: Exception, body: Payload, respond: AsyncRespond) -> BoltResponse:
+        """The single place where an error becomes an answer."""
+        text = sentence(error)
+        kind = body.get("type")
+        if "command" in body:
+            return _json({"response_type": "ephemeral", "text": text})
+        if kind == "view_submission":
+            return _json({"response_action": "errors", "errors": {payloads.first_input(body): text[:150]}})
+        if kind == "block_actions" and body.get("response_url"):
+            await respond(text=text, response_type="ephemeral", replace_original=False)
+        return BoltResponse(status=200, body="")
+
+
+def _json(answer: dict[str, Any]) -> BoltResponse:
+    return BoltResponse(status=200, body=json.dumps(answer), headers={"content-type": "application/json"})

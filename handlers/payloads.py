@@ -119,6 +119,12 @@ def seconds(payload: Payload) -> int | None:
     return chosen(payload).duration
 
 
+def first_input(payload: Payload) -> str:
+    """The block under which an error of a submission is shown."""
+    blocks = [str(block["block_id"]) for block in payload["view"]["blocks"] if block["type"] == "input"]
+    return blocks[-1] if blocks else ""
+
+
 def _values(payload: Payload) -> dict[str, str]:
     """Each input block's value by block id."""
     found: dict[str, str] = {}

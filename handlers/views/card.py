@@ -247,3 +247,8 @@ def _section(text: str) -> SectionBlock:
 
 def _context(text: str) -> ContextBlock:
     return ContextBlock(elements=[MarkdownTextObject(text=text, verbatim=True)])
+
+
+def warning(text: str) -> Message:
+    """A sentence that cannot be overlooked."""
+    return Message(text, [_section(f":rotating_light: *{text}*").to_dict()])

@@ -12,7 +12,7 @@ import random
 import secrets
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 from pydantic import Field, SecretStr
 
@@ -35,6 +35,7 @@ from providers.systems.base import (
 )
 from providers.systems.sandbox_doors import DirectoryDoors, Entry, MemoryDoors
 
+T = TypeVar("T")
 BY_HAND = "by hand"
 """Who made an entry that no order made."""
 
@@ -98,7 +99,6 @@ class Sandbox:
         self._doors: MemoryDoors | DirectoryDoors
         self._doors = MemoryDoors() if config.path is None else DirectoryDoors(config.path)
         self._random = random.Random(config.seed)  # noqa: S311  # which calls fail is no secret
-        self._spent: dict[int, int] = {}
         self._flying: list[Callable[[], object]] = []
 
     @property
@@ -266,13 +266,13 @@ class Sandbox:
 
     # their failures
 
-    async def _about(self, verb: str, order: Order, effect: Callable[[str], Any]) -> Any:
+    async def _about(self, verb: str, order: Order, effect: Callable[[str], T]) -> T:
         if order.target != self._config.id:
             raise Refused(f"this is the sandbox {self._config.id}, and the order is for {order.target}")
         door = SandboxParams.model_validate(order.params).door
         return await self._do(verb, door, lambda: effect(door))
 
-    async def _do(self, verb: str, door: str | None, effect: Callable[[], Any]) -> Any:
+    async def _do(self, verb: str, door: str | None, effect: Callable[[], T]) -> T:
         fault = self._fault(verb, door)
         if fault is None:
             return effect()

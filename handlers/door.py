@@ -1,0 +1,25 @@
+"""What every conversation with Slack needs: the desk, the people, and who is knocking; it decides nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.desk import Actor, Desk
+from handlers.announcer import Announcer
+from handlers.payloads import Payload, sender
+from handlers.people import People
+
+
+@dataclass(frozen=True)
+class Door:
+    """The Slack side of one workspace. ``bot`` is our own bot id, by which our messages are known."""
+
+    desk: Desk
+    people: People
+    announcer: Announcer
+    bot: str
+
+    async def who(self, payload: Payload) -> Actor:
+        """Who sent it, looked up and judged anew. Raises `NotAMember`, `CouldNotCheck`, `IdentityTaken`."""
+        said = sender(payload)
+        return await self.people.actor(said.user, said.team)

@@ -1,0 +1,76 @@
+"""The conversation of holding a grant: see it, see its secret, give it back, take it away."""
+
+from __future__ import annotations
+
+from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.core.errors import JitError
+from handlers import payloads
+from handlers.door import Door
+from handlers.payloads import Payload
+from handlers.replies import sentence
+from handlers.views import actions, modals
+from handlers.views.listing import listing
+
+
+def register(app: AsyncApp, door: Door) -> None:
+    """Listen to the buttons of grants and of the asker's DMs."""
+
+    @app.action(actions.CANCEL)
+    async def cancelling(ack: AsyncAck, body: Payload) -> None:
+        await door.desk.cancel(await door.who(body), payloads.pressed(body))
+        await ack()
+
+    @app.action(actions.RELEASE)
+    async def releasing(ack: AsyncAck, body: Payload) -> None:
+        await door.desk.release(await door.who(body), payloads.pressed(body))
+        await ack()
+
+    @app.action(actions.REVOKE)
+    async def revoking(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        request = await door.desk.revocable(await door.who(body), payloads.pressed(body))
+        await client.views_open(trigger_id=body["trigger_id"], view=modals.revoke(request))
+        await ack()
+
+    @app.view(actions.REVOKE_VIEW)
+    async def revoked(ack: AsyncAck, body: Payload) -> None:
+        await door.desk.revoke(await door.who(body), payloads.about(body), payloads.reason(body))
+        await ack()
+
+    @app.action(actions.REVEAL)
+    async def revealing(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        actor = await door.who(body)
+        waiting = modals.note("Your access", "A new password is being made. This takes a moment.")
+        opened = await client.views_open(trigger_id=body["trigger_id"], view=waiting)
+        view = str(opened["view"]["id"])
+        try:
+            await door.desk.reveal(actor, payloads.pressed(body), view)
+        except JitError as error:
+            await client.views_update(view_id=view, view=modals.note("Your access", sentence(error)))
+        await ack()
+
+
+async def listed(door: Door, payload: Payload) -> str:
+    """``/jit list``."""
+    actor = await door.who(payload)
+    return listing(await door.desk.mine(actor), await door.desk.answerable(actor))
+
+
+async def release(door: Door, payload: Payload, rest: str) -> str:
+    """``/jit release [ID]``."""
+    request = await door.desk.release(await door.who(payload), rest or None)
+    return f"Thank you. {request.id} is being closed."
+
+
+async def cancel(door: Door, payload: Payload, rest: str) -> str:
+    """``/jit cancel [ID]``."""
+    request = await door.desk.cancel(await door.who(payload), rest or None)
+    return f"{request.id} is taken back."
+
+
+async def revoke(door: Door, payload: Payload, rest: str) -> str:
+    """``/jit revoke ID REASON``."""
+    id_, reason = payloads.id_and_rest(rest)
+    request = await door.desk.revoke(await door.who(payload), id_, reason)
+    return f"{request.id} is being closed."

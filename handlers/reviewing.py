@@ -1,0 +1,46 @@
+"""The conversation of deciding: approve, approve for less, deny; every press is judged anew by the desk."""
+
+from __future__ import annotations
+
+from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.core.model import Verb
+from bot.desk import Answer
+from handlers import payloads
+from handlers.door import Door
+from handlers.payloads import Payload
+from handlers.views import actions, modals
+
+
+def register(app: AsyncApp, door: Door) -> None:
+    """Listen to the card's buttons, and to the modals that two of them open."""
+
+    @app.action(actions.APPROVE)
+    async def approve(ack: AsyncAck, body: Payload) -> None:
+        await door.desk.review(await door.who(body), payloads.pressed(body), Answer(verb=Verb.APPROVE))
+        await ack()
+
+    @app.action(actions.APPROVE_LESS)
+    async def approve_less(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        request = await door.desk.reviewable(await door.who(body), payloads.pressed(body))
+        await client.views_open(trigger_id=body["trigger_id"], view=modals.approve_less(request))
+        await ack()
+
+    @app.action(actions.DENY)
+    async def deny(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        request = await door.desk.reviewable(await door.who(body), payloads.pressed(body))
+        await client.views_open(trigger_id=body["trigger_id"], view=modals.deny(request))
+        await ack()
+
+    @app.view(actions.APPROVE_LESS_VIEW)
+    async def approved_less(ack: AsyncAck, body: Payload) -> None:
+        answer = Answer(verb=Verb.APPROVE, duration=payloads.seconds(body))
+        await door.desk.review(await door.who(body), payloads.about(body), answer)
+        await ack()
+
+    @app.view(actions.DENY_VIEW)
+    async def denied(ack: AsyncAck, body: Payload) -> None:
+        answer = Answer(verb=Verb.DENY, reason=payloads.reason(body))
+        await door.desk.review(await door.who(body), payloads.about(body), answer)
+        await ack()
