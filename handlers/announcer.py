@@ -148,11 +148,11 @@ class Announcer:
             return
         if request is None:
             raise Undeliverable("its request is gone, or was not written by us")
-        message = await self._render(row, request)
-        if message is None:
+        rendered = await self._render(row, request)
+        if rendered is None:
             await self.outbox.done(row, request.version)
             return
-        await self._post_or_update(row, message, await self._room(row, request), now, request.version)
+        await self._post_or_update(row, rendered, await self._room(row, request), now, request.version)
 
     async def _render(self, row: Row, request: Request) -> Message | None:
         match row.audience.partition(":")[0]:

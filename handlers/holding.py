@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+
+import aiohttp
 from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.errors import JitError
+from bot.core.model import Request
 from handlers import payloads
 from handlers.door import Door
 from handlers.payloads import Payload
 from handlers.replies import sentence
 from handlers.views import actions, modals
 from handlers.views.listing import listing
+from handlers.views.words import safe
+from providers.systems.base import Secret
+
+log = logging.getLogger(__name__)
 
 
 def register(app: AsyncApp, door: Door) -> None:
@@ -74,3 +83,17 @@ async def revoke(door: Door, payload: Payload, rest: str) -> str:
     id_, reason = payloads.id_and_rest(rest)
     request = await door.desk.revoke(await door.who(payload), id_, reason)
     return f"{request.id} is being closed."
+
+
+async def deliver(client: AsyncWebClient, request: Request, view: str, shown: Secret | str) -> None:
+    """Show the secret, or why there is none, in the modal that waits for it; a closed modal needs nothing."""
+    if isinstance(shown, str):
+        filled = modals.note("Your access", f"It could not be made: {safe(shown)}. Please press again.")
+    else:
+        filled = modals.secret(request, shown)
+    try:
+        await client.views_update(view_id=view, view=filled)
+    except SlackApiError as error:
+        log.warning("%s: the modal could not be filled in: %s", request.id, error.response.get("error"))
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        log.warning("%s: the modal could not be filled in: %s", request.id, type(error).__name__)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-SHORTEST = 60
-"""Seconds: under a minute nothing is worth opening."""
+SHORTEST = 5
+"""Seconds: enough to try it out; nothing shorter is worth opening."""
 LONGEST = 366 * 86_400
-_FORM = re.compile(r"^(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,5})m)?$")
-_UNITS = ((86_400, "d", "d"), (3600, "h", "h"), (60, "m", "min"))
+_FORM = re.compile(r"^(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,5})s)?$")
+_UNITS = ((86_400, "d", "d"), (3600, "h", "h"), (60, "m", "min"), (1, "s", "s"))
 
 
 class NotADuration(ValueError):
@@ -20,21 +20,21 @@ def parse(text: str) -> int:
     found = _FORM.match(text.strip().lower())
     if not found or not any(found.groups()):
         raise NotADuration(f"{text[:20]!r} is no duration; write it like 30m, 1h30m or 2d")
-    days, hours, minutes = (int(part or 0) for part in found.groups())
-    seconds = days * 86_400 + hours * 3600 + minutes * 60
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    seconds += days * 86_400 + hours * 3600 + minutes * 60
     if not SHORTEST <= seconds <= LONGEST:
-        raise NotADuration(f"{text[:20]!r} is not between 1m and 366d")
+        raise NotADuration(f"{text[:20]!r} is not between 5s and 366d")
     return seconds
 
 
 def short(seconds: int) -> str:
-    """5400 → ``1h30m``, as it is typed; what is under a minute is left away."""
-    return "".join(f"{count}{sign}" for count, sign, _ in _parts(seconds)) or "0m"
+    """5400 → ``1h30m``, as it is typed."""
+    return "".join(f"{count}{sign}" for count, sign, _ in _parts(seconds)) or "0s"
 
 
 def words(seconds: int) -> str:
     """5400 → ``1 h 30 min``, as it is read."""
-    return " ".join(f"{count} {word}" for count, _, word in _parts(seconds)) or "under a minute"
+    return " ".join(f"{count} {word}" for count, _, word in _parts(seconds)) or "no time"
 
 
 def _parts(seconds: int) -> list[tuple[int, str, str]]:

@@ -84,6 +84,7 @@ class Keys:
 
 
 PERMANENT = (
+    "home:*",
     "due",
     "audit",
     "seq",
@@ -98,6 +99,11 @@ PERMANENT = (
     "identity:*",
 )
 """Kept without a TTL: bounded by what is open, or the record itself. Open `request:*` are kept until they end."""
+
+
+def home(token: str) -> str:
+    """Which workspace a bot token belongs to, for a start while Slack is away; names the token by its hash alone."""
+    return f"jit:home:{_digest(token)}"
 
 
 def _digest(text: str) -> str:

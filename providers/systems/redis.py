@@ -20,7 +20,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import redis.asyncio as aioredis
@@ -89,8 +89,8 @@ class RedisConfig(Frozen):
 class RedisAcl:
     """The provider ``redis``."""
 
-    Config = RedisConfig
-    Params = RedisParams
+    Config: ClassVar[type[Frozen]] = RedisConfig
+    Params: ClassVar[type[Frozen]] = RedisParams
 
     def __init__(self, config: RedisConfig) -> None:
         """Prepare a client; nothing is connected. It retries nothing: a second try is the worker's to decide."""
@@ -340,9 +340,18 @@ def _presence(order: Order, receipt: Receipt | None, user: Mapping[str, Any] | N
 
 
 def _fingerprint(user: Mapping[str, Any]) -> str:
-    """Of everything but passwords, as the server tells it back: versions differ in how they write the same rules."""
-    told = {key: value for key, value in user.items() if key != "passwords"}
+    """Of everything but passwords, as the server tells it back, word by word and sorted.
+
+    Versions differ in how they write the same rules, and Redis 7.0 puts them in another order after a restart.
+    """
+    told = {key: _sorted(value) for key, value in user.items() if key != "passwords"}
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, str):
+        return sorted(value.split())
+    return sorted(value, key=str) if isinstance(value, list) else value
 
 
 def _standing(line: str) -> Standing:

@@ -17,93 +17,23 @@ from providers.systems.base import Frozen
 
 _RULE = re.compile(r"([+-])(@[a-z]+|[a-z][a-z0-9_.-]*(?:\|[a-z0-9_-]+)?)")
 _PATTERN = re.compile(r"[!-~]{1,200}")
-_CATEGORIES = frozenset(
-    {
-        "read",
-        "write",
-        "keyspace",
-        "string",
-        "hash",
-        "list",
-        "set",
-        "sortedset",
-        "stream",
-        "bitmap",
-        "hyperloglog",
-        "geo",
-        "pubsub",
-        "connection",
-        "transaction",
-        "blocking",
-        "json",
-        "search",
-        "timeseries",
-        "bloom",
-        "cuckoo",
-        "topk",
-        "cms",
-        "tdigest",
-    }
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_CATEGORIES = _words(
+    "read write keyspace string hash list set sortedset stream bitmap hyperloglog geo pubsub connection "
+    "transaction blocking json search timeseries bloom cuckoo topk cms tdigest"
 )
-_REFUSED = frozenset(
-    {
-        "acl",
-        "auth",
-        "hello",
-        "reset",
-        "bgrewriteaof",
-        "bgsave",
-        "cluster",
-        "commandlog",
-        "config",
-        "debug",
-        "failover",
-        "flushall",
-        "flushdb",
-        "function",
-        "latency",
-        "migrate",
-        "module",
-        "monitor",
-        "pfdebug",
-        "pfselftest",
-        "psync",
-        "replconf",
-        "replicaof",
-        "restore",
-        "restore-asking",
-        "save",
-        "script",
-        "shutdown",
-        "slaveof",
-        "slowlog",
-        "swapdb",
-        "sync",
-        "sentinel",
-    }
+_REFUSED = _words(
+    "acl auth hello reset bgrewriteaof bgsave cluster commandlog config debug failover flushall flushdb "
+    "function latency migrate module monitor pfdebug pfselftest psync replconf replicaof restore restore- "
+    "asking save script shutdown slaveof slowlog swapdb sync sentinel"
 )
 _CLIENT = frozenset({"client|getname", "client|id", "client|info", "client|setinfo", "client|setname"})
-_READING = frozenset(
-    {
-        "@read",
-        "@connection",
-        "ping",
-        "echo",
-        "info",
-        "keys",
-        "scan",
-        "get",
-        "mget",
-        "exists",
-        "ttl",
-        "pttl",
-        "type",
-        "strlen",
-        "hget",
-        "hgetall",
-        "lrange",
-    }
-)
+_READING = _words("@read @connection ping echo info keys scan get mget exists ttl pttl type strlen hget hgetall lrange")
 _TAKEN_AWAY = ("-@dangerous", "-@admin", "-@scripting")
 
 

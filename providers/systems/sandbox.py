@@ -12,7 +12,7 @@ import random
 import secrets
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 from pydantic import Field, SecretStr
 
@@ -90,8 +90,8 @@ class SandboxParams(Frozen):
 class Sandbox:
     """The provider ``sandbox``."""
 
-    Config = SandboxConfig
-    Params = SandboxParams
+    Config: ClassVar[type[Frozen]] = SandboxConfig
+    Params: ClassVar[type[Frozen]] = SandboxParams
 
     def __init__(self, config: SandboxConfig) -> None:
         """Take the config; a directory is made at the first write."""

@@ -1,0 +1,5 @@
+"""`python -m bot` is `jit`."""
+
+from bot.cli import main
+
+main()

@@ -1,0 +1,108 @@
+"""`jit`, the command line: what an operator types; it imports nothing heavy before a command needs it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+if TYPE_CHECKING:
+    from bot.core.catalog import PolicyMistakes
+
+STARTER = "jit.yaml"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="jit-access", prog_name="jit")
+def main() -> None:
+    """Just-in-time access: asked for and approved in Slack, opened for real, closed on time."""
+
+
+@main.command()
+@click.option("--fast", is_flag=True, help="Do not pause between the steps of the story.")
+def demo(*, fast: bool) -> None:
+    """Show the whole thing on this machine: a local Slack, a real store, a real login that opens and closes."""
+    import asyncio
+
+    from bot.demo import tell
+
+    sys.exit(asyncio.run(tell(fast=fast)))
+
+
+@main.command()
+@click.option("--role", type=click.Choice(["all", "web", "worker"]), default="all", show_default=True)
+def run(role: Literal["all", "web", "worker"]) -> None:
+    """Run the bot: `web` answers Slack, `worker` opens and closes, `all` does both."""
+    import asyncio
+    import logging
+
+    from bot import app
+    from bot.settings import SettingsMistakes, load
+
+    try:
+        settings = load(role=role)
+    except SettingsMistakes as error:
+        raise click.ClickException(str(error)) from error
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        asyncio.run(app.serve(settings, role))
+    except Exception as error:
+        sentence = app.explained(error)
+        if sentence is None:
+            raise
+        raise click.ClickException(sentence) from error
+
+
+@main.group()
+def policy() -> None:
+    """The policy file."""
+
+
+@policy.command("check")
+@click.argument("file", type=click.Path(path_type=Path))
+def check(file: Path) -> None:
+    """Check a policy FILE (or a folder of them): every mistake at once, each with its place."""
+    from bot import policy_file
+    from bot.core.catalog import PolicyMistakes
+
+    try:
+        catalog = policy_file.load(file)
+    except PolicyMistakes as error:
+        click.echo(_mistakes(error), err=True)
+        sys.exit(1)
+    roles = sum(len(system.roles) for system in catalog.systems.values())
+    counted = f"{len(catalog.systems)} systems, {roles} roles, {len(catalog.templates)} templates"
+    click.echo(f"{file} is good: {counted}; generation {catalog.generation}")
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path), default=STARTER)
+def init(file: Path) -> None:
+    """Write a commented policy FILE to start from (jit.yaml); one that is there already is left alone."""
+    from importlib.resources import files
+
+    text = files("bot").joinpath("guides", "starter.yaml").read_text(encoding="utf-8")
+    try:
+        with file.open("x", encoding="utf-8") as output:
+            output.write(text)
+    except FileExistsError:
+        raise click.ClickException(f"{file} is there already; it is left as it is") from None
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be written: {error.strerror}") from error
+    click.echo(f"{file} is written. Change it, then: jit policy check {file}")
+
+
+@main.command()
+@click.option("--id", "id_", default="k1", show_default=True, help="The key's id; a new key goes first in JIT_KEYS.")
+def keys(id_: str) -> None:
+    """Print a new key for JIT_KEYS. Keep it as you keep a password."""
+    from bot.keyring import KeyRing
+
+    click.echo(KeyRing.generate(id_).spelled())
+
+
+def _mistakes(error: PolicyMistakes) -> str:
+    count = len(error.mistakes)
+    return f"{error}\n{count} mistake{'s' if count != 1 else ''}"

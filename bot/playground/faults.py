@@ -1,0 +1,44 @@
+"""What is to go wrong with the next calls of a method: Slack answering 429, 500, nothing, or only half."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+How = Literal["ratelimited", "error_500", "hang", "drop_before", "drop_after", "refuse"]
+
+
+@dataclass
+class Fault:
+    """``drop_*``: the connection breaks before or after the effect. ``code``: what a ``refuse`` says."""
+
+    method: str
+    how: How
+    times: int = 1
+    code: str = "internal_error"
+    retry_after: int = 1
+
+
+@dataclass
+class Faults:
+    """The faults that are still to happen, in the order in which they were added."""
+
+    waiting: list[Fault] = field(default_factory=list)
+
+    def add(self, method: str, how: How, times: int = 1, *, code: str = "internal_error", retry_after: int = 1) -> None:
+        """Let the next ``times`` calls of a method go wrong."""
+        self.waiting.append(Fault(method, how, times, code, retry_after))
+
+    def clear(self) -> None:
+        """Let all go well again."""
+        self.waiting.clear()
+
+    def next(self, method: str) -> Fault | None:
+        """The fault that this call meets; it is used up by one."""
+        for fault in self.waiting:
+            if fault.method in {method, "*"}:
+                fault.times -= 1
+                if fault.times <= 0:
+                    self.waiting.remove(fault)
+                return fault
+        return None

@@ -1,0 +1,49 @@
+"""How often a method may be called: Slack's tiers, and one message a second a channel, with a small burst."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bot.playground.errors import RateLimited
+
+TIERS = {1: 1, 2: 20, 3: 50, 4: 100}
+"""Calls a minute (Slack, "Rate limits")."""
+_BURST = 10
+_POSTS_BURST = 5
+
+
+@dataclass
+class Bucket:
+    """Tokens that come back with time."""
+
+    tokens: float
+    at: float
+
+
+@dataclass
+class Limits:
+    """``scale``: how many times faster than Slack; ``on``: whether it limits at all."""
+
+    clock: Callable[[], float]
+    on: bool = True
+    scale: float = 1.0
+    _buckets: dict[str, Bucket] = field(default_factory=dict)
+
+    def take(self, method: str, tier: int | None, channel: str | None) -> None:
+        """One call. Raises `RateLimited`."""
+        if not self.on:
+            return
+        if method == "chat.postMessage":
+            self._take(f"{method} {channel}", 1.0, _POSTS_BURST)
+        elif tier is not None:
+            self._take(method, TIERS[tier] / 60, max(_BURST, TIERS[tier] // 4))
+
+    def _take(self, key: str, per_second: float, burst: int) -> None:
+        now, rate = self.clock(), per_second * self.scale
+        bucket = self._buckets.setdefault(key, Bucket(burst, now))
+        bucket.tokens = min(burst, bucket.tokens + (now - bucket.at) * rate)
+        bucket.at = now
+        if bucket.tokens < 1:
+            raise RateLimited(max(1, round((1 - bucket.tokens) / rate)))
+        bucket.tokens -= 1

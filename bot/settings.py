@@ -1,0 +1,245 @@
+"""The environment → settings; every one that is missing or wrong at once, each with what to do. It shows no secret.
+
+The only module that reads the environment for the bot itself; a secret may stand in a file instead, named by
+``NAME_FILE``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from bot.keyring import BadKeys, KeyRing
+
+Role = Literal["all", "web", "worker"]
+_MOST_BYTES = 65_536
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting, for people: what it means, what it is without, and what to do when it is missing."""
+
+    name: str
+    meaning: str
+    default: str = ""
+    mend: str = ""
+    secret: bool = False
+
+
+SETTINGS = (
+    Setting(
+        "SLACK_BOT_TOKEN",
+        "The bot's token",
+        mend="copy the Bot User OAuth Token (xoxb-…) from your app's page, OAuth & Permissions",
+        secret=True,
+    ),
+    Setting(
+        "SLACK_SIGNING_SECRET",
+        "Answer Slack over HTTP (web)",
+        mend="copy the Signing Secret from your app's page, Basic Information",
+        secret=True,
+    ),
+    Setting(
+        "SLACK_APP_TOKEN",
+        "Answer Slack over Socket Mode instead (web)",
+        mend="make an app-level token (xapp-…) with connections:write on your app's page, Basic Information",
+        secret=True,
+    ),
+    Setting("SLACK_API_URL", "Where Slack's Web API is", "https://slack.com/api/", "a URL that ends with /api/"),
+    Setting(
+        "REDIS_URL",
+        "The store: redis://, rediss:// or unix://",
+        mend="set it to your Redis, or set JIT_STORE=embedded to have one on this machine",
+        secret=True,
+    ),
+    Setting(
+        "JIT_STORE", "`embedded`: a store of our own, on one machine, with --role all", mend="the one value is embedded"
+    ),
+    Setting("JIT_POLICY", "The policy file, or a folder of them", "jit.yaml", "`jit init` writes one to start from"),
+    Setting(
+        "JIT_HOME", "Where the embedded store and its keys are", "~/.local/state/jit", "a folder that you can write"
+    ),
+    Setting(
+        "JIT_KEYS",
+        "The keys that seal records, `id:base64`, the current one first",
+        "made in JIT_HOME with the embedded store",
+        "`jit keys` prints one; every replica needs the same",
+        secret=True,
+    ),
+    Setting("HOST", "The address on which Slack is answered over HTTP", "0.0.0.0", "an address of this machine"),  # noqa: S104
+    Setting(
+        "PORT", "The port on which Slack is answered over HTTP (POST /slack/events)", "3000", "a free port, 0 for any"
+    ),
+    Setting("JIT_OPS_HOST", "The address of health and metrics", "127.0.0.1", "an address of this machine"),
+    Setting("JIT_OPS_PORT", "The port of /healthz, /readyz and /metrics", "3001", "a free port, 0 for none"),
+    Setting("JIT_LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR", "INFO", "one of DEBUG, INFO, WARNING, ERROR"),
+)
+_BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+
+class SettingsMistakes(ValueError):
+    """Every mistake of the environment, each with what to do."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        """Keep them in order."""
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(mistakes))
+
+
+class Settings(BaseSettings):
+    """What the environment says. Secrets are hidden in every repr."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True, populate_by_name=True)
+
+    slack_bot_token: SecretStr | None = Field(None, alias="SLACK_BOT_TOKEN")
+    slack_signing_secret: SecretStr | None = Field(None, alias="SLACK_SIGNING_SECRET")
+    slack_app_token: SecretStr | None = Field(None, alias="SLACK_APP_TOKEN")
+    slack_api_url: str = Field("https://slack.com/api/", alias="SLACK_API_URL", pattern=r"^https?://\S+/$")
+    redis_url: SecretStr | None = Field(None, alias="REDIS_URL")
+    store: Literal["embedded"] | None = Field(None, alias="JIT_STORE")
+    policy: Path = Field(Path("jit.yaml"), alias="JIT_POLICY")
+    home: Path = Field(default_factory=lambda: _state_home() / "jit", alias="JIT_HOME")
+    keys: SecretStr | None = Field(None, alias="JIT_KEYS")
+    host: str = Field("0.0.0.0", alias="HOST")  # noqa: S104  # the platform's router is in front
+    port: int = Field(3000, alias="PORT", ge=0, le=65_535)
+    ops_host: str = Field("127.0.0.1", alias="JIT_OPS_HOST")
+    ops_port: int = Field(3001, alias="JIT_OPS_PORT", ge=0, le=65_535)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", alias="JIT_LOG_LEVEL")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load` passes in: it has read the environment, and the files it names, once."""
+        return (init_settings,)
+
+
+def load(env: Mapping[str, str] | None = None, role: Role = "all") -> Settings:
+    """The settings of a role. Raises `SettingsMistakes` with every mistake at once."""
+    env = os.environ if env is None else env
+    mistakes: list[str] = []
+    values = _values(env, mistakes)
+    settings: Settings | None = None
+    try:
+        settings = Settings(**values)  # type: ignore[arg-type]  # pydantic reads the texts
+    except ValidationError as error:
+        flaws = error.errors(include_input=False, include_url=False)
+        mistakes += [_wrong(str(flaw["loc"][0]), flaw["msg"]) for flaw in flaws]
+    mistakes += _lacking(values, role)
+    mistakes += _misspelt(env)
+    if mistakes or settings is None:
+        raise SettingsMistakes(mistakes)
+    return settings
+
+
+def _values(env: Mapping[str, str], mistakes: list[str]) -> dict[str, str]:
+    """Each setting that is set, from the environment or from the file that it names."""
+    values: dict[str, str] = {}
+    for setting in SETTINGS:
+        direct, file = env.get(setting.name, "").strip(), env.get(f"{setting.name}_FILE", "").strip()
+        if direct and file:
+            mistakes.append(f"{setting.name} and {setting.name}_FILE are both set: keep one")
+        elif direct:
+            values[setting.name] = direct
+        elif file:
+            try:
+                values[setting.name] = _content(Path(file))
+            except (OSError, UnicodeDecodeError, ValueError) as error:
+                mistakes.append(f"{setting.name}_FILE: {file} cannot be read: {type(error).__name__}")
+    return values
+
+
+def _content(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(_MOST_BYTES + 1)
+    if not content.strip() or len(content) > _MOST_BYTES:
+        raise ValueError(path)
+    return content.decode().strip()
+
+
+def _lacking(values: Mapping[str, str], role: Role) -> list[str]:
+    """What a role cannot do without, and what does not go together."""
+    said = [] if values.get("SLACK_BOT_TOKEN") else [_missing("SLACK_BOT_TOKEN")]
+    said += _prefixes(values)
+    said += _answering(values, role)
+    said += _storing(values, role)
+    if values.get("JIT_KEYS"):
+        try:
+            KeyRing.parse(values["JIT_KEYS"])
+        except BadKeys as error:
+            said.append(f"JIT_KEYS: {error}")
+    return said
+
+
+def _prefixes(values: Mapping[str, str]) -> list[str]:
+    wanted = {"SLACK_BOT_TOKEN": "xoxb-", "SLACK_APP_TOKEN": "xapp-"}
+    wrong = [name for name, prefix in wanted.items() if values.get(name) and not values[name].startswith(prefix)]
+    return [f"{name} does not begin with {wanted[name]}: {_BY_NAME[name].mend}" for name in wrong]
+
+
+def _answering(values: Mapping[str, str], role: Role) -> list[str]:
+    signing, app = bool(values.get("SLACK_SIGNING_SECRET")), bool(values.get("SLACK_APP_TOKEN"))
+    if role == "worker" or signing != app:
+        return []
+    if signing:
+        return [
+            "SLACK_SIGNING_SECRET and SLACK_APP_TOKEN are both set: keep the first for HTTP, the second for Socket Mode"
+        ]
+    http, socket = _BY_NAME["SLACK_SIGNING_SECRET"].mend, _BY_NAME["SLACK_APP_TOKEN"].mend
+    return [f"SLACK_SIGNING_SECRET (HTTP) or SLACK_APP_TOKEN (Socket Mode) is missing: {http}; or {socket}"]
+
+
+def _storing(values: Mapping[str, str], role: Role) -> list[str]:
+    url, embedded = values.get("REDIS_URL"), values.get("JIT_STORE")
+    said = []
+    if url and embedded:
+        said.append("REDIS_URL and JIT_STORE are both set: keep one, they are two different stores")
+    elif not url and not embedded:
+        said.append(_missing("REDIS_URL"))
+    if url and not re.match(r"^(redis|rediss|unix)://", url):
+        said.append("REDIS_URL is of a kind that is not supported: it begins with redis://, rediss:// or unix://")
+    if url and not values.get("JIT_KEYS"):
+        said.append(_missing("JIT_KEYS"))
+    if embedded and role != "all":
+        said.append("JIT_STORE=embedded is for one process (--role all): set REDIS_URL to run web and worker apart")
+    return said
+
+
+def _missing(name: str) -> str:
+    return f"{name} is missing: {_BY_NAME[name].mend}"
+
+
+def _wrong(name: str, message: str) -> str:
+    mend = _BY_NAME[name].mend if name in _BY_NAME else ""
+    return f"{name} is wrong ({message[:1].lower() + message[1:]}): {mend}"
+
+
+def _misspelt(env: Mapping[str, str]) -> list[str]:
+    """A name that is almost one of ours, where ours is not set: a typo that would go unseen."""
+    known = [name for setting in SETTINGS for name in (setting.name, f"{setting.name}_FILE")]
+    said = []
+    for name in env:
+        if name in known or not name.startswith(("JIT_", "SLACK_")):
+            continue
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+        if near and near[0] not in env:
+            said.append(f"{name} is no setting: did you mean {near[0]}?")
+    return said
+
+
+def _state_home() -> Path:
+    """XDG's place for state (XDG Base Directory Specification 0.8)."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")

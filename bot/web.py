@@ -1,0 +1,222 @@
+"""HTTP in front of Bolt: what is not from Slack, too large, too old or not readable ends here, and leaves no trace.
+
+Health and metrics are another server on another port. Nothing here logs a body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import socket
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+import uvicorn
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from slack_sdk.signature import Clock, SignatureVerifier
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+PATH = "/slack/events"
+LIMIT = 512 * 1024
+"""Bytes of a body: a view has at most 250 kB, and is encoded in a form."""
+WINDOW = 300
+"""Seconds by which a signature's time may differ from ours (Slack, "Verifying requests from Slack")."""
+_PATIENCE = 10.0
+_SIGNATURE = re.compile(r"^v0=[0-9a-f]{64}$")
+_TIMESTAMP = re.compile(r"^[0-9]{1,12}$")
+
+
+class Rejected(Exception):
+    """A request that is none: the status and a few words."""
+
+    def __init__(self, status: int, words: str) -> None:
+        """Keep both."""
+        super().__init__(words)
+        self.status, self.words = status, words
+
+
+class _Gone(Exception):
+    """The client went away; nobody waits for an answer."""
+
+
+def guard(app: Asgi, signing_secret: str, *, now: Callable[[], float] = time.time) -> Asgi:
+    """``app`` behind the checks. ``now`` in Unix seconds."""
+    verifier = SignatureVerifier(signing_secret, _Clock(now))
+
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        try:
+            body = await _admitted(scope, receive, verifier)
+        except Rejected as error:
+            await _answer(send, error.status, "text/plain; charset=utf-8", error.words.encode())
+            return
+        except _Gone:
+            return
+        await app(scope, _replay(body, receive), send)
+
+    return guarded
+
+
+async def _admitted(scope: Scope, receive: Receive, verifier: SignatureVerifier) -> bytes:
+    """The body of a request that is surely Slack's and readable."""
+    if scope["path"] != PATH:
+        raise Rejected(404, "There is nothing here.")
+    if scope["method"] != "POST":
+        raise Rejected(405, "POST only.")
+    headers = _headers(scope)
+    if not _TIMESTAMP.match(headers.get("x-slack-request-timestamp", "")):
+        raise Rejected(401, "No usable timestamp.")
+    if not _SIGNATURE.match(headers.get("x-slack-signature", "")):
+        raise Rejected(401, "No usable signature.")
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or int(length) > LIMIT:
+        raise Rejected(413, "Too large.")
+    try:
+        body = await asyncio.wait_for(_body(receive), _PATIENCE)
+    except TimeoutError:
+        raise Rejected(408, "Too slow.") from None
+    # Checks the time against the window, and compares the digest in constant time.
+    if not verifier.is_valid_request(body, headers):
+        raise Rejected(401, "The signature does not fit, or is too old.")
+    if not _readable(body, headers.get("content-type", "")):
+        raise Rejected(400, "Malformed.")
+    return body
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+async def _body(receive: Receive) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Gone
+        body += message.get("body", b"")
+        if len(body) > LIMIT:
+            raise Rejected(413, "Too large.")
+        if not message.get("more_body"):
+            return bytes(body)
+
+
+def _readable(body: bytes, content_type: str) -> bool:
+    """A JSON object, or a form whose ``payload``, if it has one, is a JSON object."""
+    try:
+        text = body.decode()
+        if content_type.startswith("application/json"):
+            return isinstance(json.loads(text), dict)
+        form = parse_qs(text, strict_parsing=True, max_num_fields=100)
+        return "payload" not in form or isinstance(json.loads(form["payload"][0]), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A receive that gives the body that was read already."""
+    given = False
+
+    async def again() -> MutableMapping[str, Any]:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+async def _answer(send: Send, status: int, content_type: str, body: bytes) -> None:
+    headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+class _Clock(Clock):
+    """The SDK's clock, from a function."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+
+    def now(self) -> float:
+        return self._now()
+
+
+def ops(ready: Callable[[], Awaitable[str | None]], numbers: CollectorRegistry) -> Asgi:
+    """``/healthz``, ``/readyz``, ``/metrics``. ``ready`` answers None, or why not; it also renews the numbers."""
+
+    async def app(scope: Scope, _: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        match scope["path"]:
+            case "/healthz":
+                await _json(send, 200, {"alive": True})
+            case "/readyz":
+                why = await ready()
+                await _json(send, 503 if why else 200, {"ready": not why, **({"why": why} if why else {})})
+            case "/metrics":
+                await ready()
+                await _answer(send, 200, CONTENT_TYPE_LATEST, generate_latest(numbers))
+            case _:
+                await _json(send, 404, {"error": "there are /healthz, /readyz and /metrics"})
+
+    return app
+
+
+async def _json(send: Send, status: int, answer: Mapping[str, object]) -> None:
+    await _answer(send, status, "application/json", json.dumps(answer).encode())
+
+
+@dataclass
+class Serving:
+    """A server that answers on ``port``."""
+
+    port: int
+    _server: uvicorn.Server
+    _task: asyncio.Task[None]
+
+    async def stop(self) -> None:
+        """Take no more, finish what is in hand, end."""
+        self._server.should_exit = True
+        await self._task
+
+
+class _Server(uvicorn.Server):
+    """Without signal handlers of its own: the process has one place for those."""
+
+    def capture_signals(self) -> Any:
+        return contextlib.nullcontext()
+
+
+async def serve(app: Asgi, host: str, port: int) -> Serving:
+    """Listen within the running loop; port 0 takes a free one. Raises `OSError` when the port is taken."""
+    listening = socket.create_server((host, port), backlog=512)
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        date_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=10,
+        h11_max_incomplete_event_size=32 * 1024,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listening]), name=f"http {port}")
+    while not server.started:
+        if task.done():
+            await task
+            raise OSError(f"nothing listens on {host}:{port}")
+        await asyncio.sleep(0.005)
+    return Serving(int(listening.getsockname()[1]), server, task)

@@ -1,0 +1,140 @@
+# ruff: noqa: S101 -- a suite asserts
+"""What the conformance suite is told of a system, and the steps that its tests are made of; no test is in here."""
+
+from __future__ import annotations
+
+import abc
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ClassVar
+
+from providers.systems.base import (
+    Order,
+    Outcome,
+    Presence,
+    Principal,
+    Prior,
+    Receipt,
+    Revealing,
+    Secret,
+    System,
+    Unsure,
+)
+
+SAM = Principal(key="sam@example.com", email="Sam@example.com", name="Sam")
+_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+
+Lives = Callable[[], Awaitable[bool]]
+"""Whether a session still lives."""
+
+
+class Bench(abc.ABC):
+    """What the suite must know that a provider does not say. Each look goes past the provider, as its user would."""
+
+    provider: ClassVar[type[System]]
+    params: Mapping[str, Any]
+    """A role's ``grants``."""
+    other_params: Mapping[str, Any]
+    """Another role's, which needs another entitlement."""
+    principal: Principal = SAM
+    server: tuple[str, int] | None = None
+    """Host and port of the real server, where the provider speaks TCP."""
+    hidden: tuple[str, ...] = ()
+    """The secrets in `config`, which must show nowhere."""
+
+    @abc.abstractmethod
+    def config(self, port: int | None = None) -> Mapping[str, Any]:
+        """A config that JSON can carry, with short timeouts; by way of 127.0.0.1 and ``port`` when it is given."""
+
+    @abc.abstractmethod
+    async def usable(self, order: Order, secret: Secret | None) -> bool:
+        """Whether the access works now: log in anew and do what the params allow."""
+
+    @abc.abstractmethod
+    async def enter(self, order: Order, secret: Secret | None) -> Lives:
+        """Open a session that stays, and answer how to see whether it still works."""
+
+    @abc.abstractmethod
+    async def stand(self, order: Order) -> None:
+        """Past the provider: the same access for a shared account; an account of that name for an own one."""
+
+    @abc.abstractmethod
+    async def stands(self, order: Order) -> bool:
+        """Whether what `stand` made is there, unchanged."""
+
+    async def tamper(self, order: Order) -> None:
+        """Past the provider: change the own account of an order that is open."""
+        raise NotImplementedError
+
+    async def order(self, system: System, params: Mapping[str, Any] | None = None) -> Order:
+        """An order that nobody had before, for the role or another."""
+        return await new_order(system, self.params if params is None else params, self.principal)
+
+    def build(self, port: int | None = None) -> System:
+        """A provider as another process would have it."""
+        return self.provider(self.provider.Config.model_validate(self.config(port)))
+
+
+async def new_order(system: System, params: Mapping[str, Any], principal: Principal = SAM) -> Order:
+    """An order that nobody had before, as the worker writes it."""
+    id_ = f"J-{''.join(secrets.choice(_ALPHABET) for _ in range(8))}.0"
+    return Order(
+        id=id_,
+        principal=principal,
+        subject=await system.resolve(principal, params, id_),
+        params=params,
+        not_after=time.time() + 3600,
+        target=(await system.check()).target,
+    )
+
+
+async def granted(system: System, order: Order, prior: Prior) -> Receipt | None:
+    """The receipt, or None where the outcome is unknown."""
+    try:
+        return await system.grant(order, prior)
+    except Unsure:
+        return None
+    finally:
+        await system.close()
+
+
+async def secret_of(bench: Bench, system: System, order: Order, receipt: Receipt) -> Secret | None:
+    """A new secret, where the role has one."""
+    if not bench.provider.capabilities(order.params).issues_secret:
+        return None
+    assert isinstance(system, Revealing)
+    return await system.reveal(order, receipt)
+
+
+async def shut(bench: Bench, system: System, order: Order, prior: Prior, receipt: Receipt | None) -> Outcome:
+    """Revoke, and see for oneself that it is closed."""
+    outcome = await system.revoke(order, prior, receipt)
+    assert outcome.presence is Presence.ABSENT
+    assert await system.verify(order, receipt) is Presence.ABSENT
+    assert not await bench.usable(order, None)
+    return outcome
+
+
+async def call(system: System, verb: str, order: Order) -> object:
+    """One verb, with an order of which nothing is known."""
+    prior = Prior(present=False)
+    match verb:
+        case "check":
+            return await system.check()
+        case "inspect":
+            return await system.inspect(order)
+        case "grant":
+            return await system.grant(order, prior)
+        case "revoke":
+            return await system.revoke(order, prior, None)
+        case "verify":
+            return await system.verify(order, None)
+        case _:
+            return await system.standing()
+
+
+def real_server(bench: Bench) -> tuple[str, int]:
+    """Where it is."""
+    assert bench.server is not None, "a bench of ServerConformance says where its server is"
+    return bench.server

@@ -1,0 +1,239 @@
+"""The properties that the table of states must have, whatever happens in whatever order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.core import lifecycle
+from bot.core.events import (
+    Approved,
+    Attempted,
+    Cancelled,
+    Denied,
+    Doubted,
+    Endorsed,
+    Event,
+    Expired,
+    Granted,
+    Lapsed,
+    Refused,
+    Retried,
+    RevealAsked,
+    Revealed,
+    Revoked,
+    Submitted,
+    Withdrawn,
+)
+from bot.core.lifecycle import MAY_STAND, OPEN, TRANSITIONS, IllegalEvent, advance, begin, due, fold
+from bot.core.model import Ending, LegState, Person, Request, Reveal, Review, RoleSnapshot, State, Verb
+
+MIA = Person(workspace="T1", id="UMIA", identity="mia@example.com", email="mia@example.com", name="Mia")
+DAN = Person(workspace="T1", id="UDAN", identity="dan@example.com", email="dan@example.com", name="Dan")
+PRIOR = {"present": False, "facts": {}}
+
+
+def role(name: str) -> RoleSnapshot:
+    """A role of the vault."""
+    return RoleSnapshot(
+        system="vault",
+        role=name,
+        title=name,
+        channel="C0VAULT01",
+        provider="sandbox",
+        params={"door": name},
+        sensitivity="low",
+        cap=3600,
+        consequence="opens a door",
+        digest="d",
+    )
+
+
+def submitted(legs: int = 1) -> Submitted:
+    """A request of Mia's."""
+    return Submitted(
+        at=1000.0,
+        by="UMIA",
+        id="J-7K3Q",
+        asker=MIA,
+        what="debug",
+        title="Debug",
+        reason="INC-1",
+        duration=1800,
+        roles=tuple(role(f"r{n}") for n in range(legs)),
+        generation="g",
+        grant_budget=600,
+        decide_by=2000.0,
+    )
+
+
+def review(verb: Verb = Verb.APPROVE, at: float = 1001.0) -> Review:
+    """Dan's answer."""
+    return Review(verb=verb, by=DAN, at=at, duration=1800, reason="because")
+
+
+def attempted(leg: int, at: float) -> Attempted:
+    """A call that may land for five seconds."""
+    return Attempted(
+        at=at, leg=leg, subject={"native": "a", "own": True}, target="t", prior=PRIOR, in_flight_until=at + 5
+    )
+
+
+def any_event(at: float, leg: int) -> st.SearchStrategy[Event]:
+    """Any event at all, fitting or not."""
+    events: list[Event] = [
+        submitted(),
+        Endorsed(at=at, review=review(at=at)),
+        Approved(at=at, review=review(at=at), duration=1800),
+        Denied(at=at, review=review(Verb.DENY, at)),
+        Cancelled(at=at, by="UMIA"),
+        Lapsed(at=at),
+        attempted(leg, at),
+        Retried(at=at, leg=leg, error="no answer", retry_at=at + 1),
+        Granted(at=at, leg=leg, receipt={"native": "a"}),
+        Refused(at=at, leg=leg, error="no"),
+        Doubted(at=at, error="too late"),
+        Withdrawn(at=at, by="UMIA", ending=Ending.RELEASED),
+        Expired(at=at),
+        RevealAsked(at=at, reveal=Reveal(view="V1", at=at)),
+        Revealed(at=at),
+        Revoked(at=at, leg=leg, outcome={"presence": "absent"}),
+    ]
+    return st.sampled_from(events)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[Request, list[Event]]:
+    """A request after a run of events, the illegal ones left out; and the events that took effect."""
+    first = submitted(draw(st.integers(1, 3)))
+    request, events, at = begin(first), [first], 1000.0
+    taken: list[Event] = [*events]
+    for _ in range(draw(st.integers(0, 25))):
+        at += draw(st.floats(0, 10))
+        event = draw(any_event(at, draw(st.integers(0, 2))))
+        try:
+            request = advance(request, event)
+        except IllegalEvent:
+            continue
+        taken.append(event)
+    return request, taken
+
+
+@given(histories())
+def test_folding_the_events_rebuilds_the_request(history: tuple[Request, list[Event]]) -> None:
+    request, events = history
+    assert fold(events) == request
+    assert request.version == len(events)
+    assert Request.model_validate_json(request.model_dump_json()) == request
+
+
+@given(histories())
+def test_open_exactly_when_due(history: tuple[Request, list[Event]]) -> None:
+    request, _ = history
+    assert (request.state in OPEN) == (due(request) is not None)
+
+
+@given(histories())
+def test_what_may_stand_is_never_over(history: tuple[Request, list[Event]]) -> None:
+    request, _ = history
+    if request.state not in OPEN:
+        assert not any(leg.state in MAY_STAND for leg in request.legs)
+        closed = [leg for leg in request.legs if leg.state is LegState.CLOSED]
+        assert all(leg.outcome is not None for leg in closed)
+
+
+@given(histories())
+def test_what_was_opened_ended_through_revoking(history: tuple[Request, list[Event]]) -> None:
+    request, events = history
+    opened = any(isinstance(event, Granted) for event in events)
+    if opened and request.state not in OPEN:
+        assert request.state is State.ENDED
+        assert any(isinstance(event, Revoked) for event in events)
+
+
+@given(histories(), st.data())
+def test_an_illegal_event_changes_nothing(history: tuple[Request, list[Event]], data: st.DataObject) -> None:
+    request, _ = history
+    before = request.model_dump_json()
+    event = data.draw(any_event(5000.0, 0))
+    if event.kind not in TRANSITIONS[request.state]:
+        with pytest.raises(IllegalEvent):
+            advance(request, event)
+    assert request.model_dump_json() == before
+
+
+@given(histories())
+@settings(max_examples=200)
+def test_left_alone_with_a_provider_that_answers_every_request_ends(history: tuple[Request, list[Event]]) -> None:
+    request, _ = history
+    for _ in range(40):
+        if request.state not in OPEN:
+            break
+        request = advance(request, _answering(request))
+    assert request.state not in OPEN
+
+
+def _answering(request: Request) -> Event:
+    """What time and a provider that answers bring about next."""
+    now = due(request)
+    assert now is not None
+    now = max(now, 10_000.0)
+    if event := lifecycle.woken(request, now):
+        return event
+    leg = lifecycle.next_leg(request, now)
+    if request.state is State.GRANTING:
+        return Doubted(at=now, error="out of budget")
+    assert leg is not None
+    return Revoked(at=now, leg=leg.n, outcome={"presence": "absent"})
+
+
+def test_the_end_is_within_the_cap_and_not_after_the_record_said_so() -> None:
+    request = fold([submitted(2), Approved(at=1100.0, review=review(), duration=3600)])
+    for leg, at in ((0, 1200.0), (1, 1700.0)):
+        request = advance(advance(request, attempted(leg, at - 1)), Granted(at=at, leg=leg, receipt={}))
+    assert request.granted_at == 1700.0
+    # The cap of an hour counts from the first door that opened.
+    assert request.ends_at == 1200.0 + 3600
+    assert request.ends_at <= request.not_after == 1100.0 + 600 + 3600
+
+
+def test_a_revoke_is_not_final_while_a_slow_grant_may_land() -> None:
+    request = fold([submitted(), Approved(at=1100.0, review=review(), duration=1800), attempted(0, 1101.0)])
+    request = advance(request, Withdrawn(at=1102.0, by="UMIA", ending=Ending.RELEASED))
+    with pytest.raises(IllegalEvent, match="may still land"):
+        advance(request, Revoked(at=1103.0, leg=0, outcome={}))
+    assert advance(request, Revoked(at=1106.0, leg=0, outcome={})).state is State.ENDED
+
+
+def test_what_stood_before_is_seen_once() -> None:
+    request = fold([submitted(), Approved(at=1100.0, review=review(), duration=1800), attempted(0, 1101.0)])
+    again = attempted(0, 1107.0).model_copy(update={"prior": {"present": True, "facts": {}}})
+    with pytest.raises(IllegalEvent, match="seen once"):
+        advance(request, again)
+
+
+def test_a_refused_first_attempt_fails_and_a_later_one_is_revoked() -> None:
+    request = fold([submitted(), Approved(at=1100.0, review=review(), duration=1800), attempted(0, 1101.0)])
+    assert advance(request, Refused(at=1102.0, leg=0, error="no")).state is State.FAILED
+    request = advance(request, attempted(0, 1107.0))
+    assert advance(request, Refused(at=1108.0, leg=0, error="no")).state is State.REVOKING
+
+
+def test_the_readme_shows_the_table() -> None:
+    from pathlib import Path
+
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert lifecycle.diagram() in readme, "run `python -m tests.readme` to write what is generated into the README"
+
+
+def test_terminal_states_are_written_empty() -> None:
+    assert {state for state, events in TRANSITIONS.items() if not events} == set(State) - OPEN
+
+
+def test_every_event_kind_has_a_place() -> None:
+    placed: set[str] = {kind for events in TRANSITIONS.values() for kind in events} | {"submitted"}
+    kinds: set[Any] = {event.model_fields["kind"].default for event in Event.__origin__.__args__}  # type: ignore[attr-defined]  # typing's own
+    assert placed == kinds

@@ -1,0 +1,124 @@
+"""The whole bot against the local Slack, over HTTP and over Socket Mode: real processes' parts, in one loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from pydantic import SecretStr
+
+from bot.app import App, opened
+from bot.keyring import KeyRing
+from bot.playground import Human, LocalSlack, Message
+from bot.settings import Settings
+from tests.house import POLICY
+from tests.servers import RedisServer
+
+Mode = Literal["http", "socket"]
+CHANNEL = "C0VAULT01"
+
+
+@dataclass
+class Town:
+    """The workspace and the bot in it."""
+
+    slack: LocalSlack
+    app: App
+
+    def __getattr__(self, name: str) -> Human:
+        """``town.mia``: someone by name."""
+        return self.slack.person(f"U{name.upper()}")
+
+    async def card(self, id_: str, said: str = "", patience: float = 10.0) -> Message:
+        """The card of a request, once it says so."""
+        return await self.slack.sees(
+            CHANNEL, lambda m: id_ in m.said() and bool(m.blocks) and said in m.said(), patience=patience
+        )
+
+    async def asked(self, who: str = "mia", line: str = "request debug 30m -- INC-1 the vault is stuck") -> Message:
+        """Ask for the vault; the card."""
+        human: Human = getattr(self, who)
+        reply = await human.command("/jit", line, CHANNEL)
+        assert "Asked for" in reply.text, reply.text
+        return await self.card(reply.text.split(": ")[1][:6])
+
+    @staticmethod
+    def id_of(card: Message) -> str:
+        """The request that a card shows."""
+        return next(iter(card.buttons().values()))["value"]  # type: ignore[no-any-return]  # JSON
+
+
+def people(slack: LocalSlack) -> None:
+    """Everyone whom the policy of the tests knows, and those whom it must refuse."""
+    for name in ("Mia", "Dan", "Eve", "Sam", "Kim", "Pat"):
+        slack.add_person(f"U{name.upper()}", name, f"{name.lower()}@example.com")
+    slack.add_person("UGUEST", "Gus Guest", "gus@example.com", kind="guest")
+    slack.add_person("UEXT", "Xena Extern", "xena@elsewhere.example", kind="external")
+    slack.add_person("UGONE", "Gone", "gone@example.com", kind="deactivated")
+    slack.add_usergroup("S0DBA0001", "dba", ["UDAN", "UEVE", "UGUEST", "UGONE"])
+    everyone = list(slack.world.people)
+    slack.add_channel(CHANNEL, "vault", everyone)
+    slack.add_channel("C0AUDIT01", "audit", everyone)
+    slack.add_channel("C0GENERAL", "general", everyone)
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, role: Literal["all", "web", "worker"] = "all") -> AsyncIterator[App]:
+    """The bot, ready; taken down in order at the end."""
+    async with opened(settings, role) as app:
+        task = asyncio.create_task(app.run())
+        waiting = asyncio.create_task(app.ready.wait())
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            waiting.cancel()
+            await task
+        try:
+            yield app
+        finally:
+            app.stopping.set()
+            await task
+
+
+def settings_for(slack: LocalSlack, redis: RedisServer, mode: Mode, home: Path, policy: str = POLICY) -> Settings:
+    """What the environment would say."""
+    file = home / "jit.yaml"
+    file.write_text(policy, encoding="utf-8")
+    return Settings(
+        SLACK_BOT_TOKEN=SecretStr(slack.bot_token),
+        SLACK_SIGNING_SECRET=SecretStr(slack.signing_secret) if mode == "http" else None,
+        SLACK_APP_TOKEN=SecretStr(slack.app_token) if mode == "socket" else None,
+        SLACK_API_URL=slack.api_url,
+        REDIS_URL=SecretStr(redis.socket_url),
+        JIT_POLICY=file,
+        JIT_HOME=home,
+        JIT_KEYS=SecretStr(KeyRing.generate().spelled()),
+        HOST="127.0.0.1",
+        PORT=0,
+        JIT_OPS_PORT=0,
+    )
+
+
+@pytest.fixture
+async def slack(workspace: str) -> AsyncIterator[LocalSlack]:
+    """A workspace with its people."""
+    async with LocalSlack(team=workspace) as slack:
+        people(slack)
+        yield slack
+
+
+@pytest.fixture(params=["http", "socket"])
+async def town(
+    request: pytest.FixtureRequest, slack: LocalSlack, redis: RedisServer, tmp_path: Path
+) -> AsyncIterator[Town]:
+    """The bot in it, over HTTP and over Socket Mode."""
+    mode: Mode = request.param
+    async with running(settings_for(slack, redis, mode, tmp_path)) as app:
+        if mode == "http":
+            slack.deliver_to(f"http://127.0.0.1:{app.port}/slack/events")
+        await (slack.connected() if mode == "socket" else asyncio.sleep(0))
+        yield Town(slack, app)
