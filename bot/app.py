@@ -163,7 +163,8 @@ class App:
     def _bolt(self) -> AsyncApp:
         secret = self.settings.slack_signing_secret
         app = AsyncApp(
-            client=self.client,
+            # Without a token of its own: each call gets the one of `authorize`.
+            client=AsyncWebClient(base_url=self.client.base_url, session=self.client.session, retry_handlers=[]),
             signing_secret=secret.get_secret_value() if secret else None,
             authorize=_authorized(self.identity, self.client.token),
             process_before_response=True,
