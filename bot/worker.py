@@ -46,10 +46,7 @@ from providers.systems.base import Refused as ProviderRefused
 
 log = logging.getLogger(__name__)
 
-LEASE = 30.0
-"""Seconds for which a claim is ours at first; it is prolonged to cover a provider's call."""
 _BATCH = 64
-_MARGIN = 1.0
 _LONGEST_BACKOFF = 300.0
 _WAIT_FOR_HOLD = 0.5
 _IDENTITY_AGE = 60.0
@@ -99,6 +96,7 @@ class Held:
 
     claimed: Claimed
     request: Request
+    lease: float
     taken: float = field(default_factory=time.monotonic)
 
     @property
@@ -109,18 +107,24 @@ class Held:
     @property
     def fresh(self) -> bool:
         """Whether the first lease surely still holds; a process that was stopped meanwhile acts no more."""
-        return time.monotonic() - self.taken < LEASE / 2
+        return time.monotonic() - self.taken < self.lease / 2
 
 
 @dataclass
 class Worker:
-    """One worker; any number of them run over one store."""
+    """One worker; any number of them run over one store.
+
+    ``lease``: seconds for which a claim is ours at first; it is prolonged to cover a provider's call. ``margin``:
+    seconds added to the time after which a provider says that a call has surely landed.
+    """
 
     store: Store
     systems: Mapping[str, System]
     deliver: Deliver
     wait: Wait
     jitter: Callable[[], float] = random.random
+    lease: float = 30.0
+    margin: float = 1.0
 
     def __post_init__(self) -> None:
         """Give each system its slots."""
@@ -142,7 +146,7 @@ class Worker:
         try:
             due = await self.store.due(_BATCH)
             if due.ids and not stop.is_set():
-                for claimed in await self.store.claim(due.ids, LEASE):
+                for claimed in await self.store.claim(due.ids, self.lease):
                     self._start(claimed)
         except StoreAway as error:
             log.warning("the store is away, nothing can be claimed: %s", error)
@@ -159,7 +163,7 @@ class Worker:
         if claimed.request is None:
             await self._alarm(claimed.id)
             return
-        held = Held(claimed, claimed.request)
+        held = Held(claimed, claimed.request, self.lease)
         try:
             await self._step(held)
         except (Superseded, IllegalEvent):
@@ -216,7 +220,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001  # whatever else escapes a provider is an unknown outcome
             await self._commit(held, self._again(held, leg, _said(error)))
             return
-        lands_by = held.now + post.system.settles_within + _MARGIN
+        lands_by = held.now + post.system.settles_within + self.margin
         attempted = Attempted(
             at=held.now,
             leg=leg.n,
@@ -226,7 +230,7 @@ class Worker:
             holds=tuple(post.system.entitlements(order)),
             in_flight_until=lands_by,
         )
-        await self._commit(held, attempted, lease_until=lands_by + LEASE, guards=guards, ops=ops)
+        await self._commit(held, attempted, lease_until=lands_by + self.lease, guards=guards, ops=ops)
         if not held.fresh:
             raise Unsettled(lands_by)
         await self._commit(held, await self._call_grant(held, leg, post, order, prior))

@@ -84,12 +84,14 @@ class House:
     policy: Catalog = field(default_factory=catalog)
     systems: Mapping[str, System] = field(default_factory=lambda: {"vault": Sandbox(SandboxConfig())})
     dba: tuple[str, ...] = ("dan", "eve")
+    lease: float = 30.0
+    margin: float = 0.1
     shown: list[tuple[str, str, Secret | str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Wire them."""
         self.desk = Desk(self.store, lambda: self.policy, consequence)
-        self.worker = Worker(self.store, self.systems, self._deliver, self._wait, jitter=lambda: 0.0)
+        self.worker = Worker(self.store, self.systems, self._deliver, self._wait, lambda: 0.0, self.lease, self.margin)
 
     async def open(self) -> House:
         """Adopt the policy."""
@@ -124,7 +126,7 @@ class House:
     async def work(self) -> None:
         """Let the worker do all that is due now, and wait for it."""
         while (due := await self.store.due(64)).ids:
-            claimed = await self.store.claim(due.ids, 30.0)
+            claimed = await self.store.claim(due.ids, self.worker.lease)
             await asyncio.gather(*(self.worker.handle(one) for one in claimed))
 
     async def granted(self, name: str = "mia", what: str = "vault/read-only") -> Request:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from bot.core import lifecycle
@@ -21,8 +20,9 @@ def generated() -> dict[str, str]:
 def written(text: str) -> str:
     """The README with its generated parts renewed."""
     for name, part in generated().items():
-        pattern = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
-        text = re.sub(pattern, lambda m, part=part: m[1] + part + m[2], text, flags=re.DOTALL)
+        before, opening, rest = text.partition(f"<!-- {name} -->\n")
+        _, closing, after = rest.partition(f"<!-- /{name} -->")
+        text = f"{before}{opening}{part}\n{closing}{after}"
     return text
 
 

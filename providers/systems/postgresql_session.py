@@ -213,7 +213,7 @@ class _Cut:
 
     def _fire(self) -> None:
         with suppress(OSError):
-            pass
+            self._socket.shutdown(socket.SHUT_RDWR)
 
 
 def _worded(verb: str, error: psycopg.Error) -> ProviderError:

@@ -180,7 +180,6 @@ class RedisAcl:
         """Delete the user, which cuts its connections off. Ours is what carries our mark, even if changed since."""
         name = order.subject.native
         async with self._talk("revoke", order):
-            await self._client.delete(_fence(name))
             user = await self._user(name)
             if user is not None and not _marked(order, user):
                 return Outcome(presence=Presence.FOREIGN, kept=f"the ACL user {name} of another hand")

@@ -1,0 +1,164 @@
+"""Kills a whole corridor at every line of the write path, then lets a worker run again and looks what stands.
+
+A program of its own, since it forks: `python -m tests.chaos.killing REDIS_SOCKET_URL DIRECTORY`. It prints one JSON
+object: how many lines there were, and every case in which something was left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from redis.asyncio import Redis
+
+import bot.desk
+import bot.store.holds
+import bot.store.store
+import bot.worker
+import providers.systems.sandbox
+from bot.core.errors import JitError
+from bot.core.events import EVENT
+from bot.core.lifecycle import OPEN, fold
+from bot.core.model import State
+from bot.keyring import KeyRing
+from bot.store.store import Store
+from providers.systems.sandbox import Sandbox, SandboxConfig
+from tests.house import House
+
+WATCHED = frozenset(
+    str(module.__file__)
+    for module in (bot.desk, bot.store.holds, bot.store.store, bot.worker, providers.systems.sandbox)
+)
+RING = KeyRing({"k1": bytes(32)})
+WHAT = ("vault/read-only", "both")
+"""One role with an account of its own, and two roles of which one is shared."""
+
+
+class Countdown:
+    """Counts the lines of the watched modules, and kills the process at one of them."""
+
+    def __init__(self, at: int | None) -> None:
+        self.left, self.count = at, 0
+
+    def trace(self, frame: FrameType, event: str, _: object) -> Any:
+        if frame.f_code.co_filename not in WATCHED:
+            return None
+        if event == "line":
+            self.count += 1
+            if self.count == self.left:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return self.trace
+
+
+def house(url: str, workspace: str, directory: Path) -> tuple[House, Redis]:
+    """A house whose doors outlive the process."""
+    client = Redis.from_url(url)
+    doors = Sandbox(SandboxConfig(path=str(directory / workspace), settles_within=0.05))
+    return House(Store(client, workspace, RING), systems={"vault": doors}, lease=0.2, margin=0.05), client
+
+
+async def corridor(url: str, workspace: str, directory: Path, what: str, at: int | None) -> int:
+    """Ask, approve, open, give back, close; the lines that it took."""
+    place, client = house(url, workspace, directory)
+    await place.open()
+    countdown = Countdown(at)
+    sys.settrace(countdown.trace)
+    request = await place.ask(what=what)
+    await place.approve("dan", request.id)
+    await place.work()
+    await place.desk.release(place.actor("mia"), request.id)
+    await place.work()
+    sys.settrace(None)
+    await client.aclose()
+    return countdown.count
+
+
+async def recovered(url: str, workspace: str, directory: Path) -> str:
+    """Let a worker run again, and end what a person would end; what is wrong then, or nothing."""
+    place, client = house(url, workspace, directory)
+    try:
+        found: Any = await client.keys(f"jit:{{{workspace}}}:request:*")
+        ids = [key.decode().rsplit(":", 1)[1] for key in found]
+        for standing in await place.sandbox.standing():
+            if str(standing.order).partition(".")[0] not in ids:
+                return f"{standing.order} stands without a record"
+        for id_ in ids:
+            await _end(place, id_)
+        left = await place.sandbox.standing()
+        return f"still open: {left}" if left else await _books(place, ids)
+    except (TimeoutError, AssertionError, JitError) as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        await client.aclose()
+
+
+async def _end(place: House, id_: str) -> None:
+    settled = {State.PENDING, State.ACTIVE} | (set(State) - OPEN)
+    request = await place.until(id_, *settled)
+    if request.state is State.PENDING:
+        await place.desk.cancel(place.actor("mia"), id_)
+    elif request.state is State.ACTIVE:
+        await place.desk.release(place.actor("mia"), id_)
+    await place.until(id_, *(set(State) - OPEN))
+
+
+async def _books(place: House, ids: list[str]) -> str:
+    """The audit has no gap, and rebuilds every request."""
+    entries: Any = await place.store.redis.xrange(place.store.keys.audit)
+    numbers = [int(number.split(b"-")[0]) for number, _ in entries]
+    if numbers != list(range(1, len(numbers) + 1)):
+        return f"audit numbers: {numbers}"
+    for id_ in ids:
+        mine = [entry for _, entry in entries if entry[b"id"] == id_.encode() and entry[b"version"] != b"0"]
+        if fold(EVENT.validate_json(entry[b"event"]) for entry in mine) != await place.now(id_):
+            return f"the audit does not rebuild {id_}"
+    if holds := await place.store.redis.keys(f"jit:{{{place.store.workspace}}}:holds:*"):
+        return f"holds left: {holds}"
+    return ""
+
+
+def killed(url: str, workspace: str, directory: Path, what: str, at: int) -> bool:
+    """Run the corridor in a process that dies at a line; whether it did."""
+    child = os.fork()
+    if child == 0:
+        asyncio.run(corridor(url, workspace, directory, what, at))
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
+
+
+async def _recover_all(url: str, directory: Path, cases: list[str]) -> dict[str, str]:
+    gate = asyncio.Semaphore(40)
+
+    async def one(workspace: str) -> tuple[str, str]:
+        async with gate:
+            return workspace, await recovered(url, workspace, directory)
+
+    return {workspace: wrong for workspace, wrong in await asyncio.gather(*map(one, cases)) if wrong}
+
+
+def main() -> None:
+    """Enumerate, kill, recover, report."""
+    url, directory = sys.argv[1], Path(sys.argv[2])
+    step = int(sys.argv[3]) if len(sys.argv) > 3 else 1
+    cases, survived, lines = [], [], 0
+    for kind, what in enumerate(WHAT):
+        total = asyncio.run(corridor(url, f"TCOUNT{kind}", directory, what, None))
+        lines += total
+        for at in range(1, total + 1, step):
+            workspace = f"TK{kind}L{at}"
+            cases.append(workspace)
+            if not killed(url, workspace, directory, what, at):
+                survived.append(workspace)
+    wrong = asyncio.run(_recover_all(url, directory, cases))
+    print(json.dumps({"lines": lines, "cases": len(cases), "survived": len(survived), "wrong": wrong}))
+
+
+if __name__ == "__main__":
+    main()
