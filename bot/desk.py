@@ -242,10 +242,12 @@ class Desk:
         return [found.request for found in await self.store.open_of(actor.person.id)]
 
     async def answerable(self, actor: Actor) -> list[Request]:
-        """The open requests of others on the systems that this person answers for."""
-        systems = policy.systems_of(self.catalog(), actor.roster, actor.person)
+        """The open requests of others that this person answers for, and so may read."""
+        catalog, me = self.catalog(), actor.person
+        systems = policy.systems_of(catalog, actor.roster, me)
         found = [loaded.request for loaded in await self.store.open_on(systems)]
-        return [request for request in found if request.asker.id != actor.person.id]
+        others = [request for request in found if request.asker.id != me.id]
+        return [request for request in others if policy.may_read(catalog, actor.roster, request, me).allowed]
 
     # one step of the write path
 

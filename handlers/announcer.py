@@ -39,6 +39,7 @@ _BATCH = 200
 _UNKNOWN_FOR = 10.0
 """Seconds to wait for our own message to show up before it is posted again."""
 _ROOM_AGE = 60.0
+_BROKEN_FOR = 30.0
 _PASSING = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"})
 
 Capable = Callable[[str, Mapping[str, Any]], Capabilities]
@@ -136,6 +137,9 @@ class Announcer:
             except StoreAway as error:
                 log.warning("%s: the store went away: %s", row.name, error)
                 return
+            except Exception:  # one notice that breaks us must not keep the others from being told
+                log.exception("%s could not be told, and is tried again in a while", row.name)
+                await self.outbox.defer(row, await self.store.now() + _BROKEN_FOR)
 
     async def _give(self, row: Row, request: Request | None) -> None:
         now = await self.store.now()

@@ -6,6 +6,7 @@ It decides nothing. Every read brings Redis `TIME`, which is the ``now`` of what
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -31,6 +32,8 @@ T = TypeVar("T")
 
 _DAY = 86_400
 _ONCE = 3_600
+_QUICK = 1
+"""The level at which a body is packed: half its size for some 20 µs."""
 _RECENT = 50
 
 
@@ -306,16 +309,16 @@ class Store:
 
     # spelling
 
-    def seal(self, request: Request, body: str) -> str:
-        """The tag that binds a body to its workspace, id and version."""
-        message = f"{self.workspace}\0{request.id}\0{request.version}\0{body}"
-        return self.ring.mac(SEAL, message.encode())
+    def seal(self, id_: str, version: int, body: bytes) -> str:
+        """The tag that binds a stored body to its workspace, id and version."""
+        return self.ring.mac(SEAL, f"{self.workspace}\0{id_}\0{version}\0".encode() + body)
 
     def _open(self, id_: str, version: bytes, body: bytes, seal: bytes | None) -> Request:
         message = f"{self.workspace}\0{id_}\0{_text(version)}\0".encode() + body
         if seal is None or not self.ring.verify(SEAL, message, _text(seal)):
             raise Tampered(id_)
-        return Request.model_validate_json(body)
+        # Unpacked only now that it is known to be ours.
+        return Request.model_validate_json(zlib.decompress(body))
 
     def _claimed(self, id_: str, answer: Sequence[bytes]) -> Claimed:
         now = float(answer[1])
@@ -327,19 +330,20 @@ class Store:
         except Tampered:
             return Claimed(id_, _text(fence), None, now)
 
-    def _spell(self, change: Change) -> tuple[list[str], list[str | int]]:
-        after, body = change.after, change.after.model_dump_json()
+    def _spell(self, change: Change) -> tuple[list[str], list[str | int | bytes]]:
+        after = change.after
+        body = zlib.compress(after.model_dump_json(exclude_defaults=True).encode(), _QUICK)
         keys = _Numbered(self._fixed_keys(after.id))
         ops = (*change.ops, *self._indexed(change))
         when = due(after)
-        words: list[str | int] = [
+        words: list[str | int | bytes] = [
             after.id,
             change.before.version if change.before else 0,
             change.fence,
             _stamp(change.deadline),
             after.version,
             body,
-            self.seal(after, body),
+            self.seal(after.id, after.version, body),
             after.state,
             _stamp(when),
             _stamp(change.lease_until),

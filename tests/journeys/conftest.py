@@ -32,6 +32,8 @@ class Town:
 
     def __getattr__(self, name: str) -> Human:
         """``town.mia``: someone by name."""
+        if name.startswith("_"):
+            raise AttributeError(name)
         return self.slack.person(f"U{name.upper()}")
 
     async def card(self, id_: str, said: str = "", patience: float = 10.0) -> Message:

@@ -28,7 +28,7 @@ async def test_asked_in_one_line_approved_opened_given_back(town: Town) -> None:
     assert "jit-" in secret.said()
 
     assert (await town.mia.click(decided, "release")).status == 200
-    closed = await town.card(id_, "closed")
+    closed = await town.card(id_, ":lock: closed")
     assert closed.buttons() == {}
     await town.mia.sees_dm(lambda m: "is closed" in m.said() and "You gave it back" in m.said())
     await town.slack.sees("C0VAULT01", lambda m: "read back as closed" in m.text, thread=card.ts)

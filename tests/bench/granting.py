@@ -1,0 +1,116 @@
+"""Click → granted with a provider that takes no time, with no live grants and with many; and what a grant weighs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from statistics import median
+
+from redis.asyncio import Redis
+
+from bot.clock import Hints
+from bot.core import lifecycle
+from bot.core.events import Approved, Attempted, Granted
+from bot.core.model import Request, Review, State, Verb
+from bot.desk import new_id
+from bot.keyring import KeyRing
+from bot.store.store import Change, Store, Superseded
+from bot.worker import Worker
+from tests.house import House, person
+from tests.servers import RedisServer
+
+_CLICKS = 300
+_AT_ONCE = 64
+
+
+async def measure(server: RedisServer, live: int) -> list[tuple[str, str, str]]:
+    """The rows of the table."""
+    client, blocking = Redis.from_url(server.socket_url), Redis.from_url(server.socket_url)
+    house = await House(Store(client, "TBENCH", KeyRing.generate())).open()
+    hints = Hints(blocking, house.store.keys.wake)
+    listening = asyncio.create_task(hints.listen())
+    none = await _clicks(house, hints)
+    before = await _memory(client, house)
+    await _fill(house, live)
+    weight = (await _memory(client, house) - before) / live
+    many = await _clicks(house, hints)
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+    await client.aclose()
+    await blocking.aclose()
+    return [
+        ("click → granted, 0 live grants, p50 / p99", f"{_at(none, 50)} / {_at(none, 99)} ms", "p50 under 10 ms"),
+        (f"click → granted, {live:,} live, p50 / p99", f"{_at(many, 50)} / {_at(many, 99)} ms", ""),
+        ("ratio of the two p50", f"{median(many) / median(none):.2f}", "at most 1.2"),
+        ("Redis bytes a live grant", f"{weight:,.0f}", "2,000"),
+    ]
+
+
+async def _clicks(house: House, hints: Hints) -> list[float]:
+    """Seconds from the click to the commit of the grant, the worker running as it does in the bot."""
+    stop = asyncio.Event()
+    worker = Worker(house.store, house.systems, _nobody, hints.waiter())
+    working = asyncio.create_task(worker.run(stop))
+    changed = hints.waiter()
+    taken = []
+    for n in range(_CLICKS):
+        request = await house.ask(f"p{n}-{time.monotonic_ns()}")
+        started = time.perf_counter()
+        await house.approve("dan", request.id)
+        while (await house.now(request.id)).state is not State.ACTIVE:
+            await changed(0.05)
+        taken.append(time.perf_counter() - started)
+    stop.set()
+    hints.hint()
+    await working
+    return taken
+
+
+async def _nobody(*_: object) -> None:
+    """Nobody looks at a secret here."""
+
+
+async def _fill(house: House, live: int) -> None:
+    """Live grants as they stand in the record: each is committed once, in the state that it has when open."""
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(n: int) -> None:
+        async with gate:
+            while True:
+                request, event = await _active(house, n)
+                try:
+                    await house.store.commit(Change(None, request, event))
+                except Superseded:
+                    continue
+                return
+
+    await asyncio.gather(*(one(n) for n in range(live)))
+
+
+async def _active(house: House, n: int) -> tuple[Request, Granted]:
+    actor = house.actor(f"live{n}")
+    choice = house.desk.choose(actor, "vault/read-only")
+    now = time.time()
+    submitted = house.desk._submitted(house.policy, actor, choice, 3600, "INC-1 a reason of a usual length", now)
+    request = lifecycle.begin(submitted.model_copy(update={"id": new_id() + f"{n % 8 + 2}"}))
+    review = Review(verb=Verb.APPROVE, by=person("TBENCH", "dan"), at=now, duration=3600)
+    request = lifecycle.advance(request, Approved(at=now, review=review, duration=3600))
+    facts = {"native": f"jit-{request.id.lower()}-0", "own": True}
+    attempted = Attempted(
+        at=now, leg=0, subject=facts, target="sandbox", prior={"present": False, "facts": {}}, in_flight_until=now + 2
+    )
+    request = lifecycle.advance(request, attempted)
+    granted = Granted(at=now, leg=0, receipt={"native": facts["native"], "facts": {}, "ours": True})
+    return lifecycle.advance(request, granted), granted
+
+
+async def _memory(client: Redis, house: House) -> int:
+    """Bytes that grants take: the audit and the notices, which have a life of their own, are left away."""
+    keys = house.store.keys
+    await client.delete(keys.audit, keys.outbox, keys.rows)
+    info = await client.info("memory")
+    return int(info["used_memory"])
+
+
+def _at(taken: list[float], percent: int) -> str:
+    return f"{sorted(taken)[min(len(taken) - 1, len(taken) * percent // 100)] * 1000:.1f}"
