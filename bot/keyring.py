@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 KEY_BYTES = 32
 _LINE = re.compile(r"^([A-Za-z0-9_-]{1,16}):([A-Za-z0-9+/=_-]{43,44})$")
 _READABLE_BY_OTHERS = 0o077
+_MOST_BYTES = 65_536
 
 
 class BadKeys(ValueError):
@@ -48,7 +49,7 @@ class KeyRing:
     def parse(cls, text: str) -> KeyRing:
         """``id:base64`` parts, separated by commas or lines; the first is the current one. Raises `BadKeys`."""
         keys: dict[str, bytes] = {}
-        for number, part in enumerate(re.split(r"[,\s]+", text.strip()), start=1):
+        for number, part in enumerate(re.split(r"[,\s]+", text.strip(", \t\r\n")), start=1):
             found = _LINE.match(part)
             if not found:
                 raise BadKeys(f"key {number} is not of the form `id:base64 of {KEY_BYTES} bytes`; `jit keys` makes one")
@@ -63,15 +64,22 @@ class KeyRing:
     @classmethod
     def load_or_create(cls, path: Path) -> KeyRing:
         """The ring of a file, made on first use. Raises `BadKeys` when others may read it."""
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
+        if path.exists():
             return cls.parse(_private_text(path))
         ring = cls.generate()
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(ring.spelled() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        # Written aside and linked whole: whoever comes second, or after a crash, finds a complete ring or none.
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(ring.spelled() + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            path.hardlink_to(draft)
+        except FileExistsError:
+            return cls.parse(_private_text(path))
+        finally:
+            draft.unlink()
         return ring
 
     def spelled(self) -> str:
@@ -88,7 +96,7 @@ class KeyRing:
         if id_ not in self._keys:
             return False
         expected = self._digest(id_, purpose, message).hex()
-        return hmac.compare_digest(expected.encode(), given.encode())
+        return hmac.compare_digest(expected.encode(), given.encode(errors="replace"))
 
     def _digest(self, id_: str, purpose: str, message: bytes) -> bytes:
         subkey = self._subkeys.get((id_, purpose))
@@ -100,6 +108,9 @@ class KeyRing:
 
 
 def _private_text(path: Path) -> str:
-    if path.stat().st_mode & _READABLE_BY_OTHERS:
-        raise BadKeys(f"{path} can be read by others; run `chmod 600 {path}`")
-    return path.read_text(encoding="ascii")
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_mode & _READABLE_BY_OTHERS:
+            raise BadKeys(f"{path} can be read by others; run `chmod 600 {path}`")
+        content = file.read(_MOST_BYTES)
+    # Anything else than ASCII becomes a sign that no key has; the error of a decoder would show the content.
+    return content.decode("ascii", errors="replace")

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.keyring import BadKeys, KeyRing
@@ -106,13 +107,19 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(None, alias="REDIS_URL")
     store: Literal["embedded"] | None = Field(None, alias="JIT_STORE")
     policy: Path = Field(Path("jit.yaml"), alias="JIT_POLICY")
-    home: Path = Field(default_factory=lambda: _state_home() / "jit", alias="JIT_HOME")
+    home: Path = Field(default_factory=lambda: _state_home(os.environ) / "jit", alias="JIT_HOME")
     keys: SecretStr | None = Field(None, alias="JIT_KEYS")
     host: str = Field("0.0.0.0", alias="HOST")  # noqa: S104  # the platform's router is in front
     port: int = Field(3000, alias="PORT", ge=0, le=65_535)
     ops_host: str = Field("127.0.0.1", alias="JIT_OPS_HOST")
     ops_port: int = Field(3001, alias="JIT_OPS_PORT", ge=0, le=65_535)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", alias="JIT_LOG_LEVEL")
+
+    @field_validator("policy", "home")
+    @classmethod
+    def _at_home(cls, path: Path) -> Path:
+        """``~`` as a shell reads it: no shell has read what stands in a unit or a compose file."""
+        return path.expanduser()
 
     @classmethod
     def settings_customise_sources(
@@ -132,24 +139,31 @@ def load(env: Mapping[str, str] | None = None, role: Role = "all") -> Settings:
     env = os.environ if env is None else env
     mistakes: list[str] = []
     values = _values(env, mistakes)
+    named = {setting.name for setting in SETTINGS if any(_given(env, setting))}
     settings: Settings | None = None
     try:
         settings = Settings(**values)  # type: ignore[arg-type]  # pydantic reads the texts
     except ValidationError as error:
         flaws = error.errors(include_input=False, include_url=False)
         mistakes += [_wrong(str(flaw["loc"][0]), flaw["msg"]) for flaw in flaws]
-    mistakes += _lacking(values, role)
+    mistakes += _lacking(named, role) + _malformed(values)
     mistakes += _misspelt(env)
     if mistakes or settings is None:
         raise SettingsMistakes(mistakes)
     return settings
 
 
+def _given(env: Mapping[str, str], setting: Setting) -> tuple[str, str]:
+    """What is set for a setting: directly, and for a secret by the name of a file."""
+    file = env.get(f"{setting.name}_FILE", "") if setting.secret else ""
+    return env.get(setting.name, "").strip(), file.strip()
+
+
 def _values(env: Mapping[str, str], mistakes: list[str]) -> dict[str, str]:
     """Each setting that is set, from the environment or from the file that it names."""
-    values: dict[str, str] = {}
+    values = {"JIT_HOME": str(_state_home(env) / "jit")}
     for setting in SETTINGS:
-        direct, file = env.get(setting.name, "").strip(), env.get(f"{setting.name}_FILE", "").strip()
+        direct, file = _given(env, setting)
         if direct and file:
             mistakes.append(f"{setting.name} and {setting.name}_FILE are both set: keep one")
         elif direct:
@@ -157,41 +171,39 @@ def _values(env: Mapping[str, str], mistakes: list[str]) -> dict[str, str]:
         elif file:
             try:
                 values[setting.name] = _content(Path(file))
-            except (OSError, UnicodeDecodeError, ValueError) as error:
-                mistakes.append(f"{setting.name}_FILE: {file} cannot be read: {type(error).__name__}")
+            except _Unusable as error:
+                mistakes.append(f"{setting.name}_FILE: {file} {error}; {setting.mend}")
     return values
 
 
+class _Unusable(Exception):
+    """A secret's file that gives no secret."""
+
+
 def _content(path: Path) -> str:
-    with path.open("rb") as file:
-        content = file.read(_MOST_BYTES + 1)
-    if not content.strip() or len(content) > _MOST_BYTES:
-        raise ValueError(path)
-    return content.decode().strip()
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        text = content.decode().strip()
+    except OSError as error:
+        raise _Unusable(f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise _Unusable("is not text") from None
+    if not text:
+        raise _Unusable("is empty")
+    if len(content) > _MOST_BYTES:
+        raise _Unusable(f"is longer than {_MOST_BYTES} bytes")
+    return text
 
 
-def _lacking(values: Mapping[str, str], role: Role) -> list[str]:
+def _lacking(named: set[str], role: Role) -> list[str]:
     """What a role cannot do without, and what does not go together."""
-    said = [] if values.get("SLACK_BOT_TOKEN") else [_missing("SLACK_BOT_TOKEN")]
-    said += _prefixes(values)
-    said += _answering(values, role)
-    said += _storing(values, role)
-    if values.get("JIT_KEYS"):
-        try:
-            KeyRing.parse(values["JIT_KEYS"])
-        except BadKeys as error:
-            said.append(f"JIT_KEYS: {error}")
-    return said
+    said = [] if "SLACK_BOT_TOKEN" in named else [_missing("SLACK_BOT_TOKEN")]
+    return said + _answering(named, role) + _storing(named, role)
 
 
-def _prefixes(values: Mapping[str, str]) -> list[str]:
-    wanted = {"SLACK_BOT_TOKEN": "xoxb-", "SLACK_APP_TOKEN": "xapp-"}
-    wrong = [name for name, prefix in wanted.items() if values.get(name) and not values[name].startswith(prefix)]
-    return [f"{name} does not begin with {wanted[name]}: {_BY_NAME[name].mend}" for name in wrong]
-
-
-def _answering(values: Mapping[str, str], role: Role) -> list[str]:
-    signing, app = bool(values.get("SLACK_SIGNING_SECRET")), bool(values.get("SLACK_APP_TOKEN"))
+def _answering(named: set[str], role: Role) -> list[str]:
+    signing, app = "SLACK_SIGNING_SECRET" in named, "SLACK_APP_TOKEN" in named
     if role == "worker" or signing != app:
         return []
     if signing:
@@ -202,20 +214,46 @@ def _answering(values: Mapping[str, str], role: Role) -> list[str]:
     return [f"SLACK_SIGNING_SECRET (HTTP) or SLACK_APP_TOKEN (Socket Mode) is missing: {http}; or {socket}"]
 
 
-def _storing(values: Mapping[str, str], role: Role) -> list[str]:
-    url, embedded = values.get("REDIS_URL"), values.get("JIT_STORE")
+def _storing(named: set[str], role: Role) -> list[str]:
+    url, embedded = "REDIS_URL" in named, "JIT_STORE" in named
     said = []
     if url and embedded:
         said.append("REDIS_URL and JIT_STORE are both set: keep one, they are two different stores")
     elif not url and not embedded:
         said.append(_missing("REDIS_URL"))
-    if url and not re.match(r"^(redis|rediss|unix)://", url):
-        said.append("REDIS_URL is of a kind that is not supported: it begins with redis://, rediss:// or unix://")
-    if url and not values.get("JIT_KEYS"):
+    if url and "JIT_KEYS" not in named:
         said.append(_missing("JIT_KEYS"))
     if embedded and role != "all":
         said.append("JIT_STORE=embedded is for one process (--role all): set REDIS_URL to run web and worker apart")
     return said
+
+
+def _malformed(values: Mapping[str, str]) -> list[str]:
+    """What is set and cannot be right; none of it is repeated, since it may be a secret."""
+    wanted = {"SLACK_BOT_TOKEN": "xoxb-", "SLACK_APP_TOKEN": "xapp-"}
+    wrong = [name for name, prefix in wanted.items() if values.get(name) and not values[name].startswith(prefix)]
+    said = [f"{name} does not begin with {wanted[name]}: {_BY_NAME[name].mend}" for name in wrong]
+    if not re.match(r"(?!http://)|http://(localhost|127\.[\d.]+|\[::1\])[:/]", values.get("SLACK_API_URL", "")):
+        said.append("SLACK_API_URL would have the token sent in the clear: use https:// (http:// is for this machine)")
+    if url := values.get("REDIS_URL"):
+        said += _store_address(url)
+    if keys := values.get("JIT_KEYS"):
+        try:
+            KeyRing.parse(keys)
+        except BadKeys as error:
+            said.append(f"JIT_KEYS: {error}")
+    return said
+
+
+def _store_address(url: str) -> list[str]:
+    if not re.match(r"^(redis|rediss|unix)://", url):
+        return ["REDIS_URL is of a kind that is not supported: it begins with redis://, rediss:// or unix://"]
+    try:
+        # A password with a bare / or # ends the address early, and its beginning is then taken for a port.
+        _ = urlsplit(url).port
+    except ValueError:
+        return ["REDIS_URL cannot be read as host:port: write special signs of its password as %XX (/ is %2F)"]
+    return []
 
 
 def _missing(name: str) -> str:
@@ -229,10 +267,14 @@ def _wrong(name: str, message: str) -> str:
 
 def _misspelt(env: Mapping[str, str]) -> list[str]:
     """A name that is almost one of ours, where ours is not set: a typo that would go unseen."""
-    known = [name for setting in SETTINGS for name in (setting.name, f"{setting.name}_FILE")]
+    known = [setting.name for setting in SETTINGS]
+    known += [f"{setting.name}_FILE" for setting in SETTINGS if setting.secret]
     said = []
     for name in env:
         if name in known or not name.startswith(("JIT_", "SLACK_")):
+            continue
+        if name.removesuffix("_FILE") in known:
+            said.append(f"{name} is no setting: only a secret may stand in a file; set {name.removesuffix('_FILE')}")
             continue
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
         if near and near[0] not in env:
@@ -240,6 +282,7 @@ def _misspelt(env: Mapping[str, str]) -> list[str]:
     return said
 
 
-def _state_home() -> Path:
-    """XDG's place for state (XDG Base Directory Specification 0.8)."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+def _state_home(env: Mapping[str, str]) -> Path:
+    """XDG's place for state (XDG Base Directory Specification 0.8, which has relative paths ignored)."""
+    named = Path(env.get("XDG_STATE_HOME", ""))
+    return named if named.is_absolute() else Path(env.get("HOME") or Path.home()) / ".local" / "state"

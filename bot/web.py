@@ -11,10 +11,10 @@ import json
 import re
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 import uvicorn
 from prometheus_client import CollectorRegistry, generate_latest
@@ -34,6 +34,8 @@ WINDOW = 300
 _PATIENCE = 10.0
 _SIGNATURE = re.compile(r"^v0=[0-9a-f]{64}$")
 _TIMESTAMP = re.compile(r"^[0-9]{1,12}$")
+_LENGTH = _TIMESTAMP
+CLOSE = (b"connection", b"close")
 
 
 class Rejected(Exception):
@@ -59,7 +61,8 @@ def guard(app: Asgi, signing_secret: str, *, now: Callable[[], float] = time.tim
         try:
             body = await _admitted(scope, receive, verifier)
         except Rejected as error:
-            await _answer(send, error.status, "text/plain; charset=utf-8", error.words.encode())
+            # Nobody reads what may still come of its body, least of all as another request.
+            await _answer(send, error.status, "text/plain; charset=utf-8", error.words.encode(), [CLOSE])
             return
         except _Gone:
             return
@@ -80,7 +83,7 @@ async def _admitted(scope: Scope, receive: Receive, verifier: SignatureVerifier)
     if not _SIGNATURE.match(headers.get("x-slack-signature", "")):
         raise Rejected(401, "No usable signature.")
     length = headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > LIMIT:
+    if not _LENGTH.match(length) or int(length) > LIMIT:
         raise Rejected(413, "Too large.")
     try:
         body = await asyncio.wait_for(_body(receive), _PATIENCE)
@@ -112,13 +115,13 @@ async def _body(receive: Receive) -> bytes:
 
 
 def _readable(body: bytes, content_type: str) -> bool:
-    """A JSON object, or a form whose ``payload``, if it has one, is a JSON object."""
+    """A JSON object, or a form whose ``payload``, if it has one, is a JSON object; told apart as Bolt does it."""
     try:
         text = body.decode()
-        if content_type.startswith("application/json"):
+        if content_type.split(";")[0] == "application/json" or text.startswith("{"):
             return isinstance(json.loads(text), dict)
-        form = parse_qs(text, strict_parsing=True, max_num_fields=100)
-        return "payload" not in form or isinstance(json.loads(form["payload"][0]), dict)
+        form = dict(parse_qsl(text, keep_blank_values=True, strict_parsing=True, max_num_fields=100))
+        return bool(form) and ("payload" not in form or isinstance(json.loads(form["payload"]), dict))
     except (ValueError, RecursionError):
         return False
 
@@ -137,8 +140,10 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-async def _answer(send: Send, status: int, content_type: str, body: bytes) -> None:
-    headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
+async def _answer(
+    send: Send, status: int, content_type: str, body: bytes, more: Sequence[tuple[bytes, bytes]] = ()
+) -> None:
+    headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode()), *more]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -163,15 +168,23 @@ def ops(ready: Callable[[], Awaitable[str | None]], numbers: CollectorRegistry) 
             case "/healthz":
                 await _json(send, 200, {"alive": True})
             case "/readyz":
-                why = await ready()
+                why = await _why_not(ready)
                 await _json(send, 503 if why else 200, {"ready": not why, **({"why": why} if why else {})})
             case "/metrics":
-                await ready()
+                await _why_not(ready)
                 await _answer(send, 200, CONTENT_TYPE_LATEST, generate_latest(numbers))
             case _:
                 await _json(send, 404, {"error": "there are /healthz, /readyz and /metrics"})
 
     return app
+
+
+async def _why_not(ready: Callable[[], Awaitable[str | None]]) -> str | None:
+    """A check that breaks or hangs is a check that failed; an error's text may hold an address, so its kind will do."""
+    try:
+        return await asyncio.wait_for(ready(), _PATIENCE)
+    except Exception as error:  # noqa: BLE001  # whatever it is, the answer is no
+        return f"the check itself failed: {type(error).__name__}"
 
 
 async def _json(send: Send, status: int, answer: Mapping[str, object]) -> None:
@@ -201,10 +214,14 @@ class _Server(uvicorn.Server):
 
 async def serve(app: Asgi, host: str, port: int) -> Serving:
     """Listen within the running loop; port 0 takes a free one. Raises `OSError` when the port is taken."""
-    listening = socket.create_server((host, port), backlog=512)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.create_server((host, port), family=family, backlog=512)
     config = uvicorn.Config(
         app,
+        http="h11",
+        ws="none",
         access_log=False,
+        log_config=None,
         log_level="warning",
         server_header=False,
         date_header=False,

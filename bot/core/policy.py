@@ -110,7 +110,9 @@ def may_review(catalog: Catalog, roster: Roster, request: Request, reviewer: Per
     groups = tuple(dict.fromkeys(group for step in steps for group in step.any_of))
     if not _in_any(roster, groups, reviewer):
         return Verdict(reasons=(Reason(code=Code.NOT_AN_APPROVER, about=groups), *_unknown(roster, groups)))
-    if not any(_in_any(roster, step.any_of, reviewer) for step in tally(catalog, roster, request).open):
+    still_open = tally(catalog, roster, request).open
+    # With none open (somebody whose answer counts again has come back to a group), any answer completes it.
+    if still_open and not any(_in_any(roster, step.any_of, reviewer) for step in still_open):
         return _no(Code.ALREADY_FILLED)
     return Verdict()
 

@@ -18,8 +18,12 @@
 """
 
 from bot.playground.driver import Human, Reply
+from bot.playground.errors import BadAnswer, NotThere, SlackRefusal
 from bot.playground.faults import Fault
-from bot.playground.slack import LocalSlack
+from bot.playground.slack import Call, LocalSlack
 from bot.playground.workspace import Account, Channel, Message, View
 
-__all__ = ["Account", "Channel", "Fault", "Human", "LocalSlack", "Message", "Reply", "View"]
+__all__ = [
+    "Account", "BadAnswer", "Call", "Channel", "Fault", "Human", "LocalSlack", "Message", "NotThere", "Reply",
+    "SlackRefusal", "View",
+]  # fmt: skip

@@ -1,4 +1,8 @@
-"""From the local Slack to the app: signed HTTP, or a Socket Mode envelope, acknowledged within three seconds."""
+"""From the local Slack to the app: signed HTTP, or a Socket Mode envelope, acknowledged within three seconds.
+
+Events are delivered again over HTTP, and anything over Socket Mode, while nothing acknowledges them; commands and
+clicks over HTTP are delivered once.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +21,32 @@ from slack_sdk.signature import SignatureVerifier
 if TYPE_CHECKING:
     from bot.playground.slack import LocalSlack
 
-ACK_SECONDS = 3.0
 _TYPES = {"command": "slash_commands", "interactive": "interactive", "event": "events_api"}
 
 
 @dataclass(frozen=True)
 class Acked:
-    """The app's answer: the HTTP status (0: none came), and the body as JSON or text."""
+    """The app's answer: the HTTP status (0: none came, and ``why``), and the body as JSON or text."""
 
     status: int
     body: Any
     seconds: float
+    why: str = ""
+    final: bool = False
+    """The app asks not to be told again."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it counts as acknowledged."""
+        return 200 <= self.status < 300
+
+
+@dataclass(eq=False)
+class Socket:
+    """One connection of the app; ``lost`` is done when it is gone."""
+
+    ws: web.WebSocketResponse
+    lost: asyncio.Future[None]
 
 
 @dataclass
@@ -36,22 +55,23 @@ class Delivery:
 
     slack: LocalSlack
     url: str | None = None
-    sockets: list[web.WebSocketResponse] = field(default_factory=list)
+    sockets: list[Socket] = field(default_factory=list)
     retry_delays: tuple[float, ...] = (0.05, 0.2, 0.5)
     """Seconds before an event is delivered again (Slack: at once, a minute, five minutes)."""
     redeliver: bool = True
     """Whether an envelope that is not acknowledged goes to another socket."""
+    ack_seconds: float = 3.0
 
     def __post_init__(self) -> None:
         """Nothing waits for an acknowledgement."""
         self._session: aiohttp.ClientSession | None = None
-        self._waiting: dict[str, asyncio.Future[Any]] = {}
+        self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._turn = 0
 
     async def close(self) -> None:
         """Let go of the connections."""
         for socket in list(self.sockets):
-            await socket.close()
+            await socket.ws.close()
         if self._session:
             await self._session.close()
 
@@ -65,23 +85,37 @@ class Delivery:
 
     async def event(self, event: dict[str, Any]) -> Acked:
         """An event; delivered again, up to three times, while it is not acknowledged."""
-        payload = {
+        payload = self.event_payload(event)
+        acked = await self._deliver("event", payload, json.dumps(payload))
+        for attempt, delay in enumerate(self.retry_delays, start=1):
+            if self.url is None or acked.ok or acked.final:
+                break
+            await asyncio.sleep(delay)
+            again = {"x-slack-retry-num": str(attempt), "x-slack-retry-reason": acked.why or "http_error"}
+            acked = await self._http(json.dumps(payload), "application/json", again)
+        return acked
+
+    def event_payload(self, event: dict[str, Any]) -> dict[str, Any]:
+        """What Slack would deliver."""
+        installed = {"enterprise_id": None, "team_id": self.slack.team, "user_id": self.slack.bot_user_id}
+        return {
             "token": "unused",
             "team_id": self.slack.team,
             "api_app_id": self.slack.app_id,
             "type": "event_callback",
             "event_id": f"Ev{secrets.token_hex(5).upper()}",
             "event_time": int(self.slack.clock()),
-            "event": event,
+            "event": {"event_ts": self.slack.world.ts(), **event},
+            "authorizations": [{**installed, "is_bot": True, "is_enterprise_install": False}],
+            "is_ext_shared_channel": False,
         }
-        acked = await self._deliver("event", payload, json.dumps(payload))
-        for attempt, delay in enumerate(self.retry_delays, start=1):
-            if self.url is None or 200 <= acked.status < 300:
-                break
-            await asyncio.sleep(delay)
-            again = {"x-slack-retry-num": str(attempt), "x-slack-retry-reason": "http_error"}
-            acked = await self._http(json.dumps(payload), "application/json", again)
-        return acked
+
+    async def verifies_url(self) -> bool:
+        """Whether the app answers the challenge with which Slack tries a request URL."""
+        challenge = secrets.token_hex(16)
+        body = json.dumps({"token": "unused", "challenge": challenge, "type": "url_verification"})
+        acked = await self._http(body, "application/json", {})
+        return acked.ok and acked.body in ({"challenge": challenge}, challenge)
 
     async def _deliver(self, kind: str, payload: dict[str, Any], encoded: str) -> Acked:
         if self.url is None:
@@ -104,58 +138,82 @@ class Delivery:
     async def raw(self, body: bytes, headers: dict[str, str]) -> Acked:
         """Any bytes with any headers, to the request URL."""
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ACK_SECONDS))
+            self._session = aiohttp.ClientSession()
         loop = asyncio.get_running_loop()
-        started = loop.time()
+        started, patience = loop.time(), aiohttp.ClientTimeout(total=self.ack_seconds)
+        call = self._session.post(str(self.url), data=body, headers=headers, timeout=patience, allow_redirects=False)
         try:
-            async with self._session.post(str(self.url), data=body, headers=headers) as answer:
-                text = await answer.text()
-                return Acked(answer.status, _parsed(text), loop.time() - started)
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            return Acked(0, "", loop.time() - started)
+            async with call as answer:
+                text, final = await answer.text(), answer.headers.get("x-slack-no-retry") == "1"
+                return Acked(answer.status, _parsed(text), loop.time() - started, "", final)
+        except TimeoutError:
+            return Acked(0, "", loop.time() - started, "http_timeout")
+        except (aiohttp.ClientError, OSError):
+            return Acked(0, "", loop.time() - started, "connection_failed")
 
     # Socket Mode
 
+    @contextlib.contextmanager
+    def connection(self, ws: web.WebSocketResponse) -> Any:
+        """A socket that gets its share of the envelopes while it is open."""
+        socket = Socket(ws, asyncio.get_running_loop().create_future())
+        self.sockets.append(socket)
+        try:
+            yield socket
+        finally:
+            self.sockets.remove(socket)
+            socket.lost.set_result(None)
+
     async def _envelope(self, kind: str, payload: dict[str, Any]) -> Acked:
-        envelope = {
-            "envelope_id": secrets.token_hex(16),
+        loop = asyncio.get_running_loop()
+        started, id_ = loop.time(), secrets.token_hex(16)
+        answered = self._waiting[id_] = loop.create_future()
+        envelope: dict[str, Any] = {
+            "envelope_id": id_,
             "type": _TYPES[kind],
             "accepts_response_payload": kind != "event",
             "payload": payload,
         }
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        for attempt in range(3):
-            if attempt and not self.redeliver:
-                break
-            answer = await self._send({**envelope, "retry_attempt": attempt})
-            if answer is not None:
-                return Acked(200, answer.get("payload") or "", loop.time() - started)
-        return Acked(0, "", loop.time() - started)
+        try:
+            for attempt in range(3 if self.redeliver else 1):
+                again = {"retry_attempt": attempt, "retry_reason": "timeout"} if attempt else {"retry_attempt": 0}
+                await self._send({**envelope, **again}, answered)
+                if answered.done():
+                    return Acked(200, answered.result().get("payload") or "", loop.time() - started)
+            return Acked(0, "", loop.time() - started, "timeout")
+        finally:
+            del self._waiting[id_]
 
-    async def _send(self, envelope: dict[str, Any]) -> dict[str, Any] | None:
-        await self.slack.connected()
+    async def _send(self, envelope: dict[str, Any], answered: asyncio.Future[dict[str, Any]]) -> None:
+        """To the next socket, and wait until it answers, is lost, or time is up."""
+        try:
+            await self.slack.connected(patience=self.ack_seconds)
+        except TimeoutError:
+            return
         self._turn += 1
         socket = self.sockets[self._turn % len(self.sockets)]
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting[envelope["envelope_id"]] = future
-        with contextlib.suppress(TimeoutError, ConnectionError):
-            await socket.send_json(envelope)
-            answer: dict[str, Any] = await asyncio.wait_for(future, ACK_SECONDS)
-            return answer
-        return None
+        with contextlib.suppress(ConnectionError):
+            await socket.ws.send_json(envelope)
+            either: set[asyncio.Future[Any]] = {answered, socket.lost}
+            await asyncio.wait(either, timeout=self.ack_seconds, return_when=asyncio.FIRST_COMPLETED)
 
     def acked(self, answer: dict[str, Any]) -> None:
-        """The app acknowledges an envelope."""
-        future = self._waiting.pop(str(answer.get("envelope_id")), None)
+        """The app acknowledges an envelope; the first acknowledgement counts."""
+        future = self._waiting.get(str(answer.get("envelope_id")))
         if future and not future.done():
             future.set_result(answer)
 
     async def disconnect(self, reason: str = "refresh_requested") -> None:
-        """Ask the app to connect anew, as Slack does now and then, and close."""
+        """Ask the app to connect anew, as Slack does now and then; after anything but a ``warning``, close.
+
+        After ``link_disabled`` no new connection is given out.
+        """
+        self.slack.socket_mode = self.slack.socket_mode and reason != "link_disabled"
         for socket in list(self.sockets):
-            await socket.send_json({"type": "disconnect", "reason": reason, "debug_info": {}})
-            await socket.close()
+            with contextlib.suppress(ConnectionError):
+                await socket.ws.send_json({"type": "disconnect", "reason": reason, "debug_info": {"host": "local"}})
+                if reason != "warning":
+                    await socket.ws.close()
 
 
 def _parsed(text: str) -> Any:

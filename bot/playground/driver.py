@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bot.playground import blocks
+from bot.playground import chat, filling, modals
 from bot.playground.delivery import Acked
-from bot.playground.workspace import Account, Message, ResponseUrl, View, elements
+from bot.playground.elements import Flaws, check_groups, check_options, offered
+from bot.playground.errors import BadAnswer, NotThere
+from bot.playground.filling import Seen
+from bot.playground.workspace import Account, Json, Message, ResponseUrl, View
 
 if TYPE_CHECKING:
     from bot.playground.slack import LocalSlack
 
 
-class NotThere(LookupError):
-    """What a person wanted to click or fill in is not before them."""
-
-
 @dataclass(frozen=True)
 class Reply:
-    """What came of it: the status, the text that the person was shown, the errors at a view's inputs."""
+    """What came of it: the status (0: nothing within 3 s), the text shown to the person, the errors at inputs."""
 
     status: int
     text: str
     seconds: float
     errors: dict[str, str] = field(default_factory=dict)
+    body: Any = ""
 
 
 class Human:
@@ -40,6 +41,8 @@ class Human:
     def id(self) -> str:
         """The Slack user id."""
         return self.account.id
+
+    # what they see
 
     @property
     def ephemerals(self) -> list[Message]:
@@ -56,6 +59,11 @@ class Human:
         """The topmost modal."""
         stack = self._slack.world.stack(self.id)
         return stack[-1] if stack else None
+
+    @property
+    def home(self) -> View | None:
+        """The app's Home tab, once it was published for this person."""
+        return self._slack.world.homes.get(self.id)
 
     async def sees_dm(self, wanted: Callable[[Message], bool], patience: float = 10.0) -> Message:
         """Wait for a DM that is as wanted."""
@@ -78,21 +86,108 @@ class Human:
 
         return await self._slack.world.until(find, f"the modal {callback} before {self.id}", patience)
 
+    async def sees_home(self, wanted: Callable[[View], bool] = bool, patience: float = 10.0) -> View:
+        """Wait for a Home tab that is as wanted."""
+
+        def find() -> View | None:
+            return self.home if self.home and wanted(self.home) else None
+
+        return await self._slack.world.until(find, f"the Home tab of {self.id}", patience)
+
+    # what they do
+
+    async def says(self, text: str, channel: str, thread: str | None = None) -> Message:
+        """Write a message; the app, which has no history scope, is not told."""
+        self._check_inside(channel)
+        message = Message(channel, self._slack.world.ts(), text, [], thread=thread, author=self.id)
+        self._slack.world.messages.append(message)
+        await self._slack.world.changed()
+        return message
+
     async def command(self, command: str, text: str = "", channel: str = "C0GENERAL") -> Reply:
         """Type a slash command."""
-        payload = self.command_payload(command, text, channel)
-        return await self.deliver_command(payload)
+        self._check_inside(channel)
+        return await self.deliver_command(self.command_payload(command, text, channel))
 
-    def command_payload(self, command: str, text: str, channel: str) -> dict[str, Any]:
-        """What Slack would deliver."""
+    async def click(self, seen: Seen, action: str, *, value: str | None = None) -> Reply:
+        """Press a button as it was seen: one of a message that was kept and has changed since is a stale click."""
+        if isinstance(seen, Message):
+            self._check_sees(seen)
+            now = self._slack.world.message(seen.channel, seen.ts)
+            seen = now if now and action not in seen.buttons() else seen
+        button = filling.find(seen, action, value)
+        if button["type"] != "button":
+            raise NotThere(f"{action} is a {button['type']}: choose something")
+        return _reply(await self._slack.delivery.interactive(self.click_payload(seen, button)))
+
+    async def choose(self, seen: Seen, action: str, value: Any) -> Reply:
+        """Select something; the app is told unless it stands in an input that does not dispatch."""
+        if isinstance(seen, View) and filling.find(seen, action)["type"] != "overflow":
+            element, chosen = filling.fill(seen, action, value)
+        else:
+            element = filling.find(seen, action)
+            chosen = filling.chosen(element, value)
+        block = next(b for b in filling.blocks_of(seen) if b["block_id"] == element["block_id"])
+        if block["type"] == "input" and not block.get("dispatch_action"):
+            return Reply(200, "", 0.0)
+        return _reply(await self._slack.delivery.interactive(self.click_payload(seen, element, chosen)))
+
+    async def searches(self, view: View, action: str, typed: str) -> list[Json]:
+        """Type into a select whose options the app looks up; what it offers."""
+        element = filling.find(view, action)
+        named = {"action_id": element["action_id"], "block_id": element["block_id"], "value": typed}
+        place = {"container": {"type": "view", "view_id": view.id}, "view": self._json(view)}
+        acked = await self._slack.delivery.interactive({**self._sender("block_suggestion"), **named, **place})
+        answer, flaws = acked.body if isinstance(acked.body, dict) else {}, Flaws()
+        if "option_groups" in answer:
+            check_groups(flaws, "/option_groups", answer["option_groups"])
+        elif answer.get("options") != []:
+            check_options(flaws, "/options", answer.get("options"), 100)
+        if flaws.found:
+            raise BadAnswer(f"the options for {action}: {flaws.found}")
+        view.suggested[element["action_id"]] = offered(answer)
+        return view.suggested[element["action_id"]]
+
+    def fill(self, view: View, values: Mapping[str, Any]) -> None:
+        """Put something into inputs, named by action id or block id; the app is not told."""
+        self._check_open(view)
+        for name, value in values.items():
+            filling.fill(view, name, value)
+
+    async def submit(self, view: View, values: Mapping[str, Any] | None = None) -> Reply:
+        """Fill in a modal and submit it; the client checks what Slack's own clients check."""
+        self.fill(view, values or {})
+        filling.check_complete(view)
+        return await self.deliver_submission(view, self.submission(view))
+
+    def close_view(self, view: View, *, whole_stack: bool = False) -> asyncio.Future[Any]:
+        """Close a modal, or all of its stack, without submitting it; await it to have the app told."""
+        self._check_open(view)
+        whole_stack = whole_stack or bool(view.body.get("clear_on_close"))
+        closed = [v for v in self._slack.world.stack(self.id) if v is view or (whole_stack and v.root == view.root)]
+        for each in closed:
+            each.open = False
+        told = [self._closed(each, whole_stack) for each in closed if each.body.get("notify_on_close")]
+        return asyncio.gather(self._slack.world.changed(), *map(self._slack.delivery.interactive, told))
+
+    async def opens_home(self) -> None:
+        """Look at the app's Home tab; the app is told."""
+        event = {"type": "app_home_opened", "user": self.id, "channel": self._slack.world.dm(self.id).id, "tab": "home"}
+        await self._slack.delivery.event({**event, **({"view": self._json(self.home)} if self.home else {})})
+
+    # what Slack would deliver
+
+    def command_payload(self, command: str, text: str, channel: str) -> Json:
+        """A slash command."""
+        found = self._slack.world.channels.get(channel)
         return {
             "token": "unused",
             "team_id": self.account.team,
             "team_domain": "local",
             "channel_id": channel,
-            "channel_name": "general",
+            "channel_name": "privategroup" if found and found.private else found.name if found else "unknown",
             "user_id": self.id,
-            "user_name": self.account.name.lower(),
+            "user_name": self.account.handle,
             "command": command,
             "text": text,
             "api_app_id": self._slack.app_id,
@@ -101,132 +196,83 @@ class Human:
             "trigger_id": self._slack.world.trigger(self.id),
         }
 
-    async def deliver_command(self, payload: dict[str, Any]) -> Reply:
-        """Deliver a command's payload, perhaps once more."""
-        acked = await self._slack.delivery.command(payload)
-        text = ""
-        if acked.status == 200 and acked.body:
-            body = acked.body if isinstance(acked.body, dict) else {"text": acked.body}
-            self._slack.respond(self.id, payload["channel_id"], body)
-            text = str(body.get("text", ""))
-            await self._slack.world.changed()
-        return Reply(acked.status, text, acked.seconds)
-
-    async def click(self, seen: Message, action: str) -> Reply:
-        """Press a button of a message as it was seen; it may have changed since, as on a slow screen."""
-        buttons = seen.buttons()
-        if action not in buttons:
-            raise NotThere(f"no button {action} on this message; there are {', '.join(buttons) or 'none'}")
-        return _reply(await self._slack.delivery.interactive(self.click_payload(seen, buttons[action])))
-
-    def click_payload(self, seen: Message, button: dict[str, Any]) -> dict[str, Any]:
-        """What Slack would deliver."""
-        container = {"type": "message", "message_ts": seen.ts, "channel_id": seen.channel, "is_ephemeral": False}
+    def click_payload(self, seen: Seen, element: Json, chosen: Json | None = None) -> Json:
+        """A click, or something chosen."""
+        what = chosen or ({"value": element["value"]} if "value" in element else {})
+        action = {"type": element["type"], "action_id": element["action_id"], "block_id": element["block_id"]}
+        stamped = {**action, **what, "action_ts": self._slack.world.ts()}
+        if "text" in element:
+            stamped["text"] = element["text"]
+        trigger = self._slack.world.trigger(self.id)
+        click = {**self._sender("block_actions"), "trigger_id": trigger, "actions": [stamped]}
+        if isinstance(seen, View):
+            return {**click, "container": {"type": "view", "view_id": seen.id}, "view": self._json(seen)}
+        channel = self._slack.world.channels[seen.channel]
+        where = {"message_ts": seen.ts, "channel_id": seen.channel, "is_ephemeral": seen.to is not None}
         return {
-            **self._actions(button, {"value": button.get("value", "")}),
-            "container": container,
-            "channel": {"id": seen.channel, "name": "channel"},
-            "message": seen.json(),
+            **click,
+            "container": {"type": "message", **where},
+            "channel": {"id": channel.id, "name": "privategroup" if channel.private else channel.name},
+            **({"message": self._slack.as_ours(seen)} if seen.to is None else {}),
             "response_url": self._response(seen.channel, seen.ts),
-            "state": {"values": {}},
+            "state": {"values": {**filling.values(seen), **_stated(element, chosen)}},
         }
 
-    async def choose(self, view: View, action: str, value: str) -> Reply:
-        """Select an option in a modal; the app is told where the input dispatches."""
-        block, element = _input(view, action)
-        options = [*element.get("options", []), *(o for g in element.get("option_groups", []) for o in g["options"])]
-        option = next((option for option in options if option["value"] == value), None)
-        if option is None:
-            raise NotThere(f"no option {value} at {action}; there are {', '.join(o['value'] for o in options)}")
-        state = {"type": element["type"], "selected_option": option}
-        view.state.setdefault(block["block_id"], {})[action] = state
-        if not block.get("dispatch_action"):
-            return Reply(200, "", 0.0)
-        payload = {
-            **self._actions({**element, "block_id": block["block_id"]}, {"selected_option": option}),
-            "container": {"type": "view", "view_id": view.id},
-            "view": self._json(view),
-        }
-        return _reply(await self._slack.delivery.interactive(payload))
+    def submission(self, view: View) -> Json:
+        """A modal, submitted as it is filled in now."""
+        trigger = self._slack.world.trigger(self.id)
+        return {**self._sender("view_submission"), "view": self._json(view), "trigger_id": trigger, "response_urls": []}
 
-    async def submit(self, view: View, values: dict[str, str] | None = None) -> Reply:
-        """Fill in a modal and submit it; the client checks what Slack's own clients check."""
-        for action, value in (values or {}).items():
-            _, element = _input(view, action)
-            if element["type"] == "plain_text_input":
-                self._type(view, action, value)
-            else:
-                await self.choose(view, action, value)
-        self._complete(view)
-        return await self.deliver_submission(view, self.submission(view))
+    def _closed(self, view: View, cleared: bool) -> Json:
+        return {**self._sender("view_closed"), "view": self._json(view), "is_cleared": cleared}
 
-    def submission(self, view: View) -> dict[str, Any]:
-        """What Slack would deliver."""
-        return {
-            **self._sender("view_submission"),
-            "view": self._json(view),
-            "trigger_id": self._slack.world.trigger(self.id),
-            "response_urls": [],
-            "is_enterprise_install": False,
-        }
+    async def deliver_command(self, payload: Json) -> Reply:
+        """Deliver a command's payload, perhaps once more, and show what the app answers."""
+        acked = await self._slack.delivery.command(payload)
+        reply = _reply(acked)
+        if acked.ok and acked.body:
+            body = acked.body if isinstance(acked.body, dict) else {"text": str(acked.body)}
+            chat.answer(self._slack, self.id, payload["channel_id"], body)
+            await self._slack.world.changed()
+        return reply
 
-    async def deliver_submission(self, view: View, payload: dict[str, Any]) -> Reply:
+    async def deliver_submission(self, view: View, payload: Json) -> Reply:
         """Deliver a submission's payload, perhaps once more, and do what the app answers."""
         acked = await self._slack.delivery.interactive(payload)
-        if acked.status != 200:
+        if not acked.ok:
             return _reply(acked)
-        answer = acked.body if isinstance(acked.body, dict) else {}
-        match answer.get("response_action"):
-            case "errors":
-                return Reply(200, "", acked.seconds, errors=dict(answer["errors"]))
-            case "update":
-                blocks.check_view(answer["view"])
-                self._slack.replace_view(view, answer["view"])
-            case "clear":
-                for other in self._slack.world.stack(self.id):
-                    other.open = False
-            case _:
-                view.open = False
+        answer = acked.body or {}
+        errors = self._obey(view, answer)
         await self._slack.world.changed()
-        return Reply(200, "", acked.seconds)
+        return Reply(acked.status, "", acked.seconds, errors, answer)
 
-    def close_view(self, view: View) -> None:
-        """Close a modal without submitting it."""
-        view.open = False
+    def _obey(self, view: View, answer: Any) -> dict[str, str]:
+        """Do what the answer to a submission says; the errors that the person is shown at the inputs."""
+        match answer:
+            case {"response_action": "errors", "errors": {**errors}} if errors:
+                inputs = {block["block_id"] for block in view.body["blocks"] if block["type"] == "input"}
+                if astray := [block for block in errors if block not in inputs]:
+                    raise BadAnswer(f"errors for {astray}, which are no input blocks here")
+                return {str(block): str(said) for block, said in errors.items()}
+            case {"response_action": "update", "view": body}:
+                modals.check_shown(self._slack, body, view)
+                modals.replace(self._slack, view, body)
+            case {"response_action": "push", "view": body}:
+                modals.check_shown(self._slack, body, None)
+                modals.show(self._slack, self.id, body, view)
+            case {"response_action": "clear"}:
+                for other in self._slack.world.stack(self.id):
+                    other.open = other.open and other.root != view.root
+            case {} if not answer:
+                view.open = False
+            case _:
+                raise BadAnswer(f"to a submission, {answer!r} is no answer")
+        return {}
 
-    # what a client keeps
+    # what payloads have in common
 
-    def _type(self, view: View, action: str, text: str) -> None:
-        block, element = _input(view, action)
-        most = int(element.get("max_length", 3000))
-        if len(text) > most:
-            raise NotThere(f"the input {action} takes {most} characters, not {len(text)}")
-        view.state.setdefault(block["block_id"], {})[action] = {"type": "plain_text_input", "value": text or None}
-
-    def _complete(self, view: View) -> None:
-        """Initial values count, and an input that is not optional must have one."""
-        for block in view.body["blocks"]:
-            if block["type"] != "input":
-                continue
-            element = block["element"]
-            action = element["action_id"]
-            state = view.state.setdefault(block["block_id"], {})
-            if action not in state:
-                value = {"value": element.get("initial_value"), "selected_option": element.get("initial_option")}
-                key = "value" if element["type"] == "plain_text_input" else "selected_option"
-                state[action] = {"type": element["type"], key: value[key]}
-            filled = state[action].get("value") or state[action].get("selected_option")
-            if not filled and not block.get("optional"):
-                raise NotThere(f"the input {action} is required")
-
-    def _actions(self, element: dict[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
-        action = {"type": element["type"], "action_id": element["action_id"], "block_id": element["block_id"]}
-        stamped = {**action, **chosen, "action_ts": self._slack.world.ts()}
-        trigger = self._slack.world.trigger(self.id)
-        return {**self._sender("block_actions"), "trigger_id": trigger, "actions": [stamped]}
-
-    def _sender(self, kind: str) -> dict[str, Any]:
-        name = self.account.name.lower()
+    def _sender(self, kind: str) -> Json:
+        name = self.account.handle
         return {
             "type": kind,
             "user": {"id": self.id, "username": name, "name": name, "team_id": self.account.team},
@@ -237,24 +283,38 @@ class Human:
             "is_enterprise_install": False,
         }
 
-    def _json(self, view: View) -> dict[str, Any]:
-        return view.json(self._slack.team, self._slack.app_id, self._slack.bot_id)
+    def _json(self, view: View) -> Json:
+        shown = view.json(self._slack.team, self._slack.app_id, self._slack.bot_id)
+        return {**shown, "state": {"values": filling.values(view)}}
 
     def _response(self, channel: str, ts: str | None = None) -> str:
-        id_ = secrets.token_hex(8)
+        id_ = secrets.token_hex(16)
         self._slack.world.responses[id_] = ResponseUrl(self.id, channel, self._slack.clock(), ts)
         return self._slack.response_url(id_)
 
+    def _check_inside(self, channel: str) -> None:
+        found = self._slack.world.channels.get(channel)
+        if found is None or self.id not in found.members:
+            raise NotThere(f"{self.id} is not in {channel}: there is no such channel, or add them to its members")
 
-def _input(view: View, action: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """An input and its block, by action id."""
-    for block in view.body["blocks"]:
-        element = block.get("element") or {}
-        if element.get("action_id") == action:
-            return block, element
-    raise NotThere(f"no input {action} in this modal; there are {', '.join(elements(view.body['blocks']))}")
+    def _check_sees(self, message: Message) -> None:
+        if message.to is None:
+            self._check_inside(message.channel)
+        elif message.to != self.id:
+            raise NotThere(f"this message is only before {message.to}, not before {self.id}")
+
+    def _check_open(self, view: View) -> None:
+        if view.user != self.id or not view.open:
+            raise NotThere(f"the view {view.id} is not open before {self.id}")
+
+
+def _stated(element: Json, chosen: Json | None) -> Json:
+    """What was just chosen in a message, as its state has it."""
+    if not chosen or element["type"] == "overflow":
+        return {}
+    return {element["block_id"]: {element["action_id"]: {"type": element["type"], **chosen}}}
 
 
 def _reply(acked: Acked) -> Reply:
-    text = acked.body.get("text", "") if isinstance(acked.body, dict) else str(acked.body)
-    return Reply(acked.status, text, acked.seconds)
+    text = str(acked.body.get("text") or "") if isinstance(acked.body, dict) else str(acked.body)
+    return Reply(acked.status, text, acked.seconds, body=acked.body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,11 +11,11 @@ How = Literal["ratelimited", "error_500", "hang", "drop_before", "drop_after", "
 
 @dataclass
 class Fault:
-    """``drop_*``: the connection breaks before or after the effect. ``code``: what a ``refuse`` says."""
+    """``drop_*``: the connection breaks before or after the effect. ``times`` None: until `Faults.clear`."""
 
     method: str
     how: How
-    times: int = 1
+    times: int | None = 1
     code: str = "internal_error"
     retry_after: int = 1
 
@@ -25,20 +26,29 @@ class Faults:
 
     waiting: list[Fault] = field(default_factory=list)
 
-    def add(self, method: str, how: How, times: int = 1, *, code: str = "internal_error", retry_after: int = 1) -> None:
-        """Let the next ``times`` calls of a method go wrong."""
+    def __post_init__(self) -> None:
+        """No call hangs."""
+        self.released = asyncio.Event()
+
+    def add(
+        self, method: str, how: How, times: int | None = 1, *, code: str = "internal_error", retry_after: int = 1
+    ) -> None:
+        """Let the next ``times`` calls of a method (``*``: of any) go wrong; ``code`` is what a ``refuse`` says."""
+        self.released.clear()
         self.waiting.append(Fault(method, how, times, code, retry_after))
 
     def clear(self) -> None:
-        """Let all go well again."""
+        """Let all go well again, and let go of the calls that hang."""
         self.waiting.clear()
+        self.released.set()
 
     def next(self, method: str) -> Fault | None:
         """The fault that this call meets; it is used up by one."""
         for fault in self.waiting:
             if fault.method in {method, "*"}:
-                fault.times -= 1
-                if fault.times <= 0:
-                    self.waiting.remove(fault)
+                if fault.times is not None:
+                    fault.times -= 1
+                    if fault.times <= 0:
+                        self.waiting.remove(fault)
                 return fault
         return None

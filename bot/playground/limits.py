@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -45,5 +46,5 @@ class Limits:
         bucket.tokens = min(burst, bucket.tokens + (now - bucket.at) * rate)
         bucket.at = now
         if bucket.tokens < 1:
-            raise RateLimited(max(1, round((1 - bucket.tokens) / rate)))
+            raise RateLimited(max(1, math.ceil((1 - bucket.tokens) / rate)))  # a caller that waits so long gets through
         bucket.tokens -= 1

@@ -13,7 +13,6 @@ import hashlib
 import os
 import re
 import shutil
-import signal
 import stat
 import subprocess
 import tempfile
@@ -23,11 +22,16 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 _PATIENCE = 15.0
 _PAUSE = 0.02
+_ENDING = 5.0
+"""Seconds for a server to end by itself before it is killed; nothing acknowledged is lost by that."""
 _LONGEST_SOCKET = 100
 """Bytes of a socket's path: the kernel takes 107."""
 PINNED = {("9.1.2.post2", "linux-x86_64"): "01c9c94834fd101fadda0fbf9708a5c8b63aa6d37b19951a6bf53b09caff1372"}
@@ -56,25 +60,27 @@ class Embedded:
         with contextlib.suppress(redis.RedisError), _client(self.url) as client:
             client.shutdown(nosave=True)
         try:
-            self.process.wait(5)
+            self.process.wait(_ENDING)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(5)
+            self.process.wait()
 
 
 def start(home: Path, name: str = "store") -> Embedded:
     """The server of a directory, started or found running. Raises `CannotEmbed`."""
-    directory = home / name
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory = _private(home / name, "set JIT_HOME to a folder of yours")
     socket = _socket_path(directory)
-    url = f"unix://{socket}?db=0"
+    url = f"unix://{quote(str(socket))}?db=0"
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
         with _locked(directory / "server.lock") as lock:
             if lock is not None:
                 return _started(directory, socket, url, lock)
-        if _answers(url):
+        state = _state(url)
+        if state == "ready":
             return Embedded(url, "attached", "")
+        if state == "loading":
+            deadline = time.monotonic() + _PATIENCE
         time.sleep(_PAUSE)
     raise CannotEmbed(f"another server holds {directory} and does not answer; see {directory / 'server.log'}")
 
@@ -141,10 +147,14 @@ def _started(directory: Path, socket: Path, url: str, lock: int) -> Embedded:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise CannotEmbed(f"{server} ended with {process.returncode}; see {log}")
-        if _answers(url):
+        state = _state(url)
+        if state == "ready":
             return Embedded(url, "started", str(server), process)
+        if state == "loading":
+            deadline = time.monotonic() + _PATIENCE
         time.sleep(_PAUSE)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
+    process.wait()
     raise CannotEmbed(f"{server} does not answer; see {log}")
 
 
@@ -163,27 +173,36 @@ def _locked(path: Path) -> Iterator[int | None]:
         os.close(lock)
 
 
-def _answers(url: str) -> bool:
+def _state(url: str) -> Literal["ready", "loading", "silent"]:
+    """Whether it answers. One that reads its log back may take as long as that takes: killing it would not help."""
     try:
         with _client(url) as client:
-            return bool(client.ping())
+            client.ping()
+    except redis.BusyLoadingError:
+        return "loading"
     except redis.RedisError:
-        return False
+        return "silent"
+    return "ready"
 
 
 def _client(url: str) -> redis.Redis:
-    return redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
+    return redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0))
 
 
 def _socket_path(directory: Path) -> Path:
-    """In the directory, or where its path is too long for a socket, in a private one that its name leads to."""
+    """In the directory, or where its path is too long for a socket, in a private one named after it."""
     socket = directory.resolve() / "s.sock"
     if len(os.fsencode(socket)) <= _LONGEST_SOCKET:
         return socket
     name = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:16]
     short = Path(tempfile.gettempdir()) / f"jit-{os.getuid()}-{name}"
-    short.mkdir(mode=0o700, exist_ok=True)
-    found = short.lstat()
+    return _private(short, "remove it, or set JIT_HOME to a shorter path") / "s.sock"
+
+
+def _private(directory: Path, mend: str) -> Path:
+    """A directory that is ours and nobody else's, made if need be: who can enter it can write every record."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = directory.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise CannotEmbed(f"{short} is not ours alone; remove it, or set JIT_HOME to a shorter path")
-    return short / "s.sock"
+        raise CannotEmbed(f"{directory} is not a folder that only you can enter: `chmod 700` it, or {mend}")
+    return directory

@@ -1,7 +1,8 @@
 """The contract between the worker and a system that is protected; it knows nothing of Slack, Redis or requests.
 
 A provider is one class per vendor. Every verb is idempotent on ``order.id``; each may be called again after a
-crash at any line, by another process that knows only the order, the prior and perhaps the receipt.
+crash at any line, by another process that knows only the order, the prior and perhaps the receipt. How to write
+one, and the tests that it must pass: `providers.systems.conformance`.
 
 Errors: `Refused` is a definite no (nothing was done), `Unsure` is an unknown outcome (something may stand, now
 or once a slow call lands). Whatever else escapes a provider is treated as `Unsure`.
@@ -72,7 +73,11 @@ class Order(Frozen):
 
 
 class Prior(Frozen):
-    """What stood there before us, seen once. ``present``: the same access stood already and is to be kept."""
+    """What stood there before us, seen once. ``present``: the same access stood already and is to be kept.
+
+    For a shared account ``facts`` holds, by each key of `System.entitlements`, whether that one stood before. The
+    worker sets a key to True when another order still needs it, so a revoke takes away exactly what is False.
+    """
 
     present: bool
     facts: Mapping[str, Json] = Field(default_factory=dict)
@@ -186,7 +191,10 @@ class System(Protocol):
         """The one account this person would use. Raises `Refused` for none, or for more than one."""
 
     def entitlements(self, order: Order) -> Sequence[str]:
-        """The native keys that this order needs and may share with others; empty where it has its own."""
+        """The native keys that this order needs and may share with others; empty where it has its own.
+
+        The same access has the same key in every order, and none of another target: put ``order.target`` into it.
+        """
 
     async def inspect(self, order: Order) -> Prior:
         """What stands before we touch anything. Called once an order, never on a retry."""

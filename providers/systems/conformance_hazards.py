@@ -37,6 +37,7 @@ class Wire:
         """Whether the accident came to pass; a verb that sends fewer messages is through before."""
         self._server, self._lose, self._hold = server, lose, hold
         self._held = asyncio.Event()
+        self._strike = asyncio.Event()
         self._landed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -58,6 +59,12 @@ class Wire:
     def port(self) -> int:
         """Where clients connect to."""
         return int(self._listener.sockets[0].getsockname()[1])
+
+    async def strikes_or(self, call: asyncio.Task[Any]) -> None:
+        """Wait until a message is held, or until the call is through without."""
+        strike = asyncio.create_task(self._strike.wait())
+        await asyncio.wait({strike, call}, return_when=asyncio.FIRST_COMPLETED)
+        strike.cancel()
 
     async def release(self) -> None:
         """Let what was held land now, and wait until the server has done with it."""
@@ -103,6 +110,7 @@ class Wire:
             self.sent += 1
             if self._hold is not None and self.sent >= self._hold and not self._held.is_set():
                 self.struck = True
+                self._strike.set()
                 await self._held.wait()
             server.write(data)
             await server.drain()

@@ -307,8 +307,11 @@ class PostgreSQL:
             yield session
 
     async def _grantable(self, session: Session, order: Order) -> None:
-        if strong := await session.too_strong(_params(order).member_of):
+        names = _params(order).member_of
+        if strong := await session.too_strong(names):
             raise Refused(f"{', '.join(strong)}: never granted, who has it could undo the end of the access")
+        if denied := await session.not_to_give(names):
+            raise Refused(f"the bot may not grant {', '.join(denied)}: {self._sql.to_allow(session, denied)}")
 
 
 def _params(order: Order) -> PostgresParams:

@@ -23,7 +23,7 @@ from psycopg.rows import namedtuple_row
 from providers.systems.base import ProviderError, Refused, Unsure
 from providers.systems.postgresql_params import NEVER_GRANTED, PostgresConfig
 
-OLDEST = 140000
+OLDEST, GRANTOR_SCOPED = 140000, 160000
 FENCE_TIMEOUTS = 2
 """How many timeouts after its session began the server still makes a change."""
 _POLL = 0.02
@@ -123,6 +123,16 @@ class Session:
         """Which of these roles, or of those that they reach, could undo the end of the access."""
         return [row.name for row in await self.rows(_TOO_STRONG, list(names), list(NEVER_GRANTED))]
 
+    async def not_to_give(self, names: Sequence[str]) -> list[str]:
+        """Which of these roles the bot may not grant; before 16, CREATEROLE is enough for all."""
+        if self.version < GRANTOR_SCOPED:
+            return []
+        query = """
+            SELECT rolname::text AS name FROM pg_roles
+            WHERE rolname = ANY(%s) AND NOT pg_has_role(current_user, oid, 'MEMBER WITH ADMIN OPTION') ORDER BY 1
+        """
+        return [row.name for row in await self.rows(query, list(names))]
+
     async def left_behind(self, role: Role) -> list[tuple[str, int]]:
         """Each database where something hangs on the role, and how many objects there it owns."""
         return [(row.db, row.owned) for row in await self.rows(_LEFT, role.oid)]
@@ -221,7 +231,7 @@ def _worded(verb: str, error: psycopg.Error) -> ProviderError:
     said = error.diag.message_primary or type(error).__name__
     match error:
         case errors.InsufficientPrivilege():
-            return Refused(f"{verb}: the bot's role may not do this ({said}); see what it needs in `check`")
+            return Refused(f"{verb}: the bot's role may not do this: {said} {error.diag.message_detail or ''}".strip())
         case errors.UndefinedObject():
             return Refused(f"{verb}: {said}")
         case errors.DependentObjectsStillExist():

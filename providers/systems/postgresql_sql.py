@@ -9,9 +9,8 @@ from psycopg import sql
 
 from providers.systems.base import Refused
 from providers.systems.postgresql_params import PostgresConfig
-from providers.systems.postgresql_session import OLDEST, Role, Session
+from providers.systems.postgresql_session import GRANTOR_SCOPED, OLDEST, Role, Session
 
-_GRANTOR_SCOPED = 160000
 _BOT = """
 SELECT r.rolsuper AS superuser, r.rolcreaterole AS creates, r.rolinherit AS inherits,
        pg_has_role(current_user, 'pg_signal_backend', 'USAGE') AS signals, pg_is_in_recovery() AS standby,
@@ -59,13 +58,18 @@ def drop(role: Role) -> sql.Composable:
     return sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role.name))
 
 
+def to_allow(session: Session, roles: Sequence[str]) -> str:
+    """What an administrator types so that the bot may grant these roles, and have none of their rights itself."""
+    allow = sql.SQL("GRANT {} TO {} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
+    return allow.format(_names(roles), sql.Identifier(session.me)).as_string()
+
+
 async def hand_over(session: Session, role: Role, owner: str) -> None:
     """In this database: what the role owns goes to ``owner`` (empty: it owns nothing), its grants go away."""
     old = sql.Identifier(role.name)
     if owner:
         await _be_able_to_give(session, owner)
-    become = "GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE" if _modern(session) else "GRANT {} TO CURRENT_USER"
-    statements: list[sql.Composable] = [sql.SQL(become).format(old)]
+    statements: list[sql.Composable] = [_become(session, old)]
     if owner:
         statements.append(sql.SQL("REASSIGN OWNED BY {} TO {}").format(old, sql.Identifier(owner)))
     # Where all was handed over, this only takes privileges away; it would rather fail than drop what others use.
@@ -100,9 +104,10 @@ async def _be_able_to_give(session: Session, owner: str) -> None:
     name = sql.Identifier(owner)
     if not await _weak(session, owner):
         await session.do(sql.SQL("CREATE ROLE {} NOLOGIN NOINHERIT").format(name))
-    rows = await session.rows("SELECT pg_has_role(current_user, %s, 'MEMBER') AS member", owner)
-    if not rows[0].member:
-        await session.do(sql.SQL("GRANT {} TO CURRENT_USER").format(name))
+    # Who makes a role from 16 on is a member that may pass it on, but has none of its rights.
+    rows = await session.rows("SELECT pg_has_role(current_user, %s, 'USAGE') AS has", owner)
+    if not rows[0].has:
+        await session.do(_become(session, name))
 
 
 async def _weak(session: Session, owner: str) -> bool:
@@ -116,8 +121,9 @@ async def _weak(session: Session, owner: str) -> bool:
     return role is not None
 
 
-def _modern(session: Session) -> bool:
-    return session.version >= _GRANTOR_SCOPED
+def _become(session: Session, name: sql.Identifier) -> sql.Composable:
+    how = " WITH INHERIT TRUE, SET TRUE" if session.version >= GRANTOR_SCOPED else ""
+    return sql.SQL("GRANT {} TO CURRENT_USER" + how).format(name)
 
 
 def _names(roles: Sequence[str]) -> sql.Composable:

@@ -59,6 +59,8 @@ _TARGET = "jit-target-"
 _OURS = re.compile(r"jit-(j-[2-9a-hj-np-z]{4,8})-([0-9]{1,2})")
 _NEEDS = "+acl +client|list +client|kill +info +ping +multi +exec +watch +unwatch +set +get +del ~jit:*"
 _OLDEST = (6, 2)
+FENCE_TIMEOUTS = 2
+"""How many timeouts after it was sent the server still makes a change."""
 
 
 class RedisConfig(Frozen):
@@ -180,6 +182,7 @@ class RedisAcl:
         """Delete the user, which cuts its connections off. Ours is what carries our mark, even if changed since."""
         name = order.subject.native
         async with self._talk("revoke", order):
+            await self._client.delete(_fence(name))
             user = await self._user(name)
             if user is not None and not _marked(order, user):
                 return Outcome(presence=Presence.FOREIGN, kept=f"the ACL user {name} of another hand")
@@ -262,7 +265,7 @@ class RedisAcl:
     async def _fenced(self, name: str, *how: str) -> None:
         """Set the user up, unless the server comes to it only after our time, or a revoke was there meanwhile."""
         fence, token = _fence(name), secrets.token_hex(8)
-        await self._client.set(fence, token, px=int(self._config.timeout * 2000))
+        await self._client.set(fence, token, px=int(self._config.timeout * FENCE_TIMEOUTS * 1000))
         async with self._client.pipeline(transaction=True) as pipe:
             await pipe.watch(fence)
             if await pipe.get(fence) != token:

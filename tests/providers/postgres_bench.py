@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from providers.systems.base import Order, Principal, Secret
 from providers.systems.conformance import Bench, Lives
 from providers.systems.postgresql import PostgreSQL
+from providers.systems.postgresql_session import GRANTOR_SCOPED
 from tests.servers import PostgresServer
 
 BOT, PASSWORD, SAM = "jit_bot", "correct-horse", "sams-own"
@@ -39,9 +40,15 @@ def furnish(server: PostgresServer) -> None:
         "GRANT CREATE, USAGE ON SCHEMA public TO app_writers",
         dbname="app",
     )
-    if _version(server) >= 160000:
-        for role in ("app_readers", "app_writers", "through_deployers"):
-            run(server, f"GRANT {role} TO {BOT} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
+    for role in ("app_readers", "app_writers", "through_deployers"):
+        let_bot_grant(server, role)
+
+
+def let_bot_grant(server: PostgresServer, role: str) -> None:
+    """As the documentation says; before 16 there is nothing to do."""
+    if version(server) >= GRANTOR_SCOPED:
+        name = sql.Identifier(role).as_string()
+        run(server, f"GRANT {name} TO {BOT} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
 
 
 def run(server: PostgresServer, *statements: str, dbname: str = "postgres") -> list[Any]:
@@ -52,7 +59,8 @@ def run(server: PostgresServer, *statements: str, dbname: str = "postgres") -> l
         return cursor.fetchall() if cursor.description else []
 
 
-def _version(server: PostgresServer) -> int:
+def version(server: PostgresServer) -> int:
+    """As a number, 150014."""
     return int(run(server, "SHOW server_version_num")[0][0])
 
 

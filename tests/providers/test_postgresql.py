@@ -18,7 +18,18 @@ from providers.systems.conformance import (
 from providers.systems.conformance_bench import granted, shut
 from providers.systems.postgresql import PostgreSQL
 from providers.systems.postgresql_params import PostgresConfig, PostgresParams
-from tests.providers.postgres_bench import BOT, PASSWORD, PostgresBench, SharedPostgresBench, furnish, owner_of, run
+from providers.systems.postgresql_session import GRANTOR_SCOPED
+from tests.providers.postgres_bench import (
+    BOT,
+    PASSWORD,
+    PostgresBench,
+    SharedPostgresBench,
+    furnish,
+    let_bot_grant,
+    owner_of,
+    run,
+    version,
+)
 from tests.servers import PostgresServer
 
 
@@ -133,9 +144,23 @@ def test_params_that_make_no_sense_are_refused(params: dict[str, object]) -> Non
         PostgresParams.model_validate(params)
 
 
+async def test_a_role_that_the_bot_may_not_grant_is_told_with_the_cure(
+    bench: PostgresBench, system: PostgreSQL
+) -> None:
+    run(bench.running, "CREATE ROLE beyond_the_bot")
+    order = await bench.order(system, {"member_of": ["beyond_the_bot"]})
+    if version(bench.running) < GRANTOR_SCOPED:
+        # There, CREATEROLE grants every role that is not a superuser.
+        assert not (await system.inspect(order)).present
+        return
+    with pytest.raises(Refused, match='GRANT "beyond_the_bot" TO "jit_bot" WITH ADMIN TRUE'):
+        await system.inspect(order)
+
+
 async def test_a_name_is_never_read_as_sql(bench: PostgresBench, system: PostgreSQL) -> None:
     evil = 'x"; ALTER ROLE jit_bot SUPERUSER; --'
     run(bench.running, 'CREATE ROLE "x""; ALTER ROLE jit_bot SUPERUSER; --"')
+    let_bot_grant(bench.running, evil)
     order = await bench.order(system, {"member_of": [evil]})
     prior = await system.inspect(order)
     receipt = await system.grant(order, prior)

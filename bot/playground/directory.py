@@ -1,0 +1,153 @@
+"""What the Web API tells of people, user groups and channels, as far as the token's scopes go; it changes nothing."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bot.playground.errors import SlackRefusal, lacks_scope
+from bot.playground.workspace import Account, Channel, Json
+
+if TYPE_CHECKING:
+    from bot.playground.slack import LocalSlack
+
+T = TypeVar("T")
+_MOST_A_PAGE = 1000
+
+
+def channel_of(slack: LocalSlack, args: Json) -> Channel:
+    """The channel that a call is about; a private one is hidden from a bot that is outside."""
+    channel = slack.world.channels.get(str(args["channel"]))
+    if channel is None or (channel.private and not channel.bot_inside):
+        raise SlackRefusal("channel_not_found")
+    return channel
+
+
+def _readable(slack: LocalSlack, args: Json) -> Channel:
+    channel = channel_of(slack, args)
+    if channel.scope() not in slack.scopes:
+        raise lacks_scope(channel.scope(), slack.scopes)
+    return channel
+
+
+def channel_info(slack: LocalSlack, args: Json) -> Json:
+    """``conversations.info``."""
+    channel = _readable(slack, args)
+    facts = {
+        "id": channel.id,
+        "is_channel": not channel.is_im and not channel.private,
+        "is_group": channel.private,
+        "is_im": channel.is_im,
+        "is_private": channel.private or channel.is_im,
+        "is_archived": channel.archived,
+    }
+    if channel.is_im:
+        return {"channel": {**facts, "user": next(iter(channel.members))}}
+    shared = {"is_ext_shared": channel.ext_shared, "is_pending_ext_shared": channel.pending_ext_shared}
+    facts |= {"name": channel.name, "is_member": channel.bot_inside, "is_shared": channel.ext_shared, **shared}
+    return {"channel": {**facts, **({"num_members": len(channel.members)} if args.get("include_num_members") else {})}}
+
+
+def channel_members(slack: LocalSlack, args: Json) -> Json:
+    """``conversations.members``."""
+    channel = _readable(slack, args)
+    inside = {slack.bot_user_id} if channel.bot_inside else set()
+    return _page("members", sorted(channel.members | inside), args, 100)
+
+
+def open_dm(slack: LocalSlack, args: Json) -> Json:
+    """``conversations.open``, of a DM with one person."""
+    if not args.get("users"):
+        raise SlackRefusal("users_list_not_supplied")
+    users = [user for user in str(args["users"]).split(",") if user]
+    for user in users:
+        if _account(slack, user).kind == "deactivated":
+            raise SlackRefusal("user_disabled")
+    if len(users) > 1:
+        raise lacks_scope("mpim:write", slack.scopes)
+    channel = slack.world.dm(users[0])
+    full = {"is_im": True, "is_open": True, "user": users[0]} if args.get("return_im") else {}
+    return {"channel": {"id": channel.id, **full}}
+
+
+def _account(slack: LocalSlack, id_: str) -> Account:
+    account = slack.world.people.get(id_)
+    if account is None:
+        raise SlackRefusal("user_not_found")
+    return account
+
+
+def user_info(slack: LocalSlack, args: Json) -> Json:
+    """``users.info``."""
+    return {"user": slack.shown(_account(slack, str(args["user"])))}
+
+
+def users(slack: LocalSlack, args: Json) -> Json:
+    """``users.list``."""
+    return _page("members", [slack.shown(account) for account in slack.world.people.values()], args, _MOST_A_PAGE)
+
+
+def user_by_email(slack: LocalSlack, args: Json) -> Json:
+    """``users.lookupByEmail``; someone deactivated is not found."""
+    wanted = str(args["email"]).casefold()
+    for account in slack.world.people.values():
+        if account.email.casefold() == wanted and account.kind != "deactivated":
+            return {"user": slack.shown(account)}
+    raise SlackRefusal("users_not_found")
+
+
+def bot_info(slack: LocalSlack, args: Json) -> Json:
+    """``bots.info``."""
+    if args.get("bot", slack.bot_id) != slack.bot_id:
+        raise SlackRefusal("bot_not_found")
+    ours = {"id": slack.bot_id, "deleted": False, "name": "jit", "app_id": slack.app_id, "user_id": slack.bot_user_id}
+    return {"bot": ours}
+
+
+def dnd_info(slack: LocalSlack, args: Json) -> Json:
+    """``dnd.info``."""
+    user = str(args.get("user") or slack.bot_user_id)
+    _account(slack, user)
+    quiet = user in slack.do_not_disturb
+    return {"dnd_enabled": quiet, "snooze_enabled": quiet, "next_dnd_start_ts": 1, "next_dnd_end_ts": 1}
+
+
+def usergroups(slack: LocalSlack, args: Json) -> Json:
+    """``usergroups.list``."""
+    shown = [group for group in slack.world.usergroups.values() if args.get("include_disabled") or not group.disabled]
+    return {"usergroups": [slack.shown_group(group, users=bool(args.get("include_users"))) for group in shown]}
+
+
+def usergroup_users(slack: LocalSlack, args: Json) -> Json:
+    """``usergroups.users.list``."""
+    group = slack.world.usergroups.get(str(args["usergroup"]))
+    if group is None or (group.disabled and not args.get("include_disabled")):
+        raise SlackRefusal("no_such_subteam")
+    return {"users": list(group.users)}
+
+
+def _page(name: str, items: Sequence[T], args: Json, default: int) -> Json:
+    """So many items from where the cursor stands, and the next cursor, empty at the end."""
+    limit = _number(args.get("limit") or default, "invalid_limit")
+    start = _number(_cursor(args["cursor"]) if args.get("cursor") else 0, "invalid_cursor")
+    if not 1 <= limit <= _MOST_A_PAGE:
+        raise SlackRefusal("invalid_limit")
+    end = start + limit
+    following = base64.b64encode(b"next:%d" % end).decode() if end < len(items) else ""
+    return {name: list(items[start:end]), "response_metadata": {"next_cursor": following}}
+
+
+def _cursor(cursor: Any) -> str:
+    try:
+        return base64.b64decode(str(cursor), validate=True).decode().removeprefix("next:")
+    except (binascii.Error, UnicodeDecodeError):
+        raise SlackRefusal("invalid_cursor") from None
+
+
+def _number(value: Any, code: str) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise SlackRefusal(code) from None

@@ -1,0 +1,212 @@
+"""Slack's limits on texts, options and interactive elements, those too that its SDK does not check.
+
+It says what is wrong and where, never how to mend it, as Slack does. An element that no bot of this kind uses is
+refused as unsupported. Sources: Slack's references "Block elements" and "Composition objects".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Json = Any
+ID = 255
+
+
+class Flaws:
+    """What is wrong, each with the JSON pointer to the place."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.found: list[tuple[str, str]] = []
+
+    def say(self, where: str, what: str) -> None:
+        """One more."""
+        self.found.append((where, what))
+
+    def messages(self) -> dict[str, list[str]]:
+        """As ``response_metadata`` has it."""
+        return {"messages": [f"[ERROR] {what} [json-pointer:{where}]" for where, what in self.found]}
+
+    def length(self, where: str, value: Json, most: int, least: int = 1) -> None:
+        """A string of so many characters."""
+        if not isinstance(value, str):
+            self.say(where, "must be a string")
+        elif len(value) < least:
+            self.say(where, f"must be more than {least - 1} characters")
+        elif len(value) > most:
+            self.say(where, f"must be less than {most + 1} characters")
+
+    def object(self, where: str, value: Json, allowed: Iterable[str]) -> bool:
+        """An object with no other keys; whether it is worth looking further."""
+        if not isinstance(value, dict):
+            self.say(where, "must be an object")
+            return False
+        for key in sorted(value.keys() - set(allowed)):
+            self.say(f"{where}/{key}", f"invalid additional property: {key}")
+        return True
+
+    def array(self, where: str, value: Json, most: int, least: int = 1) -> list[Json]:
+        """A list of so many items; empty if it is none."""
+        if not isinstance(value, list):
+            self.say(where, "must be an array")
+            return []
+        if len(value) < least:
+            self.say(where, f"no fewer than {least} items allowed")
+        elif len(value) > most:
+            self.say(where, f"no more than {most} items allowed")
+        return value
+
+    def distinct(self, where: str, key: str, items: Iterable[Json]) -> None:
+        """No two items with the same id; one that has none is given its own by Slack."""
+        seen: set[str] = set()
+        for index, item in enumerate(items):
+            value = item.get(key) if isinstance(item, dict) else None
+            if isinstance(value, str) and value in seen:
+                self.say(f"{where}/{index}/{key}", f"duplicate {key}: {value}")
+            elif isinstance(value, str):
+                seen.add(value)
+
+
+@dataclass(frozen=True)
+class Element:
+    """``places``: the blocks it may stand in. ``keys``: what it may have beside its type, id and confirm dialog."""
+
+    places: str
+    keys: str
+    most_options: int = 0
+
+
+_SELECT = "placeholder focus_on_load"
+_TYPED = "initial_value multiline min_length max_length dispatch_action_config"
+ELEMENTS: Mapping[str, Element] = {
+    "button": Element("section actions", "text url value style accessibility_label"),
+    "overflow": Element("section actions", "options", 5),
+    "static_select": Element("section actions input", f"options option_groups initial_option {_SELECT}", 100),
+    "multi_static_select": Element(
+        "section input", f"options option_groups initial_options max_selected_items {_SELECT}", 100
+    ),
+    "external_select": Element("section actions input", f"initial_option min_query_length {_SELECT}"),
+    "users_select": Element("section actions input", f"initial_user {_SELECT}"),
+    "multi_users_select": Element("section input", f"initial_users max_selected_items {_SELECT}"),
+    "conversations_select": Element("section actions input", f"initial_conversation filter {_SELECT}"),
+    "datepicker": Element("section actions input", f"initial_date {_SELECT}"),
+    "timepicker": Element("section actions input", f"initial_time timezone {_SELECT}"),
+    "datetimepicker": Element("actions input", "initial_date_time focus_on_load"),
+    "radio_buttons": Element("section actions input", "options initial_option focus_on_load", 10),
+    "checkboxes": Element("section actions input", "options initial_options focus_on_load", 10),
+    "plain_text_input": Element("input", f"{_TYPED} {_SELECT}"),
+    "image": Element("section context", "image_url alt_text slack_file"),
+}
+_MARKDOWN_OPTIONS = {"radio_buttons", "checkboxes"}
+
+
+def check_element(flaws: Flaws, where: str, element: Json, place: str) -> None:
+    """An element that stands in a block of the type ``place``."""
+    kind = element.get("type") if isinstance(element, dict) else None
+    known = ELEMENTS.get(kind) if isinstance(kind, str) else None
+    if known is None or place not in known.places.split():
+        flaws.say(f"{where}/type", f"unsupported type: {kind}")
+        return
+    flaws.object(where, element, {"type", "action_id", "confirm", *known.keys.split()})
+    if "action_id" in element:
+        flaws.length(f"{where}/action_id", element["action_id"], ID)
+    if "placeholder" in element:
+        check_text(flaws, f"{where}/placeholder", element["placeholder"], 150, plain=True)
+    if "confirm" in element:
+        _check_confirm(flaws, f"{where}/confirm", element["confirm"])
+    match kind:
+        case "button":
+            _check_button(flaws, where, element)
+        case "plain_text_input":
+            _check_typed(flaws, where, element)
+        case "image":
+            check_image(flaws, where, element)
+        case _ if known.most_options:
+            _check_offered(flaws, where, element, known.most_options)
+
+
+def check_text(flaws: Flaws, where: str, text: Json, most: int, *, plain: bool = False) -> None:
+    """A text object."""
+    kind = text.get("type") if isinstance(text, dict) else None
+    if kind not in ({"plain_text"} if plain else {"plain_text", "mrkdwn"}):
+        flaws.say(where, "must be a plain_text object" if plain else "must be a text object")
+        return
+    flaws.object(where, text, {"type", "text", "emoji" if kind == "plain_text" else "verbatim"})
+    flaws.length(f"{where}/text", text.get("text"), most)
+
+
+def check_image(flaws: Flaws, where: str, image: Mapping[str, Json]) -> None:
+    """What an image block and an image element have in common."""
+    flaws.length(f"{where}/alt_text", image.get("alt_text"), 2000)
+    if "slack_file" not in image:
+        flaws.length(f"{where}/image_url", image.get("image_url"), 3000)
+
+
+def check_options(flaws: Flaws, where: str, options: Json, most: int, *, plain: bool = True) -> None:
+    """The options of a select, a menu or a group."""
+    for index, option in enumerate(flaws.array(where, options, most)):
+        at = f"{where}/{index}"
+        if not flaws.object(at, option, {"text", "value", "description", "url"}):
+            continue
+        check_text(flaws, f"{at}/text", option.get("text"), 75, plain=plain)
+        flaws.length(f"{at}/value", option.get("value"), 150)
+        if "description" in option:
+            check_text(flaws, f"{at}/description", option["description"], 75, plain=plain)
+
+
+def check_groups(flaws: Flaws, where: str, groups: Json) -> None:
+    """Options under headings."""
+    for index, group in enumerate(flaws.array(where, groups, 100)):
+        if flaws.object(f"{where}/{index}", group, {"label", "options"}):
+            check_text(flaws, f"{where}/{index}/label", group.get("label"), 75, plain=True)
+            check_options(flaws, f"{where}/{index}/options", group.get("options"), 100)
+
+
+def offered(element: Mapping[str, Json]) -> list[Json]:
+    """All options of an element, those in groups too."""
+    groups = element.get("option_groups") or []
+    return [*(element.get("options") or []), *(option for group in groups for option in group["options"])]
+
+
+def _check_button(flaws: Flaws, where: str, element: Mapping[str, Json]) -> None:
+    check_text(flaws, f"{where}/text", element.get("text"), 75, plain=True)
+    for part, most in (("value", 2000), ("url", 3000), ("accessibility_label", 75)):
+        if part in element:
+            flaws.length(f"{where}/{part}", element[part], most)
+    if element.get("style", "primary") not in {"primary", "danger"}:
+        flaws.say(f"{where}/style", "must be a valid enum value")
+
+
+def _check_confirm(flaws: Flaws, where: str, confirm: Json) -> None:
+    if not flaws.object(where, confirm, {"title", "text", "confirm", "deny", "style"}):
+        return
+    for part, most in (("title", 100), ("text", 300), ("confirm", 30), ("deny", 30)):
+        check_text(flaws, f"{where}/{part}", confirm.get(part), most, plain=part != "text")
+
+
+def _check_offered(flaws: Flaws, where: str, element: Mapping[str, Json], most: int) -> None:
+    if ("options" in element) == ("option_groups" in element):
+        flaws.say(where, "must provide either options or option_groups")
+        return
+    before, plain = len(flaws.found), element["type"] not in _MARKDOWN_OPTIONS
+    if "options" in element:
+        check_options(flaws, f"{where}/options", element["options"], most, plain=plain)
+    else:
+        check_groups(flaws, f"{where}/option_groups", element["option_groups"])
+    if len(flaws.found) > before:
+        return
+    initial = element.get("initial_options", [element["initial_option"]] if "initial_option" in element else [])
+    if any(option not in offered(element) for option in initial):
+        flaws.say(f"{where}/initial_option", "must be one of the provided options")
+
+
+def _check_typed(flaws: Flaws, where: str, element: Mapping[str, Json]) -> None:
+    most, least = element.get("max_length", 3000), element.get("min_length", 0)
+    if not isinstance(most, int) or not 1 <= most <= 3000:
+        flaws.say(f"{where}/max_length", "must be 1 to 3000")
+    elif not isinstance(least, int) or not 0 <= least <= most:
+        flaws.say(f"{where}/min_length", "must be no more than max_length")
+    elif "initial_value" in element:
+        flaws.length(f"{where}/initial_value", element["initial_value"], most, 0)

@@ -1,0 +1,64 @@
+"""Each key has a TTL or is declared permanent; nothing is kept for ever by accident."""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import Any
+
+from bot.core.model import State
+from bot.store.keys import PERMANENT
+from bot.store.outbox import Outbox
+from bot.store.store import Store
+from tests.house import House
+
+
+async def _kept(store: Store) -> list[str]:
+    """The keys without a TTL, without their prefix."""
+    found: Any = await store.redis.keys(f"jit:{{{store.workspace}}}:*")
+    return [key.decode().split("}:", 1)[1] for key in found if await store.redis.ttl(key) == -1]
+
+
+async def test_every_key_has_a_ttl_or_is_declared_permanent(store: Store) -> None:
+    house = await House(store).open()
+    await store.bind("mia@example.com", "UMIA")
+    await store.store_id("s1")
+    await store.lease(store.keys.poster, "me", 1)
+    await store.note("refused", "{}", window=60, once="x")
+    await store.alarm("tampered", "J-2222")
+    await house.granted(what="both")
+    ended = await house.granted(what="vault/read-only")
+    await house.desk.release(house.actor("mia"), ended.id)
+    await house.work()
+    waiting = await house.ask("eve", token="V1")
+    rows, _, now = await Outbox(store).ready(10)
+    await Outbox(store).posting(rows[0], "nonce", now)
+    await Outbox(store).bury(rows[1], "no such channel")
+
+    open_records = {f"request:{r.id}" for r in await house.desk.mine(house.actor("mia"))} | {f"request:{waiting.id}"}
+    undeclared = [
+        key
+        for key in await _kept(store)
+        if key not in open_records and not any(fnmatch.fnmatch(key, pattern) for pattern in PERMANENT)
+    ]
+    assert undeclared == []
+    assert f"request:{ended.id}" not in await _kept(store)
+
+
+async def test_an_ended_request_is_kept_for_the_retention(store: Store) -> None:
+    house = await House(store).open()
+    request = await house.ask()
+    await house.desk.cancel(house.actor("mia"), request.id)
+    assert 0 < await store.redis.ttl(store.keys.record(request.id)) <= store.retention
+
+
+async def test_the_ttl_keys_lapse_at_the_deadlines(store: Store) -> None:
+    house = await House(store).open()
+    request = await house.ask()
+    lapses = await store.redis.pexpiretime(store.keys.pending(request.id))
+    assert abs(lapses / 1000 - request.decide_by) < 0.01
+    await house.approve("dan", request.id)
+    await house.work()
+    active = await house.now(request.id)
+    assert active.state is State.ACTIVE
+    assert not await store.redis.exists(store.keys.pending(request.id))
+    assert abs(await store.redis.pexpiretime(store.keys.active(request.id)) / 1000 - active.ends_at) < 0.01
