@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 
 import aiohttp
 from prometheus_client import CollectorRegistry, Gauge
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from slack_bolt.adapter.asgi.async_handler import AsyncSlackRequestHandler
@@ -231,7 +231,11 @@ def _store_url(settings: Settings, stack: contextlib.ExitStack | contextlib.Asyn
 def _clients(url: str) -> tuple[Redis, Redis]:
     """One client for commands, retried once (each script may be sent twice), and one that may block for ever."""
     retry = Retry(NoBackoff(), 1)
-    commands = Redis.from_url(url, socket_timeout=5, socket_connect_timeout=3, retry=retry, max_connections=200)
+    # A burst waits for a connection; it is not told that the store is away.
+    pool = BlockingConnectionPool.from_url(
+        url, max_connections=64, timeout=5, socket_timeout=5, socket_connect_timeout=3, retry=retry
+    )
+    commands = Redis.from_pool(pool)
     blocking = Redis.from_url(url, socket_timeout=None, socket_connect_timeout=3, retry=Retry(NoBackoff(), 0))
     return commands, blocking
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 
 from bot.keyring import KeyRing
 from bot.store.store import Store
@@ -31,6 +31,6 @@ def workspace() -> str:
 @pytest.fixture
 async def store(redis: RedisServer, workspace: str) -> AsyncIterator[Store]:
     """An empty store."""
-    client = Redis.from_url(redis.socket_url)
+    client = Redis.from_pool(BlockingConnectionPool.from_url(redis.socket_url, max_connections=64, timeout=5))
     yield Store(client, workspace, KeyRing.generate())
     await client.aclose()

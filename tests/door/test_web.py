@@ -1,4 +1,4 @@
-"""HTTP in front of Bolt, over real sockets: only what Slack signed a moment ago gets in, and nothing of the rest stays."""
+"""HTTP in front of Bolt, over real sockets: only what Slack signed just now gets in, and nothing of the rest stays."""
 
 from __future__ import annotations
 
@@ -154,6 +154,7 @@ async def door() -> AsyncIterator[Door]:
 def quiet(caplog: pytest.LogCaptureFixture) -> Any:
     """Whatever a test does, no log of any level repeats a body, a secret or a trace."""
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.INFO, "asyncio")
     yield
     for record in caplog.get_records("call"):
         assert MARK not in record.getMessage()
@@ -260,6 +261,18 @@ async def test_a_proof_of_another_body_secret_or_moment_is_none(door: Door) -> N
     for proof in (signed(BODY + b"&x=1"), signed(BODY, secret="other"), later, signed(b"")):
         assert (await send(door.port, request(BODY, proof))).status == 401
     assert door.reached == []
+
+
+async def test_an_unsigned_body_that_is_no_text_is_refused_like_any(door: Door) -> None:
+    proof = signed(BODY)
+    assert (await send(door.port, request(b"\xff\xfe" + MARK.encode(), proof))).status == 401
+    assert door.reached == []
+
+
+@pytest.mark.parametrize("secret", ["", "  "])
+def test_an_empty_secret_guards_nothing_and_is_refused(secret: str) -> None:
+    with pytest.raises(ValueError, match="anybody could sign"):
+        web.guard(bolt([]), secret)
 
 
 async def test_an_unsigned_check_of_tls_is_refused(door: Door) -> None:
@@ -415,7 +428,10 @@ def test_nothing_unsigned_gets_in_or_breaks_the_guard(headers: list[tuple[bytes,
         sent.append(message)
 
     scope: dict[str, Any] = {"type": "http", "path": web.PATH, "method": "POST", "headers": headers}
-    asyncio.run(web.guard(beyond, SECRET, now=lambda: 1_790_000_000.0)(scope, receive, keep))
+    with asyncio.Runner() as runner:
+        runner.get_loop().run_until_complete(
+            web.guard(beyond, SECRET, now=lambda: 1_790_000_000.0)(scope, receive, keep)
+        )
     assert sent[0]["status"] in {401, 413}
 
 
