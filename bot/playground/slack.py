@@ -246,6 +246,11 @@ class LocalSlack:
         }
         self.spawn(self.delivery.event(event))
 
+    async def settled(self) -> None:
+        """Wait until what is delivered beside has arrived, or was given up."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         """Do it beside."""
         task = asyncio.create_task(work)

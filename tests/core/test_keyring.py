@@ -170,6 +170,15 @@ def test_a_file_that_holds_no_ring_is_refused_not_replaced(tmp_path: Path, conte
     assert path.read_bytes() == content
 
 
+def test_who_comes_second_takes_the_ring_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when there was none yet as it looked."""
+    path = tmp_path / "keys"
+    made = KeyRing.load_or_create(path)
+    monkeypatch.setattr(Path, "exists", lambda _: False)
+    assert KeyRing.load_or_create(path).verify("p", b"m", made.mac("p", b"m"))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["keys"]
+
+
 def test_processes_that_race_for_the_first_ring_all_have_the_same(tmp_path: Path) -> None:
     code = "import sys; from pathlib import Path; from bot.keyring import KeyRing; input(); "
     code += "print(KeyRing.load_or_create(Path(sys.argv[1])).mac('p', b'm'))"

@@ -17,6 +17,7 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 import pytest
+import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Gauge
@@ -26,6 +27,8 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import web
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 COMMAND = {
@@ -143,11 +146,18 @@ def bolt(reached: list[dict[str, Any]]) -> web.Asgi:
     return cast("web.Asgi", AsyncSlackRequestHandler(app, path=web.PATH))
 
 
-@pytest.fixture
-async def door() -> AsyncIterator[Door]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house() -> AsyncIterator[Door]:
+    """One server for all, since uvicorn takes its time to end."""
     reached: list[dict[str, Any]] = []
     async with served(web.guard(bolt(reached), SECRET)) as serving:
         yield Door(serving.port, reached)
+
+
+@pytest.fixture
+def door(house: Door) -> Door:
+    house.reached.clear()
+    return house
 
 
 @pytest.fixture(autouse=True)
@@ -270,7 +280,7 @@ async def test_an_unsigned_body_that_is_no_text_is_refused_like_any(door: Door) 
 
 
 @pytest.mark.parametrize("secret", ["", "  "])
-def test_an_empty_secret_guards_nothing_and_is_refused(secret: str) -> None:
+async def test_an_empty_secret_guards_nothing_and_is_refused(secret: str) -> None:
     with pytest.raises(ValueError, match="anybody could sign"):
         web.guard(bolt([]), secret)
 
@@ -413,7 +423,9 @@ async def test_a_refusal_is_short_plain_and_tells_nothing(door: Door) -> None:
     ),
     st.lists(st.binary(max_size=60), max_size=3),
 )
-def test_nothing_unsigned_gets_in_or_breaks_the_guard(headers: list[tuple[bytes, bytes]], parts: list[bytes]) -> None:
+async def test_nothing_unsigned_gets_in_or_breaks_the_guard(
+    headers: list[tuple[bytes, bytes]], parts: list[bytes]
+) -> None:
     sent: list[Any] = []
     messages = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
     messages.append({"type": "http.request", "body": b"", "more_body": False})
@@ -428,10 +440,7 @@ def test_nothing_unsigned_gets_in_or_breaks_the_guard(headers: list[tuple[bytes,
         sent.append(message)
 
     scope: dict[str, Any] = {"type": "http", "path": web.PATH, "method": "POST", "headers": headers}
-    with asyncio.Runner() as runner:
-        runner.get_loop().run_until_complete(
-            web.guard(beyond, SECRET, now=lambda: 1_790_000_000.0)(scope, receive, keep)
-        )
+    await web.guard(beyond, SECRET, now=lambda: 1_790_000_000.0)(scope, receive, keep)
     assert sent[0]["status"] in {401, 413}
 
 
