@@ -43,7 +43,7 @@ from handlers.announcer import Announcer
 from handlers.door import Door
 from handlers.people import REFRESH, People
 from providers.systems import registry
-from providers.systems.base import Capabilities, ProviderError, Secret, System
+from providers.systems.base import ProviderError, Secret, System
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class App:
         self.people = People(self.client, self.store, self.identity.home, self._catalog)
         self.hints = Hints(self.blocking, self.store.keys.wake)
         self.announcer = Announcer(
-            self.store, self.people, self.client, self._catalog, _capabilities, self.hints.waiter()
+            self.store, self.people, self.client, self._catalog, policy_file.capabilities, self.hints.waiter()
         )
         self.systems: dict[str, System] = {}
 
@@ -121,13 +121,13 @@ class App:
         scheduler.add_job(self.people.refresh, "interval", seconds=REFRESH, id="user groups")
         scheduler.start()
         stack.callback(scheduler.shutdown, wait=False)
-        listening = asyncio.create_task(self.hints.listen(), name="hints")
-        stack.push_async_callback(_cancel, listening)
 
     async def _work(self, stack: contextlib.AsyncExitStack) -> None:
         for name, system in self.catalog.systems.items():
             self.systems[name] = registry.build(system.provider, system.config, os.environ)
             stack.push_async_callback(self.systems[name].close)
+        listening = asyncio.create_task(self.hints.listen(), name="hints")
+        stack.push_async_callback(_cancel, listening)
         worker = Worker(self.store, self.systems, self._deliver, self.hints.waiter())
         for name, run in (("worker", worker.run), ("announcer", self.announcer.run)):
             stop = asyncio.Event()
@@ -283,10 +283,6 @@ def _authorized(identity: Identity, token: str | None) -> Callable[[], Awaitable
         )
 
     return authorize
-
-
-def _capabilities(provider: str, params: Any) -> Capabilities:
-    return registry.find(provider).capabilities(params)
 
 
 async def _finish(task: asyncio.Task[None], stop: asyncio.Event, hint: Callable[[], None]) -> None:

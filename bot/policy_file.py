@@ -13,7 +13,7 @@ from bot.core.catalog import Catalog, Mistake, PolicyMistakes, parse
 from bot.core.yaml_source import Mark, Source
 from bot.core.yaml_source import Path as DataPath
 from providers.systems import registry
-from providers.systems.base import System
+from providers.systems.base import Capabilities, System
 
 _MOST_BYTES = 1_000_000
 _MOST_FILES = 100
@@ -55,7 +55,18 @@ class Facts:
 
 def consequence(provider: str, params: Mapping[str, Any]) -> str:
     """What a role allows, in a provider's own few words."""
-    return registry.find(provider).consequence(params)
+    return _provider(provider).consequence(params)
+
+
+def capabilities(provider: str, params: Mapping[str, Any]) -> Capabilities:
+    """What a provider can do for a role, and what may remain."""
+    return _provider(provider).capabilities(params)
+
+
+@functools.cache
+def _provider(name: str) -> type[System]:
+    """Looked up once: the packages of a running process do not change."""
+    return registry.find(name)
 
 
 def _flaws(shape: type[BaseModel], value: Mapping[str, Any]) -> list[tuple[DataPath, str]]:
