@@ -211,10 +211,23 @@ class _Server(uvicorn.Server):
         return contextlib.nullcontext()
 
 
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket that says it is TCP: asyncio sends small answers at once (TCP_NODELAY) only where it says so."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(512)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
 async def serve(app: Asgi, host: str, port: int) -> Serving:
     """Listen within the running loop; port 0 takes a free one. Raises `OSError` when the port is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.create_server((host, port), family=family, backlog=512)
+    listening = _listening(host, port)
     config = uvicorn.Config(
         app,
         http="h11",

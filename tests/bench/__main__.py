@@ -18,7 +18,7 @@ def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--live", type=int, default=100_000, help="live grants for the ratio and the bytes")
-    parser.add_argument("--requests", type=int, default=4_000, help="requests for the throughput")
+    parser.add_argument("--requests", type=int, default=2_000, help="requests for the throughput")
     options = parser.parse_args()
     rows: list[tuple[str, str, str]] = []
     with redis_server("--appendfsync", "everysec") as redis, tempfile.TemporaryDirectory() as home:
