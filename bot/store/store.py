@@ -141,6 +141,7 @@ class Store:
         self._claim = self._script("claim")
         self._free = self._script("free")
         self._note = self._script("note")
+        self._counters = self._script("counters")
         self._lease = self._script("lease")
 
     def _script(self, name: str) -> Callable[..., Awaitable[Any]]:
@@ -172,16 +173,9 @@ class Store:
 
     async def counters(self, person: str) -> Counters:
         """What a verdict on a new request relies on."""
-        # The revision is read first: what changes after it fails the guard of the commit.
-        async with self.redis.pipeline(transaction=False) as pipe:
-            pipe.time()
-            pipe.get(self.keys.revision(person))
-            pipe.smembers(self.keys.mine(person))
-            pipe.zrange(self.keys.submits(person), 0, -1, withscores=True)
-            time, revision, open_ids, submits = await away(pipe.execute())
-        now = _seconds(time)
-        lately = sum(1 for _, at in submits if at > now - SUBMIT_WINDOW)
-        return Counters(_text(revision), tuple(sorted(_text(i) for i in open_ids)), lately, now)
+        keys = [self.keys.revision(person), self.keys.mine(person), self.keys.submits(person)]
+        now, revision, lately, *open_ids = await away(self._counters(keys=keys, args=[SUBMIT_WINDOW]))
+        return Counters(_text(revision), tuple(sorted(_text(i) for i in open_ids)), int(lately), float(now))
 
     async def asked_by(self, token: str) -> str | None:
         """The request that a submission's token led to."""
@@ -359,11 +353,10 @@ class Store:
         ]
         rows = [f"{after.id}|{audience}" for audience in notices(after, change.event)]
         words += [len(rows), *rows, len(change.guards)]
-        for guard in change.guards:
-            words += [guard.word, keys.number(guard.key), guard.a, guard.b]
+        # A guard or an op is one argument, its words on lines: a hundred short arguments cost more than the script.
+        words += ["\n".join((g.word, keys.number(g.key), g.a, g.b)) for g in change.guards]
         words.append(len(ops))
-        for op in ops:
-            words += [len(op.words) + 2, op.command, keys.number(op.key), *op.words]
+        words += ["\n".join((op.command, keys.number(op.key), *op.words)) for op in ops]
         return keys.all, words
 
     def _fixed_keys(self, id_: str) -> list[str]:
@@ -409,11 +402,11 @@ class _Numbered:
         self.all: Final = fixed
         self._numbers: dict[str, int] = {}
 
-    def number(self, key: str) -> int:
+    def number(self, key: str) -> str:
         if key not in self._numbers:
             self.all.append(key)
             self._numbers[key] = len(self.all)
-        return self._numbers[key]
+        return str(self._numbers[key])
 
 
 async def away(call: Awaitable[T]) -> T:

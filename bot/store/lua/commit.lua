@@ -6,8 +6,14 @@
 --      11 pending until, ms ('' none)  12 active until, ms ('' none)  13 retention, s ('' while open)
 --      14 wake channel  15 kind  16 event
 --      17 n, then n audiences  …  n, then n guards  …  n, then n ops
---      a guard: word, key index, argument, argument        an op: number of words, command, key index, words
+--      a guard: word, key index, argument, argument      an op: command, key index, words      each on lines of one
 -- Returns {OK, now, seq} | {SUPERSEDED, now} | {LATE, now} | {GUARD, now, index from 1}
+local function lines(text)
+  local found = {}
+  for line in string.gmatch(text .. '\n', '(.-)\n') do found[#found + 1] = line end
+  return found
+end
+
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1e6
 local stamp = string.format('%.6f', now)
@@ -31,7 +37,7 @@ at = at + #rows + 1
 
 local guards = tonumber(ARGV[at])
 for i = 1, guards do
-  local word, key, a, b = unpack(ARGV, at + 4 * i - 3, at + 4 * i)
+  local word, key, a, b = unpack(lines(ARGV[at + i]))
   key = KEYS[tonumber(key)]
   local holds = true
   if word == 'EQUALS' then
@@ -49,7 +55,7 @@ for i = 1, guards do
   end
   if not holds then return {'GUARD', stamp, i} end
 end
-at = at + 4 * guards + 1
+at = at + guards + 1
 
 local lease = tonumber(held[3] or '0')
 if ARGV[3] ~= '' then lease = tonumber(ARGV[10] ~= '' and ARGV[10] or '0') end
@@ -74,11 +80,9 @@ for i = 1, #rows do
   redis.call('ZADD', KEYS[5], 'NX', stamp, row)
 end
 
-for _ = 1, tonumber(ARGV[at]) do
-  local words = tonumber(ARGV[at + 1])
-  local command, key = ARGV[at + 2], KEYS[tonumber(ARGV[at + 3])]
-  redis.call(command, key, unpack(ARGV, at + 4, at + 1 + words))
-  at = at + 1 + words
+for i = 1, tonumber(ARGV[at]) do
+  local words = lines(ARGV[at + i])
+  redis.call(words[1], KEYS[tonumber(words[2])], unpack(words, 3))
 end
 redis.call('PUBLISH', ARGV[14], ARGV[1])
 return {'OK', stamp, tostring(seq)}
