@@ -12,9 +12,13 @@ import pytest
 
 from bot import settings
 from bot.core import errors, events, policy
+from bot.core.catalog import parse
 from bot.core.errors import JitError, NotUnderstood
+from bot.core.yaml_source import Source
+from bot.policy_file import facts
 from handlers import replies
 from handlers.views import actions
+from providers.systems import registry
 from tests.readme import README, written
 
 ROOT = Path(__file__).parents[1]
@@ -66,6 +70,12 @@ def names_of(value: str, kind: str) -> str:
 def test_the_readme_has_what_is_generated() -> None:
     text = README.read_text(encoding="utf-8")
     assert written(text) == text, "run `python -m tests.readme`"
+
+
+def test_the_policy_file_of_the_readme_is_good() -> None:
+    text = README.read_text(encoding="utf-8")
+    [sample] = re.findall(r"```yaml\n(version: 1.*?)```", text, re.DOTALL)
+    assert parse([Source("README.md", sample)], facts, registry.names()).find("debug-prod") is not None
 
 
 def test_every_setting_is_told_and_every_told_one_is_read() -> None:

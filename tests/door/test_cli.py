@@ -1,0 +1,76 @@
+"""What an operator types: help without a setup, mistakes with a place, files that are never overwritten."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+JIT = [sys.executable, "-m", "bot"]
+
+
+def jit(*words: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in an empty environment but for what is given."""
+    root = str(Path(__file__).parents[2])
+    base = {"PATH": "/usr/bin:/bin", "HOME": str(cwd), "PYTHONPATH": root}
+    return subprocess.run([*JIT, *words], cwd=cwd, env=base | env, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(("words", "said"), [(["--help"], "Just-in-time access"), (["--version"], "0.1.0")])
+def test_help_and_version_answer_with_nothing_set_up(words: list[str], said: str, tmp_path: Path) -> None:
+    done = jit(*words, cwd=tmp_path)
+    assert done.returncode == 0
+    assert said in done.stdout
+
+
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = "import bot.cli, sys; print([m for m in ('redis', 'slack_bolt', 'pydantic', 'aiohttp') if m in sys.modules])"
+    root = str(Path(__file__).parents[2])
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, cwd=tmp_path, env={"PYTHONPATH": root}, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_init_writes_a_file_that_passes_the_check_and_leaves_one_alone(tmp_path: Path) -> None:
+    assert jit("init", cwd=tmp_path).returncode == 0
+    checked = jit("policy", "check", "jit.yaml", cwd=tmp_path)
+    assert checked.returncode == 0
+    assert "is good" in checked.stdout
+    (tmp_path / "jit.yaml").write_text("mine")
+    again = jit("init", cwd=tmp_path)
+    assert again.returncode != 0
+    assert "left as it is" in again.stderr
+    assert (tmp_path / "jit.yaml").read_text() == "mine"
+
+
+def test_a_bad_file_fails_with_every_mistake_and_its_place(tmp_path: Path) -> None:
+    jit("init", cwd=tmp_path)
+    file = tmp_path / "jit.yaml"
+    text = file.read_text()
+    file.write_text(
+        text.replace("approvers: [platform]", "approvers: [platfrom]").replace("max: 8h", "max: 8 hours", 1)
+    )
+    done = jit("policy", "check", "jit.yaml", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "jit.yaml:" in done.stderr
+    assert "8 hours" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_run_without_settings_names_each_and_what_to_do(tmp_path: Path) -> None:
+    done = jit("run", cwd=tmp_path)
+    assert done.returncode != 0
+    for name in ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "REDIS_URL"):
+        assert name in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_keys_prints_a_ring_that_can_be_read(tmp_path: Path) -> None:
+    from bot.keyring import KeyRing
+
+    done = jit("keys", "--id", "k2", cwd=tmp_path)
+    assert done.returncode == 0
+    ring = KeyRing.parse(done.stdout)
+    assert ring.verify("x", b"y", ring.mac("x", b"y"))
