@@ -313,7 +313,7 @@ class Worker:
 
     async def _revoke(self, held: Held, leg: Leg, post: Post) -> None:
         order = _order(held.request, leg)
-        last = {native: await self.holds.leave(native, order.id) for native in leg.holds}
+        last = {native: await self.holds.leave(native, order.id, held.claimed) for native in leg.holds}
         gone = self.holds.gone(leg.holds, order.id)
         if last and not any(last.values()):
             kept = Outcome(presence=Presence.ABSENT, kept="still needed by another request, which will close it")
@@ -321,6 +321,9 @@ class Worker:
             return
         prior = _must_remain(Prior.model_validate(leg.prior), last)
         receipt = None if leg.receipt is None else Receipt.model_validate(leg.receipt)
+        if not held.fresh:
+            # Another may have closed it meanwhile, and somebody else may have opened it again.
+            raise Unsettled(held.now)
         try:
             outcome = await post.system.revoke(order, prior, receipt)
         except Exception as error:  # noqa: BLE001  # whatever escapes a provider here, the door may be open: try again

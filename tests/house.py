@@ -91,7 +91,7 @@ class House:
     def __post_init__(self) -> None:
         """Wire them."""
         self.desk = Desk(self.store, lambda: self.policy, consequence)
-        self.worker = Worker(self.store, self.systems, self._deliver, self._wait, lambda: 0.0, self.lease, self.margin)
+        self.worker = Worker(self.store, self.systems, self.deliver, self._wait, lambda: 0.0, self.lease, self.margin)
 
     async def open(self) -> House:
         """Adopt the policy."""
@@ -148,7 +148,7 @@ class House:
                 await asyncio.sleep(0.01)
         return request
 
-    async def _deliver(self, request: Request, view: str, secret: Secret | str) -> None:
+    async def deliver(self, request: Request, view: str, secret: Secret | str) -> None:
         self.shown.append((request.id, view, secret))
 
     async def _wait(self, seconds: float) -> None:

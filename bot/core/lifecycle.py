@@ -262,8 +262,9 @@ def _grant(request: Request, event: Granted) -> Request:
 
 def _refuse(request: Request, event: Refused) -> Request:
     leg = _leg(request, event.leg, LegState.GRANTING)
-    # A definite no to the only attempt; after more than one, an unanswered one may have opened something.
-    if leg.attempts <= 1:
+    # A definite no to the only attempt. After more than one, an unanswered one may have opened something; and who
+    # holds a shared entitlement may be the last to do so by now, and has to leave it by a revoke.
+    if leg.attempts <= 1 and not leg.holds:
         unopened = {"state": LegState.UNOPENED, "error": event.error, "in_flight_until": 0.0}
         request = _put(request, leg, retry_at=0.0, **unopened)
     return _close_all(request, event.at, Ending.REFUSED, event.by, event.error)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 
-from bot.store.store import Guard, Op, Store, away
+from bot.store.store import Claimed, Guard, Op, Store, Superseded, away
 
 HELD, CLOSING = "held", "closing"
 
@@ -35,9 +35,15 @@ class Holds:
         """Join in the commit, if ``other`` is still there and not leaving."""
         return Guard("HELD", self._key(native), other), self._join(native, order)
 
-    async def leave(self, native: str, order: str) -> bool:
-        """True when this order is the last and is to close it: it stays, as closing, until `gone` is committed."""
-        answer = await away(self._leave(keys=[self._key(native)], args=[order]))
+    async def leave(self, native: str, order: str, claimed: Claimed) -> bool:
+        """True when this order is the last and is to close it: it stays, as closing, until `gone` is committed.
+
+        Raises `Superseded` when the claim is no longer ours.
+        """
+        keys = [self._key(native), self._store.keys.record(claimed.id)]
+        answer = await away(self._leave(keys=keys, args=[order, claimed.fence]))
+        if answer == b"LOST":
+            raise Superseded(claimed.id)
         return bool(answer == b"LAST")
 
     def gone(self, natives: Sequence[str], order: str) -> tuple[Op, ...]:

@@ -84,4 +84,5 @@ def _message(text: str, buttons: list[ButtonElement] | None = None) -> Message:
     blocks: list[Block] = [SectionBlock(text=MarkdownTextObject(text=text[:3000], verbatim=True))]
     if buttons:
         blocks.append(ActionsBlock(block_id="mine", elements=list(buttons)))
-    return Message(plain(text, 500), [block.to_dict() for block in blocks])
+    # A lock screen shows the stars of bold text as stars.
+    return Message(plain(text.replace("*", ""), 500), [block.to_dict() for block in blocks])

@@ -222,6 +222,12 @@ def test_a_refused_first_attempt_fails_and_a_later_one_is_revoked() -> None:
     assert advance(request, Refused(at=1108.0, leg=0, error="no")).state is State.REVOKING
 
 
+def test_a_refused_attempt_that_holds_a_shared_entitlement_leaves_it_by_a_revoke() -> None:
+    joined = attempted(0, 1101.0).model_copy(update={"holds": ("hall/mia",)})
+    request = fold([submitted(), Approved(at=1100.0, review=review(), duration=1800), joined])
+    assert advance(request, Refused(at=1102.0, leg=0, error="no")).state is State.REVOKING
+
+
 def test_the_readme_shows_the_table() -> None:
     from pathlib import Path
 

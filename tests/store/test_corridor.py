@@ -98,6 +98,22 @@ async def test_of_two_requests_for_one_shared_door_the_last_one_closes(house: Ho
     assert await house.store.redis.keys("*:holds:*") == []
 
 
+async def test_who_joined_a_shared_door_and_was_refused_does_not_keep_it_open(store: Store) -> None:
+    house = await House(store).open()
+    first = await house.granted(what="vault/shared")
+    refusing = failing(Fault(verb="grant", does="refuse", door="hall"))["vault"]
+    assert isinstance(refusing, Sandbox)
+    refusing._doors = house.sandbox._doors
+    other = House(store, systems={"vault": refusing}, margin=0.0)
+    second = await other.ask(what="both")
+    await other.approve("dan", second.id)
+    await other.until(second.id, State.ENDED, State.FAILED)
+    await house.desk.release(house.actor("mia"), first.id)
+    await house.work()
+    assert await orders(house) == []
+    assert await store.redis.keys(f"*{store.workspace}*:holds:*") == []
+
+
 async def test_a_grant_that_lands_late_is_found_and_closed(store: Store) -> None:
     late = Fault(verb="grant", does="late", seconds=0.15, times=1)
     house = await House(store, systems=failing(late)).open()

@@ -30,8 +30,8 @@ async def test_every_key_has_a_ttl_or_is_declared_permanent(store: Store) -> Non
     await house.desk.release(house.actor("mia"), ended.id)
     await house.work()
     waiting = await house.ask("eve", token="V1")
-    rows, _, now = await Outbox(store).ready(10)
-    await Outbox(store).posting(rows[0], "nonce", now)
+    rows, _, _ = await Outbox(store).ready(10)
+    await Outbox(store).posting(rows[0], 10.0)
     await Outbox(store).bury(rows[1], "no such channel")
 
     open_records = {f"request:{r.id}" for r in await house.desk.mine(house.actor("mia"))} | {f"request:{waiting.id}"}

@@ -1,0 +1,33 @@
+"""One worker process for the storm: the bot's own worker over a real Redis and doors that processes share.
+
+`python -m tests.chaos.laborer REDIS_URL WORKSPACE DIRECTORY`; it works until it is told to stop, or is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+from redis.asyncio import Redis
+
+from bot.clock import Hints
+from bot.worker import Worker
+from tests.chaos.weather import LEASE, MARGIN, house
+
+
+async def main() -> None:
+    """Work."""
+    url, workspace, directory = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+    place = house(url, workspace, directory)
+    hints = Hints(Redis.from_url(url), place.store.keys.wake)
+    listening = asyncio.create_task(hints.listen())
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    worker = Worker(place.store, place.systems, place.deliver, hints.waiter(), lease=LEASE, margin=MARGIN)
+    await worker.run(stop)
+    listening.cancel()
+
+
+asyncio.run(main())
