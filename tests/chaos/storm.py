@@ -65,8 +65,8 @@ class Storm:
 
     def _worker(self) -> subprocess.Popen[bytes]:
         words = [sys.executable, "-m", "tests.chaos.laborer", self.url, WORKSPACE, str(self.doors)]
-        log = (self.directory / "workers.log").open("ab")
-        return subprocess.Popen(words, stdout=log, stderr=log)
+        with (self.directory / "workers.log").open("ab") as log:
+            return subprocess.Popen(words, stdout=log, stderr=log)
 
     async def blow(self, seconds: float) -> None:
         """Hurt something, again and again."""
