@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from bot.core.catalog import PolicyMistakes
+    from bot.core.errors import JitError
+    from bot.desk import Desk
+
+T = TypeVar("T")
 
 STARTER = "jit.yaml"
 
@@ -36,7 +41,6 @@ def demo(*, fast: bool) -> None:
 def run(role: Literal["all", "web", "worker"]) -> None:
     """Run the bot: `web` answers Slack, `worker` opens and closes, `all` does both."""
     import asyncio
-    import logging
 
     from bot import app
     from bot.settings import SettingsMistakes, load
@@ -45,7 +49,7 @@ def run(role: Literal["all", "web", "worker"]) -> None:
         settings = load(role=role)
     except SettingsMistakes as error:
         raise click.ClickException(str(error)) from error
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    _log(settings.log_level)
     try:
         asyncio.run(app.serve(settings, role))
     except Exception as error:
@@ -53,6 +57,18 @@ def run(role: Literal["all", "web", "worker"]) -> None:
         if sentence is None:
             raise
         raise click.ClickException(sentence) from error
+
+
+def _log(level: str) -> None:
+    """Our own rooms at the level that is asked for; the libraries never tell of what they carry, which has secrets."""
+    import logging
+
+    asked = logging.getLevelName(level)
+    logging.basicConfig(level=max(logging.INFO, asked), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for room in ("bot", "handlers", "providers"):
+        logging.getLogger(room).setLevel(asked)
+    # It looks at its own level, not at the root's, before it spells out each call.
+    logging.getLogger("slack_sdk.web.async_base_client").setLevel(max(logging.INFO, asked))
 
 
 @main.group()
@@ -101,6 +117,79 @@ def keys(id_: str) -> None:
     from bot.keyring import KeyRing
 
     click.echo(KeyRing.generate(id_).spelled())
+
+
+@main.group()
+def requests() -> None:
+    """The requests in the store, for operators: needs the bot's environment, and not Slack."""
+
+
+@requests.command("list")
+def list_() -> None:
+    """The open requests, the longest overdue first."""
+    from bot import operators
+
+    for request in _at_desk(lambda desk: desk.everything()):
+        click.echo(operators.row(request))
+
+
+@requests.command()
+def stuck() -> None:
+    """The requests that should be closed and are not; exits 1 when there are any."""
+    from bot import operators
+
+    found = [request for request in _at_desk(lambda desk: desk.everything()) if operators.stuck(request)]
+    for request in found:
+        click.echo(f"{operators.row(request)}\n    {operators.trouble(request)}")
+    sys.exit(bool(found))
+
+
+@requests.command()
+@click.argument("id_", metavar="ID")
+def show(id_: str) -> None:
+    """All that the record of ID says, as JSON."""
+    from bot import operators
+
+    click.echo(operators.details(_at_desk(lambda desk: desk.get(id_)).request))
+
+
+@requests.command()
+@click.argument("id_", metavar="ID")
+@click.option("--reason", required=True, help="What was done to make sure that the access is closed.")
+def close(id_: str, reason: str) -> None:
+    """Take ID out of the books by hand, when it cannot be closed: audited, told in its channel, never read back."""
+    from bot import operators
+
+    request = _at_desk(lambda desk: desk.close_by_hand(operators.whoami(), id_, reason))
+    click.echo(f"{request.id} is closed in the books, unverified, by {operators.whoami()}")
+
+
+def _at_desk(verb: Callable[[Desk], Awaitable[T]]) -> T:
+    """Do something over the store of this environment, and word what goes wrong."""
+    import asyncio
+
+    from bot import operators
+    from bot.core.catalog import PolicyMistakes
+    from bot.core.errors import JitError
+    from bot.settings import SettingsMistakes, load
+
+    async def done() -> T:
+        async with operators.books(load(role="store")) as desk:
+            return await verb(desk)
+
+    try:
+        return asyncio.run(done())
+    except (SettingsMistakes, PolicyMistakes, operators.NoBooks) as error:
+        raise click.ClickException(str(error)) from error
+    except JitError as error:
+        raise click.ClickException(_refused(error)) from error
+
+
+def _refused(error: JitError) -> str:
+    """The sentence that Slack would show, without Slack's signs."""
+    from handlers.replies import sentence
+
+    return sentence(error).replace("`", "")
 
 
 def _mistakes(error: PolicyMistakes) -> str:

@@ -32,6 +32,7 @@ from bot.core.errors import (
 from bot.core.events import (
     Approved,
     Cancelled,
+    ClosedByHand,
     Denied,
     Endorsed,
     Event,
@@ -52,7 +53,8 @@ from bot.core.model import (
     State,
     Verb,
 )
-from bot.store.store import SUBMIT_WINDOW, Change, Counters, GuardFailed, Loaded, Store, Superseded
+from bot.store.holds import Holds
+from bot.store.store import SUBMIT_WINDOW, Change, Counters, GuardFailed, Loaded, Op, Store, Superseded
 
 _REFUSALS_WINDOW = 60
 _ID_TRIES = 50
@@ -215,6 +217,27 @@ class Desk:
             raise Overtaken(request)
         return loaded
 
+    async def close_by_hand(self, by: str, id_: str, reason: str) -> Request:
+        """Take a request that cannot be closed out of the books; only an operator at the terminal may.
+
+        ``by`` is ``cli:<user>@<host>``: whoever can reach the store and its keys. Nothing is read back.
+        """
+        reason = _reason(reason, 3, "what was done to make sure that it is closed")
+        while True:
+            loaded = await self.get(id_)
+            request = loaded.request
+            if request.state is not State.REVOKING:
+                raise Overtaken(request)
+            event = ClosedByHand(at=loaded.now, by=by, reason=reason)
+            holds = Holds(self.store)
+            ops = [op for leg in request.legs for op in holds.gone(leg.holds, request.order_id(leg.n))]
+            if after := await self._try(None, request, event, ops=tuple(ops)):
+                return after
+
+    async def everything(self) -> list[Request]:
+        """Every open request, for an operator at the terminal; what bears no seal of ours is left out."""
+        return [loaded.request for loaded in await self.store.open_at_all()]
+
     async def reveal(self, actor: Actor, id_: str, view: str) -> Request:
         """Have a new secret made and shown in the modal ``view`` that is open before the asker."""
 
@@ -252,13 +275,19 @@ class Desk:
     # one step of the write path
 
     async def _try(
-        self, catalog: Catalog | None, request: Request, event: Event, *, deadline: float | None = None
+        self,
+        catalog: Catalog | None,
+        request: Request,
+        event: Event,
+        *,
+        deadline: float | None = None,
+        ops: tuple[Op, ...] = (),
     ) -> Request | None:
         """Advance and commit; None when the record moved on meanwhile and is to be judged again."""
         after = lifecycle.advance(request, event)
         guards = (self.store.same_policy(catalog.generation),) if catalog else ()
         try:
-            await self.store.commit(Change(request, after, event, deadline=deadline, guards=guards))
+            await self.store.commit(Change(request, after, event, deadline=deadline, guards=guards, ops=ops))
         except Superseded:
             return None
         except GuardFailed as error:

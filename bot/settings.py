@@ -20,7 +20,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from bot.keyring import BadKeys, KeyRing
 
-Role = Literal["all", "web", "worker"]
+Role = Literal["all", "web", "worker", "store"]
+"""`store`: an operator at the terminal, who answers nobody and reaches the store alone."""
 _MOST_BYTES = 65_536
 
 
@@ -204,7 +205,7 @@ def _lacking(named: set[str], role: Role) -> list[str]:
 
 def _answering(named: set[str], role: Role) -> list[str]:
     signing, app = "SLACK_SIGNING_SECRET" in named, "SLACK_APP_TOKEN" in named
-    if role == "worker" or signing != app:
+    if role in {"worker", "store"} or signing != app:
         return []
     if signing:
         return [
@@ -223,7 +224,7 @@ def _storing(named: set[str], role: Role) -> list[str]:
         said.append(_missing("REDIS_URL"))
     if url and "JIT_KEYS" not in named:
         said.append(_missing("JIT_KEYS"))
-    if embedded and role != "all":
+    if embedded and role not in {"all", "store"}:
         said.append("JIT_STORE=embedded is for one process (--role all): set REDIS_URL to run web and worker apart")
     return said
 

@@ -1,6 +1,7 @@
 """What can happen to a request, in the past tense; an event carries all a replay needs and decides nothing.
 
-``at`` is Unix seconds of the store's clock, ``by`` a Slack user id or one of ``clock``, ``worker``, ``policy``.
+``at`` is Unix seconds of the store's clock; ``by`` a Slack user id, ``cli:<user>@<host>``, or one of ``clock``,
+``worker``, ``policy``.
 """
 
 from __future__ import annotations
@@ -153,6 +154,13 @@ class Revoked(Happening):
     outcome: Facts
 
 
+class ClosedByHand(Happening):
+    """An operator takes the rest on themself: nothing was read back. ``by`` is ``cli:<user>@<host>``."""
+
+    kind: Literal["closed_by_hand"] = "closed_by_hand"
+    reason: str
+
+
 Event = Annotated[
     Submitted
     | Endorsed
@@ -169,7 +177,8 @@ Event = Annotated[
     | Expired
     | RevealAsked
     | Revealed
-    | Revoked,
+    | Revoked
+    | ClosedByHand,
     Field(discriminator="kind"),
 ]
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)

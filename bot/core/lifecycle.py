@@ -13,6 +13,7 @@ from bot.core.events import (
     Approved,
     Attempted,
     Cancelled,
+    ClosedByHand,
     Denied,
     Doubted,
     Endorsed,
@@ -56,6 +57,7 @@ TRANSITIONS: Mapping[State, Mapping[str, tuple[State, ...]]] = MappingProxyType(
         State.REVOKING: {
             "retried": (State.REVOKING,),
             "revoked": (State.REVOKING, State.ENDED),
+            "closed_by_hand": (State.ENDED,),
         },
         State.DENIED: {},
         State.CANCELLED: {},
@@ -206,6 +208,8 @@ def _apply(request: Request, event: Event) -> Request:  # one line an event, to 
             return _with(request, reveal=None)
         case Revoked():
             return _revoke(request, event)
+        case ClosedByHand():
+            return _by_hand(request, event)
         case Submitted():
             raise IllegalEvent(f"{request.id} is submitted already")
 
@@ -304,6 +308,14 @@ def _revoke(request: Request, event: Revoked) -> Request:
     if any(leg.state in MAY_STAND for leg in after.legs):
         return after
     return _with(after, state=State.ENDED, closed_at=event.at)
+
+
+def _by_hand(request: Request, event: ClosedByHand) -> Request:
+    """Over in the books; the outcome says that nobody read it back."""
+    outcome = {"presence": "unverified", "kept": f"closed by hand by {event.by}, not read back: {event.reason}"}
+    closed = {"state": LegState.CLOSED, "outcome": outcome, "holds": ()}
+    legs = tuple(leg.model_copy(update=closed) if leg.state in MAY_STAND else leg for leg in request.legs)
+    return _with(request, state=State.ENDED, legs=legs, closed_at=event.at)
 
 
 def _leg(request: Request, n: int, *states: LegState) -> Leg:

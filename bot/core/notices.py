@@ -57,6 +57,8 @@ def _dms(after: Request, event: Event) -> tuple[str, ...]:
             return (DECIDED,) if after.state is State.ACTIVE else ()
         case "refused" | "doubted" | "withdrawn" | "expired":
             return (DECIDED,)
+        case "closed_by_hand":
+            return (DECIDED, ENDING)
         case "revoked":
             return (DECIDED, ENDING) if after.state is State.ENDED else ()
         case _:

@@ -21,6 +21,7 @@ from slack_sdk.models.blocks import (
 from bot.core.events import (
     Approved,
     Cancelled,
+    ClosedByHand,
     Denied,
     Doubted,
     Endorsed,
@@ -95,6 +96,8 @@ def line(request: Request, event: Event) -> str:
             return "Its time is up. Closing it."
         case Revoked():
             return f"Closed, and read back as closed. {_proof(request)}".strip()
+        case ClosedByHand(reason=reason):
+            return f"Closed by hand by {safe(event.by)}, and not read back: {safe(reason, 500)}"
         case _:
             return ""
 

@@ -65,4 +65,6 @@ def title(request: Request) -> str:
 
 def user(id_: str) -> str:
     """Who closed it, from the id in the record."""
+    if id_.startswith("cli:"):
+        return safe(id_)
     return {"clock": "the clock", "worker": "the system", "policy": "the policy"}.get(id_, f"<@{id_}>")

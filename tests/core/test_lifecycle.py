@@ -13,6 +13,7 @@ from bot.core.events import (
     Approved,
     Attempted,
     Cancelled,
+    ClosedByHand,
     Denied,
     Doubted,
     Endorsed,
@@ -101,6 +102,7 @@ def any_event(at: float, leg: int) -> st.SearchStrategy[Event]:
         RevealAsked(at=at, reveal=Reveal(view="V1", at=at)),
         Revealed(at=at),
         Revoked(at=at, leg=leg, outcome={"presence": "absent"}),
+        ClosedByHand(at=at, by="cli:pat@host", reason="the server is gone"),
     ]
     return st.sampled_from(events)
 
@@ -151,7 +153,7 @@ def test_what_was_opened_ended_through_revoking(history: tuple[Request, list[Eve
     opened = any(isinstance(event, Granted) for event in events)
     if opened and request.state not in OPEN:
         assert request.state is State.ENDED
-        assert any(isinstance(event, Revoked) for event in events)
+        assert any(isinstance(event, Revoked | ClosedByHand) for event in events)
 
 
 @given(histories(), st.data())
