@@ -295,7 +295,7 @@ class Sandbox:
                 raise Unsure(f"the sandbox has not answered to {verb} in time, as its script says")
         return self._in_time(verb, started, effect)
 
-    def _in_time(self, verb: str, started: float, effect: Callable[[], Any]) -> Any:
+    def _in_time(self, verb: str, started: float, effect: Callable[[], T]) -> T:
         """A process that was stopped in the middle of a grant opens nothing when it goes on, as with a real server."""
         if verb == "grant" and time.monotonic() - started > self._config.settles_within:
             raise Unsure(f"the sandbox was asked to {verb} too long ago to do it now")
