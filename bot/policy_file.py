@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 
 from bot.core.catalog import Catalog, Mistake, PolicyMistakes, parse
+from bot.core.shapes import in_words
 from bot.core.yaml_source import Mark, Source
 from bot.core.yaml_source import Path as DataPath
 from providers.systems import registry
@@ -43,10 +47,12 @@ class Facts:
     def config_flaws(self, config: Mapping[str, Any]) -> Sequence[tuple[DataPath, str]]:
         """What is wrong; a value that is a reference is looked at when the worker resolves it."""
         found = [flaw for flaw in _flaws(self._provider.Config, config) if not _is_reference(_value(config, flaw[0]))]
-        for name, field in self._provider.Config.model_fields.items():
-            if _secret(field.annotation) and name in config and not _is_reference(config[name]):
-                found.append(((name,), "a secret is written as `env:NAME` or `file:PATH`, never in the policy file"))
-        return found
+        plain = set(_plain_secrets(self._provider.Config, config, ()))
+        sentence = "a secret is written as `env:NAME` or `file:PATH`, never in the policy file"
+        return [
+            *(flaw for flaw in found if flaw[0] not in plain),
+            *((path, sentence) for path in sorted(plain, key=lambda path: tuple(map(str, path)))),
+        ]
 
     def params_flaws(self, grants: Mapping[str, Any]) -> Sequence[tuple[DataPath, str]]:
         """What is wrong with a role's ``grants``."""
@@ -73,19 +79,20 @@ def _flaws(shape: type[BaseModel], value: Mapping[str, Any]) -> list[tuple[DataP
     try:
         shape.model_validate(dict(value))
     except ValidationError as error:
-        return [(_path(flaw["loc"]), _sentence(flaw["msg"], shape)) for flaw in error.errors(include_input=False)]
+        found = error.errors(include_input=False, include_url=False)
+        return [(flaw["loc"], _sentence(flaw["loc"], flaw["type"], flaw["msg"], shape)) for flaw in found]
     return []
 
 
-def _path(loc: tuple[int | str, ...]) -> DataPath:
-    return tuple(loc)
-
-
-def _sentence(message: str, shape: type[BaseModel]) -> str:
-    message = message.removeprefix("Value error, ")
-    if message == "Extra inputs are not permitted":
-        return f"there is no such key; there are {', '.join(shape.model_fields)}"
-    return message[:1].lower() + message[1:]
+def _sentence(path: DataPath, kind: str, message: str, shape: type[BaseModel]) -> str:
+    if kind != "extra_forbidden":
+        return in_words(kind, message)
+    if len(path) > 1:
+        return f"there is no key `{path[-1]}` here"
+    near = difflib.get_close_matches(str(path[0])[:80], shape.model_fields, n=1)
+    if near:
+        return f"there is no such key; did you mean `{near[0]}`?"
+    return f"there is no such key; there are {', '.join(shape.model_fields)}"
 
 
 def _value(config: Any, path: DataPath) -> Any:
@@ -101,8 +108,27 @@ def _is_reference(value: object) -> bool:
     return isinstance(value, str) and value.startswith(("env:", "file:"))
 
 
-def _secret(annotation: Any) -> bool:
-    return annotation is SecretStr or any(_secret(inner) for inner in get_args(annotation))
+def _plain_secrets(annotation: Any, value: Any, path: DataPath) -> Iterator[DataPath]:
+    """Where a value that the shape calls a secret is written out, at any depth."""
+    if _is_reference(value):
+        return
+    if annotation in {SecretStr, SecretBytes}:
+        yield path
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        for name, field in annotation.model_fields.items() if isinstance(value, Mapping) else ():
+            if name in value:
+                yield from _plain_secrets(field.annotation, value[name], (*path, name))
+    else:
+        inside = get_origin(annotation) not in {Union, UnionType, Annotated}
+        for inner, (below, part) in itertools.product(get_args(annotation), _parts(value) if inside else [((), value)]):
+            yield from _plain_secrets(inner, part, (*path, *below))
+
+
+def _parts(value: Any) -> list[tuple[DataPath, Any]]:
+    """What a mapping or a list holds; anything else holds itself."""
+    if isinstance(value, Mapping):
+        return [((name,), part) for name, part in value.items()]
+    return [((index,), part) for index, part in enumerate(value)] if isinstance(value, list) else [((), value)]
 
 
 def _files(path: Path) -> list[Path]:
@@ -125,7 +151,9 @@ def _source(path: Path) -> Source:
     try:
         return Source(str(path), content.decode())
     except UnicodeDecodeError as error:
-        raise _unreadable(path, f"it is not UTF-8 (byte {error.start})") from error
+        before = content[: error.start].decode()
+        mark = Mark(str(path), before.count("\n") + 1, len(before) - before.rfind("\n"))
+        raise PolicyMistakes([Mistake(mark, "", "from here on it is not UTF-8", "save it as UTF-8")]) from error
 
 
 def _unreadable(path: Path, sentence: str) -> PolicyMistakes:

@@ -7,7 +7,7 @@ import re
 SHORTEST = 5
 """Seconds: enough to try it out; nothing shorter is worth opening."""
 LONGEST = 366 * 86_400
-_FORM = re.compile(r"^(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,5})s)?$")
+_FORM = re.compile(r"^(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,5})s)?$", re.ASCII)
 _UNITS = ((86_400, "d", "d"), (3600, "h", "h"), (60, "m", "min"), (1, "s", "s"))
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.reader import ReaderError
 
 MOST_CHARACTERS = 1_000_000
 _MOST_DEPTH = 20
-_KNOWN = ("str", "int", "float", "bool", "null", "map", "seq")
+_SCALARS = ("str", "int", "float", "bool", "null")
+_KNOWN = {ScalarNode: _SCALARS, MappingNode: ("map",), SequenceNode: ("seq",)}
+_ALIAS = "alias"
+_LARGEST = 2**53
+"""Beyond this, a number is not the same to every reader of JSON."""
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
 
 Path = tuple[str | int, ...]
 
@@ -39,6 +46,8 @@ class Flaw:
     mark: Mark
     path: Path
     sentence: str
+    spoils: bool = True
+    """Whether what stands there was lost by it."""
 
 
 @dataclass
@@ -51,10 +60,12 @@ class Document:
     flaws: list[Flaw] = field(default_factory=list)
 
     def at(self, path: Path) -> Mark:
-        """The mark of a part, or of the nearest whole that has one."""
-        while path and path not in self.marks:
+        """The mark of a part; of one that is not there, the key of the nearest whole that is."""
+        if path in self.marks:
+            return self.marks[path]
+        while path and path not in self.keys and path not in self.marks:
             path = path[:-1]
-        return self.marks.get(path, Mark("", 1, 1))
+        return self.keys.get(path) or self.marks.get(path) or Mark("", 1, 1)
 
 
 def read(source: Source) -> Document:
@@ -70,9 +81,14 @@ def read(source: Source) -> Document:
     except yaml.MarkedYAMLError as error:
         document.flaws.append(Flaw(_error_mark(source.file, error), (), _error_words(error)))
         return document
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        sentence = f"this is no YAML: {str(error).splitlines()[0][:200]}"
-        document.flaws.append(Flaw(start, (), sentence))
+    except ReaderError as error:
+        mark = _mark_of(source, error.position)
+        document.flaws.append(
+            Flaw(mark, (), f"the character U+{ord(source.text[error.position]):04X} is not read here")
+        )
+        return document
+    except RecursionError:
+        document.flaws.append(Flaw(start, (), f"nested more than {_MOST_DEPTH} deep"))
         return document
     if node is None:
         document.flaws.append(Flaw(start, (), "the file is empty; `jit init` writes one to start from"))
@@ -81,8 +97,18 @@ def read(source: Source) -> Document:
     return document
 
 
+class _Loader(yaml.SafeLoader):
+    """Leaves each alias where it stands, unresolved."""
+
+    def compose_node(self, parent: Node | None, index: int) -> Node | None:
+        if not self.check_event(yaml.AliasEvent):
+            return super().compose_node(parent, index)
+        event: Any = self.get_event()  # type: ignore[no-untyped-call]  # the stubs leave its type out
+        return ScalarNode(_ALIAS, f"*{event.anchor}", event.start_mark, event.end_mark)
+
+
 def _compose(text: str) -> Node | None:
-    loader = yaml.SafeLoader(text)
+    loader = _Loader(text)
     try:
         return loader.get_single_node()
     finally:
@@ -94,16 +120,14 @@ class _Reader:
 
     def __init__(self, file: str, document: Document) -> None:
         self._file, self._document = file, document
-        self._seen: set[int] = set()
 
     def value(self, node: Node, path: Path) -> Any:
         self._document.marks[path] = self._mark(node)
-        if id(node) in self._seen:
+        if node.tag == _ALIAS:
             return self._flaw(node, path, "aliases (`*name`) are not read here; write it out")
-        self._seen.add(id(node))
         if len(path) > _MOST_DEPTH:
             return self._flaw(node, path, f"nested more than {_MOST_DEPTH} deep")
-        if node.tag.removeprefix("tag:yaml.org,2002:") not in _KNOWN:
+        if node.tag.removeprefix("tag:yaml.org,2002:") not in _KNOWN[type(node)]:
             if node.tag.endswith((":timestamp", ":merge")) and isinstance(node, ScalarNode):
                 return node.value
             return self._flaw(node, path, f"the tag {node.tag[:40]} is not read here")
@@ -122,23 +146,35 @@ class _Reader:
             name = str(key.value)
             inner = (*path, name)
             if name in found:
-                self._flaw(key, inner, f"`{name[:60]}` stands here a second time")
+                self._flaw(key, inner, f"`{name[:60]}` stands here a second time", spoils=False)
                 continue
+            if _UNPRINTABLE.search(name) or "\n" in name:
+                self._flaw(key, inner, "a key has a character that cannot be shown")
             found[name] = self.value(child, inner)
             self._document.keys[inner] = self._mark(key)
         return found
 
     def _scalar(self, node: Node, path: Path) -> Any:
         try:
-            return yaml.SafeLoader("").construct_object(node)
-        except (yaml.YAMLError, ValueError, OverflowError):
+            value = yaml.SafeLoader("").construct_object(node)
+        except (yaml.YAMLError, ValueError, LookupError, OverflowError):
             return self._flaw(node, path, "this value cannot be read")
+        if isinstance(value, str) and _UNPRINTABLE.search(value):
+            return self._flaw(node, path, "this text has a character that cannot be shown")
+        if isinstance(value, int | float) and not abs(value) <= _LARGEST:
+            return self._flaw(node, path, "this number is too large, or none")
+        return value
 
-    def _flaw(self, node: Node, path: Path, sentence: str) -> None:
-        self._document.flaws.append(Flaw(self._mark(node), path, sentence))
+    def _flaw(self, node: Node, path: Path, sentence: str, *, spoils: bool = True) -> None:
+        self._document.flaws.append(Flaw(self._mark(node), path, sentence, spoils))
 
     def _mark(self, node: Node) -> Mark:
         return Mark(self._file, node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def _mark_of(source: Source, position: int) -> Mark:
+    before = source.text[:position]
+    return Mark(source.file, before.count("\n") + 1, position - before.rfind("\n"))
 
 
 def _error_mark(file: str, error: yaml.MarkedYAMLError) -> Mark:

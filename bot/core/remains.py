@@ -1,0 +1,104 @@
+"""What remains of a policy when its broken parts are taken out, so that the rest is checked too; it is never used."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from bot.core.shapes import PolicyShape, RoleShape, StepShape, SystemShape, TemplateShape, WorkspaceShape
+from bot.core.yaml_source import Path
+
+_CHANNEL = "C000000"
+_ROLE: dict[str, Any] = {"max": "366d", "may_ask": ["-"]}
+_SYSTEM = {"title": "-", "provider": "-", "channel": _CHANNEL, "approvers": ["-"], "roles": {"0": _ROLE}}
+_WORKSPACE = {"audit_channel": _CHANNEL}
+_STAND_INS: dict[type[BaseModel], dict[str, Any]] = {
+    PolicyShape: {"version": 1, "workspace": _WORKSPACE, "groups": {}, "systems": {"0": _SYSTEM}},
+    WorkspaceShape: _WORKSPACE,
+    SystemShape: _SYSTEM,
+    RoleShape: _ROLE,
+    StepShape: {"any_of": ["-"]},
+    TemplateShape: {"title": "-", "roles": ["-"], "durations": ["5s"]},
+}
+"""What stands in for a key that must be there. What is said of a stand-in is never shown."""
+_ITEMS = {"durations": "5s", "people": "a@a"}
+"""The same for one entry of a list."""
+_ROUNDS = 5
+
+
+def remains(data: dict[str, Any], broken: Iterable[Path]) -> PolicyShape | None:
+    """The shape of what is sound in a policy whose broken parts are known; None when too little is."""
+    data, places = copy.deepcopy(data), list(broken)
+    for _ in range(_ROUNDS):
+        for place in places:
+            _mend(data, place)
+        try:
+            return PolicyShape.model_validate(data)
+        except ValidationError as error:
+            places = [place_of(found["loc"]) for found in error.errors(include_url=False, include_input=False)]
+    return None
+
+
+def place_of(loc: tuple[int | str, ...]) -> Path:
+    """Where pydantic found a flaw; it marks a bad key by one more part."""
+    return loc[:-1] if loc and loc[-1] == "[key]" else loc
+
+
+def fields_at(path: Path) -> list[str]:
+    """The keys that the shape at a path has."""
+    shape: Any = PolicyShape
+    for part in path:
+        field = shape.model_fields.get(part) if _is_shape(shape) else None
+        shape = _inner(field.annotation) if field else _inner(shape)
+    return list(shape.model_fields) if _is_shape(shape) else []
+
+
+def _mend(data: dict[str, Any], place: Path) -> None:
+    """Takes out the smallest part around a place that can be missed, or puts a stand-in there."""
+    path, stand_in = _part(place)
+    holder: Any = data
+    try:
+        for step in path[:-1]:
+            holder = holder[step]
+        if stand_in is not None:
+            holder[path[-1]] = copy.deepcopy(stand_in)
+        elif path:
+            del holder[path[-1]]
+    except (KeyError, IndexError, TypeError):
+        return  # a larger part is gone already
+
+
+def _part(place: Path) -> tuple[Path, Any]:
+    """The innermost key of a shape or entry of a mapping on the way to a place, and what stands in for it."""
+    found, stand_in = 0, None
+    shape: type[BaseModel] | None = PolicyShape
+    entry: Any = None
+    for index, part in enumerate(place, start=1):
+        if shape is None:  # within a mapping or a list of shapes
+            if isinstance(part, str):
+                found, stand_in = index, None
+            shape = entry
+            continue
+        found, stand_in = index, _STAND_INS.get(shape, {}).get(str(part))
+        field = shape.model_fields.get(str(part))
+        entry = _inner(field.annotation) if field else None
+        if field is None or not _is_shape(entry):
+            if len(place) == index + 1 and isinstance(place[-1], int):
+                found, stand_in = index + 1, _ITEMS.get(str(part), "-")
+            break
+        shape = entry if _is_shape(field.annotation) else None
+    return place[:found], stand_in
+
+
+def _inner(annotation: Any) -> Any:
+    """The shape within ``dict[…, Shape]``, ``tuple[Shape, …]`` or ``Shape | None``."""
+    if _is_shape(annotation):
+        return annotation
+    return next((found for arg in get_args(annotation) if _is_shape(found := _inner(arg))), annotation)
+
+
+def _is_shape(thing: Any) -> bool:
+    return isinstance(thing, type) and issubclass(thing, BaseModel)

@@ -1,0 +1,459 @@
+"""What is wrong with a policy file is told with its place, its path, a sentence, and what was probably meant."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from bot.core.catalog import MOST_MISTAKES, PolicyMistakes
+from tests.core.policies import WHOLE, broken, catalog, marked, mistakes
+
+TABLE = {
+    # What is broken: (what is replaced, by what, path, what the sentence says, what the hint says)
+    "an unknown key": (
+        "max: 8h",
+        "max: 8h\n        ‸sensitivty: low",
+        "@read-only.sensitivty",
+        "no key",
+        "`sensitivity`",
+    ),
+    "an unknown key at the top": ("version: 1\n", "version: 1\n‸temlates: {}\n", "temlates", "no key", "`templates`"),
+    "an unknown key that is like none": ("version: 1\n", "version: 1\n‸zzz: 1\n", "zzz", "no key", ""),
+    "an unknown key of a step": ("count: 2", "‸cuont: 2", "@admin.approval.steps.1.cuont", "no key", "`count`"),
+    "an unknown key of a reason": ("hint: Ticket", "‸hnit: Ticket", "templates.debug.reason.hnit", "no key", "`hint`"),
+    "a key of later: digest": (
+        "  mfa:",
+        "  ‸digest: {at: x}\n  mfa:",
+        "workspace.digest",
+        "not part of this version",
+        "",
+    ),
+    "a key of later: rules": ("version: 1\n", "version: 1\n‸rules: []\n", "rules", "not part of this version", ""),
+    "a key of later: auditors": ("  mfa:", "  ‸auditors: [dba]\n  mfa:", "workspace.auditors", "not part of this", ""),
+    "a key of later: factors": (
+        "request: off",
+        "request: off, ‸factors: [totp]",
+        "workspace.mfa.factors",
+        "not part",
+        "",
+    ),
+    "a key of later: escalate": (
+        "count: 2",
+        "count: 2, ‸escalate: {}",
+        "@admin.approval.steps.1.escalate",
+        "not part of this version",
+        "leave it out",
+    ),
+    "a key of later: notify": ("max: 8h", "max: 8h\n        ‸notify: dm", "@read-only.notify", "not part of this", ""),
+    "another version": ("version: 1", "version: ‸2", "version", "this should be 1", ""),
+    "a missing key": ("    channel: C0PRODDB1\n", "", "systems.prod-db", "`channel` is missing", ""),
+    "a missing section": ("version: 1\n", "", "", "`version` is missing", ""),
+    "text where a list is due": ("approvers: [dba]", "approvers: ‸dba", "systems.prod-db.approvers", "a list", ""),
+    "a number where text is due": ("title: Production", "title: ‸12", "systems.prod-db.title", "text", ""),
+    "text where a number is due": ("count: 2", "count: ‸two", "@admin.approval.steps.1.count", "whole number", ""),
+    "true where a number is due": ("count: 2", "count: ‸yes", "@admin.approval.steps.1.count", "whole number", ""),
+    "nothing where a mapping is due": ("grants: {member_of: [prod_admin]}", "grants:‸", "@admin.grants", "mapping", ""),
+    "a list where a role is due": (
+        "roles:\n      read-only:",
+        "roles:\n      x: ‸[]\n      read-only:",
+        "@x",
+        "mapping",
+        "",
+    ),
+    "a number as a duration": ("max: 8h", "max: ‸8", "@read-only.max", "write it like 30m, 1h30m or 2d", ""),
+    "a clock as a duration": ("max: 8h", "max: ‸1:30", "@read-only.max", "write it like 30m, 1h30m or 2d", ""),
+    "words as a duration": ("max: 8h", "max: ‸8 hours", "@read-only.max", "'8 hours' is no duration", ""),
+    "a duration of nothing": ("max: 8h", "max: ‸0m", "@read-only.max", "not between", ""),
+    "one duration of three": ("[30m, 1h, 4h]", "[30m, ‸1x, 4h]", "templates.debug.durations.1", "no duration", ""),
+    "a duration over a cap": (
+        "[30m, 1h, 4h]",
+        "[30m, 1h, ‸9h]",
+        "templates.debug.durations.2",
+        "9h is longer than `prod-db/read-only` may be open",
+        "its `max` is 8h",
+    ),
+    "a duration twice": ("[30m, 1h, 4h]", "‸[30m, 1h, 60m]", "templates.debug.durations", "twice", ""),
+    "no durations": ("[30m, 1h, 4h]", "‸[]", "templates.debug.durations", "at least 1", ""),
+    "an unknown group approves": (
+        "approvers: [dba]",
+        "approvers: [‸dbas]",
+        "systems.prod-db.approvers.0",
+        "there is no group `dbas`",
+        "did you mean `dba`?",
+    ),
+    "an unknown group asks": ("[everyone]", "[‸everyon]", "@read-only.may_ask.0", "no group", "`everyone`"),
+    "everyone approves": ("approvers: [dba]", "approvers: [‸everyone]", "systems.prod-db.approvers.0", "no group", ""),
+    "an unknown operator": (
+        "[platform]\ngroups",
+        "[‸platfrm]\ngroups",
+        "workspace.operators.0",
+        "no group",
+        "`platform`",
+    ),
+    "an unknown group of a step": (
+        "{any_of: [dba]}",
+        "{any_of: [‸dab]}",
+        "@admin.approval.steps.0.any_of.0",
+        "no group",
+        "`dba`",
+    ),
+    "an unknown role": (
+        "prod-db/read-only]",
+        "‸prod-db/readonly]",
+        "templates.debug.roles.0",
+        "no role",
+        "`prod-db/read-only`",
+    ),
+    "a role without its system": (
+        "[prod-db/read-only]",
+        "[‸xyz]",
+        "templates.debug.roles.0",
+        "no role",
+        "`system/role`",
+    ),
+    "a role twice": (
+        "[prod-db/read-only]",
+        "‸[prod-db/read-only, prod-db/read-only]",
+        "templates.debug.roles",
+        "twice",
+        "",
+    ),
+    "an unknown provider": ("postgresql", "‸postgres", "systems.prod-db.provider", "no provider", "`postgresql`"),
+    "a provider like none": ("postgresql", "‸qqq", "systems.prod-db.provider", "no provider", "there are"),
+    "an empty group": ("dba: {slack_usergroup: S0DBA0001}", "‸dba: {}", "groups.dba", "either", ""),
+    "a group of both kinds": (
+        "dba: {slack_usergroup: S0DBA0001}",
+        "‸dba: {slack_usergroup: S0DBA0001, people: [a@example.com]}",
+        "groups.dba",
+        "and not both",
+        "",
+    ),
+    "a group called everyone": (
+        "groups:\n",
+        "groups:\n  ‸everyone: {people: [a@b.c]}\n",
+        "groups.everyone",
+        "no name",
+        "",
+    ),
+    "a name with capitals": (
+        "groups:\n",
+        "groups:\n  ‸DBA: {people: [a@b.c]}\n",
+        "groups.DBA",
+        "no name",
+        "small letters",
+    ),
+    "a name like pydantic's own": (
+        "groups:\n",
+        "groups:\n  ‸'[key]': {people: [a@b.c]}\n",
+        "groups.[key]",
+        "no name",
+        "",
+    ),
+    "a name that is too long": (
+        "groups:\n",
+        f"groups:\n  ‸{'a' * 41}: {{people: [a@b.c]}}\n",
+        "groups." + "a" * 41,
+        "no name",
+        "at most 40",
+    ),
+    "no groups in a step": ("{any_of: [dba]}", "{any_of: ‸[]}", "@admin.approval.steps.0.any_of", "at least 1", ""),
+    "no steps": (
+        "{steps: [{any_of: [dba]}, {any_of: [platform], count: 2}]}",
+        "{steps: ‸[]}",
+        "@admin.approval.steps",
+        "at least 1",
+        "",
+    ),
+    "more answers than people": ("count: 2", "count: 3", "@admin.approval.steps.1", "there are 2 in its groups", ""),
+    "answers that only the askers could give": (
+        "may_ask: [dba]\n",
+        "may_ask: [platform]\n",
+        "@admin.approval.steps.1",
+        "nobody could ever be given it",
+        "",
+    ),
+    "a channel by its name": ("C0PRODDB1", '‸"#prod-db"', "systems.prod-db.channel", "by its id (C…)", ""),
+    "a channel with a line end": ("C0PRODDB1", '‸"C0PRODDB1\\n"', "systems.prod-db.channel", "by its id (C…)", ""),
+    "a user group by its handle": ("S0DBA0001", '‸"@dba"', "groups.dba.slack_usergroup", "by its id (S…)", ""),
+    "a person by name": ("kim@example.com", "‸kim", "groups.platform.people.1", "by e-mail address", ""),
+    "an address with a line end": (
+        "kim@example.com",
+        '‸"kim@example.com\\n"',
+        "groups.platform.people.1",
+        "e-mail",
+        "",
+    ),
+    "a word that is no sensitivity": (
+        "sensitivity: low",
+        "sensitivity: ‸lo",
+        "@read-only.sensitivity",
+        "'low', 'medium'",
+        "",
+    ),
+    "a title that is too long": (
+        "title: Production\n",
+        f"title: ‸{'x' * 61}\n",
+        "systems.prod-db.title",
+        "60 characters",
+        "",
+    ),
+    "an empty title": ("title: Production\n", 'title: ‸""\n', "systems.prod-db.title", "at least 1", ""),
+    "a title of two lines": ("title: Production\n", 'title: ‸"a\\nb"\n', "systems.prod-db.title", "one line", ""),
+    "a secret in plain": (
+        '"env:PROD_DB_DSN"',
+        '‸"postgresql://jit:hunter2@db/prod"',
+        "systems.prod-db.config.dsn",
+        "written as `env:NAME` or `file:PATH`",
+        "",
+    ),
+    "a missing config": ('    config: {dsn: "env:PROD_DB_DSN"}\n', "", "systems.prod-db.config.dsn", "missing", ""),
+    "an unknown key of a config": (
+        '"env:PROD_DB_DSN"}',
+        '"env:PROD_DB_DSN", timout: ‸5}',
+        "systems.prod-db.config.timout",
+        "did you mean `timeout`?",
+        "",
+    ),
+    "a config out of bounds": (
+        '"env:PROD_DB_DSN"}',
+        '"env:PROD_DB_DSN", timeout: ‸600}',
+        "systems.prod-db.config.timeout",
+        "less than or equal to 60",
+        "",
+    ),
+    "an unknown key of the grants": (
+        "member_of: [prod_admin]",
+        "member_of: [x], lgin: ‸own",
+        "@admin.grants.lgin",
+        "`login`",
+        "",
+    ),
+    "grants of a wrong type": ("[prod_admin]", "[prod_admin, ‸7]", "@admin.grants.member_of.1", "text", ""),
+    "grants that are never granted": (
+        "[prod_admin]",
+        "‸[pg_write_server_files]",
+        "@admin.grants.member_of",
+        "never granted",
+        "",
+    ),
+    "a second factor of the workspace": (
+        "{request: off}",
+        "{request: ‸required}",
+        "workspace.mfa.request",
+        "this version has none built in",
+        "say `mfa: {request: off}`",
+    ),
+    "a second factor by default": (
+        "  mfa: {request: off}\n",
+        "",
+        "workspace.mfa.request",
+        "none built in",
+        "request: off",
+    ),
+    "a second factor of a role": (
+        "max: 8h",
+        "max: 8h\n        approval: {mfa: ‸required}",
+        "@read-only.approval.mfa",
+        "none built in",
+        "leave it out",
+    ),
+    "a template called like a system": (
+        "  debug:\n",
+        "  ‸prod-db:\n",
+        "templates.prod-db",
+        "a system has the name `prod-db` already",
+        "",
+    ),
+    "a key twice": ("max: 8h", "max: 8h\n        ‸max: 2h", "@read-only.max", "a second time", ""),
+    "a system twice": ("templates:\n", "  ‸prod-db: {}\ntemplates:\n", "systems.prod-db", "a second time", ""),
+    "an alias": (
+        "approvers: [dba]",
+        "approvers: [&a dba, ‸*a]",
+        "systems.prod-db.approvers.1",
+        "aliases",
+        "",
+    ),
+    "a tag": ("title: Production\n", "title: ‸!!python/name:os.system x\n", "systems.prod-db.title", "the tag", ""),
+    "a tag of another kind": ("title: Production\n", "title: ‸!!map x\n", "systems.prod-db.title", "the tag", ""),
+    "a tag that its value is not": ("count: 2", "count: ‸!!bool maybe", "@admin.approval.steps.1.count", "be read", ""),
+    "a merge": (
+        "    title: Production\n",
+        "    title: Production\n    ‸<<: {a: 1}\n",
+        "systems.prod-db.<<",
+        "no key",
+        "",
+    ),
+    "a key that is a list": ("groups:\n", "groups:\n  ‸[a]: 1\n", "groups", "a plain word", ""),
+    "a number beyond all": (
+        "count: 2",
+        "count: ‸" + "9" * 5000,
+        "@admin.approval.steps.1.count",
+        "cannot be read",
+        "",
+    ),
+    "a number beyond all in hex": (
+        "count: 2",
+        "count: ‸0x" + "f" * 9000,
+        "@admin.approval.steps.1.count",
+        "too large",
+        "",
+    ),
+    "no number": ("count: 2", "count: ‸.nan", "@admin.approval.steps.1.count", "number is too large, or none", ""),
+    "a character of a terminal": (
+        "title: Production\n",
+        'title: ‸"\\e[2J"\n',
+        "systems.prod-db.title",
+        "cannot be shown",
+        "",
+    ),
+    "half a character": ("title: Production\n", 'title: ‸"\\ud800"\n', "systems.prod-db.title", "cannot be shown", ""),
+    "a key that cannot be shown": ("groups:\n", 'groups:\n  ‸"\\a": {}\n', "groups.\a", "cannot be shown", ""),
+    "nested without end": (
+        "grants: {member_of: [prod_admin]}",
+        "grants: {member_of: [x, " + "[" * 14 + "‸" + "[" * 16 + "]" * 30 + "]}",
+        None,
+        "deep",
+        "",
+    ),
+    "no expression": ('"[A-Z]+-[0-9]+"', '‸"[A-Z"', "templates.debug.reason.pattern", "no regular expression", ""),
+    "an expression that takes for ever": (
+        '"[A-Z]+-[0-9]+"',
+        '‸"(a+)+"',
+        "templates.debug.reason.pattern",
+        "for ever",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_a_mistake_is_told_with_its_place(name: str) -> None:
+    old, new, path, phrase, hint = TABLE[name]
+    text, marks = broken(old, new)
+    found = mistakes(text)
+    assert len(found) == 1, "\n".join(map(str, found))
+    if marks:
+        assert [found[0].mark] == marks
+    if path is not None:
+        assert found[0].path == path.replace("@", "systems.prod-db.roles.")
+    assert phrase in f"{found[0].sentence} {found[0].hint}"
+    assert hint in found[0].hint
+
+
+SYNTAX = {
+    "an open bracket": ("version: [1\nworkspace‸: x\n", "this is no YAML"),
+    "a tab": ("version: 1\nworkspace:\n‸\taudit_channel: C0AUDIT01\n", "indent with spaces"),
+    "an indentation": ("version: 1\n workspace‸: 1\n", "this is no YAML"),
+    "an open quote": ('version: "1\n‸', "this is no YAML"),
+    "two documents": ("version: 1\n‸---\nversion: 1\n", "this is no YAML"),
+    "a null byte": ("version: 1\nwork‸\0space:\n", "U+0000"),
+    "nothing": ("‸", "the file is empty; `jit init` writes one"),
+    "only a comment": ("‸# later\n", "the file is empty"),
+    "a list": ("‸- version: 1\n", "a mapping that begins with `version: 1`"),
+    "a word": ("‸version\n", "a mapping that begins with `version: 1`"),
+    "too much": ("‸" + "# " + "x" * 1_000_000, "more than 1,000,000 characters"),
+    "a pit": ("‸" + "[" * 5000, "nested more than 20 deep"),
+}
+
+
+@pytest.mark.parametrize("name", SYNTAX)
+def test_what_is_no_mapping_of_yaml_is_told_alone(name: str) -> None:
+    text, phrase = SYNTAX[name]
+    text, marks = marked(text)
+    found = mistakes(text)
+    assert [mistake.mark for mistake in found] == marks, "\n".join(map(str, found))
+    assert phrase in found[0].sentence
+
+
+EVERYTHING = """\
+version: 1
+workspace:
+  audit_channel: ‸"#audit"
+  mfa: {request: ‸required}
+  operators: [‸platfrm]
+groups:
+  dba: {slack_usergroup: ‸"@dba"}
+  platform: {people: [pat@example.com, ‸kim]}
+  ‸Bad: {people: [a@b.c]}
+systems:
+  sandbox:
+    title: Sandbox
+    provider: ‸sandbx
+    channel: C0SANDBOX
+    approvers: [platform, Bad]
+    roles:
+      open:
+        grants: {door: a}
+        sensitivity: ‸lo
+        max: ‸8 hours
+        may_ask: [everyone, ‸dbaa]
+      shut:
+        grants: {door: a}
+        max: 1h
+        may_ask: ‸[]
+        approval: {steps: [{any_of: [platform], count: 2}, {‸count: 2}]}
+        ‸titel: Shut
+templates:
+  debug:
+    title: Debug
+    roles: [‸sandbox/opn, sandbox/open, sandbox/shut]
+    durations: [30m, ‸4h, ‸1x]
+"""
+
+
+def test_every_mistake_is_told_at_once_and_nothing_that_only_follows() -> None:
+    text, marks = marked(EVERYTHING)
+    # A missing key is told at what lacks it, and a flow mapping begins at its brace.
+    marks = [mark if mark.line != 26 else type(mark)(mark.file, 26, mark.column - 1) for mark in marks]
+    assert [mistake.mark for mistake in mistakes(text)] == marks
+
+
+def test_a_reference_to_what_is_broken_is_not_called_unknown() -> None:
+    text = WHOLE.replace("max: 8h", "max: x").replace("{slack_usergroup: S0DBA0001}", "12")
+    assert [mistake.path for mistake in mistakes(text)] == ["groups.dba", "systems.prod-db.roles.read-only.max"]
+
+
+def test_a_section_that_is_broken_hides_no_mistake_elsewhere() -> None:
+    text = WHOLE.replace("max: 8h", "max: x").replace("groups:", "groups: nobody\nsystms:")
+    told = {mistake.path for mistake in mistakes(text)}
+    assert told == {"groups", "systms", "systems.prod-db.roles.read-only.max"}
+
+
+def test_mistakes_read_like_a_compilers() -> None:
+    text, _ = broken("approvers: [dba]", "approvers: [dbas]")
+    with pytest.raises(PolicyMistakes) as caught:
+        catalog(text)
+    line = "a.yaml:15:17: systems.prod-db.approvers.0: there is no group `dbas`; did you mean `dba`?"
+    assert str(caught.value) == line
+
+
+def test_an_approver_alone_among_the_approvers_cannot_be_the_only_asker() -> None:
+    text = WHOLE.replace("pat@example.com, kim@example.com", "pat@example.com")
+    text = text.replace("approvers: [dba]", "approvers: [platform]").replace(", count: 2", "")
+    assert mistakes(text) == ()
+    found = mistakes(text.replace("[everyone]", "[platform]"))
+    assert [(mistake.path, mistake.mark.line) for mistake in found] == [("systems.prod-db.roles.read-only", 17)]
+    assert "nobody could ever be given it" in found[0].sentence
+
+
+def test_a_plain_secret_is_not_repeated() -> None:
+    text, _ = broken('"env:PROD_DB_DSN"', '"postgresql://jit:hunter2@db/prod"')
+    assert "hunter2" not in "\n".join(map(str, mistakes(text)))
+
+
+def test_each_mistake_is_one_line_that_can_be_shown() -> None:
+    text = WHOLE.replace("groups:\n", 'groups:\n  "\\e[2J\\n": {}\n  "a\\nb": {}\n')
+    told = [str(mistake) for mistake in mistakes(text)]
+    assert told
+    assert all(line.isprintable() for line in told)
+
+
+def test_a_flood_of_mistakes_is_cut_soon() -> None:
+    text = WHOLE + "".join(f"  debug{number}: {{titel: x}}\n" for number in range(5000))
+    started = time.process_time()
+    with pytest.raises(PolicyMistakes) as caught:
+        catalog(text)
+    assert time.process_time() - started < 20
+    assert len(caught.value.mistakes) == MOST_MISTAKES
+    assert str(caught.value).endswith(" more")

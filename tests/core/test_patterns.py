@@ -1,0 +1,117 @@
+"""A pattern that the policy accepts is quick on any reason, and the usual ones are accepted."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.core.patterns import CostlyPattern, check
+
+USUAL = [
+    r"[A-Z]+-\d+",
+    r"(?i)^(inc|chg|jira)-\d{1,8}\b",
+    r"^[A-Z]{2,10}-\d{1,6}(: .*)?$",
+    r"https?://\S+/\d+",
+    r"\d{4}-\d\d-\d\d",
+    r"(?:INC|CHG)\d{7}",
+    r"#\d+",
+    r"\[[^\]]+\] .+",
+    r"(?:ab)*",
+    r"[]a]+[^]]",
+    r"\(\)\{\}",
+    r"a{b}{",
+    r"",
+]
+
+
+@pytest.mark.parametrize("pattern", USUAL)
+def test_a_usual_pattern_is_accepted(pattern: str) -> None:
+    check(pattern)
+
+
+COSTLY = {
+    r"(a+)+": "repetition of a repetition",
+    r"((a+))+": "repetition of a repetition",
+    r"(?:a+b?)*$": "repetition of a repetition",
+    r"(a|a)*": "repetition of a repetition",
+    r"((a|a))*": "repetition of a repetition",
+    r"(a?){50}": "repetition of a repetition",
+    r"(.*a){11}": "repetition of a repetition",
+    r"(.*a){9}": "too many",
+    r".*.*.*x": "too many",
+    r"\d+\d+\d+\d+x": "too many",
+    "a?" * 40 + "a" * 40: "too many",
+    "(?:a|a)" * 28: "too many",
+    r"[a(]*[b)]*[c]*x": "too many",
+    r"(?:.*.*.*){}x": "too many",
+    r"(?:.*.*.*){,1}x": "too many",
+    r"(a+)\1": "back-references",
+    r"(?P<x>a+)(?P=x)": r"only \(\?",
+    r"(?=a+)b": r"only \(\?",
+    r"(?#x)a": r"only \(\?",
+    r"(?x)a #": r"only \(\?",
+    r"\N{DIGIT ONE}": "no back-references",
+    "a" * 201: "at most 200",
+    r"[a": "no regular expression",
+    r"*": "no regular expression",
+    r"a{2,1}": "no regular expression",
+    "[[a]": "no regular expression",
+    "a{99999999999999999999}": "no regular expression",
+}
+
+
+@pytest.mark.parametrize("pattern", COSTLY)
+def test_what_may_take_for_ever_is_refused(pattern: str) -> None:
+    with pytest.raises(CostlyPattern, match=COSTLY[pattern]):
+        check(pattern)
+
+
+PARTS = [
+    "a",
+    "b",
+    ".",
+    "[ab]",
+    "[^b]",
+    "\\w",
+    "(",
+    "(?:",
+    ")",
+    "|",
+    "*",
+    "+",
+    "?",
+    "{2}",
+    "{0,3}",
+    "{2,}",
+    "*?",
+    "++",
+    "$",
+    "[",
+]
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=24).map("".join))
+@settings(max_examples=400, deadline=None)
+def test_what_is_accepted_is_quick_on_the_worst_of_reasons(pattern: str) -> None:
+    try:
+        check(pattern)
+    except CostlyPattern:
+        return
+    for text in ("a" * 500, "ab" * 250, "a" * 499 + "\n"):
+        started = time.process_time()
+        re.search(pattern + "(?:!)", text)
+        assert time.process_time() - started < 4
+
+
+@given(st.text(max_size=60))
+@settings(deadline=None)
+def test_any_text_is_accepted_or_refused(pattern: str) -> None:
+    try:
+        check(pattern)
+    except CostlyPattern:
+        return
+    re.compile(pattern)
