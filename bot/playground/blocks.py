@@ -1,6 +1,6 @@
 """Slack's limits on blocks, messages and views, those too that its SDK does not check.
 
-A block that no bot of this kind uses is refused as unsupported; rich text is taken as it is.
+A block that no bot of this kind uses is refused as unsupported; what is inside rich text is not looked at.
 Sources: Slack's references "Blocks", "Views", `chat.postMessage` and `blocks.validate`.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 
-from bot.playground.elements import ID, Flaws, Json, check_element, check_image, check_text
+from bot.playground.elements import ID, Flaws, Json, check_element, check_image, check_text, kind_of
 from bot.playground.errors import SlackRefusal
 from bot.playground.workspace import texts
 
@@ -76,7 +76,7 @@ def view_flaws(view: Json, where: str = "/view") -> Flaws:
             flaws.length(f"{where}/{part}", view[part], most, 0)
     _check_blocks(flaws, f"{where}/blocks", view.get("blocks"), VIEW_BLOCKS, in_modal=modal)
     blocks = view.get("blocks")
-    inputs = isinstance(blocks, list) and any(isinstance(b, dict) and b.get("type") == "input" for b in blocks)
+    inputs = isinstance(blocks, list) and any(kind_of(block) == "input" for block in blocks)
     if modal and inputs and "submit" not in view:
         flaws.say(f"{where}/submit", "submit is required when there are input blocks")
     return flaws
@@ -85,9 +85,9 @@ def view_flaws(view: Json, where: str = "/view") -> Flaws:
 def _check_blocks(flaws: Flaws, where: str, blocks: Json, most: int, *, in_modal: bool) -> None:
     found = flaws.array(where, blocks, most, 0)
     for index, block in enumerate(found):
-        kind = block.get("type") if isinstance(block, dict) else None
-        if not isinstance(kind, str) or kind not in _BLOCKS or (kind == "input" and not in_modal):
-            flaws.say(f"{where}/{index}/type", f"unsupported type: {kind}")
+        kind = kind_of(block)
+        if kind not in _BLOCKS or (kind == "input" and not in_modal):
+            flaws.say(f"{where}/{index}/type", f"unsupported type: {kind or 'none'}")
             continue
         check, keys = _BLOCKS[kind]
         flaws.object(f"{where}/{index}", block, {"type", "block_id", *keys.split()})
@@ -113,7 +113,7 @@ def _check_elements(flaws: Flaws, where: str, block: Mapping[str, Json]) -> None
     place, where = block["type"], f"{where}/elements"
     found = flaws.array(where, block.get("elements"), _MOST_ELEMENTS[place])
     for index, element in enumerate(found):
-        if place == "context" and isinstance(element, dict) and element.get("type") in {"mrkdwn", "plain_text"}:
+        if place == "context" and kind_of(element) in {"mrkdwn", "plain_text"}:
             check_text(flaws, f"{where}/{index}", element, 3000)
         else:
             check_element(flaws, f"{where}/{index}", element, place)
@@ -137,8 +137,14 @@ def _check_input(flaws: Flaws, where: str, block: Mapping[str, Json]) -> None:
     check_element(flaws, f"{where}/element", block.get("element"), "input")
 
 
+def _check_rich_text(flaws: Flaws, where: str, block: Mapping[str, Json]) -> None:
+    for index, element in enumerate(flaws.array(f"{where}/elements", block.get("elements"), MESSAGE_BLOCKS)):
+        if not kind_of(element).startswith("rich_text_"):
+            flaws.say(f"{where}/elements/{index}/type", f"unsupported type: {kind_of(element) or 'none'}")
+
+
 def _check_nothing(flaws: Flaws, where: str, block: Mapping[str, Json]) -> None:
-    """A divider has nothing to check; rich text is not used here."""
+    """A divider has nothing to check."""
 
 
 _BLOCKS: Mapping[str, tuple[Callable[[Flaws, str, Mapping[str, Json]], None], str]] = {
@@ -149,5 +155,5 @@ _BLOCKS: Mapping[str, tuple[Callable[[Flaws, str, Mapping[str, Json]], None], st
     "header": (_check_header, "text"),
     "image": (_check_image, "image_url alt_text title slack_file"),
     "input": (_check_input, "label element hint optional dispatch_action"),
-    "rich_text": (_check_nothing, "elements"),
+    "rich_text": (_check_rich_text, "elements"),
 }

@@ -102,12 +102,18 @@ ELEMENTS: Mapping[str, Element] = {
 _MARKDOWN_OPTIONS = {"radio_buttons", "checkboxes"}
 
 
+def kind_of(value: Json) -> str:
+    """The type that a block, an element or a text says it has; empty if it says none."""
+    kind = value.get("type") if isinstance(value, dict) else None
+    return kind if isinstance(kind, str) else ""
+
+
 def check_element(flaws: Flaws, where: str, element: Json, place: str) -> None:
     """An element that stands in a block of the type ``place``."""
-    kind = element.get("type") if isinstance(element, dict) else None
-    known = ELEMENTS.get(kind) if isinstance(kind, str) else None
+    kind = kind_of(element)
+    known = ELEMENTS.get(kind)
     if known is None or place not in known.places.split():
-        flaws.say(f"{where}/type", f"unsupported type: {kind}")
+        flaws.say(f"{where}/type", f"unsupported type: {kind or 'none'}")
         return
     flaws.object(where, element, {"type", "action_id", "confirm", *known.keys.split()})
     if "action_id" in element:
@@ -129,7 +135,7 @@ def check_element(flaws: Flaws, where: str, element: Json, place: str) -> None:
 
 def check_text(flaws: Flaws, where: str, text: Json, most: int, *, plain: bool = False) -> None:
     """A text object."""
-    kind = text.get("type") if isinstance(text, dict) else None
+    kind = kind_of(text)
     if kind not in ({"plain_text"} if plain else {"plain_text", "mrkdwn"}):
         flaws.say(where, "must be a plain_text object" if plain else "must be a text object")
         return
@@ -175,7 +181,7 @@ def _check_button(flaws: Flaws, where: str, element: Mapping[str, Json]) -> None
     for part, most in (("value", 2000), ("url", 3000), ("accessibility_label", 75)):
         if part in element:
             flaws.length(f"{where}/{part}", element[part], most)
-    if element.get("style", "primary") not in {"primary", "danger"}:
+    if element.get("style", "primary") not in ("primary", "danger"):
         flaws.say(f"{where}/style", "must be a valid enum value")
 
 
@@ -197,7 +203,9 @@ def _check_offered(flaws: Flaws, where: str, element: Mapping[str, Json], most: 
         check_groups(flaws, f"{where}/option_groups", element["option_groups"])
     if len(flaws.found) > before:
         return
-    initial = element.get("initial_options", [element["initial_option"]] if "initial_option" in element else [])
+    initial = [element["initial_option"]] if "initial_option" in element else []
+    if "initial_options" in element:
+        initial = flaws.array(f"{where}/initial_options", element["initial_options"], most)
     if any(option not in offered(element) for option in initial):
         flaws.say(f"{where}/initial_option", "must be one of the provided options")
 

@@ -17,7 +17,14 @@ from bot.playground.workspace import Json
 if TYPE_CHECKING:
     from bot.playground.slack import LocalSlack
 
-_STRUCTURES = {"blocks": "invalid_blocks_format", "metadata": "invalid_metadata_format", "view": "", "message": ""}
+_STRUCTURES = {
+    "blocks": "invalid_blocks_format",
+    "metadata": "invalid_metadata_format",
+    "view": "",
+    "message": "",
+    "attachments": "",
+}
+"""What is JSON within the call, and the code for what is none."""
 _FLAGS = {"include_users", "include_disabled", "include_num_members", "return_im"}
 
 
@@ -73,6 +80,8 @@ def _typed(name: str, value: Any) -> Any:
         except ValueError:
             code = _STRUCTURES[name]
             raise (SlackRefusal(code) if code else bad_arguments(f"{name} is no JSON")) from None
+    if name not in _STRUCTURES and isinstance(value, list | dict):
+        raise bad_arguments(f"{name} must be a string")
     return value
 
 

@@ -182,7 +182,7 @@ async def plugged(live: LocalSlack, session: aiohttp.ClientSession) -> AsyncIter
     """A socket with nobody behind it, past its hello."""
     opened = await client_of(live, session).apps_connections_open(app_token=live.app_token)
     async with session.ws_connect(opened["url"]) as socket:
-        hello = await socket.receive_json()
+        hello = await socket.receive_json(timeout=5)
         assert hello["type"] == "hello"
         await live.connected(hello["num_connections"])
         yield socket
@@ -195,13 +195,13 @@ def clicked(live: LocalSlack) -> asyncio.Task[Any]:
 async def test_an_envelope_is_acknowledged_with_an_answer(live: LocalSlack, session: aiohttp.ClientSession) -> None:
     async with plugged(live, session) as socket:
         command = asyncio.create_task(live.person("UMIA").command("/jit", "x", CHANNEL))
-        envelope = await socket.receive_json()
+        envelope = await socket.receive_json(timeout=5)
         assert (envelope["type"], envelope["accepts_response_payload"]) == ("slash_commands", True)
         assert envelope["payload"]["text"] == "x"
         await socket.send_json({"envelope_id": envelope["envelope_id"], "payload": {"text": "hello"}})
         assert (await command).text == "hello"
         event = asyncio.create_task(live.delivery.event(EVENT))
-        told = await socket.receive_json()
+        told = await socket.receive_json(timeout=5)
         assert (told["type"], told["accepts_response_payload"]) == ("events_api", False)
         await socket.send_json({"envelope_id": told["envelope_id"]})
         assert (await event).ok
@@ -213,7 +213,7 @@ async def test_what_nobody_acknowledges_comes_again_at_another_socket(
     live.delivery.ack_seconds = 0.1
     async with plugged(live, session) as one, plugged(live, session) as two:
         click = clicked(live)
-        reads = [asyncio.create_task(socket.receive_json()) for socket in (one, two)]
+        reads = [asyncio.create_task(socket.receive_json(timeout=5)) for socket in (one, two)]
         first, second = await asyncio.gather(*reads)
         assert first["envelope_id"] == second["envelope_id"]
         assert {first["retry_attempt"], second["retry_attempt"]} == {0, 1}
@@ -223,7 +223,7 @@ async def test_what_nobody_acknowledges_comes_again_at_another_socket(
 
 async def test_what_a_lost_socket_held_comes_again_at_once(live: LocalSlack, session: aiohttp.ClientSession) -> None:
     async with plugged(live, session) as one, plugged(live, session) as two:
-        reads = [asyncio.create_task(socket.receive_json()) for socket in (one, two)]
+        reads = [asyncio.create_task(socket.receive_json(timeout=5)) for socket in (one, two)]
         sockets = dict(zip(reads, ((one, two), (two, one)), strict=True))
         click = clicked(live)
         done, waiting = await asyncio.wait(sockets, return_when=asyncio.FIRST_COMPLETED)
@@ -242,7 +242,7 @@ async def test_redelivery_ends(live: LocalSlack, session: aiohttp.ClientSession)
     async with plugged(live, session) as socket:
         acked = await live.delivery.interactive({"type": "block_actions"})
         assert (acked.status, acked.why) == (0, "timeout")
-        attempts = [(await socket.receive_json())["retry_attempt"] for _ in range(3)]
+        attempts = [(await socket.receive_json(timeout=5))["retry_attempt"] for _ in range(3)]
         assert attempts == [0, 1, 2]
 
 
@@ -259,7 +259,7 @@ async def test_there_are_ten_sockets_and_a_ticket_serves_once(live: LocalSlack, 
             await stack.enter_async_context(plugged(live, session))
         url = (await client.apps_connections_open(app_token=live.app_token))["url"]
         async with session.ws_connect(url) as eleventh:
-            assert (await eleventh.receive_json())["reason"] == "too_many_websockets"
+            assert (await eleventh.receive_json(timeout=5))["reason"] == "too_many_websockets"
         assert len(live.delivery.sockets) == 10
         for wrong in (url, f"{url}x"):
             with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
@@ -271,13 +271,13 @@ async def test_a_warning_leaves_the_socket_open_and_a_refresh_closes_it(
 ) -> None:
     async with plugged(live, session) as socket:
         await live.delivery.disconnect("warning")
-        assert (await socket.receive_json())["reason"] == "warning"
+        assert (await socket.receive_json(timeout=5))["reason"] == "warning"
         click = clicked(live)
-        await socket.send_json({"envelope_id": (await socket.receive_json())["envelope_id"]})
+        await socket.send_json({"envelope_id": (await socket.receive_json(timeout=5))["envelope_id"]})
         assert (await click).ok
         closing = asyncio.create_task(live.delivery.disconnect("refresh_requested"))
-        assert (await socket.receive_json())["reason"] == "refresh_requested"
-        assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
+        assert (await socket.receive_json(timeout=5))["reason"] == "refresh_requested"
+        assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
         await closing
 
 

@@ -178,6 +178,25 @@ async def test_a_call_that_is_malformed(client: AsyncWebClient, method: str, sai
     assert (await refused(client.api_call(method, data=form)))["error"] == error
 
 
+@pytest.mark.parametrize("method", [name for name, method in METHODS.items() if method.caller != "app"])
+async def test_junk_as_an_argument_is_refused_and_breaks_nothing(
+    slack: LocalSlack, session: aiohttp.ClientSession, method: str
+) -> None:
+    headers = {"Authorization": f"Bearer {slack.bot_token}"}
+    slack.scopes = [*SCOPES, "team:read", "dnd:read"]
+    junk: list[Any] = [[], {}, [[]], {"a": []}, 0, 1, True, ""]
+    good: Json = {"channel": CHANNEL, "text": "x", "user": "UMIA", "user_id": "UMIA", "usergroup": "S0", "ts": "1.0"}
+    good |= {"message_ts": "1.0", "email": "mia@example.com", "view": modal(), "trigger_id": "1.2.a", "users": "UMIA"}
+    optional = ("blocks", "metadata", "thread_ts", "view_id", "external_id", "hash", "cursor", "limit", "bot")
+    for name in (*good, *optional):
+        for bad in junk:
+            said = {**good, name: bad}
+            form = {key: value if isinstance(value, str) else json.dumps(value) for key, value in said.items()}
+            for body in ({"json": said}, {"data": form}):
+                async with session.post(f"{slack.api_url}{method}", headers=headers, **body) as answer:
+                    assert answer.status == 200, (said, await answer.text())
+
+
 @pytest.mark.parametrize(("body", "error"), [("{", "invalid_json"), ("[]", "json_not_object")])
 async def test_a_body_that_is_no_json_object(
     slack: LocalSlack, session: aiohttp.ClientSession, body: str, error: str

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.playground import LocalSlack, SlackRefusal
 from bot.playground.blocks import check_message, check_view
 from bot.playground.elements import ELEMENTS
+from bot.playground.workspace import elements, texts, with_ids
 from tests.playground.conftest import (
     CHANNEL,
     Json,
@@ -303,6 +306,45 @@ def test_whatever_is_sent_is_taken_or_refused_but_breaks_nothing(tree: Any) -> N
             check_message(text, blocks)
     with contextlib.suppress(SlackRefusal):
         check_view(tree)
+
+
+JUNK: list[Any] = [None, [], {}, [[]], [None], 0, True, "", "x", {"type": []}, {"type": {}}, {"text": []}]
+
+
+def spoiled(tree: Any) -> Iterator[Any]:
+    """The tree with junk at each of its places in turn."""
+    yield from JUNK
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree[:3]) if isinstance(tree, list) else ()
+    for key, inner in items:
+        for bad in spoiled(inner):
+            copied = copy.copy(tree)
+            copied[key] = bad
+            yield copied
+
+
+def shown(blocks: Any) -> None:
+    """Do with blocks that were taken what is done to show them."""
+    elements(with_ids(blocks))
+    texts(blocks)
+
+
+def test_junk_at_any_place_of_a_good_payload_breaks_nothing() -> None:
+    more = [
+        {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": []}]},
+        actions({"type": "checkboxes", "action_id": "a", "options": [option()], "initial_options": [option()]}),
+        modal(asks({"type": "datetimepicker", "action_id": "a", "initial_date_time": 1})),
+    ]
+    tried = 0
+    for fits in [*more, *(row[0] for row in [*IN_BLOCKS.values(), *IN_VIEWS.values()])]:
+        for tree in spoiled(fits):
+            with contextlib.suppress(SlackRefusal):
+                check_message("x", [tree])
+                shown([tree])
+            with contextlib.suppress(SlackRefusal):
+                check_view(tree)
+                shown(tree["blocks"])
+            tried += 1
+    assert tried > 5000
 
 
 async def test_a_malformed_structure_is_refused_as_such(client: AsyncWebClient, slack: LocalSlack) -> None:

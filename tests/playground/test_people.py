@@ -293,6 +293,11 @@ async def test_closing_is_told_where_the_app_asked_for_it(live: LocalSlack, bolt
         mia.close_view(view)
 
 
+async def test_closing_is_not_told_otherwise(live: LocalSlack, bolt: AsyncApp, heard: list[Json]) -> None:
+    await live.person("UMIA").close_view(await opened(live, bolt.client, modal()))
+    assert heard == []
+
+
 async def test_a_modal_closes_at_once_though_nobody_waits_for_it(live: LocalSlack, bolt: AsyncApp) -> None:
     view = await opened(live, bolt.client, modal())
     live.person("UMIA").close_view(view)
