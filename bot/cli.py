@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from bot.core.catalog import PolicyMistakes
     from bot.core.errors import JitError
+    from bot.core.mistakes import PolicyMistakes
     from bot.desk import Desk
 
 T = TypeVar("T")
@@ -81,7 +81,7 @@ def policy() -> None:
 def check(file: Path) -> None:
     """Check a policy FILE (or a folder of them): every mistake at once, each with its place."""
     from bot import policy_file
-    from bot.core.catalog import PolicyMistakes
+    from bot.core.mistakes import PolicyMistakes
 
     try:
         catalog = policy_file.load(file)
@@ -169,8 +169,8 @@ def _at_desk(verb: Callable[[Desk], Awaitable[T]]) -> T:
     import asyncio
 
     from bot import operators
-    from bot.core.catalog import PolicyMistakes
     from bot.core.errors import JitError
+    from bot.core.mistakes import PolicyMistakes
     from bot.settings import SettingsMistakes, load
 
     async def done() -> T:

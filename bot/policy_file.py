@@ -12,7 +12,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 
-from bot.core.catalog import Catalog, Mistake, PolicyMistakes, parse
+from bot.core.catalog import Catalog
+from bot.core.mistakes import Mistake, PolicyMistakes
+from bot.core.policy_text import parse
 from bot.core.shapes import in_words
 from bot.core.yaml_source import Mark, Source
 from bot.core.yaml_source import Path as DataPath

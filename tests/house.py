@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.core.catalog import Catalog, parse
+from bot.core.catalog import Catalog
 from bot.core.model import Person, Request, State, Verb
 from bot.core.policy import Members
+from bot.core.policy_text import parse
 from bot.core.yaml_source import Source
 from bot.desk import Actor, Answer, Ask, Desk
 from bot.policy_file import consequence, facts

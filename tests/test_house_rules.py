@@ -12,8 +12,8 @@ import pytest
 
 from bot import settings
 from bot.core import errors, events, policy
-from bot.core.catalog import parse
 from bot.core.errors import JitError, NotUnderstood
+from bot.core.policy_text import parse
 from bot.core.yaml_source import Source
 from bot.policy_file import facts
 from handlers import replies

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bot.core.catalog import Catalog, Mistake, PolicyMistakes, parse
+from bot.core.catalog import Catalog
+from bot.core.mistakes import Mistake, PolicyMistakes
+from bot.core.policy_text import parse
 from bot.core.yaml_source import Mark, Source
 from bot.policy_file import facts
 from providers.systems import registry

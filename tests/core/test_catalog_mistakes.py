@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from bot.core.catalog import MOST_MISTAKES, PolicyMistakes
+from bot.core.mistakes import MOST_MISTAKES, PolicyMistakes
 from tests.core.policies import WHOLE, broken, catalog, marked, mistakes
 
 TABLE = {

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from bot import policy_file
-from bot.core.catalog import PolicyMistakes
+from bot.core.mistakes import PolicyMistakes
 from providers.systems import registry
 from providers.systems.base import System
 from tests.core.policies import WHOLE, catalog

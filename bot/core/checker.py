@@ -1,0 +1,212 @@
+"""The policy file as a careful reader looks at it: what refers to nothing, what cannot be, what is not built yet.
+
+It gathers mistakes and never stops at the first; one mistake brings no others along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from bot.core import durations
+from bot.core.catalog import EVERYONE
+from bot.core.mistakes import MOST_MISTAKES, FindProvider, Mistake, ProviderFacts, did_you_mean, dotted, like
+from bot.core.remains import fields_at, place_of, remains
+from bot.core.shapes import (
+    NOT_YET,
+    PolicyShape,
+    RoleShape,
+    SystemShape,
+    TemplateShape,
+    in_words,
+)
+from bot.core.yaml_source import Document, Path
+
+NO_MAPPING = "a policy file is a mapping that begins with `version: 1`"
+
+
+class Checker:
+    """Gathers mistakes; never stops at the first."""
+
+    def __init__(self, document: Document, find: FindProvider, providers: Sequence[str]) -> None:
+        self.mistakes: list[Mistake] = []
+        self._document, self._find, self._providers = document, find, providers
+        self._data: dict[str, Any] = document.data
+        self._broken: set[Path] = set()
+        self._around: set[Path] = set()
+        """What holds a broken part."""
+
+    def say(self, path: Path, sentence: str, hint: str = "", *, key: bool = False) -> None:
+        """Notes what is wrong, unless that follows from something which is told already."""
+        if not self._is_touched(path):
+            mark = self._document.keys.get(path) if key else None
+            self.mistakes.append(Mistake(mark or self._document.at(path), dotted(path), sentence, hint))
+
+    def _is_touched(self, path: Path) -> bool:
+        return path in self._around or self._is_broken(path)
+
+    def _is_broken(self, path: Path) -> bool:
+        return any(path[:length] in self._broken for length in range(len(path) + 1))
+
+    def _break(self, path: Path) -> None:
+        self._broken.add(path)
+        self._around.update(path[:length] for length in range(len(path)))
+
+    def flaws(self) -> None:
+        for flaw in self._document.flaws:
+            self.mistakes.append(Mistake(flaw.mark, dotted(flaw.path), flaw.sentence))
+            if flaw.spoils:
+                self._broken.add(flaw.path)
+
+    def shape(self) -> PolicyShape | None:
+        shape, found = None, []
+        try:
+            shape = PolicyShape.model_validate(self._data)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False)
+        for each in found:
+            self._shape_mistake(each["loc"], each["type"], each["msg"])
+        for place in [*self._broken, *(place_of(each["loc"]) for each in found)]:
+            self._break(place)
+        return shape
+
+    def sound(self) -> PolicyShape | None:
+        return None if () in self._broken else remains(self._data, self._broken)
+
+    def _shape_mistake(self, loc: tuple[int | str, ...], kind: str, message: str) -> None:
+        path = place_of(loc)
+        if kind == "extra_forbidden":
+            self._unknown_key(path)
+        elif kind == "missing":
+            self.say(path[:-1], f"`{path[-1]}` is missing here", key=True)
+        elif path != loc:
+            name = str(path[-1])[:60]
+            self.say(path, f"`{name}` is no name", "small letters, digits and dashes, at most 40", key=True)
+        else:
+            self.say(path, in_words(kind, message))
+
+    def _unknown_key(self, path: Path) -> None:
+        name = str(path[-1])
+        if name in NOT_YET:
+            self.say(path, f"`{name}` ({NOT_YET[name]}) is not part of this version", "leave it out", key=True)
+            return
+        near = self._like(name, fields_at(path[:-1]))
+        self.say(path, f"there is no key `{name[:60]}` here", did_you_mean(near), key=True)
+
+    def check(self, shape: PolicyShape) -> None:
+        self._workspace(shape)
+        for name, group in shape.groups.items():
+            if bool(group.people) == bool(group.slack_usergroup):
+                self.say(("groups", name), "a group has either `people` or `slack_usergroup`, and not both", key=True)
+            if name == EVERYONE:
+                self.say(("groups", name), f"`{EVERYONE}` stands for each full member, and is no name", key=True)
+        for name, system in shape.systems.items():
+            self._system(shape, ("systems", name), system)
+        for name, template in shape.templates.items():
+            self._template(shape, ("templates", name), template)
+            if name in shape.systems:
+                self.say(("templates", name), f"a system has the name `{name}` already", key=True)
+
+    def _workspace(self, shape: PolicyShape) -> None:
+        self._groups(shape, ("workspace", "operators"), shape.workspace.operators)
+        if shape.workspace.mfa.request == "required":
+            self._no_factor(("workspace", "mfa", "request"))
+
+    def _no_factor(self, path: Path) -> None:
+        sentence = "a second factor is required here (it is the default), and this version has none built in"
+        self.say(path, sentence, "say `mfa: {request: off}` to do without, knowingly")
+
+    def _system(self, shape: PolicyShape, path: Path, system: SystemShape) -> None:
+        self._groups(shape, (*path, "approvers"), system.approvers)
+        facts = self._find(system.provider) if system.provider in self._providers else None
+        if system.provider not in self._providers:
+            near = (
+                did_you_mean(self._like(system.provider, self._providers)) or f"there are {', '.join(self._providers)}"
+            )
+            self.say((*path, "provider"), f"there is no provider `{system.provider[:60]}`", near)
+        elif facts is None:
+            extra = f"pip install 'jit-access[{system.provider}]'"
+            self.say((*path, "provider"), f"the provider `{system.provider}` is not installed here", extra)
+        for below, sentence in facts.config_flaws(system.config) if facts else ():
+            self.say((*path, "config", *below), sentence)
+        for name, role in system.roles.items():
+            self._role(shape, (*path, "roles", name), role, facts)
+            self._steps(shape, (*path, "roles", name), system, role)
+
+    def _role(self, shape: PolicyShape, path: Path, role: RoleShape, facts: ProviderFacts | None) -> None:
+        self._groups(shape, (*path, "may_ask"), role.may_ask, EVERYONE)
+        if role.approval.mfa == "required":
+            sentence = "a second factor is required here, and this version has none built in"
+            self.say((*path, "approval", "mfa"), sentence, "leave it out, knowingly")
+        for below, sentence in facts.params_flaws(role.grants) if facts else ():
+            self.say((*path, "grants", *below), sentence)
+
+    def _steps(self, shape: PolicyShape, path: Path, system: SystemShape, role: RoleShape) -> None:
+        steps, where = role.approval.steps, (*path, "approval", "steps")
+        askers = self._people(shape, role.may_ask)
+        for index, step in enumerate(steps or ()):
+            self._groups(shape, (*where, index, "any_of"), step.any_of)
+            self._enough(shape, (*where, index), step.any_of, step.count, askers)
+        if steps is None:
+            self._enough(shape, path, system.approvers, 1, askers)
+
+    def _enough(
+        self, shape: PolicyShape, path: Path, names: Sequence[str], count: int, askers: frozenset[str] | None
+    ) -> None:
+        """Whether enough people can answer; who asks does not count, so one less where only they may ask."""
+        people = self._people(shape, names)
+        if people is None:
+            return
+        if len(people) < count:
+            sentence = f"{count} different people are needed, and there are {len(people)} in its groups"
+            self.say(path, sentence, key=True)
+        elif askers is not None and askers <= people and len(people) == count:
+            sentence = f"{count} people besides the asker are needed, and all who may ask are among the {len(people)}"
+            self.say(path, f"{sentence} in its groups: nobody could ever be given it", key=True)
+
+    def _people(self, shape: PolicyShape, names: Sequence[str]) -> frozenset[str] | None:
+        """The people of some groups; None when who they are is known later, or a mistake is told already."""
+        groups = [shape.groups.get(name) for name in names if not self._is_touched(("groups", name))]
+        if len(groups) != len(names) or any(not group or group.slack_usergroup or not group.people for group in groups):
+            return None
+        return frozenset(address.casefold() for group in groups if group for address in group.people)
+
+    def _groups(self, shape: PolicyShape, path: Path, names: Sequence[str], *also: str) -> None:
+        for index, name in enumerate(names):
+            if name not in self._entries("groups") and name not in also and not self._is_broken(("groups",)):
+                hint = did_you_mean(self._like(name, [*shape.groups, *also]))
+                self.say((*path, index), f"there is no group `{name[:60]}`", hint)
+
+    def _template(self, shape: PolicyShape, path: Path, template: TemplateShape) -> None:
+        known = {f"{s}/{r}": role for s, system in shape.systems.items() for r, role in system.roles.items()}
+        for index, name in enumerate(template.roles):
+            if name not in known and not self._may_be_a_role(name):
+                hint = did_you_mean(self._like(name, list(known))) or "write it as `system/role`"
+                self.say((*path, "roles", index), f"there is no role `{name[:80]}`", hint)
+        if len(set(template.roles)) < len(template.roles):
+            self.say((*path, "roles"), "a role stands here twice")
+        if len(set(template.durations)) < len(template.durations):
+            self.say((*path, "durations"), "a duration stands here twice")
+        caps = {name: known[name].max for name in template.roles if name in known}
+        for index, seconds in enumerate(template.durations):
+            for name in [name for name, cap in caps.items() if seconds > cap]:
+                over = f"{durations.short(seconds)} is longer than `{name}` may be open"
+                self.say((*path, "durations", index), over, f"its `max` is {durations.short(caps[name])}")
+
+    def _may_be_a_role(self, name: str) -> bool:
+        """Whether it stands in the file, in a part that is broken."""
+        system, slash, role = name.partition("/")
+        where = ("systems", system, "roles")
+        return bool(slash) and (self._is_broken(where) or role in self._entries(*where))
+
+    def _entries(self, *path: str) -> Mapping[str, Any]:
+        found: Any = self._data
+        for part in path:
+            found = found.get(part) if isinstance(found, dict) else None
+        return found if isinstance(found, dict) else {}
+
+    def _like(self, name: str, names: Sequence[str]) -> list[str]:
+        """Nothing once there is more than anyone reads: likeness is slow to judge."""
+        return like(name, names) if len(self.mistakes) < MOST_MISTAKES else []
