@@ -23,7 +23,6 @@ class Keys:
         self.rows = self._key("outbox:rows")
         self.dead = self._key("outbox:dead")
         self.policy = self._key("policy")
-        self.store_id = self._key("store-id")
         self.poster = self._key("poster")
         self.wake = self._key("wake")
 
@@ -59,10 +58,6 @@ class Keys:
         """Moves with each request a person submits. Expires after a day without one."""
         return self._key("person", person, "revision")
 
-    def recent(self, person: str) -> str:
-        """A person's requests by time. Expires after the retention."""
-        return self._key("person", person, "recent")
-
     def mine(self, person: str) -> str:
         """A person's open requests; gone with the last of them."""
         return self._key("person", person, "open")
@@ -92,7 +87,6 @@ PERMANENT = (
     "outbox:rows",
     "outbox:dead",
     "policy",
-    "store-id",
     "person:*:open",
     "system:*:open",
     "holds:*",

@@ -35,7 +35,6 @@ _DAY = 86_400
 _ONCE = 3_600
 _QUICK = 1
 """The level at which a body is packed: half its size for some 20 µs."""
-_RECENT = 50
 
 
 class Superseded(Exception):
@@ -204,11 +203,6 @@ class Store:
                 found += await self.load_many([_text(id_)])
         return found
 
-    async def recent_of(self, person: str, most: int = 10) -> list[Loaded]:
-        """A person's latest requests, open or not."""
-        ids: list[bytes] = cast("Any", await away(self.redis.zrange(self.keys.recent(person), 0, most - 1, desc=True)))
-        return await self.load_many([_text(i) for i in ids])
-
     async def event(self, seq: int) -> tuple[str, Event] | None:
         """An audit event that changed a request, by its number: the request's id and the event."""
         found: Any = await away(self.redis.xrange(self.keys.audit, f"{seq}-0", f"{seq}-0"))
@@ -309,11 +303,6 @@ class Store:
         """Holds while the workspace decides by this generation."""
         return Guard("EQUALS", self.keys.policy, generation)
 
-    async def store_id(self, proposal: str) -> str:
-        """The store's own id, made once: a worker that meets another one grants nothing."""
-        await away(self.redis.set(self.keys.store_id, proposal, nx=True))
-        return _text(await away(self.redis.get(self.keys.store_id)))
-
     # spelling
 
     def seal(self, id_: str, version: int, body: bytes) -> str:
@@ -395,9 +384,6 @@ class Store:
             Op("ZADD", k.submits(person), (at, request.id)),
             Op("ZREMRANGEBYSCORE", k.submits(person), ("-inf", _stamp(request.created_at - SUBMIT_WINDOW))),
             Op("EXPIRE", k.submits(person), (str(SUBMIT_WINDOW),)),
-            Op("ZADD", k.recent(person), (at, request.id)),
-            Op("ZREMRANGEBYRANK", k.recent(person), ("0", str(-_RECENT - 1))),
-            Op("EXPIRE", k.recent(person), (str(self.retention),)),
         ]
         if token:
             guards.append(Guard("EQUALS", k.once(token), ""))

@@ -21,7 +21,6 @@ async def _kept(store: Store) -> list[str]:
 async def test_every_key_has_a_ttl_or_is_declared_permanent(store: Store) -> None:
     house = await House(store).open()
     await store.bind("mia@example.com", "UMIA")
-    await store.store_id("s1")
     await store.lease(store.keys.poster, "me", 1)
     await store.note("refused", "{}", window=60, once="x")
     await store.alarm("tampered", "J-2222")
