@@ -8,20 +8,16 @@ import json
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 import aiohttp
 from prometheus_client import CollectorRegistry, Gauge
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis
 from slack_bolt.adapter.asgi.async_handler import AsyncSlackRequestHandler
-from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
-from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 import handlers
@@ -33,12 +29,16 @@ from bot.core.model import Request
 from bot.desk import Desk
 from bot.keyring import KeyRing
 from bot.settings import Settings
-from bot.store import embedded
+from bot.store import embedded, fitness
+from bot.store.connecting import Link
+from bot.store.fitness import Finding, Level
+from bot.store.keys import Keys
 from bot.store.keys import home as home_key
 from bot.store.outbox import Outbox
-from bot.store.store import Store, away
+from bot.store.store import Store
+from bot.store.wire import away
 from bot.worker import Worker
-from handlers import holding
+from handlers import calls, holding, socket_mode
 from handlers.announcer import Announcer
 from handlers.door import Door
 from handlers.people import REFRESH, People
@@ -48,12 +48,23 @@ from providers.systems.base import ProviderError, Secret, System
 log = logging.getLogger(__name__)
 
 Role = Literal["all", "web", "worker"]
+_PATIENCE = 2.0
+_SLACK_PATIENCE = 3.0
+"""Seconds that a start waits for Slack: what is due is closed without it."""
 _GRACE = 25.0
 """Seconds that what is in hand may take at the end, under the 30 that most hosts give."""
 
 
 class CannotStart(Exception):
     """What keeps the process from starting; the sentence says how to mend it."""
+
+
+class Broken(Exception):
+    """A part that ended by an error, which the log has; its host is to start a whole process."""
+
+    def __init__(self, part: str) -> None:
+        """Name the part."""
+        super().__init__(f"the {part} broke; the log above says how")
 
 
 @dataclass(frozen=True)
@@ -85,60 +96,86 @@ class App:
 
     def __post_init__(self) -> None:
         """Build the parts that every role has."""
-        self.store = Store(self.redis, self.identity.home, self.ring, self.catalog.workspace.retention)
+        retention, replicas = self.catalog.workspace.retention, self.settings.replicas
+        self.store = Store(self.redis, self.identity.home, self.ring, retention, replicas)
         self.desk = Desk(self.store, self._catalog, policy_file.consequence)
         self.people = People(self.client, self.store, self.identity.home, self._catalog)
         self.hints = Hints(self.blocking, self.store.keys.wake)
         self.announcer = Announcer(
-            self.store, self.people, self.client, self._catalog, policy_file.capabilities, self.hints.waiter()
+            self.store,
+            self.people,
+            self.client,
+            self._catalog,
+            policy_file.capabilities,
+            self.hints.waiter(),
+            self.hints.hint,
         )
         self.systems: dict[str, System] = {}
+        self._broken = ""
 
     def _catalog(self) -> Catalog:
         return self.catalog
 
     async def run(self) -> None:
         """Run until `stopping` is set; then finish what is in hand."""
+        log.info("the store is %s", await self.store.recognise())
         await self.store.adopt(self.catalog.generation)
         async with contextlib.AsyncExitStack() as stack:
-            stack.callback(self.ready.clear)
+            # First up and last down, so that who asks for its health is answered all the while.
+            await self._ops(stack)
             await self._tick(stack)
             if self.role != "web":
                 await self._work(stack)
             if self.role != "worker":
                 await self._answer(stack)
-            await self._ops(stack)
             self.ready.set()
             log.info("ready: %s of %s, policy %s", self.role, self.identity.home, self.catalog.generation)
             await self.stopping.wait()
+            self.ready.clear()
             log.info("stopping: finishing what is in hand")
+        if self._broken:
+            raise Broken(self._broken)
 
     # the parts, each taken down in the reverse order
 
     async def _tick(self, stack: contextlib.AsyncExitStack) -> None:
-        await self.people.refresh()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.people.refresh(), _PATIENCE)
         scheduler = ticks()
         scheduler.add_job(self.people.refresh, "interval", seconds=REFRESH, id="user groups")
         scheduler.start()
         stack.callback(scheduler.shutdown, wait=False)
 
     async def _work(self, stack: contextlib.AsyncExitStack) -> None:
-        for name, system in self.catalog.systems.items():
-            self.systems[name] = registry.build(system.provider, system.config, os.environ)
-            stack.push_async_callback(self.systems[name].close)
+        self._connect(stack)
         listening = asyncio.create_task(self.hints.listen(), name="hints")
         stack.push_async_callback(_cancel, listening)
         worker = Worker(self.store, self.systems, self._deliver, self.hints.waiter())
+        stop, tasks = asyncio.Event(), set()
         for name, run in (("worker", worker.run), ("announcer", self.announcer.run)):
-            stop = asyncio.Event()
             task = asyncio.create_task(run(stop), name=name)
             task.add_done_callback(self._ended)
-            stack.push_async_callback(_finish, task, stop, self.hints.hint)
+            tasks.add(task)
+        stack.push_async_callback(_finish, tasks, stop, self.hints.hint)
+
+    def _connect(self, stack: contextlib.AsyncExitStack) -> None:
+        """Build every system's provider; all that is wrong is said at once."""
+        wrong = []
+        for name, system in self.catalog.systems.items():
+            try:
+                self.systems[name] = registry.build(system.provider, system.config, os.environ)
+            except ProviderError as error:
+                wrong.append(f"system {name}: {error}")
+            else:
+                stack.push_async_callback(self.systems[name].close)
+        if wrong:
+            raise CannotStart("\n".join(wrong))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A part that ends by an error takes the process down: its host starts a whole one."""
         if not task.cancelled() and (error := task.exception()):
             log.critical("%s broke: %s", task.get_name(), error, exc_info=error)
+            self._broken = task.get_name()
             self.stopping.set()
 
     async def _deliver(self, request: Request, view: str, shown: Secret | str) -> None:
@@ -148,15 +185,13 @@ class App:
         bolt = self._bolt()
         if self.settings.slack_app_token:
             token = self.settings.slack_app_token.get_secret_value()
-            socket = AsyncSocketModeHandler(bolt, token, web_client=self.client)
-            await socket.connect_async()  # type: ignore[no-untyped-call]  # Bolt leaves it untyped
-            stack.push_async_callback(socket.close_async)
+            await stack.enter_async_context(socket_mode.connected(bolt, token, self.client, self.stopping))
             return
         secret = self.settings.slack_signing_secret
         if secret is None:
             raise CannotStart("SLACK_SIGNING_SECRET or SLACK_APP_TOKEN is needed to answer Slack")
         asgi = web.guard(cast("web.Asgi", AsyncSlackRequestHandler(bolt, path=web.PATH)), secret.get_secret_value())
-        server = await web.serve(asgi, self.settings.host, self.settings.port)
+        server = await _listening("PORT", web.serve(asgi, self.settings.host, self.settings.port))
         self.port = server.port
         stack.push_async_callback(server.stop)
 
@@ -194,7 +229,8 @@ class App:
             overdue.set(max(0.0, due.now - first[0][1]) if first else 0.0)
             return None if self.ready.is_set() else "starting, or stopping"
 
-        server = await web.serve(web.ops(readiness, numbers), self.settings.ops_host, self.settings.ops_port)
+        serving = web.serve(web.ops(readiness, numbers), self.settings.ops_host, self.settings.ops_port)
+        server = await _listening("JIT_OPS_PORT", serving)
         self.ops_port = server.port
         stack.push_async_callback(server.stop)
 
@@ -205,17 +241,23 @@ async def opened(settings: Settings, role: Role) -> AsyncIterator[App]:
     catalog = policy_file.load(settings.policy)
     ring = _ring(settings)
     async with contextlib.AsyncExitStack() as stack:
-        redis, blocking = _clients(_store_url(settings, stack))
-        stack.push_async_callback(redis.aclose)
-        stack.push_async_callback(blocking.aclose)
+        link = Link(_store_url(settings, stack))
+        stack.push_async_callback(link.aclose)
+        token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
+        known = link.commands(home_key(token))
+        _require_fit(await fitness.findings(known, link.address.kind))
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)))
         client = AsyncWebClient(
-            token=settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else None,
+            token=token or None,
             base_url=settings.slack_api_url,
             session=session,
             retry_handlers=[],
         )
-        identity = await _identity(client, redis)
+        identity = await _identity(client, known)
+        due = Keys(identity.home).due
+        redis, blocking = link.commands(due), link.blocking(due)
+        if redis is not known:
+            _require_fit(await fitness.findings(redis, link.address.kind))
         yield App(settings, role, catalog, redis, blocking, client, identity, ring)
 
 
@@ -228,43 +270,43 @@ def _store_url(settings: Settings, stack: contextlib.ExitStack | contextlib.Asyn
     return started.url
 
 
-def _clients(url: str) -> tuple[Redis, Redis]:
-    """One client for commands, retried once (each script may be sent twice), and one that may block for ever."""
-    retry = Retry(NoBackoff(), 1)
-    # A burst waits for a connection; it is not told that the store is away.
-    pool = BlockingConnectionPool.from_url(
-        url, max_connections=64, timeout=5, socket_timeout=5, socket_connect_timeout=3, retry=retry
-    )
-    commands = Redis.from_pool(pool)
-    blocking = Redis.from_url(url, socket_timeout=None, socket_connect_timeout=3, retry=Retry(NoBackoff(), 0))
-    return commands, blocking
+def _require_fit(found: Sequence[Finding]) -> None:
+    """Say loudly what might lose records, and refuse what would."""
+    for finding in found:
+        if finding.level is Level.WARNING:
+            log.warning("Redis: %s; %s", finding.said, finding.mend)
+    if unfit := [f"REDIS_URL: {finding.said}; {finding.mend}" for finding in found if finding.level is Level.UNFIT]:
+        raise CannotStart("\n".join(unfit))
 
 
 def _ring(settings: Settings) -> KeyRing:
     if settings.keys:
         return KeyRing.parse(settings.keys.get_secret_value())
-    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return KeyRing.load_or_create(settings.home / "keys")
+    try:
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return KeyRing.load_or_create(settings.home / "keys")
+    except OSError as error:
+        raise CannotStart(f"JIT_HOME: {settings.home} cannot be used: {error.strerror}") from error
 
 
 async def _identity(client: AsyncWebClient, redis: Redis) -> Identity:
     """Who Slack says we are; while Slack is away, who it said we were, so that access is closed on time."""
     key = home_key(client.token or "")
     try:
-        said = await client.auth_test()
-    except (SlackApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
-        why = str(error.response.get("error")) if isinstance(error, SlackApiError) else type(error).__name__
+        answer = await asyncio.wait_for(client.auth_test(), _SLACK_PATIENCE)
+    except calls.AWAY as error:
+        why = calls.said(error)
         known = await away(redis.get(key))
         if known is None:
             raise CannotStart(f"Slack does not accept SLACK_BOT_TOKEN, or cannot be reached: {why}") from error
         log.error("Slack cannot be asked who we are (%s); going on as the workspace it said last", why)  # noqa: TRY400
         return Identity(**json.loads(known))
-    whole = bool(said.get("is_enterprise_install"))
+    whole = bool(answer.get("is_enterprise_install"))
     identity = Identity(
-        home=str(said["enterprise_id"] if whole else said["team_id"]),
-        team=str(said["team_id"]),
-        bot=str(said["bot_id"]),
-        bot_user=str(said["user_id"]),
+        home=str(answer["enterprise_id"] if whole else answer["team_id"]),
+        team=str(answer["team_id"]),
+        bot=str(answer["bot_id"]),
+        bot_user=str(answer["user_id"]),
     )
     await away(redis.set(key, json.dumps(identity.__dict__)))
     return identity
@@ -285,27 +327,36 @@ def _authorized(identity: Identity, token: str | None) -> Callable[[], Awaitable
     return authorize
 
 
-async def _finish(task: asyncio.Task[None], stop: asyncio.Event, hint: Callable[[], None]) -> None:
-    """Tell a part to stop, and wait for what it has in hand."""
+async def _listening(setting: str, serving: Awaitable[web.Serving]) -> web.Serving:
+    try:
+        return await serving
+    except OSError as error:
+        raise CannotStart(f"{setting}: nothing can listen there: {error.strerror or error}") from error
+
+
+async def _finish(tasks: set[asyncio.Task[None]], stop: asyncio.Event, hint: Callable[[], None]) -> None:
+    """Tell the parts to stop, all at once, and wait for what they have in hand."""
     stop.set()
     hint()
-    done, _ = await asyncio.wait({task}, timeout=_GRACE)
-    if not done:
+    _, unfinished = await asyncio.wait(tasks, timeout=_GRACE)
+    for task in unfinished:
         await _cancel(task)
 
 
 async def _cancel(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    """End a task; told again until it has heard, since a client in the middle of a call may miss it once."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.5)
 
 
 async def serve(settings: Settings, role: Role, started: Callable[[App], Awaitable[None]] | None = None) -> None:
     """Run one process until SIGTERM or SIGINT."""
+    stopping, loop = asyncio.Event(), asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, stopping.set)
     async with opened(settings, role) as app:
-        loop = asyncio.get_running_loop()
-        for sign in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(sign, app.stopping.set)
+        app.stopping = stopping
         if started:
             await started(app)
         await app.run()
@@ -313,6 +364,8 @@ async def serve(settings: Settings, role: Role, started: Callable[[App], Awaitab
 
 def explained(error: BaseException) -> str | None:
     """The sentence for an error that keeps the process from starting; None for one that nobody expected."""
-    if isinstance(error, CannotStart | ProviderError | StoreAway | ValueError | embedded.CannotEmbed):
+    if isinstance(error, StoreAway):
+        return f"the store (REDIS_URL) does not answer: {error}"
+    if isinstance(error, CannotStart | Broken | ValueError | embedded.CannotEmbed):
         return str(error) or type(error).__name__
     return None

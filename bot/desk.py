@@ -20,6 +20,7 @@ from bot.core.errors import (
     Ambiguous,
     BadDuration,
     BadReason,
+    CouldNotCheck,
     JitError,
     LimitReached,
     NotAllowed,
@@ -27,6 +28,7 @@ from bot.core.errors import (
     Overtaken,
     PolicyMoved,
     RoleChanged,
+    Tampered,
     UnknownChoice,
 )
 from bot.core.events import (
@@ -53,8 +55,10 @@ from bot.core.model import (
     State,
     Verb,
 )
+from bot.store.changes import Change, Counters, GuardFailed, Loaded, Op, Superseded
 from bot.store.holds import Holds
-from bot.store.store import SUBMIT_WINDOW, Change, Counters, GuardFailed, Loaded, Op, Store, Superseded
+from bot.store.spelling import SUBMIT_WINDOW
+from bot.store.store import Store
 
 _REFUSALS_WINDOW = 60
 _ID_TRIES = 50
@@ -157,6 +161,8 @@ class Desk:
         while True:
             loaded = await self._reviewable(actor, id_)
             catalog, request = self.catalog(), loaded.request
+            if answer.verb is Verb.APPROVE:
+                await self._may("review", actor, request, policy.may_be_given(catalog, actor.roster, request))
             event = self._judge(catalog, actor, loaded, answer)
             after = await self._try(catalog, request, event, deadline=request.decide_by)
             if after is None:
@@ -177,7 +183,7 @@ class Desk:
         request = loaded.request
         if request.state is not State.PENDING:
             raise Overtaken(request)
-        if any(r.by.identity == actor.person.identity for r in request.reviews):
+        if any(policy.same(review.by, actor.person) for review in request.reviews):
             raise AlreadyAnswered(request)
         await self._may(
             "review", actor, request, policy.may_review(self.catalog(), actor.roster, request, actor.person)
@@ -248,7 +254,12 @@ class Desk:
 
     async def get(self, id_: str) -> Loaded:
         """A request by its id, whoever asks. Raises `NotFound`, `Tampered`."""
-        found = await self.store.load(spelled(id_))
+        known = spelled(id_)
+        try:
+            found = await self.store.load(known)
+        except Tampered:
+            await self.store.alarm("tampered", known)
+            raise
         if found is None:
             raise NotFound(id_)
         return found
@@ -333,6 +344,9 @@ class Desk:
         review = _review(who, now, answer, duration, "")
         tally = policy.tally(catalog, actor.roster, request, also=review)
         if not tally.complete:
+            if dark := policy.in_doubt(actor.roster, request, tally):
+                # Recorded now, it could be the last answer that anybody may give, and still not be enough.
+                raise CouldNotCheck(f"who is in {', '.join(dark)}")
             return Endorsed(at=now, by=who.id, review=review)
         least = min(counted.duration for counted in tally.counted)
         return Approved(at=now, by=who.id, review=review, duration=least)

@@ -40,6 +40,11 @@ class KeyRing:
         """Only which keys there are."""
         return f"KeyRing({', '.join(self._keys)})"
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Which keys there are, the current one first."""
+        return tuple(self._keys)
+
     @classmethod
     def generate(cls, id_: str = "k1") -> KeyRing:
         """A ring of one new key."""
@@ -98,13 +103,20 @@ class KeyRing:
         expected = self._digest(id_, purpose, message).hex()
         return hmac.compare_digest(expected.encode(), given.encode(errors="replace"))
 
+    def subkeys(self, purpose: str) -> Mapping[str, bytes]:
+        """Each key's subkey of 32 bytes, by id, the current first: the seed of what is made from it, never shown."""
+        return {id_: self._subkey(id_, purpose) for id_ in self._keys}
+
     def _digest(self, id_: str, purpose: str, message: bytes) -> bytes:
+        return hmac.digest(self._subkey(id_, purpose), message, hashlib.sha256)
+
+    def _subkey(self, id_: str, purpose: str) -> bytes:
         subkey = self._subkeys.get((id_, purpose))
         if subkey is None:
             info = f"jit {purpose}".encode()
             subkey = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(self._keys[id_])
             self._subkeys[id_, purpose] = subkey
-        return hmac.digest(subkey, message, hashlib.sha256)
+        return subkey
 
 
 def _private_text(path: Path) -> str:

@@ -12,8 +12,6 @@ import socket
 import time
 from collections.abc import AsyncIterator
 
-from redis.asyncio import Redis
-
 from bot import policy_file
 from bot.core import durations
 from bot.core.lifecycle import due
@@ -22,8 +20,10 @@ from bot.desk import Desk
 from bot.keyring import KeyRing
 from bot.settings import Settings
 from bot.store import embedded
-from bot.store.keys import home
-from bot.store.store import Store, away
+from bot.store.connecting import Link
+from bot.store.keys import Keys, home
+from bot.store.store import Store
+from bot.store.wire import away
 
 
 class NoBooks(RuntimeError):
@@ -40,16 +40,18 @@ async def books(settings: Settings) -> AsyncIterator[Desk]:
     """A desk over the workspace's store. Raises `NoBooks`, `StoreAway`, `PolicyMistakes`."""
     catalog = policy_file.load(settings.policy)
     url = settings.redis_url.get_secret_value() if settings.redis_url else embedded.start(settings.home).url
-    redis = Redis.from_url(url, socket_timeout=5, socket_connect_timeout=3)
+    link = Link(url)
     try:
         token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
-        known = await away(redis.get(home(token)))
+        known = await away(link.commands(key := home(token)).get(key))
         if known is None:
             raise NoBooks("this store knows no workspace of this SLACK_BOT_TOKEN: start the bot once with both")
-        store = Store(redis, str(json.loads(known)["home"]), _ring(settings), catalog.workspace.retention)
+        workspace = str(json.loads(known)["home"])
+        redis = link.commands(Keys(workspace).due)
+        store = Store(redis, workspace, _ring(settings), catalog.workspace.retention, settings.replicas)
         yield Desk(store, lambda: catalog, policy_file.consequence)
     finally:
-        await redis.aclose()
+        await link.aclose()
 
 
 def _ring(settings: Settings) -> KeyRing:

@@ -13,15 +13,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.keyring import BadKeys, KeyRing
+from bot.store import address
+from bot.store.address import BadAddress
 
-Role = Literal["all", "web", "worker", "store"]
-"""`store`: an operator at the terminal, who answers nobody and reaches the store alone."""
+Role = Literal["all", "web", "worker", "store", "doctor"]
+"""`store`: an operator at the terminal, who answers nobody and reaches the store alone. `doctor`: nothing is needed."""
 _MOST_BYTES = 65_536
 
 
@@ -58,12 +59,18 @@ SETTINGS = (
     Setting("SLACK_API_URL", "Where Slack's Web API is", "https://slack.com/api/", "a URL that ends with /api/"),
     Setting(
         "REDIS_URL",
-        "The store: redis://, rediss:// or unix://",
+        "The store: redis://, rediss://, unix://, redis+sentinel://host:port,…/service or redis+cluster://host:port",
         mend="set it to your Redis, or set JIT_STORE=embedded to have one on this machine",
         secret=True,
     ),
     Setting(
         "JIT_STORE", "`embedded`: a store of our own, on one machine, with --role all", mend="the one value is embedded"
+    ),
+    Setting(
+        "JIT_REPLICAS",
+        "How many replicas of Redis must have the record before access is opened",
+        "1 once Redis had one, else 0",
+        "a number, 0 for none",
     ),
     Setting("JIT_POLICY", "The policy file, or a folder of them", "jit.yaml", "`jit init` writes one to start from"),
     Setting(
@@ -107,6 +114,7 @@ class Settings(BaseSettings):
     slack_api_url: str = Field("https://slack.com/api/", alias="SLACK_API_URL", pattern=r"^https?://\S+/$")
     redis_url: SecretStr | None = Field(None, alias="REDIS_URL")
     store: Literal["embedded"] | None = Field(None, alias="JIT_STORE")
+    replicas: int | None = Field(None, alias="JIT_REPLICAS", ge=0, le=100)
     policy: Path = Field(Path("jit.yaml"), alias="JIT_POLICY")
     home: Path = Field(default_factory=lambda: _state_home(os.environ) / "jit", alias="JIT_HOME")
     keys: SecretStr | None = Field(None, alias="JIT_KEYS")
@@ -154,6 +162,11 @@ def load(env: Mapping[str, str] | None = None, role: Role = "all") -> Settings:
     return settings
 
 
+def environment() -> Mapping[str, str]:
+    """The environment as it is, for what a policy only refers to."""
+    return os.environ
+
+
 def _given(env: Mapping[str, str], setting: Setting) -> tuple[str, str]:
     """What is set for a setting: directly, and for a secret by the name of a file."""
     file = env.get(f"{setting.name}_FILE", "") if setting.secret else ""
@@ -199,6 +212,8 @@ def _content(path: Path) -> str:
 
 def _lacking(named: set[str], role: Role) -> list[str]:
     """What a role cannot do without, and what does not go together."""
+    if role == "doctor":  # it says itself what is missing
+        return [s for s in _answering(named, "all") + _storing(named, "all") if " is missing: " not in s]
     said = [] if "SLACK_BOT_TOKEN" in named else [_missing("SLACK_BOT_TOKEN")]
     return said + _answering(named, role) + _storing(named, role)
 
@@ -247,13 +262,10 @@ def _malformed(values: Mapping[str, str]) -> list[str]:
 
 
 def _store_address(url: str) -> list[str]:
-    if not re.match(r"^(redis|rediss|unix)://", url):
-        return ["REDIS_URL is of a kind that is not supported: it begins with redis://, rediss:// or unix://"]
     try:
-        # A password with a bare / or # ends the address early, and its beginning is then taken for a port.
-        _ = urlsplit(url).port
-    except ValueError:
-        return ["REDIS_URL cannot be read as host:port: write special signs of its password as %XX (/ is %2F)"]
+        address.parse(url)
+    except BadAddress as error:
+        return [f"REDIS_URL {error}"]
     return []
 
 

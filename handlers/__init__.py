@@ -8,10 +8,11 @@ from typing import Any
 from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncRespond
 
+from bot.core.errors import StoreAway
 from handlers import asking, commands, holding, payloads, reviewing
-from handlers.announcer import METADATA
 from handlers.door import Door
 from handlers.payloads import Payload
+from handlers.poster import METADATA
 from handlers.replies import sentence
 
 
@@ -22,10 +23,9 @@ def register(app: AsyncApp, door: Door) -> None:
 
     @app.event("message_metadata_posted")
     async def seen(event: Payload, ack: AsyncAck) -> None:
-        metadata = event.get("metadata") or {}
-        if event.get("bot_id") == door.bot and metadata.get("event_type") == METADATA:
-            about = metadata["event_payload"]
-            await door.announcer.seen(about["request"], about["audience"], event["channel_id"], event["message_ts"])
+        notice = payloads.notice(event, METADATA, door.bot)
+        if notice:
+            await door.announcer.seen(notice.request, notice.audience, notice.channel, notice.ts)
         await ack()
 
     @app.error
@@ -39,7 +39,9 @@ def register(app: AsyncApp, door: Door) -> None:
             return _json({"response_action": "errors", "errors": {payloads.first_input(body): text[:150]}})
         if kind == "block_actions" and body.get("response_url"):
             await respond(text=text, response_type="ephemeral", replace_original=False)
-        return BoltResponse(status=200, body="")
+        # An event that could not be noted is to be delivered again.
+        unheard = kind == "event_callback" and isinstance(error, StoreAway)
+        return BoltResponse(status=503 if unheard else 200, body="")
 
 
 def _json(answer: dict[str, Any]) -> BoltResponse:

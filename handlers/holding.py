@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 
-import aiohttp
 from slack_bolt.async_app import AsyncAck, AsyncApp
-from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.errors import JitError
 from bot.core.model import Request
 from handlers import payloads
+from handlers.calls import AWAY, said
 from handlers.door import Door
 from handlers.payloads import Payload
 from handlers.replies import sentence
@@ -93,7 +92,5 @@ async def deliver(client: AsyncWebClient, request: Request, view: str, shown: Se
         filled = modals.secret(request, shown)
     try:
         await client.views_update(view_id=view, view=filled)
-    except SlackApiError as error:
-        log.warning("%s: the modal could not be filled in: %s", request.id, error.response.get("error"))
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        log.warning("%s: the modal could not be filled in: %s", request.id, type(error).__name__)
+    except AWAY as error:
+        log.warning("%s: the modal could not be filled in: %s", request.id, said(error))

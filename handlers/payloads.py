@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from bot.core import durations
 from bot.core.durations import NotADuration
 from bot.core.errors import BadDuration
@@ -38,6 +40,15 @@ class Sender(Frozen):
 
     user: str
     team: str | None
+
+
+class Notice(Frozen):
+    """A message of ours that Slack shows: which notice it is, and where it stands."""
+
+    request: str
+    audience: str
+    channel: str
+    ts: str
 
 
 def line(text: str | None) -> Line:
@@ -76,6 +87,24 @@ def sender(payload: Payload) -> Sender:
     user = payload["user"]
     team = user.get("team_id") or (payload.get("team") or {}).get("id")
     return Sender(user=str(user["id"]), team=_home(payload, team))
+
+
+def notice(event: Payload, kind: str, bot: str) -> Notice | None:
+    """The notice behind a ``message_metadata_posted`` event; None for a message that is not ours, or not readable."""
+    metadata = event.get("metadata")
+    if event.get("bot_id") != bot or not isinstance(metadata, dict) or metadata.get("event_type") != kind:
+        return None
+    ids = metadata.get("event_payload")
+    try:
+        about = ids if isinstance(ids, dict) else {}
+        return Notice(
+            request=about.get("request"),
+            audience=about.get("audience"),
+            channel=event.get("channel_id"),
+            ts=event.get("message_ts"),
+        )
+    except ValidationError:
+        return None
 
 
 def pressed(payload: Payload) -> str:

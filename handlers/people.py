@@ -13,8 +13,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import aiohttp
-from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.catalog import Catalog
@@ -23,6 +21,7 @@ from bot.core.model import Person
 from bot.core.policy import Members
 from bot.desk import Actor
 from bot.store.store import Store
+from handlers.calls import AWAY, code, said
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -76,7 +75,7 @@ class People:
         seen = self._people.get(user)
         if seen is None or not seen.fresh:
             answer = await _soon("the account", self.client.users_info(user=user))
-            person = _member(answer["user"], self.home)
+            person = member(answer["user"], self.home)
             if not await self.store.bind(person.identity, person.id):
                 raise IdentityTaken(person.id)
             seen = _remember(self._people, user, person)
@@ -98,8 +97,8 @@ class People:
         """Look at the user groups again; what was known stays known until it is too old."""
         try:
             answer = await self.client.usergroups_list(include_users=True, include_disabled=False)
-        except (SlackApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
-            log.warning("the user groups could not be read: %s", type(error).__name__)
+        except AWAY as error:
+            log.warning("the user groups could not be read: %s", said(error))
             return
         groups: list[dict[str, Any]] = answer["usergroups"]
         self._usergroups = Seen({g["id"]: frozenset(g.get("users", ())) for g in groups}, time.monotonic())
@@ -134,18 +133,16 @@ class People:
         if seen is None or not seen.fresh:
             try:
                 answer = await self.client.users_lookupByEmail(email=address)
-            except SlackApiError as error:
-                if error.response.get("error") != "users_not_found":
+            except AWAY as error:
+                if code(error) != "users_not_found":
                     return address
                 seen = _remember(self._addresses, address, address)
-            except (aiohttp.ClientError, TimeoutError, OSError):
-                return address
             else:
                 seen = _remember(self._addresses, address, f"<@{answer['user']['id']}>")
         return str(seen.value)
 
 
-def _member(user: dict[str, Any], home: str) -> Person:
+def member(user: dict[str, Any], home: str) -> Person:
     """A full, active member of this very workspace, or an error that says what the account is."""
     if user.get("deleted"):
         raise NotAMember("deactivated")
@@ -174,7 +171,7 @@ async def _soon(what: str, call: Awaitable[T]) -> T:
     """Slack's answer within a second; an error is a look-up that failed."""
     try:
         return await asyncio.wait_for(call, _PATIENCE)
-    except (SlackApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+    except AWAY as error:
         raise CouldNotCheck(what) from error
 
 

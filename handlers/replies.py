@@ -55,6 +55,7 @@ _REASONS: Mapping[Code, str] = {
     Code.ALREADY_FILLED: "your part is decided already; what is open waits for others",
     Code.MAY_NOT_REVOKE: "only {about} can take this away",
     Code.NOT_THE_ASKER: "only the person who asked can do this",
+    Code.ASKER_MAY_NOT: "who asked is in none of the groups that may ask for {about}",
     Code.UNKNOWN_GROUP: "it cannot be checked just now who is in {about}; please try again in a minute",
 }
 

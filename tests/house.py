@@ -87,12 +87,22 @@ class House:
     dba: tuple[str, ...] = ("dan", "eve")
     lease: float = 30.0
     margin: float = 0.1
+    patience: float = 2.0
     shown: list[tuple[str, str, Secret | str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Wire them."""
         self.desk = Desk(self.store, lambda: self.policy, consequence)
-        self.worker = Worker(self.store, self.systems, self.deliver, self._wait, lambda: 0.0, self.lease, self.margin)
+        self.worker = Worker(
+            self.store,
+            self.systems,
+            self.deliver,
+            self._wait,
+            jitter=lambda: 0.0,
+            lease=self.lease,
+            margin=self.margin,
+            patience=self.patience,
+        )
 
     async def open(self) -> House:
         """Adopt the policy."""

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -13,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -94,7 +96,9 @@ def start_redis(binary: str, directory: Path, port: int, *options: str) -> subpr
     """Start the server on a directory and wait until it answers; also used to start a killed one again."""
     words = [binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory)]
     words += ["--unixsocket", str(directory / "s.sock"), "--appendonly", "yes", "--appendfsync", "always"]
-    words += ["--save", "", "--maxmemory-policy", "noeviction", "--notify-keyspace-events", "Ex", *options]
+    words += ["--save", "", "--maxmemory-policy", "noeviction", "--notify-keyspace-events", "Ex"]
+    # A replica is filled at once, and not after five seconds in which others might come.
+    words += ["--repl-diskless-sync-delay", "0", *options]
     process = _start(words, directory / "server.log")
     client = redis_client.Redis(unix_socket_path=str(directory / "s.sock"))
     try:
@@ -102,6 +106,97 @@ def start_redis(binary: str, directory: Path, port: int, *options: str) -> subpr
     finally:
         client.close()
     return process
+
+
+@contextlib.contextmanager
+def replica_of(master: RedisServer, *options: str, binary: str | None = None) -> Iterator[RedisServer]:
+    """A Redis that follows the master, and has caught up."""
+    with redis_server("--replicaof", "127.0.0.1", str(master.port), *options, binary=binary) as replica:
+        with redis_client.Redis.from_url(master.socket_url) as client:
+            until(lambda: _follows(client, replica.port), "the replica to follow")
+        yield replica
+
+
+def _follows(master: redis_client.Redis, port: int) -> bool:
+    """Whether the replica has what is written now; it is called online up to a second before it is sent anything."""
+    found = [value for key, value in master.info("replication").items() if re.fullmatch(r"slave\d+", key)]
+    online = [one["port"] for one in found if one["state"] == "online"]
+    master.set("followed", "1", px=1)
+    return port in online and int(master.wait(len(online), 100)) == len(online)
+
+
+@dataclass(frozen=True)
+class Sentinel:
+    """A running sentinel."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+
+@contextlib.contextmanager
+def sentinels(
+    service: str, master: RedisServer, *replicas: RedisServer, count: int, lines: Sequence[str] = ()
+) -> Iterator[list[Sentinel]]:
+    """Sentinels that know each other and the replicas, and think a master down after half a second."""
+    binary = need("redis-server", "apt-get install redis-server")
+    ports = [free_port() for _ in range(count)]
+    with contextlib.ExitStack() as stack:
+        started = []
+        for port in ports:
+            directory = stack.enter_context(_directory())
+            conf = [
+                *lines,
+                f"port {port}",
+                "bind 127.0.0.1",
+                f"dir {directory}",
+                f"sentinel myid {port:040x}",
+                f"sentinel monitor {service} 127.0.0.1 {master.port} {count // 2 + 1}",
+                f"sentinel down-after-milliseconds {service} 500",
+                f"sentinel failover-timeout {service} 3000",
+                # Told, since finding them takes a sentinel ten seconds.
+                *(f"sentinel known-replica {service} 127.0.0.1 {replica.port}" for replica in replicas),
+                *(f"sentinel known-sentinel {service} 127.0.0.1 {o} {o:040x}" for o in ports if o != port),
+            ]
+            (directory / "sentinel.conf").write_text("\n".join(conf) + "\n")
+            process = _start([binary, str(directory / "sentinel.conf"), "--sentinel"], directory / "server.log")
+            stack.callback(_end, process)
+            started.append(Sentinel(port, process))
+        for sentinel in started:
+            until(partial(_knows, sentinel.port, service, count - 1, len(replicas)), "the sentinels to know all")
+        yield started
+
+
+def _knows(port: int, service: str, others: int, replicas: int) -> bool:
+    try:
+        with redis_client.Redis(port=port, socket_timeout=1) as client:
+            state = client.sentinel_masters()[service]
+    except redis_client.RedisError:
+        return False
+    known = state["num-other-sentinels"] == others and state["num-slaves"] == replicas
+    return bool(known and state["is_master"] and not state["is_sdown"] and not state["is_disconnected"])
+
+
+@contextlib.contextmanager
+def redis_cluster(count: int) -> Iterator[list[RedisServer]]:
+    """A cluster of so many nodes, each with its share of the slots."""
+    with contextlib.ExitStack() as stack:
+        buses = [free_port() for _ in range(count)]
+        words = ("--cluster-enabled", "yes", "--cluster-port")
+        nodes = [stack.enter_context(redis_server(*words, str(bus))) for bus in buses]
+        clients = [stack.enter_context(redis_client.Redis.from_url(node.url)) for node in nodes]
+        bounds = [n * 16_384 // count for n in range(count + 1)]
+        for n, client in enumerate(clients):
+            client.execute_command("CLUSTER ADDSLOTS", *range(bounds[n], bounds[n + 1]))
+            client.execute_command("CLUSTER SET-CONFIG-EPOCH", n + 1)
+            clients[0].execute_command("CLUSTER MEET", "127.0.0.1", nodes[n].port, buses[n])
+        for client in clients:
+            until(partial(_whole, client, count), "the cluster to be whole")
+        yield nodes
+
+
+def _whole(client: redis_client.Redis, count: int) -> bool:
+    said: dict[str, str] = client.execute_command("CLUSTER INFO")  # type: ignore[no-untyped-call]  # redis-py
+    return bool(said["cluster_state"] == "ok" and said["cluster_size"] == str(count))
 
 
 def _pings(client: redis_client.Redis, process: subprocess.Popen[bytes]) -> bool:

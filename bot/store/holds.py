@@ -1,16 +1,28 @@
 """Who needs a shared native entitlement, so that the last to leave closes it; it never decides what stood before.
 
-A hold is `held`, or `closing` while the last one's revoke is on its way. Nobody joins while one is closing.
+A hold is `held`, or `closing` while the last one's revoke is on its way. Nobody joins while one is closing. A hold
+bears no seal: who holds it is believed to do so when their sealed record says so too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from importlib.resources import files
+import re
+from collections.abc import Collection, Sequence
 
-from bot.store.store import Claimed, Guard, Op, Store, Superseded, away
+from bot.core.errors import Tampered
+from bot.core.model import ID_ALPHABET, Leg
+from bot.store.changes import Claimed, Guard, Op, Superseded
+from bot.store.store import Store
+from bot.store.wire import away, script, text
 
 HELD, CLOSING = "held", "closing"
+_ORDER = re.compile(rf"J-[{ID_ALPHABET}]{{4,8}}\.[0-9]{{1,2}}")
+_REMEMBERED = 3_600
+"""Seconds for which it is known who left last: longer than anybody looks at what stands."""
+
+
+class Unlooked(Exception):
+    """Somebody holds it whose record was not looked at yet."""
 
 
 class Holds:
@@ -19,39 +31,67 @@ class Holds:
     def __init__(self, store: Store) -> None:
         """Register the script; nothing is sent."""
         self._store = store
-        text = files("bot.store").joinpath("lua", "leave.lua").read_text(encoding="utf-8")
-        self._leave = store.redis.register_script(text)
+        self._leave = script(store.redis, "leave")
 
     async def others(self, native: str, order: str) -> dict[str, str]:
-        """The other orders that hold it: `held` or `closing` by order id."""
+        """The other orders that hold it: `held` or `closing` by order id. What is no order's name is nobody's hold."""
         holders = await self._store.holders(native)
-        return {other: state for other, state in holders.items() if other != order}
+        return {other: state for other, state in holders.items() if other != order and _ORDER.fullmatch(other)}
 
-    def join_alone(self, native: str, order: str) -> tuple[Guard, Op]:
-        """Join in the commit, if nobody else is there."""
-        return Guard("ALONE", self._key(native), order), self._join(native, order)
+    async def holder(self, native: str, order: str) -> Leg | None:
+        """The leg that holds it by its own sealed record; None when no record of ours says so."""
+        id_, _, n = order.partition(".")
+        try:
+            found = await self._store.load(id_)
+        except Tampered:
+            return None
+        legs = found.request.legs if found else ()
+        return legs[int(n)] if int(n) < len(legs) and native in legs[int(n)].holds else None
 
-    def join_with(self, native: str, other: str, order: str) -> tuple[Guard, Op]:
+    async def left(self, native: str) -> str:
+        """The order that closed it last."""
+        return text(await away(self._store.redis.get(self._left(native))))
+
+    def join_alone(self, native: str, order: str, left: str) -> tuple[tuple[Guard, ...], Op]:
+        """Join in the commit, if nobody else is there, and nobody was since ``left`` was the last to leave."""
+        guards = (Guard("ALONE", self._key(native), order), Guard("EQUALS", self._left(native), left))
+        return guards, self._join(native, order)
+
+    def join_with(self, native: str, other: str, order: str) -> tuple[tuple[Guard, ...], Op]:
         """Join in the commit, if ``other`` is still there and not leaving."""
-        return Guard("HELD", self._key(native), other), self._join(native, order)
+        return (Guard("HELD", self._key(native), other),), self._join(native, order)
 
-    async def leave(self, native: str, order: str, claimed: Claimed) -> bool:
+    async def leave(self, native: str, order: str, claimed: Claimed, known: Collection[str], *, stay: bool) -> bool:
         """True when this order is the last and is to close it: it stays, as closing, until `gone` is committed.
 
-        Raises `Superseded` when the claim is no longer ours.
+        ``known`` are the others whose records say that they hold it. With ``stay``, this order still counts as a
+        holder where there are others. Raises `Superseded` when the claim is no longer ours, `Unlooked`.
         """
         keys = [self._key(native), self._store.keys.record(claimed.id)]
-        answer = await away(self._leave(keys=keys, args=[order, claimed.fence]))
+        answer = await away(self._leave(keys=keys, args=[order, claimed.fence, "1" if stay else "", *known]))
         if answer == b"LOST":
             raise Superseded(claimed.id)
+        if answer == b"LOOK":
+            raise Unlooked(native)
         return bool(answer == b"LAST")
+
+    async def drop(self, native: str, order: str) -> None:
+        """Take away the hold of an order whose record does not say that it has one: it could never leave."""
+        await away(self._store.redis.hdel(self._key(native), order))
 
     def gone(self, natives: Sequence[str], order: str) -> tuple[Op, ...]:
         """Leave in the commit that records the end."""
-        return tuple(Op("HDEL", self._key(native), (order,)) for native in natives)
+        return tuple(op for native in natives for op in self._gone(native, order))
+
+    def _gone(self, native: str, order: str) -> tuple[Op, ...]:
+        remembered = (order, "EX", str(_REMEMBERED))
+        return Op("HDEL", self._key(native), (order,)), Op("SET", self._left(native), remembered)
 
     def _join(self, native: str, order: str) -> Op:
         return Op("HSET", self._key(native), (order, HELD))
 
     def _key(self, native: str) -> str:
         return self._store.keys.holds(native)
+
+    def _left(self, native: str) -> str:
+        return self._store.keys.left(native)

@@ -25,6 +25,10 @@ class Keys:
         self.policy = self._key("policy")
         self.poster = self._key("poster")
         self.wake = self._key("wake")
+        self.store = self._key("store")
+        self.replicated = self._key("replicated")
+        self.sealer = self._key("sealer")
+        self.sealed = self._key("sealed")
 
     def record(self, request: str) -> str:
         """The request's body and seal. Expires after the retention once the request is over."""
@@ -70,6 +74,10 @@ class Keys:
         """The orders that need a shared native entitlement; gone with the last of them."""
         return self._key("holds", _digest(native))
 
+    def left(self, native: str) -> str:
+        """Who closed a shared native entitlement last, so that nobody takes that one's for standing access. An hour."""
+        return self._key("left", _digest(native))
+
     def identity(self, email: str) -> str:
         """Which Slack user an e-mail address is bound to."""
         return self._key("identity", _digest(email))
@@ -87,6 +95,9 @@ PERMANENT = (
     "outbox:rows",
     "outbox:dead",
     "policy",
+    "store",
+    "replicated",
+    "sealed",
     "person:*:open",
     "system:*:open",
     "holds:*",

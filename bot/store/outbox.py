@@ -1,16 +1,16 @@
 """What is still to be told, and where it was told; it never forgets a row before its message is posted.
 
 A row is ``<request>|<audience>`` at the version that asked for it; the same row asked for twice is one row.
-A post is ``posting <nonce> <seconds>`` while its outcome is unknown, ``<channel> <ts>`` once Slack answered.
+A post is ``posting <seconds>`` while its outcome is unknown, ``<channel> <ts>`` once Slack has told where it stands.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 
-from bot.store.store import Store, _seconds, _text, away
+from bot.store.store import Store
+from bot.store.wire import away, script, seconds, text
 
 _MOST_DEAD = 1000
 
@@ -34,14 +34,29 @@ class Row:
         _, _, seq = self.audience.partition(":")
         return int(seq) if seq.isdigit() else None
 
+    @property
+    def copy(self) -> tuple[str, str] | None:
+        """The channel and ts of the second copy that is to be removed, if that is what the row asks for."""
+        kind, _, where = self.audience.partition(":")
+        channel, _, ts = where.partition(" ")
+        return (channel, ts) if kind == "copy" else None
+
 
 @dataclass(frozen=True)
 class Post:
-    """Where a notice stands in Slack; ``ts`` is empty while that is unknown, since ``since`` (Unix seconds)."""
+    """Where a notice stands in Slack; ``ts`` is empty while that is unknown."""
 
     channel: str
     ts: str
-    since: float = 0.0
+
+
+class OnItsWay(Exception):
+    """The message is posted already, or may be: look again in ``seconds``."""
+
+    def __init__(self, seconds: float) -> None:
+        """Keep how long its outcome is still waited for."""
+        super().__init__(seconds)
+        self.seconds = seconds
 
 
 class Outbox:
@@ -50,8 +65,9 @@ class Outbox:
     def __init__(self, store: Store) -> None:
         """Register the script; nothing is sent."""
         self._store, self._redis, self._keys = store, store.redis, store.keys
-        text = files("bot.store").joinpath("lua", "announced.lua").read_text(encoding="utf-8")
-        self._announced = self._redis.register_script(text)
+        self._announced, self._posting, self._stands = (
+            script(self._redis, name) for name in ("announced", "posting", "stands")
+        )
 
     async def ready(self, most: int) -> tuple[list[Row], float | None, float]:
         """The rows to be given now, the oldest first; when the next is; and the store's time."""
@@ -59,8 +75,8 @@ class Outbox:
             pipe.time()
             pipe.zrange(self._keys.outbox, 0, most, withscores=True)
             time, scored = await away(pipe.execute())
-        now = _seconds(time)
-        names = [_text(name) for name, at in scored[:most] if at <= now]
+        now = seconds(time)
+        names = [text(name) for name, at in scored[:most] if at <= now]
         later = [at for _, at in scored if at > now]
         return await self._versions(names), min(later, default=None), now
 
@@ -91,7 +107,7 @@ class Outbox:
 
     async def dead(self) -> list[str]:
         """The notices that could not be given, the latest first."""
-        return [_text(line) for line in await away(self._redis.lrange(self._keys.dead, 0, -1))]
+        return [text(line) for line in await away(self._redis.lrange(self._keys.dead, 0, -1))]
 
     async def waiting(self) -> int:
         """How many rows wait."""
@@ -102,34 +118,49 @@ class Outbox:
     async def posts(self, request: str) -> dict[str, Post]:
         """Where each audience's message of a request stands."""
         found = await away(self._redis.hgetall(self._keys.posts(request)))
-        return {_text(audience): _post(_text(value)) for audience, value in found.items()}
+        return {text(audience): _post(text(value)) for audience, value in found.items()}
 
-    async def posting(self, row: Row, nonce: str, now: float) -> None:
-        """About to post: from here until `posted`, the outcome is unknown."""
-        await self._write(row, f"posting {nonce} {now:.3f}")
+    async def posting(self, row: Row, seconds: float) -> None:
+        """About to post: its outcome is unknown until `posted`, for at most so long. Raises `OnItsWay`."""
+        await self._mark(row, seconds, "")
+
+    async def unknown(self, row: Row, seconds: float) -> None:
+        """No answer came: not again before so many seconds, unless it shows up. Raises `OnItsWay` if it has."""
+        await self._mark(row, seconds, row.name)
 
     async def posted(self, row: Row, channel: str, ts: str) -> None:
-        """Slack has it."""
-        await self._write(row, f"{channel} {ts}")
+        """Slack's answer says where it stands; if another copy showed up meanwhile, this one will be removed."""
+        await self._note(row.request, row.audience, channel, ts, answered="1")
 
     async def not_posted(self, row: Row) -> None:
-        """Slack surely refused it: there is nothing to look for."""
+        """Slack surely refused it, or it is gone: there is nothing to look for."""
         await away(self._redis.hdel(self._keys.posts(row.request), row.audience))
 
-    async def seen(self, request: str, audience: str, channel: str, ts: str) -> bool:
-        """Slack shows our own message; False when it is a second copy, which is to be removed."""
-        found = (await self.posts(request)).get(audience)
-        if found is None or (found.ts and (found.channel, found.ts) != (channel, ts)):
-            return False
-        if not found.ts:
-            await self.posted(Row(request, audience, 0), channel, ts)
-        return True
+    async def seen(self, request: str, audience: str, channel: str, ts: str) -> None:
+        """Slack shows our own message: noted if it was waited for; a second copy will be removed."""
+        await self._note(request, audience, channel, ts, answered="")
 
-    async def _write(self, row: Row, value: str) -> None:
-        async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hset(self._keys.posts(row.request), row.audience, value)
-            pipe.expire(self._keys.posts(row.request), self._store.retention + 7 * 86_400)
-            await away(pipe.execute())
+    async def waits(self, request: str, audience: str) -> bool:
+        """Whether that notice is still to be given."""
+        return await away(self._redis.zscore(self._keys.outbox, Row(request, audience, 0).name)) is not None
+
+    async def _mark(self, row: Row, seconds: float, ours: str) -> None:
+        keys = [self._keys.posts(row.request), self._keys.outbox]
+        words = [row.audience, f"{seconds:.6f}", str(self._ttl), ours]
+        match await away(self._posting(keys=keys, args=words)):
+            case [b"STANDS"]:
+                raise OnItsWay(0.0)
+            case [b"WAITS", left]:
+                raise OnItsWay(float(left))
+
+    async def _note(self, request: str, audience: str, channel: str, ts: str, answered: str) -> None:
+        keys = [self._keys.posts(request), self._keys.outbox, self._keys.rows]
+        words = [request, audience, channel, ts, str(self._ttl), self._keys.wake, answered]
+        await away(self._stands(keys=keys, args=words))
+
+    @property
+    def _ttl(self) -> int:
+        return self._store.retention + 7 * 86_400
 
 
 def _parted(name: str) -> tuple[str, str]:
@@ -138,7 +169,5 @@ def _parted(name: str) -> tuple[str, str]:
 
 
 def _post(value: str) -> Post:
-    if value.startswith("posting "):
-        return Post("", "", float(value.split()[2]))
-    channel, ts = value.split()
-    return Post(channel, ts)
+    channel, _, ts = value.partition(" ")
+    return Post("", "") if channel == "posting" else Post(channel, ts)

@@ -14,7 +14,8 @@ from bot.core.events import Approved, Attempted, Granted
 from bot.core.model import Request, Review, State, Verb
 from bot.desk import new_id
 from bot.keyring import KeyRing
-from bot.store.store import Change, Store, Superseded
+from bot.store.changes import Change, Superseded
+from bot.store.store import Store
 from bot.worker import Worker
 from tests.house import House, person
 from tests.servers import RedisServer

@@ -18,7 +18,12 @@ from typing import Any
 from redis.asyncio import Redis
 
 import bot.desk
+import bot.granting
+import bot.held
+import bot.posts
+import bot.revoking
 import bot.store.holds
+import bot.store.spelling
 import bot.store.store
 import bot.worker
 import providers.systems.sandbox
@@ -33,7 +38,17 @@ from tests.house import House
 
 WATCHED = frozenset(
     str(module.__file__)
-    for module in (bot.desk, bot.store.holds, bot.store.store, bot.worker, providers.systems.sandbox)
+    for module in (
+        bot.desk,
+        bot.worker,
+        bot.held,
+        bot.posts,
+        bot.granting,
+        bot.revoking,
+        bot.store.holds,
+        bot.store.store,
+        providers.systems.sandbox,
+    )
 )
 RING = KeyRing({"k1": bytes(32)})
 WHAT = ("vault/read-only", "both")
@@ -60,7 +75,7 @@ def house(url: str, workspace: str, directory: Path) -> tuple[House, Redis]:
     """A house whose doors outlive the process."""
     client = Redis.from_url(url)
     doors = Sandbox(SandboxConfig(path=str(directory / workspace), settles_within=0.05))
-    return House(Store(client, workspace, RING), systems={"vault": doors}, lease=0.2, margin=0.05), client
+    return House(Store(client, workspace, RING), systems={"vault": doors}, lease=0.2, margin=0.2), client
 
 
 async def corridor(url: str, workspace: str, directory: Path, what: str, at: int | None) -> int:
@@ -134,7 +149,7 @@ def killed(url: str, workspace: str, directory: Path, what: str, at: int) -> boo
 
 
 async def _recover_all(url: str, directory: Path, cases: list[str]) -> dict[str, str]:
-    gate = asyncio.Semaphore(40)
+    gate = asyncio.Semaphore(16)
 
     async def one(workspace: str) -> tuple[str, str]:
         async with gate:

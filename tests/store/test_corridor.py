@@ -95,7 +95,7 @@ async def test_of_two_requests_for_one_shared_door_the_last_one_closes(house: Ho
     await house.work()
     assert (await house.now(second.id)).state is State.ENDED
     assert await orders(house) == []
-    assert await house.store.redis.keys("*:holds:*") == []
+    assert await house.store.redis.keys(f"*{house.store.workspace}*:holds:*") == []
 
 
 async def test_who_joined_a_shared_door_and_was_refused_does_not_keep_it_open(store: Store) -> None:
@@ -104,7 +104,7 @@ async def test_who_joined_a_shared_door_and_was_refused_does_not_keep_it_open(st
     refusing = failing(Fault(verb="grant", does="refuse", door="hall"))["vault"]
     assert isinstance(refusing, Sandbox)
     refusing._doors = house.sandbox._doors
-    other = House(store, systems={"vault": refusing}, margin=0.0)
+    other = House(store, systems={"vault": refusing})
     second = await other.ask(what="both")
     await other.approve("dan", second.id)
     await other.until(second.id, State.ENDED, State.FAILED)

@@ -12,7 +12,8 @@ from bot.core.errors import Late, PolicyMoved, RoleChanged, Tampered
 from bot.core.events import Cancelled, Lapsed
 from bot.core.lifecycle import advance
 from bot.core.model import State
-from bot.store.store import Change, Store, Superseded
+from bot.store.changes import Change, Superseded
+from bot.store.store import Store
 from tests.house import POLICY, House, catalog
 
 

@@ -21,7 +21,10 @@ local stamp = string.format('%.6f', now)
 local held = redis.call('HMGET', KEYS[1], 'version', 'fence', 'lease', 'seal')
 local version = tonumber(held[1] or '0')
 if version == tonumber(ARGV[5]) and held[4] == ARGV[7] then
-  return {'OK', stamp, redis.call('GET', KEYS[4])} -- the same commit, sent again after an answer that was lost
+  -- The same commit, sent again after an answer that was lost. It writes what stands there, so that a WAIT after it
+  -- on this connection, which may be a new one, waits for it.
+  redis.call('HSET', KEYS[1], 'state', ARGV[8])
+  return {'OK', stamp, redis.call('GET', KEYS[4])}
 end
 if version ~= tonumber(ARGV[2]) or (ARGV[3] ~= '' and held[2] ~= ARGV[3]) then
   return {'SUPERSEDED', stamp}

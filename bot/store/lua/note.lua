@@ -8,6 +8,8 @@ if tonumber(ARGV[4]) > 0 then
   if seen > 1 then return {'COALESCED', tostring(seen)} end
   redis.call('EXPIRE', KEYS[3], ARGV[4])
 end
+local time = redis.call('TIME')
+local at = string.format('%.6f', tonumber(time[1]) + tonumber(time[2]) / 1e6)
 local seq = redis.call('INCR', KEYS[2])
-redis.call('XADD', KEYS[1], seq .. '-0', 'id', ARGV[1], 'version', '0', 'kind', ARGV[2], 'event', ARGV[3])
+redis.call('XADD', KEYS[1], seq .. '-0', 'id', ARGV[1], 'version', '0', 'kind', ARGV[2], 'event', ARGV[3], 'at', at)
 return {'WRITTEN', tostring(seq)}

@@ -1,0 +1,148 @@
+"""What must hold before a provider is called: the record is in the store that we began with, and outlives its server.
+
+It lowers no promise by itself, and calls no provider.
+
+**The same store.** A store gets an id once, when the first process meets it; each process notes the id at its start,
+and the commit that precedes a grant is refused where it is another or none (`OtherStore`). So a process whose Redis
+was emptied (FLUSHALL, a server that came back without its data, a name that leads elsewhere) opens nothing there:
+the access that it opened before is in other books, and these might be gone tomorrow. What can be done without opening
+anything, asking and closing, goes on. A restart is how a person says that the new books are meant; it is also what
+looks in every system for access that the books do not know. After a failover, and after a restore from a copy, the
+id is the same: what a promoted replica or an older copy has forgotten is found by that look, not here. It does not
+tell a copy from its original: two bots over two copies of one store both work.
+
+**It outlives its server.** A server that has replicas is there to be replaced by one of them, so the record of the
+attempt must be on a replica before the provider is called: WAIT, on the connection of the commit, since it speaks of
+that connection's writes alone. No replica, no grant (`Unreplicated`): the record stands, nobody acts on it. One
+replica that was ever seen is a promise, kept in the store too: a master that has lost its replicas looks like one
+that never had any, and is just the one whose writes are about to be lost. ``JIT_REPLICAS`` is the operator's word,
+for a server that does not tell of its replicas, for more than one, and, as 0, for doing without.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
+from redis.exceptions import NoScriptError
+
+from bot.core.errors import StoreAway
+from bot.store.changes import Guard, GuardFailed, OtherStore, Unreplicated
+from bot.store.keys import Keys
+from bot.store.wire import away, text
+
+log = logging.getLogger(__name__)
+
+PATIENCE: Final = 0.6
+"""Seconds that replicas may take; under what a client waits for an answer."""
+
+
+class Barrier:
+    """The barrier of one workspace's store. ``replicas``: JIT_REPLICAS, None for what is found."""
+
+    def __init__(self, redis: Redis, keys: Keys, commit: AsyncScript, replicas: int | None = None) -> None:
+        """Nothing is sent."""
+        self._redis, self._keys, self._commit, self._replicas = redis, keys, commit, replicas
+        self._wanted = replicas or 0
+        self._id = ""
+
+    async def begin(self) -> str:
+        """Note which store this is, and whether it has, or ever had, replicas. Answers its id."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.set(self._keys.store, secrets.token_hex(8), nx=True)
+            pipe.get(self._keys.store)
+            pipe.get(self._keys.replicated)
+            pipe.info("replication")
+            *told, found = await away(pipe.execute(raise_on_error=False))
+        if wrong := [error for error in told if isinstance(error, Exception)]:
+            raise StoreAway(f"{type(wrong[0]).__name__}: {wrong[0]}") from wrong[0]
+        _, id_, promised = told
+        if self._replicas is None and promised:
+            self._wanted = 1
+        elif self._replicas is None and not isinstance(found, Exception):
+            await self._notice(found)
+        self._id = text(id_)
+        return self._id
+
+    async def same_store(self) -> Guard:
+        """Holds while this is the store that we began with."""
+        return Guard("EQUALS", self._keys.store, self._id or await self.begin())
+
+    def failed(self, guard: Guard) -> Exception:
+        """What it means that a commit's guard failed."""
+        if guard.key != self._keys.store:
+            return GuardFailed(guard)
+        log.critical("this is another store than the one that this process began with: it opens nothing here")
+        return OtherStore(
+            "not opened: this is another store than the one that the bot began with, and its books may be others; "
+            "if it is meant to be this one, restart the bot"
+        )
+
+    async def commit(self, keys: Sequence[str], words: Sequence[Any]) -> Any:
+        """The commit's answer, once the replicas have it. Raises `Unreplicated`, `StoreAway`."""
+        wanted = self._wanted
+        answer, told = await away(self._sent(keys, words, wanted))
+        if text(answer[0]) != "OK":
+            return answer
+        if wanted:
+            _enough(told, wanted)
+        elif self._replicas is None and await self._notice(told):
+            # The same commit again is the same commit, and its replicas are waited for.
+            return await self.commit(keys, words)
+        return answer
+
+    async def _sent(self, keys: Sequence[str], words: Sequence[Any], wanted: int) -> tuple[Any, Any]:
+        """The script and the question after it in one go, so that a new connection gets both or neither."""
+        try:
+            return await self._asked(keys, words, wanted)
+        except NoScriptError:
+            await self._redis.script_load(self._commit.script)
+            return await self._asked(keys, words, wanted)
+
+    async def _asked(self, keys: Sequence[str], words: Sequence[Any], wanted: int) -> tuple[Any, Any]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            # By its hash: a script that a pipeline is given costs a question whether the server has it.
+            pipe.evalsha(self._commit.sha, len(keys), *keys, *words)
+            if wanted:
+                pipe.wait(wanted, int(PATIENCE * 1000))
+            elif self._replicas is None:
+                pipe.info("replication")
+            answer, *told = await pipe.execute(raise_on_error=False)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer, told[0] if told else None
+
+    async def _notice(self, found: Any) -> bool:
+        """Whether replicas are there for the first time; from now on they are waited for."""
+        if not isinstance(found, Mapping):
+            raise Unreplicated(
+                "Redis does not tell whether it has replicas (INFO replication is refused): allow the bot INFO, "
+                "or set JIT_REPLICAS to how many must have a record before access is opened"
+            )
+        if not replicas_online(found):
+            return False
+        await away(self._redis.set(self._keys.replicated, "1"))
+        log.info("Redis has replicas: from now on one must have a record before access is opened")
+        self._wanted = 1
+        return True
+
+
+def replicas_online(replication: Mapping[str, Any]) -> int:
+    """How many replicas follow, by INFO replication; one that is still being filled does not count."""
+    numbers = range(int(replication.get("connected_slaves", 0)))
+    found = [replication.get(f"slave{n}") for n in numbers]
+    return sum(isinstance(one, Mapping) and one.get("state") == "online" for one in found)
+
+
+def _enough(told: Any, wanted: int) -> None:
+    if isinstance(told, Exception):
+        raise Unreplicated(f"not opened: Redis refuses WAIT ({told}); allow it to the bot")
+    if int(told) < wanted:
+        raise Unreplicated(
+            f"not opened: {wanted} of Redis' replicas must have the record first, {told} had it after {PATIENCE} s; "
+            "see that a replica follows, or, if this Redis is to have none, set JIT_REPLICAS=0"
+        )

@@ -1,0 +1,95 @@
+"""A call of Slack's Web API → its answer, or one of three errors: not now, no, and nobody knows; it repeats nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TypeVar
+
+import aiohttp
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+T = TypeVar("T")
+
+AWAY = (SlackClientError, aiohttp.ClientError, OSError, AttributeError)
+"""What a call raises (a timeout is an `OSError`); the SDK breaks with an `AttributeError` on a body that is no JSON."""
+_LONGEST = 86_400.0
+_LIMITS = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
+_LOCKED_OUT = frozenset(
+    {
+        "access_denied",
+        "account_inactive",
+        "invalid_auth",
+        "missing_scope",
+        "not_authed",
+        "org_login_required",
+        "team_access_not_granted",
+        "token_expired",
+        "token_revoked",
+    }
+)
+"""The app, not the call, is refused: it goes on when somebody has mended the installation."""
+_LOCKED_OUT_FOR = 30.0
+_PASSING = frozenset(
+    {"", "internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"}
+)
+"""Slack's own trouble, or an answer without a code: some of the call may have been done."""
+
+
+class NotNow(Exception):
+    """Surely nothing was done; not again before ``after`` seconds. ``locked_out``: somebody has to mend that first."""
+
+    def __init__(self, after: float, code: str, *, locked_out: bool = False) -> None:
+        """Keep them."""
+        super().__init__(f"{code}, again in {after:.0f} s")
+        self.after, self.locked_out = after, locked_out
+
+
+class SaidNo(Exception):
+    """A definite refusal: surely nothing was done, nor would be by asking again."""
+
+    def __init__(self, code: str) -> None:
+        """Keep Slack's code."""
+        super().__init__(code)
+        self.code = code
+
+
+class Unanswered(Exception):
+    """It may have been done or not."""
+
+
+async def answered(call: Awaitable[T]) -> T:
+    """The answer of a call. Raises `NotNow`, `SaidNo`, `Unanswered`."""
+    try:
+        return await call
+    except SlackApiError as error:
+        raise _judged(error) from error
+    except AWAY as error:
+        raise Unanswered(type(error).__name__) from error
+
+
+def code(error: Exception) -> str:
+    """Slack's code of an error; empty when it gave none, as behind a proxy that answers in its place."""
+    data = getattr(getattr(error, "response", None), "data", None)
+    return str(data.get("error") or "") if isinstance(data, dict) else ""
+
+
+def said(error: Exception) -> str:
+    """An error in a word, for a log: Slack's code, or what kind it is."""
+    return code(error) or type(error).__name__
+
+
+def _judged(error: SlackApiError) -> Exception:
+    word, response = code(error), error.response
+    status = int(getattr(response, "status_code", 0) or getattr(response, "status", 0) or 0)
+    if status == 429 or word in _LIMITS:
+        return NotNow(_seconds(response.headers.get("Retry-After")), word or "429")
+    if word in _LOCKED_OUT:
+        return NotNow(_LOCKED_OUT_FOR, word, locked_out=True)
+    if word in _PASSING or status >= 500:
+        return Unanswered(word or f"HTTP {status}")
+    return SaidNo(word)
+
+
+def _seconds(text: object) -> float:
+    written = str(text or "").strip()
+    return min(max(1.0, float(written)), _LONGEST) if written.isascii() and written.isdigit() else 1.0
