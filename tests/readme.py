@@ -1,7 +1,8 @@
-"""Writes what is generated into the README: the state diagram and the table of settings. `python -m tests.readme`."""
+"""Writes what is generated into the README: guide, state diagram, settings. `python -m tests.readme`."""
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 from bot.core import lifecycle
@@ -14,7 +15,8 @@ def generated() -> dict[str, str]:
     """Each part by the name in its comment."""
     rows = [f"| `{s.name}` | {s.meaning} | {s.default or 'none'} |" for s in SETTINGS]
     table = "\n".join(["| variable | meaning | default |", "| --- | --- | --- |", *rows])
-    return {"states": f"```mermaid\n{lifecycle.diagram()}\n```", "settings": table}
+    guide = files("bot").joinpath("guides", "workspace.md").read_text(encoding="utf-8").rstrip()
+    return {"workspace": guide, "states": f"```mermaid\n{lifecycle.diagram()}\n```", "settings": table}
 
 
 def written(text: str) -> str:

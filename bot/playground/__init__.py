@@ -14,6 +14,11 @@
         view = await mia.sees_view("ask")
         await mia.choose(view, "duration", "1800")               # a select; in a message too
         reply = await mia.submit(view, {"reason": "INC-1"})      # reply.errors; or fill(), close_view()
+    await mia.shortcut("request_access", message)            # a message's; without one, a global shortcut
+    await mia.opens_home()                                   # and home; searches() asks for a select's options
+
+``slack.install(manifest)`` makes the app from a manifest, refusing what Slack refuses: it then has those scopes and
+commands, and is told of those events alone.
 
 What a person sees: `Human.view`, `home`, `dms`, `ephemerals`, and ``sees_view``, ``sees_home``, ``sees_dm``,
 ``sees_told``, which wait. A message is as it was seen: one that was kept while it changed gives a stale click. What is
@@ -21,7 +26,7 @@ not before a person raises `NotThere`; an answer at which Slack would show an er
 `SlackRefusal`. The payloads can be had before they are delivered, to deliver them twice: ``command_payload``,
 ``click_payload``, ``submission``.
 
-What went on: `LocalSlack.calls` has every Web API call, ``payloads`` every message and view that was accepted;
+What went on: `LocalSlack.calls` has every Web API call, ``payloads`` each message, view and options that were accepted;
 ``was_called`` waits for a call, ``settled`` for events on their way.
 
 What is to go wrong: ``slack.faults.add("chat.postMessage", "drop_after")`` and its like; ``slack.limits.on`` and

@@ -80,11 +80,15 @@ class Delivery:
         return await self._deliver("command", payload, urlencode(payload))
 
     async def interactive(self, payload: dict[str, Any]) -> Acked:
-        """A click or a submission."""
+        """A click or a submission; without interactivity the person sees an error, and the app nothing."""
+        if self.slack.installed is not None and not self.slack.installed.interactive:
+            return Acked(0, "", 0.0, "interactivity_is_off")
         return await self._deliver("interactive", payload, urlencode({"payload": json.dumps(payload)}))
 
     async def event(self, event: dict[str, Any]) -> Acked:
-        """An event; delivered again, up to three times, while it is not acknowledged."""
+        """An event; delivered again, up to three times, while it is not acknowledged; one not subscribed to, never."""
+        if not self.slack.hears(event):
+            return Acked(0, "", 0.0, "not_subscribed")
         payload = self.event_payload(event)
         acked = await self._deliver("event", payload, json.dumps(payload))
         for attempt, delay in enumerate(self.retry_delays, start=1):

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bot.playground import chat, filling, modals
 from bot.playground.delivery import Acked
 from bot.playground.elements import Flaws, check_groups, check_options, offered
 from bot.playground.errors import BadAnswer, NotThere
 from bot.playground.filling import Seen
-from bot.playground.workspace import Account, Json, Message, ResponseUrl, View
-
-if TYPE_CHECKING:
-    from bot.playground.slack import LocalSlack
+from bot.playground.payloads import Payloads
+from bot.playground.workspace import Json, Message, View
 
 
 @dataclass(frozen=True)
@@ -30,17 +27,8 @@ class Reply:
     body: Any = ""
 
 
-class Human:
+class Human(Payloads):
     """Someone's hands and eyes."""
-
-    def __init__(self, slack: LocalSlack, account: Account) -> None:
-        """Whoever it is."""
-        self._slack, self.account = slack, account
-
-    @property
-    def id(self) -> str:
-        """The Slack user id."""
-        return self.account.id
 
     # what they see
 
@@ -109,6 +97,15 @@ class Human:
         self._check_inside(channel)
         return await self.deliver_command(self.command_payload(command, text, channel))
 
+    async def shortcut(self, callback: str, message: Message | None = None) -> Reply:
+        """Use a shortcut: from anywhere, or from the menu of a message."""
+        if message is not None:
+            self._check_sees(message)
+        app = self._slack.installed
+        if app is not None and callback not in app.shortcuts:
+            raise NotThere(f"the app has no shortcut {callback}")
+        return _reply(await self._slack.delivery.interactive(self.shortcut_payload(callback, message)))
+
     async def click(self, seen: Seen, action: str, *, value: str | None = None) -> Reply:
         """Press a button as it was seen: one of a message that was kept and has changed since is a stale click."""
         if isinstance(seen, Message):
@@ -145,6 +142,7 @@ class Human:
             check_options(flaws, "/options", answer.get("options"), 100)
         if flaws.found:
             raise BadAnswer(f"the options for {action}: {flaws.found}")
+        self._slack.payloads.append(("options", answer))
         view.suggested[element["action_id"]] = offered(answer)
         return view.suggested[element["action_id"]]
 
@@ -175,59 +173,11 @@ class Human:
         event = {"type": "app_home_opened", "user": self.id, "channel": self._slack.world.dm(self.id).id, "tab": "home"}
         await self._slack.delivery.event({**event, **({"view": self._json(self.home)} if self.home else {})})
 
-    # what Slack would deliver
-
-    def command_payload(self, command: str, text: str, channel: str) -> Json:
-        """A slash command."""
-        found = self._slack.world.channels.get(channel)
-        return {
-            "token": "unused",
-            "team_id": self.account.team,
-            "team_domain": "local",
-            "channel_id": channel,
-            "channel_name": "privategroup" if found and found.private else found.name if found else "unknown",
-            "user_id": self.id,
-            "user_name": self.account.handle,
-            "command": command,
-            "text": text,
-            "api_app_id": self._slack.app_id,
-            "is_enterprise_install": "false",
-            "response_url": self._response(channel),
-            "trigger_id": self._slack.world.trigger(self.id),
-        }
-
-    def click_payload(self, seen: Seen, element: Json, chosen: Json | None = None) -> Json:
-        """A click, or something chosen."""
-        what = chosen or ({"value": element["value"]} if "value" in element else {})
-        action = {"type": element["type"], "action_id": element["action_id"], "block_id": element["block_id"]}
-        stamped = {**action, **what, "action_ts": self._slack.world.ts()}
-        if "text" in element:
-            stamped["text"] = element["text"]
-        trigger = self._slack.world.trigger(self.id)
-        click = {**self._sender("block_actions"), "trigger_id": trigger, "actions": [stamped]}
-        if isinstance(seen, View):
-            return {**click, "container": {"type": "view", "view_id": seen.id}, "view": self._json(seen)}
-        channel = self._slack.world.channels[seen.channel]
-        where = {"message_ts": seen.ts, "channel_id": seen.channel, "is_ephemeral": seen.to is not None}
-        return {
-            **click,
-            "container": {"type": "message", **where},
-            "channel": {"id": channel.id, "name": "privategroup" if channel.private else channel.name},
-            **({"message": self._slack.as_ours(seen)} if seen.to is None else {}),
-            "response_url": self._response(seen.channel, seen.ts),
-            "state": {"values": {**filling.values(seen), **_stated(element, chosen)}},
-        }
-
-    def submission(self, view: View) -> Json:
-        """A modal, submitted as it is filled in now."""
-        trigger = self._slack.world.trigger(self.id)
-        return {**self._sender("view_submission"), "view": self._json(view), "trigger_id": trigger, "response_urls": []}
-
-    def _closed(self, view: View, cleared: bool) -> Json:
-        return {**self._sender("view_closed"), "view": self._json(view), "is_cleared": cleared}
-
     async def deliver_command(self, payload: Json) -> Reply:
         """Deliver a command's payload, perhaps once more, and show what the app answers."""
+        app = self._slack.installed
+        if app is not None and payload["command"] not in app.commands:
+            raise NotThere(f"{payload['command']} is not a valid command")
         acked = await self._slack.delivery.command(payload)
         reply = _reply(acked)
         if acked.ok and acked.body:
@@ -269,29 +219,6 @@ class Human:
                 raise BadAnswer(f"to a submission, {answer!r} is no answer")
         return {}
 
-    # what payloads have in common
-
-    def _sender(self, kind: str) -> Json:
-        name = self.account.handle
-        return {
-            "type": kind,
-            "user": {"id": self.id, "username": name, "name": name, "team_id": self.account.team},
-            "team": {"id": self._slack.team, "domain": "local"},
-            "api_app_id": self._slack.app_id,
-            "token": "unused",
-            "enterprise": None,
-            "is_enterprise_install": False,
-        }
-
-    def _json(self, view: View) -> Json:
-        shown = view.json(self._slack.team, self._slack.app_id, self._slack.bot_id)
-        return {**shown, "state": {"values": filling.values(view)}}
-
-    def _response(self, channel: str, ts: str | None = None) -> str:
-        id_ = secrets.token_hex(16)
-        self._slack.world.responses[id_] = ResponseUrl(self.id, channel, self._slack.clock(), ts)
-        return self._slack.response_url(id_)
-
     def _check_inside(self, channel: str) -> None:
         found = self._slack.world.channels.get(channel)
         if found is None or self.id not in found.members:
@@ -306,13 +233,6 @@ class Human:
     def _check_open(self, view: View) -> None:
         if view.user != self.id or not view.open:
             raise NotThere(f"the view {view.id} is not open before {self.id}")
-
-
-def _stated(element: Json, chosen: Json | None) -> Json:
-    """What was just chosen in a message, as its state has it."""
-    if not chosen or element["type"] == "overflow":
-        return {}
-    return {element["block_id"]: {element["action_id"]: {"type": element["type"], **chosen}}}
 
 
 def _reply(acked: Acked) -> Reply:

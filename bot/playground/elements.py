@@ -129,6 +129,8 @@ def check_element(flaws: Flaws, where: str, element: Json, place: str) -> None:
             _check_typed(flaws, where, element)
         case "image":
             check_image(flaws, where, element)
+        case "external_select":
+            _check_looked_up(flaws, where, element)
         case _ if known.most_options:
             _check_offered(flaws, where, element, known.most_options)
 
@@ -208,6 +210,14 @@ def _check_offered(flaws: Flaws, where: str, element: Mapping[str, Json], most: 
         initial = flaws.array(f"{where}/initial_options", element["initial_options"], most)
     if any(option not in offered(element) for option in initial):
         flaws.say(f"{where}/initial_option", "must be one of the provided options")
+
+
+def _check_looked_up(flaws: Flaws, where: str, element: Mapping[str, Json]) -> None:
+    least = element.get("min_query_length", 0)
+    if not isinstance(least, int) or isinstance(least, bool) or least < 0:
+        flaws.say(f"{where}/min_query_length", "must be an integer of 0 or more")
+    if "initial_option" in element:
+        check_options(flaws, f"{where}/initial_option", [element["initial_option"]], 1)
 
 
 def _check_typed(flaws: Flaws, where: str, element: Mapping[str, Json]) -> None:

@@ -17,6 +17,7 @@ from bot.playground.delivery import Delivery
 from bot.playground.driver import Human
 from bot.playground.faults import Faults
 from bot.playground.limits import Limits
+from bot.playground.manifests import Installed, installed
 from bot.playground.server import Server
 from bot.playground.workspace import Account, Channel, Json, Kind, Message, Usergroup, Workspace
 
@@ -62,11 +63,12 @@ class LocalSlack:
         """Make the tokens; nothing listens before `start`."""
         self.world = Workspace(self.team, self.clock)
         self.faults, self.limits = Faults(), Limits(self.clock)
-        self.bot_token, self.app_token = f"xoxb-{secrets.token_hex(12)}", f"xapp-{secrets.token_hex(12)}"
+        self.bot_token, self.app_token = f"xoxb-{secrets.token_hex(12)}", f"xapp-1-A0LOCAL01-{secrets.token_hex(12)}"
         self.signing_secret = secrets.token_hex(16)
         self.app_id, self.bot_id, self.bot_user_id = "A0LOCAL01", "B0LOCAL01", "U0JITBOT1"
         self.world.people[self.bot_user_id] = Account(self.bot_user_id, "jit", "", "bot", self.team)
         self.socket_mode = True
+        self.installed: Installed | None = None
         self.delivery = Delivery(self)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._tickets = itertools.count(1)
@@ -130,6 +132,15 @@ class LocalSlack:
         valid = ticket in self._valid_tickets
         self._valid_tickets.discard(ticket)
         return valid and self.socket_mode
+
+    def install(self, manifest: Json) -> None:
+        """Make the app from a manifest and install it: it then has what that says, and is told of nothing else.
+
+        Raises `SlackRefusal` ``invalid_manifest``. Without it, the app has `SCOPES` and is told of everything.
+        """
+        self.installed = installed(manifest)
+        self.scopes, self.socket_mode = self.installed.scopes, self.installed.socket_mode
+        self.deliver_to(None if self.socket_mode else self.installed.url)
 
     # what there is
 
@@ -245,6 +256,10 @@ class LocalSlack:
             "metadata": message.metadata,
         }
         self.spawn(self.delivery.event(event))
+
+    def hears(self, event: Json) -> bool:
+        """Whether the app has subscribed to an event."""
+        return self.installed is None or self.installed.hears(event)
 
     async def settled(self) -> None:
         """Wait until what is delivered beside has arrived, or was given up."""

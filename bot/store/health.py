@@ -125,7 +125,12 @@ async def _opened(store: Store, ids: list[str]) -> tuple[list[Request], list[str
 
 
 def _alarm(entry: dict[bytes, bytes]) -> tuple[str, str]:
-    return str(json.loads(entry[b"event"])["alarm"]), text(entry[b"id"])
+    """What, and of which request; an entry that none of our scripts wrote keeps nobody from reading on."""
+    try:
+        told = json.loads(entry.get(b"event", b""))
+    except ValueError:
+        told = None
+    return str(told.get("alarm", "")) if isinstance(told, dict) else "unreadable", text(entry.get(b"id"))
 
 
 async def _config(redis: Redis, name: str) -> str | None:

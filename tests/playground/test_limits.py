@@ -59,6 +59,10 @@ def overflow(count: int) -> Json:
     return actions({"type": "overflow", "action_id": "more", "options": several(count)})
 
 
+def external(**more: Any) -> Json:
+    return {"type": "external_select", "action_id": "find", **more}
+
+
 def radio(count: int) -> Json:
     return actions({"type": "radio_buttons", "action_id": "one", "options": several(count)})
 
@@ -126,6 +130,16 @@ IN_BLOCKS: dict[str, tuple[Any, Any, str]] = {
         actions(select(option(), initial_option=option())),
         actions(select(option(), initial_option=option("w"))),
         "/initial_option",
+    ),
+    "what an external select stands at is an option": (
+        actions(external(initial_option=option(text="x" * 75))),
+        actions(external(initial_option=option(text="x" * 76))),
+        "/initial_option/0/text/text",
+    ),
+    "an external select wants so many signs or none": (
+        actions(external(min_query_length=0)),
+        actions(external(min_query_length=-1)),
+        "/elements/0/min_query_length",
     ),
     "group label 75": (grouped("x" * 75), grouped("x" * 76), "/option_groups/0/label/text"),
     "100 groups": (grouped("x", 100), grouped("x", 101), "/option_groups"),
