@@ -8,8 +8,9 @@ import json
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, cast
 
 import aiohttp
@@ -22,14 +23,21 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 import handlers
 from bot import policy_file, web
+from bot.archive import Archive
 from bot.clock import Hints, ticks
 from bot.core.catalog import Catalog
 from bot.core.errors import StoreAway
+from bot.core.events import Event
 from bot.core.model import Request
 from bot.desk import Desk
 from bot.keyring import KeyRing
+from bot.leavers import Leavers
+from bot.posts import Post
+from bot.reconciling import INTERVAL, Reconciler
+from bot.sealing import Sealer
 from bot.settings import Settings
 from bot.store import embedded, fitness
+from bot.store.changes import Guard
 from bot.store.connecting import Link
 from bot.store.fitness import Finding, Level
 from bot.store.keys import Keys
@@ -98,7 +106,7 @@ class App:
         """Build the parts that every role has."""
         retention, replicas = self.catalog.workspace.retention, self.settings.replicas
         self.store = Store(self.redis, self.identity.home, self.ring, retention, replicas)
-        self.desk = Desk(self.store, self._catalog, policy_file.consequence)
+        self.desk = Desk(self.store, self._catalog, policy_file.consequence, policy_file.prolongs)
         self.people = People(self.client, self.store, self.identity.home, self._catalog)
         self.hints = Hints(self.blocking, self.store.keys.wake)
         self.announcer = Announcer(
@@ -111,6 +119,7 @@ class App:
             self.hints.hint,
         )
         self.systems: dict[str, System] = {}
+        self.posts: Mapping[str, Post] = {}
         self._broken = ""
 
     def _catalog(self) -> Catalog:
@@ -141,7 +150,7 @@ class App:
     async def _tick(self, stack: contextlib.AsyncExitStack) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.people.refresh(), _PATIENCE)
-        scheduler = ticks()
+        scheduler = self._scheduler = ticks()
         scheduler.add_job(self.people.refresh, "interval", seconds=REFRESH, id="user groups")
         scheduler.start()
         stack.callback(scheduler.shutdown, wait=False)
@@ -150,9 +159,22 @@ class App:
         self._connect(stack)
         listening = asyncio.create_task(self.hints.listen(), name="hints")
         stack.push_async_callback(_cancel, listening)
-        worker = Worker(self.store, self.systems, self._deliver, self.hints.waiter())
+        worker = Worker(self.store, self.systems, self._deliver, self._judge, self.hints.waiter())
+        self.posts = worker.posts
+        reconciler = Reconciler(self.store, self.posts, self._catalog)
+        self._scheduler.add_job(reconciler.tick, "interval", seconds=INTERVAL, id="reconcile")
+        url = self.settings.archive_url.get_secret_value() if self.settings.archive_url else ""
+        archive = partial(Archive.open, url, self.settings.home, create=True)
+        text = partial(policy_file.full_text, self.settings.policy)
+        sealer = Sealer(self.store, archive, self.settings.home, lambda: self.catalog.generation, text)
         stop, tasks = asyncio.Event(), set()
-        for name, run in (("worker", worker.run), ("announcer", self.announcer.run)):
+        for name, run in (
+            ("worker", worker.run),
+            ("announcer", self.announcer.run),
+            ("sealer", sealer.run),
+            ("reconciler", reconciler.run),
+            ("leavers", Leavers(self.desk, self.people.accounts, self.people.groups).run),
+        ):
             task = asyncio.create_task(run(stop), name=name)
             task.add_done_callback(self._ended)
             tasks.add(task)
@@ -177,6 +199,9 @@ class App:
             log.critical("%s broke: %s", task.get_name(), error, exc_info=error)
             self._broken = task.get_name()
             self.stopping.set()
+
+    async def _judge(self, request: Request, now: float) -> tuple[Event, Guard] | None:
+        return await self.desk.begin(await self.people.roster(), request, now)
 
     async def _deliver(self, request: Request, view: str, shown: Secret | str) -> None:
         await holding.deliver(self.client, request, view, shown)
@@ -216,10 +241,18 @@ class App:
             return
         numbers = CollectorRegistry()
         overdue = Gauge("jit_oldest_overdue_seconds", "How long the oldest due request has been due", registry=numbers)
+        circuit = Gauge(
+            "jit_circuit_open",
+            "Whether a system answers nothing, so that new access is held back",
+            ["system"],
+            registry=numbers,
+        )
         rows = Gauge("jit_outbox_rows", "Notices that wait to be given", registry=numbers)
 
         async def readiness() -> str | None:
             """None when ready, else why not."""
+            for name, post in self.posts.items():
+                circuit.labels(name).set(post.circuit.open)
             try:
                 due = await self.store.due(1)
                 first: Any = await away(self.redis.zrange(self.store.keys.due, 0, 0, withscores=True))

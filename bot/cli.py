@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import click
 
+from bot import cli_audit, cli_doctor, cli_leavers, cli_reconcile
+
 if TYPE_CHECKING:
     from bot.core.errors import JitError
     from bot.core.mistakes import PolicyMistakes
@@ -195,3 +197,10 @@ def _refused(error: JitError) -> str:
 def _mistakes(error: PolicyMistakes) -> str:
     count = len(error.mistakes)
     return f"{error}\n{count} mistake{'s' if count != 1 else ''}"
+
+
+main.add_command(cli_doctor.manifest)
+main.add_command(cli_doctor.doctor)
+main.add_command(cli_audit.audit)
+main.add_command(cli_reconcile.reconcile)
+main.add_command(cli_leavers.leavers)

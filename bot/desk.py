@@ -6,8 +6,6 @@ It calls no provider and posts nothing: the record it leaves is what the worker 
 from __future__ import annotations
 
 import json
-import re
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +17,6 @@ from bot.core.errors import (
     AlreadyAsked,
     Ambiguous,
     BadDuration,
-    BadReason,
     CouldNotCheck,
     JitError,
     LimitReached,
@@ -39,14 +36,12 @@ from bot.core.events import (
     Endorsed,
     Event,
     RevealAsked,
+    Started,
     Submitted,
     Withdrawn,
 )
 from bot.core.model import (
-    ID_ALPHABET,
-    REASON_LIMIT,
     Ending,
-    Frozen,
     Person,
     Request,
     Reveal,
@@ -55,41 +50,14 @@ from bot.core.model import (
     State,
     Verb,
 )
-from bot.store.changes import Change, Counters, GuardFailed, Loaded, Op, Superseded
+from bot.store.changes import Change, Counters, Guard, GuardFailed, Loaded, Op, Superseded
 from bot.store.holds import Holds
 from bot.store.spelling import SUBMIT_WINDOW
 from bot.store.store import Store
+from bot.wishes import Actor, Answer, Ask, bounded, check_duration, check_reason, check_start, new_id, spelled
 
 _REFUSALS_WINDOW = 60
 _ID_TRIES = 50
-_ID = re.compile(rf"^(?:J-?)?([{ID_ALPHABET}]{{4,8}})$")
-
-
-class Ask(Frozen):
-    """What someone wants: a template or system/role, seconds (None: the first duration offered), a reason.
-
-    ``token`` names the submission, so that the same one delivered twice asks once.
-    """
-
-    what: str
-    duration: int | None = None
-    reason: str = ""
-    token: str = ""
-
-
-class Answer(Frozen):
-    """What a reviewer says. ``duration`` in seconds, None for all that was asked."""
-
-    verb: Verb
-    duration: int | None = None
-    reason: str = ""
-
-
-class Actor(Frozen):
-    """A person, and the groups as they are known at this moment."""
-
-    person: Person
-    roster: dict[str, policy.Members]
 
 
 @dataclass
@@ -97,12 +65,14 @@ class Desk:
     """The one place where a person's wish becomes a record.
 
     ``catalog`` is asked anew for each decision, since the policy file may be read again. ``consequence`` tells
-    what a provider's role allows, in a few words, from the provider's name and the role's params.
+    what a provider's role allows, in a few words, from the provider's name and the role's params; ``prolongs``
+    whether it can have a later end.
     """
 
     store: Store
     catalog: Callable[[], Catalog]
     consequence: Callable[[str, Mapping[str, Any]], str]
+    prolongs: Callable[[str, Mapping[str, Any]], bool]
 
     async def submit(self, actor: Actor, ask: Ask) -> Request:
         """Record a new request. Raises what errors.py has under NotUnderstood, NotAllowed and LimitReached."""
@@ -111,13 +81,15 @@ class Desk:
             choice = self.choose(actor, ask.what)
             duration = check_duration(choice, ask.duration)
             reason = check_reason(choice, ask.reason)
+            check_start(ask.starts_at, await self.store.now() if ask.starts_at else 0.0)
         except NotAllowed as error:
             await self._refused("submit", actor, ask.what, error)
             raise
         for _ in range(_ID_TRIES):
             counters = await self.store.counters(actor.person.id)
             await self._within_limits(catalog, counters, choice)
-            event = self._submitted(catalog, actor, choice, duration, reason, counters.now)
+            wish = Ask(what=choice.name, duration=duration, reason=reason, starts_at=ask.starts_at)
+            event = self._submitted(catalog, actor, choice, wish, counters.now)
             request = lifecycle.begin(event)
             guards, ops = self.store.submission(request, ask.token, counters.revision)
             same = self.store.same_policy(catalog.generation)
@@ -162,9 +134,9 @@ class Desk:
             loaded = await self._reviewable(actor, id_)
             catalog, request = self.catalog(), loaded.request
             if answer.verb is Verb.APPROVE:
-                await self._may("review", actor, request, policy.may_be_given(catalog, actor.roster, request))
+                await self.check("review", actor, request, policy.may_be_given(catalog, actor.roster, request))
             event = self._judge(catalog, actor, loaded, answer)
-            after = await self._try(catalog, request, event, deadline=request.decide_by)
+            after = await self.step(catalog, request, event, deadline=request.decide_by)
             if after is None:
                 continue
             if isinstance(event, Cancelled):
@@ -185,14 +157,14 @@ class Desk:
             raise Overtaken(request)
         if any(policy.same(review.by, actor.person) for review in request.reviews):
             raise AlreadyAnswered(request)
-        await self._may(
+        await self.check(
             "review", actor, request, policy.may_review(self.catalog(), actor.roster, request, actor.person)
         )
         return loaded
 
     async def cancel(self, actor: Actor, id_: str | None) -> Request:
         """Take back what is not decided."""
-        return await self._own("cancel", actor, id_, (State.PENDING,), self._cancelled)
+        return await self._own("cancel", actor, id_, (State.PENDING, State.SCHEDULED), self._cancelled)
 
     async def release(self, actor: Actor, id_: str | None) -> Request:
         """Give back what is open, or being opened, before its end."""
@@ -201,12 +173,12 @@ class Desk:
 
     async def revoke(self, actor: Actor, id_: str, reason: str) -> Request:
         """Take away what is open, or being opened. The reason is required and told."""
-        reason = _reason(reason, 1, "why it is taken away")
+        reason = bounded(reason, 1, "why it is taken away")
         while True:
             loaded = await self._revocable(actor, id_)
             event = _withdrawn(actor, loaded.now, Ending.REVOKED, reason)
             # Taking away is judged by this replica's policy even when the workspace has moved on: it only closes.
-            if after := await self._try(None, loaded.request, event):
+            if after := await self.step(None, loaded.request, event):
                 return after
 
     async def revocable(self, actor: Actor, id_: str) -> Request:
@@ -216,19 +188,57 @@ class Desk:
     async def _revocable(self, actor: Actor, id_: str) -> Loaded:
         loaded = await self.find(actor, id_)
         request = loaded.request
-        await self._may(
+        await self.check(
             "revoke", actor, request, policy.may_revoke(self.catalog(), actor.roster, request, actor.person)
         )
-        if request.state not in {State.ACTIVE, State.GRANTING}:
+        if request.state not in {State.ACTIVE, State.GRANTING, State.SCHEDULED}:
             raise Overtaken(request)
         return loaded
+
+    async def begin(self, roster: policy.Roster, request: Request, now: float) -> tuple[Event, Guard] | None:
+        """What becomes of an approved request whose start has come: judged again by today's policy and groups.
+
+        None while a directory does not tell. The guard holds while the workspace decides by the same policy.
+        """
+        catalog = self.catalog()
+        given = policy.may_be_given(catalog, roster, request)
+        tally = policy.tally(catalog, roster, request)
+        event: Event
+        if not policy.unchanged(catalog, request):
+            event = _void(now, "its role was changed in the policy")
+        elif given.unknown or policy.in_doubt(roster, request, tally):
+            return None
+        elif not given.allowed:
+            event = _void(now, "who asked may not ask for it any more")
+        elif not tally.complete:
+            event = _void(now, "its approval does not count any more")
+        else:
+            event = Started(at=now)
+        return event, self.store.same_policy(catalog.generation)
+
+    async def left(self, id_: str, reason: str, catalog: Catalog | None = None) -> Request | None:
+        """Take away what rested on an account or a group that is surely gone; None where it is over, or closing.
+
+        ``catalog``: the policy that it was judged by, if it was. Raises `NotFound`, `Tampered`, `PolicyMoved`.
+        """
+        while True:
+            loaded = await self.get(id_)
+            match loaded.request.state:
+                case State.PENDING | State.SCHEDULED:
+                    event: Event = _void(loaded.now, reason)
+                case State.GRANTING | State.ACTIVE:
+                    event = Withdrawn(at=loaded.now, by="policy", ending=Ending.REVOKED, reason=reason)
+                case _:
+                    return None
+            if after := await self.step(catalog, loaded.request, event):
+                return after
 
     async def close_by_hand(self, by: str, id_: str, reason: str) -> Request:
         """Take a request that cannot be closed out of the books; only an operator at the terminal may.
 
         ``by`` is ``cli:<user>@<host>``: whoever can reach the store and its keys. Nothing is read back.
         """
-        reason = _reason(reason, 3, "what was done to make sure that it is closed")
+        reason = bounded(reason, 3, "what was done to make sure that it is closed")
         while True:
             loaded = await self.get(id_)
             request = loaded.request
@@ -237,7 +247,7 @@ class Desk:
             event = ClosedByHand(at=loaded.now, by=by, reason=reason)
             holds = Holds(self.store)
             ops = [op for leg in request.legs for op in holds.gone(leg.holds, request.order_id(leg.n))]
-            if after := await self._try(None, request, event, ops=tuple(ops)):
+            if after := await self.step(None, request, event, ops=tuple(ops)):
                 return after
 
     async def everything(self) -> list[Request]:
@@ -285,7 +295,7 @@ class Desk:
 
     # one step of the write path
 
-    async def _try(
+    async def step(
         self,
         catalog: Catalog | None,
         request: Request,
@@ -315,15 +325,16 @@ class Desk:
     ) -> Request:
         """Do to the asker's own request what only the asker may do; the id may be left out when one fits."""
         while True:
-            loaded = await self._which(actor, id_, states)
+            loaded = await self.which(actor, id_, states)
             request = loaded.request
-            await self._may(verb, actor, request, policy.may_give_back(request, actor.person))
+            await self.check(verb, actor, request, policy.may_give_back(request, actor.person))
             if request.state not in states:
                 raise Overtaken(request)
-            if after := await self._try(None, request, event(actor, loaded.now)):
+            if after := await self.step(None, request, event(actor, loaded.now)):
                 return after
 
-    async def _which(self, actor: Actor, id_: str | None, states: tuple[State, ...]) -> Loaded:
+    async def which(self, actor: Actor, id_: str | None, states: tuple[State, ...]) -> Loaded:
+        """The request of that id, or the person's only one in these states. Raises `NotFound`, `Ambiguous`."""
         if id_:
             return await self.find(actor, id_)
         fits = [found for found in await self.store.open_of(actor.person.id) if found.request.state in states]
@@ -334,9 +345,9 @@ class Desk:
     def _judge(self, catalog: Catalog, actor: Actor, loaded: Loaded, answer: Answer) -> Event:
         request, now, who = loaded.request, loaded.now, actor.person
         if not policy.unchanged(catalog, request):
-            return Cancelled(at=now, by="policy", reason="its role was changed in the policy")
+            return _void(now, "its role was changed in the policy")
         if answer.verb is Verb.DENY:
-            reason = _reason(answer.reason, 1, "why not")
+            reason = bounded(answer.reason, 1, "why not")
             return Denied(at=now, by=who.id, review=_review(who, now, answer, 0, reason))
         duration = request.duration if answer.duration is None else answer.duration
         if not durations.SHORTEST <= duration <= request.duration:
@@ -351,9 +362,10 @@ class Desk:
         least = min(counted.duration for counted in tally.counted)
         return Approved(at=now, by=who.id, review=review, duration=least)
 
-    def _submitted(
-        self, catalog: Catalog, actor: Actor, choice: Choice, duration: int, reason: str, now: float
-    ) -> Submitted:
+    def _submitted(self, catalog: Catalog, actor: Actor, choice: Choice, wish: Ask, now: float) -> Submitted:
+        rules = catalog.workspace
+        decide_by = wish.starts_at + rules.start_grace if wish.starts_at else now + rules.pending
+        remind_at = now + (rules.remind or (decide_by - now) / 2)
         return Submitted(
             at=now,
             by=actor.person.id,
@@ -361,12 +373,16 @@ class Desk:
             asker=actor.person,
             what=choice.name,
             title=choice.title,
-            reason=reason,
-            duration=duration,
+            reason=wish.reason,
+            duration=wish.duration or 0,
             roles=tuple(self._snapshot(catalog, ref.system, ref.role) for ref in choice.roles),
             generation=catalog.generation,
-            grant_budget=catalog.workspace.grant_budget,
-            decide_by=now + catalog.workspace.pending,
+            grant_budget=rules.grant_budget,
+            decide_by=decide_by,
+            remind_at=remind_at if remind_at < decide_by else 0.0,
+            starts_at=wish.starts_at,
+            start_grace=rules.start_grace if wish.starts_at else 0,
+            warn_before=rules.warn,
         )
 
     def _snapshot(self, catalog: Catalog, system: str, name: str) -> RoleSnapshot:
@@ -381,12 +397,13 @@ class Desk:
             sensitivity=role.sensitivity,
             cap=role.max,
             consequence=self.consequence(owner.provider, role.grants),
+            prolongs=self.prolongs(owner.provider, role.grants),
             digest=role.digest,
         )
 
     async def _within_limits(self, catalog: Catalog, counters: Counters, choice: Choice) -> None:
         limits = catalog.workspace.limits
-        waiting = {State.PENDING, State.GRANTING}
+        waiting = {State.PENDING, State.SCHEDULED, State.GRANTING}
         for found in await self.store.load_many(counters.open_ids):
             if found.request.what == choice.name and found.request.state in waiting:
                 raise AlreadyAsked(found.request)
@@ -395,7 +412,8 @@ class Desk:
         if counters.submits >= limits.submits:
             raise LimitReached("submits", limits.submits, SUBMIT_WINDOW)
 
-    async def _may(self, verb: str, actor: Actor, request: Request, verdict: policy.Verdict) -> None:
+    async def check(self, verb: str, actor: Actor, request: Request, verdict: policy.Verdict) -> None:
+        """Raises `NotAllowed`, audited, unless the verdict is a yes."""
         if verdict.allowed:
             return
         error = NotAllowed(verdict)
@@ -413,50 +431,8 @@ class Desk:
         return Cancelled(at=now, by=actor.person.id)
 
 
-def spelled(id_: str) -> str:
-    """An id as it is stored, from how a person may write it (``j-7k3q``, ``7K3Q``). Raises `NotFound`."""
-    found = _ID.match(id_.strip().upper())
-    if not found:
-        raise NotFound(id_[:20])
-    return f"J-{found[1]}"
-
-
-def new_id() -> str:
-    """Four letters and digits that are read aloud without mistakes."""
-    return "J-" + "".join(secrets.choice(ID_ALPHABET) for _ in range(4))
-
-
-def check_duration(choice: Choice, duration: int | None) -> int:
-    """Seconds that the choice allows. Raises `BadDuration`."""
-    offered = tuple(choice.durations)
-    if duration is None:
-        return offered[0] if offered else min(choice.cap, 3600)
-    if not durations.SHORTEST <= duration <= choice.cap or (offered and duration > max(offered)):
-        raise BadDuration(durations.short(max(duration, 0)), offered, max(offered, default=choice.cap))
-    return duration
-
-
-def check_reason(choice: Choice, reason: str) -> str:
-    """A reason of the form that the choice expects. Raises `BadReason`."""
-    rule = choice.reason
-    if not rule.required and not reason.strip():
-        return ""
-    text = _reason(reason, rule.min_length, rule.hint)
-    if rule.pattern and not re.search(rule.pattern, text):
-        raise BadReason("form", rule.hint)
-    return text
-
-
-def _reason(text: str, least: int, hint: str) -> str:
-    """Bounded text with something in it: "." is no reason."""
-    text = " ".join(text.split())
-    if len(text) > REASON_LIMIT:
-        raise BadReason("long", hint, REASON_LIMIT)
-    if not re.search(r"\w", text):
-        raise BadReason("missing", hint)
-    if len(text) < least:
-        raise BadReason("short", hint, least)
-    return text
+def _void(now: float, reason: str) -> Cancelled:
+    return Cancelled(at=now, by="policy", reason=reason)
 
 
 def _review(who: Person, now: float, answer: Answer, duration: int, reason: str) -> Review:

@@ -6,9 +6,10 @@ In the record before the provider is called: what stood there before, seen once,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from bot.core.errors import JitError
-from bot.core.events import Attempted, Doubted, Event, Granted, Refused
+from bot.core.events import Attempted, Doubted, Event, Granted, Refused, Retried
 from bot.core.model import Leg, LegState, Request
 from bot.held import WAIT_FOR_OTHERS, Held, Unsettled, principal, said
 from bot.posts import Post
@@ -41,6 +42,9 @@ class Granting:
 
     async def grant(self, held: Held, leg: Leg, post: Post) -> None:
         """Make the one attempt that is due. Raises `Unsettled`, `Superseded`."""
+        if wait := post.circuit.holds_back():
+            await held.commit(_held_back(held, leg, wait))
+            return
         try:
             plan = await self._plan(held, leg, post)
         except ProviderRefused as error:
@@ -121,7 +125,7 @@ class Granting:
     async def _first_order(self, request: Request, leg: Leg, post: Post) -> Order:
         who, id_ = principal(request), request.order_id(leg.n)
         target = await post.identity()
-        subject = await post.call(post.system.resolve(who, leg.role.params, id_))
+        subject = await post.call(post.system.resolve(who, leg.role.params, id_), proves=False)
         return Order(
             id=id_,
             principal=who,
@@ -130,6 +134,14 @@ class Granting:
             not_after=request.not_after,
             target=target,
         )
+
+
+def _held_back(held: Held, leg: Leg, wait: float) -> Retried:
+    """Not tried, since the system answers nobody: no failure of this request's. They do not all come back at once."""
+    at = held.now + wait + held.jitter()
+    clock = f"{datetime.fromtimestamp(at, UTC):%H:%M:%S} UTC"
+    why = f"{leg.role.system} does not answer; tried again at {clock}"
+    return Retried(at=held.now, leg=leg.n, error=why, retry_at=at, failed=False)
 
 
 def out_of_budget(request: Request, now: float) -> Event:

@@ -70,6 +70,7 @@ class Held:
         self,
         event: Event,
         *,
+        deadline: float | None = None,
         lease_until: float | None = None,
         guards: tuple[Guard, ...] = (),
         ops: tuple[Op, ...] = (),
@@ -77,7 +78,14 @@ class Held:
         """Advance and write. Raises `Superseded`, `IllegalEvent`, `NotSafe`, and `Unsettled` where a guard failed."""
         after = lifecycle.advance(self.request, event)
         change = Change(
-            self.request, after, event, fence=self.claimed.fence, lease_until=lease_until, guards=guards, ops=ops
+            self.request,
+            after,
+            event,
+            deadline=deadline,
+            fence=self.claimed.fence,
+            lease_until=lease_until,
+            guards=guards,
+            ops=ops,
         )
         try:
             await self.store.commit(change)
@@ -95,14 +103,19 @@ class Held:
 
     def order(self, leg: Leg) -> Order:
         """The same order on every retry, from the record alone."""
-        return Order(
-            id=self.request.order_id(leg.n),
-            principal=principal(self.request),
-            subject=Subject.model_validate(leg.subject),
-            params=leg.role.params,
-            not_after=self.request.not_after,
-            target=leg.target,
-        )
+        return order(self.request, leg)
+
+
+def order(request: Request, leg: Leg) -> Order:
+    """A leg that was attempted, as a provider knows it."""
+    return Order(
+        id=request.order_id(leg.n),
+        principal=principal(request),
+        subject=Subject.model_validate(leg.subject),
+        params=leg.role.params,
+        not_after=request.not_after,
+        target=leg.target,
+    )
 
 
 def principal(request: Request) -> Principal:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 
 from bot import policy_file
 from bot.core import durations
-from bot.core.lifecycle import due
+from bot.core.deadlines import due
 from bot.core.model import LegState, Request, State
 from bot.desk import Desk
 from bot.keyring import KeyRing
@@ -49,7 +49,7 @@ async def books(settings: Settings) -> AsyncIterator[Desk]:
         workspace = str(json.loads(known)["home"])
         redis = link.commands(Keys(workspace).due)
         store = Store(redis, workspace, _ring(settings), catalog.workspace.retention, settings.replicas)
-        yield Desk(store, lambda: catalog, policy_file.consequence)
+        yield Desk(store, lambda: catalog, policy_file.consequence, policy_file.prolongs)
     finally:
         await link.aclose()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import itertools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
@@ -28,6 +29,17 @@ _MOST_FILES = 100
 def load(path: Path) -> Catalog:
     """The catalog of a file or a folder's ``*.yaml``. Raises `PolicyMistakes`, also for what cannot be read."""
     return parse([_source(file) for file in _files(path)], facts, registry.names())
+
+
+def full_text(path: Path, generation: str) -> str | None:
+    """What each file of a generation says word for word, as JSON by its name; None once the files say another."""
+    try:
+        sources = [_source(file) for file in _files(path)]
+        if parse(sources, facts, registry.names()).generation != generation:
+            return None
+    except PolicyMistakes:
+        return None
+    return json.dumps({source.file: source.text for source in sources}, ensure_ascii=False)
 
 
 @functools.cache
@@ -64,6 +76,11 @@ class Facts:
 def consequence(provider: str, params: Mapping[str, Any]) -> str:
     """What a role allows, in a provider's own few words."""
     return _provider(provider).consequence(params)
+
+
+def prolongs(provider: str, params: Mapping[str, Any]) -> bool:
+    """Whether a provider can have a later end for a role."""
+    return _provider(provider).capabilities(params).prolongs
 
 
 def capabilities(provider: str, params: Mapping[str, Any]) -> Capabilities:

@@ -1,19 +1,25 @@
-"""One system's provider as a worker reaches it: with slots, under a limit of time; it decides nothing.
+"""One system's provider as a worker reaches it: with slots, a limit of time, a circuit; it decides nothing.
 
 Half of the slots are kept for revokes. A provider promises that each of its calls ends within `settles_within`; one
-that breaks the promise is given up a little later, so that its slot is not lost to the others.
+that breaks the promise is given up a little later, so that its slot is not lost to the others. A system that answers
+nothing for a while opens its circuit: nobody tries to open anything there but one at a time, and closing goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import math
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from providers.systems.base import System, Unsure
+from providers.systems.base import Refused, System, Unsure
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 SLOTS = 16
@@ -23,15 +29,74 @@ _IDENTITY_AGE = 60.0
 
 
 @dataclass
+class Circuit:
+    """Whether a system answers, as this process sees it; nothing of it is stored.
+
+    It opens after ``most`` calls in a row without an answer within ``window`` seconds, and any answer closes it. While
+    it is open one trial is let through each ``interval`` seconds, which doubles from ``first`` to ``longest``.
+    """
+
+    window: float = 60.0
+    first: float = 5.0
+    longest: float = 60.0
+    most: int = 5
+    clock: Callable[[], float] = time.monotonic
+    _failed: deque[float] = field(default_factory=deque)
+    _interval: float = 0.0
+    _trial_at: float = 0.0
+
+    @property
+    def open(self) -> bool:
+        """Whether new access is held back."""
+        return self._interval > 0
+
+    def answered(self) -> bool:
+        """The system did or refused something; True when this closed the circuit."""
+        closed, self._interval = self.open, 0.0
+        self._failed.clear()
+        return closed
+
+    def failed(self) -> bool:
+        """A call found no answer; True when this opened the circuit."""
+        now = self.clock()
+        self._failed.append(now)
+        while len(self._failed) > self.most or now - self._failed[0] > self.window:
+            self._failed.popleft()
+        if self.open or len(self._failed) < self.most:
+            return False
+        self._interval = self.first
+        self._trial_at = now + self._interval
+        return True
+
+    def holds_back(self) -> float:
+        """For how many seconds nothing new may be tried; 0: go on, and where the circuit is open, as its trial."""
+        now = self.clock()
+        if not self.open:
+            return 0.0
+        if now < self._trial_at:
+            return self._trial_at - now
+        self._interval = min(self.longest, self._interval * 2)
+        self._trial_at = now + self._interval
+        return 0.0
+
+
+@dataclass
 class Post:
-    """One system's provider."""
+    """One system's provider. ``name`` is the system's."""
 
     system: System
     patience: float = PATIENCE
+    name: str = ""
+    circuit: Circuit = field(default_factory=Circuit)
     target: str = ""
     checked: float = 0.0
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SLOTS))
     _grants: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SLOTS // 2))
+
+    def __post_init__(self) -> None:
+        """Failures that come one after the other, each as late as it may, are still failures in a row."""
+        slowest = self.circuit.most * (self.system.settles_within + self.patience)
+        self.circuit.window = max(self.circuit.window, 2 * slowest)
 
     @contextlib.asynccontextmanager
     async def granting(self) -> AsyncIterator[None]:
@@ -45,16 +110,42 @@ class Post:
         async with self._slots:
             yield
 
-    async def call(self, verb: Awaitable[T]) -> T:
-        """The provider's answer. Raises what the provider raises, and `Unsure` when it does not answer at all."""
-        limit = self.system.settles_within + self.patience
+    async def call(self, verb: Awaitable[T], within: float = math.inf, *, proves: bool = True) -> T:
+        """The provider's answer. Raises what the provider raises, and `Unsure` when it does not answer at all.
+
+        ``within``: seconds after which nobody can wait for it any longer. ``proves``: whether an answer is the
+        system's; False where a provider may know it by itself.
+        """
+        longest = self.system.settles_within + self.patience
+        limit = max(0.0, min(within, longest))
         try:
             async with asyncio.timeout(limit) as waiting:
-                return await verb
+                answer = await verb
+        except Refused:
+            self._answered(proves)
+            raise
         except TimeoutError as error:
             if not waiting.expired():
+                self._failed(error)
                 raise
+            if limit == longest:  # who could wait no longer has learnt nothing about the system
+                self._failed(error)
             raise Unsure(f"the provider did not answer within {limit:g} s, and was given up") from error
+        except Exception as error:
+            self._failed(error)
+            raise
+        self._answered(proves)
+        return answer
+
+    def _answered(self, proves: bool) -> None:
+        if proves and self.circuit.answered():
+            log.info("%s answers again", self.name)
+
+    def _failed(self, error: Exception) -> None:
+        if self.circuit.failed():
+            log.error(
+                "%s does not answer; new access is held back, closing goes on (%s)", self.name, type(error).__name__
+            )
 
     async def identity(self) -> str:
         """Which system this really is, asked at most once a minute."""

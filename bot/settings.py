@@ -83,6 +83,13 @@ SETTINGS = (
         "`jit keys` prints one; every replica needs the same",
         secret=True,
     ),
+    Setting(
+        "JIT_ARCHIVE_URL",
+        "Where audit events stay for years: sqlite:///PATH or postgresql://…; every worker needs the same",
+        "SQLite, archive.db in JIT_HOME",
+        "sqlite:///PATH on one host, postgresql://user:password@host/name for several",
+        secret=True,
+    ),
     Setting("HOST", "The address on which Slack is answered over HTTP", "0.0.0.0", "an address of this machine"),  # noqa: S104
     Setting(
         "PORT", "The port on which Slack is answered over HTTP (POST /slack/events)", "3000", "a free port, 0 for any"
@@ -118,6 +125,7 @@ class Settings(BaseSettings):
     policy: Path = Field(Path("jit.yaml"), alias="JIT_POLICY")
     home: Path = Field(default_factory=lambda: _state_home(os.environ) / "jit", alias="JIT_HOME")
     keys: SecretStr | None = Field(None, alias="JIT_KEYS")
+    archive_url: SecretStr | None = Field(None, alias="JIT_ARCHIVE_URL")
     host: str = Field("0.0.0.0", alias="HOST")  # noqa: S104  # the platform's router is in front
     port: int = Field(3000, alias="PORT", ge=0, le=65_535)
     ops_host: str = Field("127.0.0.1", alias="JIT_OPS_HOST")
@@ -251,6 +259,8 @@ def _malformed(values: Mapping[str, str]) -> list[str]:
     said = [f"{name} does not begin with {wanted[name]}: {_BY_NAME[name].mend}" for name in wrong]
     if not re.match(r"(?!http://)|http://(localhost|127\.[\d.]+|\[::1\])[:/]", values.get("SLACK_API_URL", "")):
         said.append("SLACK_API_URL would have the token sent in the clear: use https:// (http:// is for this machine)")
+    if not re.match(r"sqlite:///.|postgresql(\+psycopg)?://.", values.get("JIT_ARCHIVE_URL", "sqlite:///default")):
+        said.append(f"JIT_ARCHIVE_URL is no archive's address: {_BY_NAME['JIT_ARCHIVE_URL'].mend}")
     if url := values.get("REDIS_URL"):
         said += _store_address(url)
     if keys := values.get("JIT_KEYS"):

@@ -13,27 +13,28 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from bot.core import lifecycle
-from bot.core.errors import JitError, StoreAway
-from bot.core.events import Revealed, Revoked
-from bot.core.lifecycle import IllegalEvent
-from bot.core.model import Request, State
+from bot.attending import Attending, Deliver
+from bot.core import deadlines
+from bot.core.errors import JitError, Late, StoreAway
+from bot.core.events import Event, Revoked
+from bot.core.model import ExtensionState, Request, State
+from bot.core.steps import IllegalEvent
 from bot.granting import Granting, out_of_budget
-from bot.held import Held, Unsettled, said
+from bot.held import Held, Unsettled
 from bot.posts import PATIENCE, Post
 from bot.revoking import NEVER_ATTEMPTED, Revoking
-from bot.store.changes import Claimed, Superseded
+from bot.store.changes import Claimed, Guard, Superseded
 from bot.store.holds import Holds
 from bot.store.store import Store
-from providers.systems.base import Receipt, Revealing, Secret, System
+from providers.systems.base import System
 
 log = logging.getLogger(__name__)
 
 _BATCH = 64
-_REVEAL_AGE = 60.0
+_ASK_AGAIN = 1.0
 
-Deliver = Callable[[Request, str, Secret | str], Awaitable[None]]
-"""Shows a secret, or the sentence why there is none, in the modal that is open before the asker."""
+Judge = Callable[[Request, float], Awaitable[tuple[Event, Guard] | None]]
+"""What becomes of a request whose start has come at this time; None while that cannot be told."""
 Wait = Callable[[float], Awaitable[None]]
 """Returns after so many seconds, or sooner when something may be due."""
 
@@ -50,6 +51,7 @@ class Worker:
     store: Store
     systems: Mapping[str, System]
     deliver: Deliver
+    judge: Judge
     wait: Wait
     jitter: Callable[[], float] = random.random
     lease: float = 30.0
@@ -60,15 +62,18 @@ class Worker:
         """Give each system its slots."""
         holds = Holds(self.store)
         self.granting, self.revoking = Granting(holds, self.margin), Revoking(holds)
-        self.posts = {name: Post(system, self.patience) for name, system in self.systems.items()}
+        self.posts = {name: Post(system, self.patience, name) for name, system in self.systems.items()}
+        self.attending = Attending(self.posts, self.deliver)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until told to stop; then finish what is in hand."""
+        """Work until told to stop; then finish the calls that are under way, and give back the rest at once."""
         try:
             while not stop.is_set():
                 await self.wait(await self._round(stop))
         finally:
+            self._stopping = True
             if self._tasks:
                 await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -103,34 +108,49 @@ class Worker:
             await self._give_back(claimed, error.not_before)
         except StoreAway as error:
             log.warning("%s: the store went away, its lease will lapse: %s", claimed.id, error)
+        except Late:
+            await self._give_back(claimed, None)
         except JitError as error:
             log.warning("%s: not done: %s %s", claimed.id, type(error).__name__, error)
+            await self._give_back(claimed, held.now + _ASK_AGAIN)
 
     async def _step(self, held: Held) -> None:
         request = held.request
-        if event := lifecycle.woken(request, held.now):
+        if event := deadlines.woken(request, held.now):
             await held.commit(event)
             return
         match request.state:
+            case State.SCHEDULED:
+                await self._begin(held)
             case State.GRANTING:
                 await self._grant_due(held)
             case State.REVOKING:
                 await self._revoke_due(held)
             case State.ACTIVE if request.reveal:
-                await self._reveal(held)
+                await self.attending.reveal(held)
+            case State.ACTIVE if request.extension and request.extension.state is ExtensionState.PROLONGING:
+                await self.attending.prolong(held, request.extension)
             case _:
                 await self._give_back(held.claimed, None)
 
     # the step that is due
 
+    async def _begin(self, held: Held) -> None:
+        """Its start has come: whether it may be opened is judged again."""
+        judged = await self.judge(held.request, held.now)
+        if judged is None:
+            raise Unsettled(held.now + _ASK_AGAIN)
+        event, guard = judged
+        await held.commit(event, guards=(guard,))
+
     async def _grant_due(self, held: Held) -> None:
         request, now = held.request, held.now
-        if now >= lifecycle.budget_ends(request):
+        if now >= deadlines.budget_ends(request):
             await held.commit(out_of_budget(request, now))
             return
-        leg = lifecycle.next_leg(request, now)
+        leg = deadlines.next_leg(request, now)
         if leg is None:
-            raise Unsettled(lifecycle.due(request) or now)
+            raise Unsettled(deadlines.due(request) or now)
         post = self.posts.get(leg.role.system)
         if post is None:
             await held.commit(held.again(leg, f"no provider serves {leg.role.system} here"))
@@ -139,9 +159,9 @@ class Worker:
             await self.granting.grant(held, leg, post)
 
     async def _revoke_due(self, held: Held) -> None:
-        leg = lifecycle.next_leg(held.request, held.now)
+        leg = deadlines.next_leg(held.request, held.now)
         if leg is None:
-            raise Unsettled(lifecycle.due(held.request) or held.now)
+            raise Unsettled(deadlines.due(held.request) or held.now)
         if leg.subject is None:
             await held.commit(Revoked(at=held.now, leg=leg.n, outcome=NEVER_ATTEMPTED.model_dump()))
             return
@@ -155,7 +175,7 @@ class Worker:
     @contextlib.asynccontextmanager
     async def _kept(self, held: Held) -> AsyncIterator[None]:
         """The claim stays ours for as long as a provider takes; one that was lost on the way to its slot is left."""
-        if not held.fresh:
+        if self._stopping or not held.fresh:
             raise Unsettled(held.now)
         done = asyncio.Event()
         keeping = asyncio.create_task(self._keep(held, done), name=f"keeping {held.claimed.id}")
@@ -173,33 +193,6 @@ class Worker:
                     await held.keep()
                 except StoreAway as error:
                     log.warning("%s: its lease could not be prolonged: %s", held.claimed.id, error)
-
-    # revealing
-
-    async def _reveal(self, held: Held) -> None:
-        request = held.request
-        wish = request.reveal
-        if wish is None:
-            return
-        if held.now - wish.at > _REVEAL_AGE:
-            await held.commit(Revealed(at=held.now, error="nobody was there to make it in time"))
-            return
-        shown, error = await self._secret(held)
-        await self.deliver(request, wish.view, shown)
-        await held.commit(Revealed(at=held.now, error=error))
-
-    async def _secret(self, held: Held) -> tuple[Secret | str, str]:
-        for leg in held.request.legs:
-            post = self.posts.get(leg.role.system)
-            if post is None or not isinstance(post.system, Revealing) or leg.receipt is None:
-                continue
-            try:
-                receipt = Receipt.model_validate(leg.receipt)
-                return await post.call(post.system.reveal(held.order(leg), receipt)), ""
-            except Exception as error:  # noqa: BLE001  # no secret was handed over; the asker is told to press again
-                return said(error), said(error)
-        nothing = "there is no secret to show for this access"
-        return nothing, nothing
 
     # claims
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncRespond
+from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.errors import StoreAway
-from handlers import asking, commands, holding, payloads, reviewing
+from handlers import asking, commands, extending, holding, home, leaving, payloads, reviewing, screens
 from handlers.door import Door
 from handlers.payloads import Payload
 from handlers.poster import METADATA
@@ -18,7 +19,7 @@ from handlers.replies import sentence
 
 def register(app: AsyncApp, door: Door) -> None:
     """Listen to everything that this product understands."""
-    for conversation in (commands, asking, reviewing, holding):
+    for conversation in (commands, asking, reviewing, holding, extending, home, leaving):
         conversation.register(app, door)
 
     @app.event("message_metadata_posted")
@@ -29,7 +30,7 @@ def register(app: AsyncApp, door: Door) -> None:
         await ack()
 
     @app.error
-    async def worded(error: Exception, body: Payload, respond: AsyncRespond) -> BoltResponse:
+    async def worded(error: Exception, body: Payload, respond: AsyncRespond, client: AsyncWebClient) -> BoltResponse:
         """The single place where an error becomes an answer."""
         text = sentence(error)
         kind = body.get("type")
@@ -37,8 +38,12 @@ def register(app: AsyncApp, door: Door) -> None:
             return _json({"response_type": "ephemeral", "text": text})
         if kind == "view_submission":
             return _json({"response_action": "errors", "errors": {payloads.first_input(body): text[:150]}})
-        if kind == "block_actions" and body.get("response_url"):
+        if kind == "block_suggestion":  # a list of options has no room for a sentence
+            return _json({"options": []})
+        if body.get("response_url"):
             await respond(text=text, response_type="ephemeral", replace_original=False)
+        elif body.get("trigger_id"):
+            await screens.say(client, body, text)
         # An event that could not be noted is to be delivered again.
         unheard = kind == "event_callback" and isinstance(error, StoreAway)
         return BoltResponse(status=503 if unheard else 200, body="")

@@ -18,6 +18,7 @@ from bot.core import notices, policy
 from bot.core.catalog import Catalog
 from bot.core.errors import StoreAway, Tampered
 from bot.core.model import Request, State
+from bot.extending import as_asked, undecided_end
 from bot.store.outbox import OnItsWay, Outbox, Row
 from bot.store.store import Store
 from handlers.calls import NotNow, Unanswered
@@ -25,7 +26,7 @@ from handlers.people import People
 from handlers.poster import Deferred, Poster, Waits
 from handlers.rooms import Rooms, Undeliverable
 from handlers.views import card as cards
-from handlers.views import letters
+from handlers.views import finds, leaving, letters
 from handlers.views.card import Message, Needed
 from handlers.views.words import safe
 from providers.systems.base import Capabilities
@@ -33,6 +34,8 @@ from providers.systems.base import Capabilities
 log = logging.getLogger(__name__)
 
 TAMPERED = "tampered"
+FOUND = "found"
+LEAVING = "leaving"
 _LEASE = 4.0
 _SURELY = 3.0
 """Seconds for which a lease surely holds, so that a process that was stopped for a while posts nothing after it."""
@@ -143,7 +146,7 @@ class Announcer:
     def _lane(self, row: Row, request: Request | None) -> str:
         if row.copy:
             return row.copy[0]
-        if request is None or row.audience == TAMPERED:
+        if request is None or row.audience == TAMPERED or row.audience.startswith(f"{FOUND}:"):
             return self.catalog().workspace.audit_channel
         return request.asker.id if row.audience in _DMS else request.channel
 
@@ -195,6 +198,10 @@ class Announcer:
             what = f"The record of {safe(row.request, 40)} is missing or was not written by this product."
             message = cards.warning(f"{what} Nothing is done with it.")
             await self.poster.show(row, message, await self._audit(), row.version)
+        elif row.audience.startswith(f"{LEAVING}:"):
+            await self.poster.show(row, leaving.held(await self._noted(row)), await self._audit(), row.version)
+        elif row.audience.startswith(f"{FOUND}:"):
+            await self.poster.show(row, finds.summary(await self._noted(row)), await self._audit(), row.version)
         elif request is None:
             raise Undeliverable("its request is gone, or was not written by us")
         elif (rendered := await self._render(row, request)) is None:
@@ -217,12 +224,20 @@ class Announcer:
             case _:
                 found = await self.store.event(row.seq or 0)
                 if found is None:
-                    raise Undeliverable("its audit event is gone")
-                text = cards.line(request, found[1])
+                    return Message(finds.line(await self._noted(row)), [])
+                text = cards.line(request, found[1], await self._needed(request))
                 return Message(text, []) if text else None
 
+    async def _noted(self, row: Row) -> Mapping[str, Any]:
+        found = await self.outbox.noted(row.seq or 0)
+        if found is None:
+            raise Undeliverable("its audit event is gone")
+        return found
+
     async def _needed(self, request: Request) -> Needed:
-        if request.state is not State.PENDING:
+        if undecided_end(request):
+            request = as_asked(request)
+        elif request.state is not State.PENDING:
             return Needed("", 0)
         catalog = self.catalog()
         still_open = policy.tally(catalog, await self.people.roster(), request).open
@@ -261,5 +276,5 @@ def _steady() -> float:
 def _order(pair: tuple[Row, Request | None]) -> tuple[int, int, str]:
     row, _ = pair
     kind = row.audience.partition(":")[0]
-    rank = {"alarm": 0, TAMPERED: 0, "card": 1}.get(kind, 2)
+    rank = {"alarm": 0, TAMPERED: 0, FOUND: 0, LEAVING: 0, "card": 1}.get(kind, 2)
     return rank, row.seq or row.version, row.name

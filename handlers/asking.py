@@ -1,65 +1,108 @@
-"""The conversation of asking: a line that says it all, or a modal that is filled in with what the line said."""
+"""The conversation of asking: a line that says it all, or a modal that is filled in with what is known already."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Sequence
+
 from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.catalog import Choice
 from bot.core.errors import BadDuration, BadReason, JitError, NotUnderstood, UnknownChoice
 from bot.core.model import Request
-from bot.desk import Actor, Ask
-from handlers import payloads
+from bot.wishes import Actor, Ask
+from handlers import payloads, reading, screens
+from handlers.calls import NotNow, SaidNo, Unanswered, answered, said
 from handlers.door import Door
 from handlers.payloads import Payload, Wish
 from handlers.replies import sentence
 from handlers.views import actions, modals
 from handlers.views.words import clock, length, title
 
+log = logging.getLogger(__name__)
+
+_PATIENCE = 0.5
+"""Seconds that Slack may take to tell where a message stands: the modal has to be open within three."""
+
 
 def register(app: AsyncApp, door: Door) -> None:
-    """Listen to the modal; the command comes through commands.py."""
+    """Listen to the modal, and to each way to it; the command comes through commands.py."""
 
     @app.action(actions.CHOICE)
     async def choosing(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         actor, wish = await door.who(body), payloads.chosen(body)
-        view = modals.ask(door.desk.offers(actor), door.desk.choose(actor, wish.what), None, wish.reason)
-        await client.views_update(view_id=payloads.view_id(body), hash=body["view"].get("hash"), view=view)
+        choice = door.desk.choose(actor, wish.what)
+        await screens.change(client, body, await _filled(door, door.desk.offers(actor), choice, wish))
         await ack()
+
+    @app.options(actions.CHOICE)
+    async def searching(ack: AsyncAck, body: Payload) -> None:
+        offers = door.desk.offers(await door.who(body))
+        groups = modals.suggested(offers, payloads.searched(body))
+        await (ack(option_groups=groups) if groups else ack(options=[]))
 
     @app.view(actions.ASK_VIEW)
     async def submitted(ack: AsyncAck, body: Payload) -> None:
         wish, actor = payloads.chosen(body), await door.who(body)
         try:
-            await door.desk.submit(actor, _ask(wish, payloads.root_view(body)))
+            await door.desk.submit(actor, _ask(wish, payloads.view_id(body)))
         except JitError as error:
             await ack(response_action="errors", errors={_field(body, error): sentence(error)[:150]})
         else:
-            await ack()
+            await (ack(response_action="clear") if payloads.stacked(body) else ack())
+
+    @app.action(actions.REQUEST)
+    async def wishing(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        await _open(door, client, body, await door.who(body), Wish())
+        await ack()
+
+    @app.action(actions.TEMPLATE)
+    async def picking(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        actor, what = await door.who(body), payloads.pressed(body)
+        await _open(door, client, body, actor, Wish(what=door.desk.choose(actor, what).name))
+        await ack()
+
+    @app.action(actions.AGAIN)
+    async def asking_again(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        actor = await door.who(body)
+        before = (await door.desk.find(actor, payloads.pressed(body))).request
+        what = door.desk.choose(actor, before.what).name
+        await _open(door, client, body, actor, Wish(what=what, duration=before.asked, reason=before.reason))
+        await ack()
+
+    @app.global_shortcut(actions.GLOBAL_SHORTCUT)
+    async def anywhere(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        await _open(door, client, body, await door.who(body), Wish())
+        await ack()
+
+    @app.message_shortcut(actions.MESSAGE_SHORTCUT)
+    async def here(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        actor = await door.who(body)
+        await _open(door, client, body, actor, Wish(reason=await _link(client, *payloads.message(body))))
+        await ack()
 
 
 async def request(door: Door, payload: Payload, rest: str, client: AsyncWebClient) -> str | None:
     """``/jit request …``: the answer's text, or None when a modal was opened instead."""
-    actor, trigger = await door.who(payload), str(payload["trigger_id"])
+    actor = await door.who(payload)
     try:
         wish = payloads.wish(rest)
     except BadDuration:
         wish = Wish(what=rest.split(maxsplit=1)[0])
-        await _open(door, client, trigger, actor, wish)
+        await _open(door, client, payload, actor, wish)
         return None
-    if not wish.what:
-        await _open(door, client, trigger, actor, wish)
-        return None
-    choice = door.desk.choose(actor, wish.what)
-    if not _complete(choice, wish):
-        await _open(door, client, trigger, actor, wish)
+    if not wish.what or not _complete(door.desk.choose(actor, wish.what), wish):
+        await _open(door, client, payload, actor, wish)
         return None
     try:
-        made = await door.desk.submit(actor, _ask(wish, trigger))
+        made = await door.desk.submit(actor, _ask(wish, payloads.trigger(payload)))
     except NotUnderstood as error:
         if isinstance(error, UnknownChoice):
             raise
-        await _open(door, client, trigger, actor, wish)
+        await _open(door, client, payload, actor, wish)
         return None
     return _asked(made)
 
@@ -70,12 +113,31 @@ def _complete(choice: Choice, wish: Wish) -> bool:
     return known and (bool(wish.reason) or not choice.reason.required)
 
 
-async def _open(door: Door, client: AsyncWebClient, trigger: str, actor: Actor, wish: Wish) -> None:
+async def _open(door: Door, client: AsyncWebClient, payload: Payload, actor: Actor, wish: Wish) -> None:
+    """Open the form, filled in with what is known."""
     offers = door.desk.offers(actor)
-    chosen = next((choice for choice in offers if choice.name == wish.what), None)
     if not offers:
         raise UnknownChoice(wish.what or "anything")
-    await client.views_open(trigger_id=trigger, view=modals.ask(offers, chosen, wish.duration, wish.reason))
+    chosen = next((choice for choice in offers if choice.name == wish.what), None)
+    await screens.show(client, payload, await _filled(door, offers, chosen, wish))
+
+
+async def _filled(door: Door, offers: Sequence[Choice], choice: Choice | None, wish: Wish) -> View:
+    if choice is None:
+        return modals.ask(offers, reason=wish.reason)
+    found, names = await reading.of_choice(door, choice)
+    lapses = await door.desk.store.now() + found.within
+    return modals.ask(offers, modals.Chosen(found, names, lapses), wish.duration, wish.reason)
+
+
+async def _link(client: AsyncWebClient, channel: str, ts: str) -> str:
+    """Where a message stands; empty when Slack does not tell, and then the person says why in words."""
+    try:
+        call = answered(client.chat_getPermalink(channel=channel, message_ts=ts))
+        return str((await asyncio.wait_for(call, _PATIENCE))["permalink"])
+    except (NotNow, SaidNo, Unanswered, TimeoutError) as error:
+        log.info("the link to a message was not told: %s", said(error))
+        return ""
 
 
 def _ask(wish: Wish, token: str) -> Ask:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.desk import Actor, Desk
+from bot.desk import Desk
+from bot.wishes import Actor
 from handlers.announcer import Announcer
 from handlers.payloads import Payload, sender
 from handlers.people import People

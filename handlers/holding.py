@@ -7,16 +7,17 @@ import logging
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot import reminding
 from bot.core.errors import JitError
 from bot.core.model import Request
-from handlers import payloads
+from handlers import home, payloads, screens
 from handlers.calls import AWAY, said
 from handlers.door import Door
 from handlers.payloads import Payload
 from handlers.replies import sentence
 from handlers.views import actions, modals
 from handlers.views.listing import listing
-from handlers.views.words import safe
+from handlers.views.words import clock, safe
 from providers.systems.base import Secret
 
 log = logging.getLogger(__name__)
@@ -26,13 +27,17 @@ def register(app: AsyncApp, door: Door) -> None:
     """Listen to the buttons of grants and of the asker's DMs."""
 
     @app.action(actions.CANCEL)
-    async def cancelling(ack: AsyncAck, body: Payload) -> None:
-        await door.desk.cancel(await door.who(body), payloads.pressed(body))
+    async def cancelling(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        actor = await door.who(body)
+        await door.desk.cancel(actor, payloads.pressed(body))
+        await home.again(door, actor, body, client)
         await ack()
 
     @app.action(actions.RELEASE)
-    async def releasing(ack: AsyncAck, body: Payload) -> None:
-        await door.desk.release(await door.who(body), payloads.pressed(body))
+    async def releasing(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        actor = await door.who(body)
+        await door.desk.release(actor, payloads.pressed(body))
+        await home.again(door, actor, body, client)
         await ack()
 
     @app.action(actions.REVOKE)
@@ -50,8 +55,7 @@ def register(app: AsyncApp, door: Door) -> None:
     async def revealing(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         actor = await door.who(body)
         waiting = modals.note("Your access", "A new password is being made. This takes a moment.")
-        opened = await client.views_open(trigger_id=body["trigger_id"], view=waiting)
-        view = str(opened["view"]["id"])
+        view = await screens.show(client, body, waiting)
         try:
             await door.desk.reveal(actor, payloads.pressed(body), view)
         except JitError as error:
@@ -75,6 +79,12 @@ async def cancel(door: Door, payload: Payload, rest: str) -> str:
     """``/jit cancel [ID]``."""
     request = await door.desk.cancel(await door.who(payload), rest or None)
     return f"{request.id} is taken back."
+
+
+async def remind(door: Door, payload: Payload, rest: str) -> str:
+    """``/jit remind [ID]``."""
+    request = await reminding.remind(door.desk, await door.who(payload), rest or None)
+    return f"Those who can decide about {request.id} are told again. It lapses {clock(request.decide_by)}."
 
 
 async def revoke(door: Door, payload: Payload, rest: str) -> str:

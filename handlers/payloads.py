@@ -80,6 +80,26 @@ def id_and_rest(rest: str) -> tuple[str, str]:
     return first, more.strip()
 
 
+def id_and_number(value: str) -> tuple[str, int]:
+    """``J-7K3Q 2`` → the request, and the number of its extension; 0, which none has, where there is no number."""
+    first, _, number = value.partition(" ")
+    return first, int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0
+
+
+def extension(rest: str) -> Wish:
+    """``[ID] [30m] [-- REASON]``. Raises `BadDuration` for a word that is neither."""
+    head, _, reason = _split(rest)
+    id_, duration = "", None
+    for word in head.split():
+        try:
+            duration = durations.parse(word)
+        except NotADuration as error:
+            if id_:
+                raise BadDuration(word[:20], (), 0) from error
+            id_ = word[:20]
+    return Wish(what=id_, duration=duration, reason=reason)
+
+
 def sender(payload: Payload) -> Sender:
     """The account behind a command, a click or a submission."""
     if "user_id" in payload:
@@ -117,14 +137,45 @@ def about(payload: Payload) -> str:
     return str(payload["view"].get("private_metadata") or "")
 
 
+def trigger(payload: Payload) -> str:
+    """What allows one view to be opened, within three seconds."""
+    return str(payload["trigger_id"])
+
+
+def within(payload: Payload) -> str:
+    """Where it was pressed: ``modal``, ``home``, or empty for a message, a command or a shortcut."""
+    return str((payload.get("view") or {}).get("type") or "")
+
+
+def callback(payload: Payload) -> str:
+    """The view that it was pressed in, by its callback id."""
+    return str((payload.get("view") or {}).get("callback_id") or "")
+
+
+def stacked(payload: Payload) -> bool:
+    """Whether the modal lies on top of another."""
+    return bool(payload["view"].get("previous_view_id"))
+
+
+def opened_home(payload: Payload) -> str | None:
+    """Who looks at the Home tab; None for the tab with the messages."""
+    event = payload["event"]
+    return str(event["user"]) if event.get("tab") == "home" else None
+
+
+def message(payload: Payload) -> tuple[str, str]:
+    """The channel and the timestamp of the message that a shortcut was used on."""
+    return str(payload["channel"]["id"]), str(payload["message"]["ts"])
+
+
+def searched(payload: Payload) -> str:
+    """What was typed into a select whose options are looked up."""
+    return str(payload.get("value") or "")[:TEXT_LIMIT]
+
+
 def view_id(payload: Payload) -> str:
     """The modal that was submitted or clicked in."""
     return str(payload["view"]["id"])
-
-
-def root_view(payload: Payload) -> str:
-    """What names a submission: the view's first id, the same however often it is delivered."""
-    return str(payload["view"].get("root_view_id") or payload["view"]["id"])
 
 
 def chosen(payload: Payload) -> Wish:

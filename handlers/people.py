@@ -7,9 +7,10 @@ deactivated loses their say soon. Nothing here decides what a person may do.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -19,9 +20,10 @@ from bot.core.catalog import Catalog
 from bot.core.errors import CouldNotCheck, IdentityTaken, NotAMember
 from bot.core.model import Person
 from bot.core.policy import Members
-from bot.desk import Actor
+from bot.leavers import Told
 from bot.store.store import Store
-from handlers.calls import AWAY, code, said
+from bot.wishes import Actor
+from handlers.calls import AWAY, NotNow, SaidNo, Unanswered, answered, code
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -32,6 +34,12 @@ REFRESH = 40.0
 """Seconds between two looks at the user groups: well under `FRESH`."""
 _PATIENCE = 1.0
 """Seconds that a click may wait for Slack."""
+_BESIDE = 5.0
+"""Seconds that an answer may take for which nobody waits."""
+_ALTOGETHER = 12.0
+"""Seconds after which no more accounts are asked about in one look."""
+_DOUBTS = 2
+"""Answers that did not come, after which Slack is not asked on."""
 _MOST = 20_000
 
 
@@ -59,6 +67,7 @@ class People:
     _people: dict[str, Seen] = field(default_factory=dict, repr=False)
     _addresses: dict[str, Seen] = field(default_factory=dict, repr=False)
     _usergroups: Seen | None = None
+    _not_before: float = 0.0
 
     async def actor(self, user: str, team: str | None) -> Actor:
         """Who acts, and every group as it is known now. Raises `NotAMember`, `CouldNotCheck`, `IdentityTaken`.
@@ -95,13 +104,53 @@ class People:
 
     async def refresh(self) -> None:
         """Look at the user groups again; what was known stays known until it is too old."""
-        try:
-            answer = await self.client.usergroups_list(include_users=True, include_disabled=False)
-        except AWAY as error:
-            log.warning("the user groups could not be read: %s", said(error))
+        if time.monotonic() < self._not_before:
             return
-        groups: list[dict[str, Any]] = answer["usergroups"]
-        self._usergroups = Seen({g["id"]: frozenset(g.get("users", ())) for g in groups}, time.monotonic())
+        try:
+            answer = await answered(self.client.usergroups_list(include_users=True, include_disabled=False))
+        except (NotNow, SaidNo, Unanswered) as error:
+            if isinstance(error, NotNow):
+                self._not_before = time.monotonic() + error.after
+            log.warning("the user groups could not be read: %s", error)
+            return
+        groups = _groups(answer.get("usergroups"))
+        if groups is None:
+            log.warning("the user groups could not be read: the answer has none")
+            return
+        self._usergroups = Seen(groups, time.monotonic())
+
+    # who has left
+
+    async def accounts(self, users: Sequence[str]) -> Told:
+        """Which of these accounts Slack says are deactivated, and which it says are not, asked one after the other."""
+        told: dict[str, bool] = {}
+        begun, doubts, rest = time.monotonic(), 0, 0.0
+        for user in users:
+            if doubts == _DOUBTS or time.monotonic() - begun > _ALTOGETHER:
+                break
+            try:
+                answer = await answered(asyncio.wait_for(self.client.users_info(user=user), _BESIDE))
+            except NotNow as error:
+                log.warning("nobody can be looked at: %s", error)
+                rest = error.after
+                break
+            except (SaidNo, Unanswered) as error:
+                doubts += isinstance(error, Unanswered)
+                log.warning("%s could not be looked at: %s", user, error)
+                continue
+            account = answer.get("user")
+            if isinstance(account, dict) and account.get("id") == user and isinstance(account.get("deleted"), bool):
+                told[user] = account["deleted"]
+        gone = frozenset(user for user, deleted in told.items() if deleted)
+        return Told(gone, frozenset(told) - gone, rest)
+
+    async def groups(self) -> dict[str, Members] | None:
+        """Each group of the policy, as Slack tells it when it is asked now; None when it does not."""
+        before = self._usergroups
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.refresh(), _BESIDE)
+        asks = any(group.slack_usergroup for group in self.catalog().groups.values())
+        return None if asks and self._usergroups is before else await self.roster()
 
     async def _members(self) -> dict[str, frozenset[str]]:
         if self._usergroups is None or not self._usergroups.fresh:
@@ -140,6 +189,14 @@ class People:
             else:
                 seen = _remember(self._addresses, address, f"<@{answer['user']['id']}>")
         return str(seen.value)
+
+
+def _groups(told: object) -> dict[str, frozenset[str]] | None:
+    """Who is in which user group; one whose people are not told is left out. None for what is no list of groups."""
+    if not isinstance(told, list) or not all(isinstance(group, dict) for group in told):
+        return None
+    listed = [group for group in told if isinstance(group.get("users"), list)]
+    return {str(group.get("id")): frozenset(map(str, group["users"])) for group in listed}
 
 
 def member(user: dict[str, Any], home: str) -> Person:

@@ -13,6 +13,8 @@ from bot.core.errors import (
     Ambiguous,
     BadDuration,
     BadReason,
+    BadStart,
+    CannotExtend,
     CouldNotCheck,
     IdentityTaken,
     JitError,
@@ -27,6 +29,7 @@ from bot.core.errors import (
     StoreAway,
     Tampered,
     UnknownChoice,
+    UnknownSystem,
 )
 from bot.core.model import Request, State
 from bot.core.policy import Code, Reason
@@ -76,6 +79,12 @@ def _unknown(error: UnknownChoice) -> str:
     return f"There is no template or role `{safe(error.what, 80)}` that you may ask for. Did you mean {near}?"
 
 
+def _system(error: UnknownSystem) -> str:
+    near = " or ".join(f"`{safe(n, 80)}`" for n in error.nearest[:3])
+    hint = f"Did you mean {near}?" if near else "`/jit help who` has an example."
+    return f"There is no system `{safe(error.what, 80)}` that you can see. {hint}"
+
+
 def _duration(error: BadDuration) -> str:
     if not error.cap:
         return f"`{safe(error.text, 20)}` is no duration. Write it like `30m`, `1h30m` or `2d`."
@@ -94,6 +103,23 @@ def _reason(error: BadReason) -> str:
     }[error.problem]
 
 
+def _start(error: BadStart) -> str:
+    if not error.at:
+        forms = "`at 22:00`, `at tomorrow 9:30` or `at 2026-11-26 22:00`"
+        return f"`{safe(error.text, 30)}` is no time. Write it like {forms}."
+    return f"A start lies at least a minute from now, and at the latest {when(error.latest)}. Choose another, or none."
+
+
+def _cannot_extend(error: CannotExtend) -> str:
+    ends = f"{error.request.id} closes at {clock(error.request.ends_at)}"
+    return {
+        "cap": f"{ends}, and its role allows {clock(error.latest)} at the latest. Ask anew once it is closed.",
+        "asked": f"A later end is asked for already. Until it is decided, {ends}.",
+        "systems": f"This system can have no later end: {ends}. Ask anew with `/jit request`.",
+        "changed": f"Its role was changed in the policy since, so there is no later end: {ends}. Ask anew after that.",
+    }[error.why]
+
+
 def _not_allowed(error: NotAllowed) -> str:
     said = "; ".join(_REASONS[reason.code].format(about=_about(reason)) for reason in error.verdict.reasons)
     return f"You cannot do this: {said}."
@@ -106,6 +132,8 @@ def _about(reason: Reason) -> str:
 def _limit(error: LimitReached) -> str:
     if error.kind == "open":
         return f"You have {error.limit} open requests, which is the most. Cancel or release one first: `/jit list`."
+    if error.kind == "reminders":
+        return f"They were told within the last {length(error.window)}. Please give them a moment."
     return f"You asked {error.limit} times within {length(error.window)}, which is the most. Please wait a little."
 
 
@@ -125,7 +153,7 @@ def stands(request: Request) -> str:
     match request.state:
         case State.PENDING:
             return "still waits for a decision"
-        case State.GRANTING | State.ACTIVE:
+        case State.SCHEDULED | State.GRANTING | State.ACTIVE:
             return f"is approved already (by {', '.join(name(r.by) for r in request.reviews)})"
         case State.REVOKING:
             return "is being closed already"
@@ -143,8 +171,11 @@ def stands(request: Request) -> str:
 
 _WORDS: dict[type[Exception], Callable[[Any], str]] = {
     UnknownChoice: _unknown,
+    UnknownSystem: _system,
     BadDuration: _duration,
     BadReason: _reason,
+    BadStart: _start,
+    CannotExtend: _cannot_extend,
     NotAMember: lambda e: _MEMBERS[e.kind],
     NotAllowed: _not_allowed,
     LimitReached: _limit,

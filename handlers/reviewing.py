@@ -6,8 +6,8 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.model import Verb
-from bot.desk import Answer
-from handlers import payloads
+from bot.wishes import Answer
+from handlers import home, payloads
 from handlers.door import Door
 from handlers.payloads import Payload
 from handlers.views import actions, modals
@@ -17,8 +17,10 @@ def register(app: AsyncApp, door: Door) -> None:
     """Listen to the card's buttons, and to the modals that two of them open."""
 
     @app.action(actions.APPROVE)
-    async def approve(ack: AsyncAck, body: Payload) -> None:
-        await door.desk.review(await door.who(body), payloads.pressed(body), Answer(verb=Verb.APPROVE))
+    async def approve(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        actor = await door.who(body)
+        await door.desk.review(actor, payloads.pressed(body), Answer(verb=Verb.APPROVE))
+        await home.again(door, actor, body, client)
         await ack()
 
     @app.action(actions.APPROVE_LESS)

@@ -8,13 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.core.catalog import Catalog
+from bot.core.events import Event
 from bot.core.model import Person, Request, State, Verb
 from bot.core.policy import Members
 from bot.core.policy_text import parse
 from bot.core.yaml_source import Source
-from bot.desk import Actor, Answer, Ask, Desk
-from bot.policy_file import consequence, facts
+from bot.desk import Desk
+from bot.extending import Extending
+from bot.policy_file import consequence, facts, prolongs
+from bot.store.changes import Guard
 from bot.store.store import Store
+from bot.wishes import Actor, Answer, Ask
 from bot.worker import Worker
 from providers.systems import registry
 from providers.systems.base import Secret, System
@@ -92,11 +96,13 @@ class House:
 
     def __post_init__(self) -> None:
         """Wire them."""
-        self.desk = Desk(self.store, lambda: self.policy, consequence)
+        self.desk = Desk(self.store, lambda: self.policy, consequence, prolongs)
+        self.extending = Extending(self.desk)
         self.worker = Worker(
             self.store,
             self.systems,
             self.deliver,
+            self.judge,
             self._wait,
             jitter=lambda: 0.0,
             lease=self.lease,
@@ -158,6 +164,10 @@ class House:
                 await self.work()
                 await asyncio.sleep(0.01)
         return request
+
+    async def judge(self, request: Request, now: float) -> tuple[Event, Guard] | None:
+        """Whether what was approved for a later start may be opened; by the groups as they are known."""
+        return await self.desk.begin(self.actor("mia").roster, request, now)
 
     async def deliver(self, request: Request, view: str, secret: Secret | str) -> None:
         self.shown.append((request.id, view, secret))

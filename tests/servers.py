@@ -288,6 +288,19 @@ def _start(words: list[str], log: Path, user: str | None = None) -> subprocess.P
         )
 
 
+def program(module: str, *words: str, log: Path, **environment: str) -> subprocess.Popen[bytes]:
+    """Run a module in a process of its own, which is gone with this one; what it says is added to ``log``."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **environment},
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  # calls one C function
+        )
+
+
 def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 

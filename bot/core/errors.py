@@ -5,14 +5,17 @@
     JitError
     ├── NotUnderstood
     │   ├── UnknownChoice       nothing of that name, or nothing this person may ask
+    │   ├── UnknownSystem       nothing of that name, or nothing this person may know of
     │   ├── BadDuration         not a duration, or not one that the choice offers
-    │   └── BadReason           missing, too long, or not of the expected form
+    │   ├── BadReason           missing, too long, or not of the expected form
+    │   └── BadStart            no time, or one that is past, or too far away
     ├── NotAMember              a guest, an external, a bot, someone deactivated, or without an address
     ├── NotAllowed              the policy's verdict, with its reasons
     ├── LimitReached            too many open requests, or too many in a short time
     ├── AlreadyAsked            the same is asked for and not decided yet
     ├── NotFound                no such request, or not one that this person may read
     ├── Ambiguous               several requests fit; an id is needed
+    ├── CannotExtend            no later end is possible, or one is asked for already
     ├── Late                    the deadline passed before the commit
     ├── Overtaken               the request is no longer in a state where this can be done
     ├── AlreadyAnswered         this person's answer is already recorded
@@ -50,6 +53,15 @@ class UnknownChoice(NotUnderstood):
         self.what, self.nearest = what, nearest
 
 
+class UnknownSystem(NotUnderstood):
+    """No system by that name that this person may ask for or answers for."""
+
+    def __init__(self, what: str, nearest: tuple[str, ...] = ()) -> None:
+        """Keep the word and what is like it."""
+        super().__init__(what)
+        self.what, self.nearest = what, nearest
+
+
 class BadDuration(NotUnderstood):
     """Not a duration, or longer than the cap. ``offered`` and ``cap`` are in seconds."""
 
@@ -66,6 +78,15 @@ class BadReason(NotUnderstood):
         """Keep what is wrong, and the hint of whoever wrote the policy."""
         super().__init__(problem)
         self.problem, self.hint, self.limit = problem, hint, limit
+
+
+class BadStart(NotUnderstood):
+    """No start that access can have. ``at`` and ``latest`` are Unix seconds, 0 where it is no time at all."""
+
+    def __init__(self, at: float, latest: float = 0, text: str = "") -> None:
+        """Keep what was meant."""
+        super().__init__(text or str(at))
+        self.at, self.latest, self.text = at, latest, text
 
 
 class NotAMember(JitError):
@@ -90,7 +111,7 @@ class NotAllowed(JitError):
 
 
 class LimitReached(JitError):
-    """One more than allowed. ``kind`` is ``open`` or ``submits``, ``window`` in seconds."""
+    """One more than allowed. ``kind`` is ``open``, ``submits`` or ``reminders``, ``window`` in seconds."""
 
     def __init__(self, kind: str, limit: int, window: int = 0) -> None:
         """Keep which limit it is."""
@@ -123,6 +144,15 @@ class Ambiguous(JitError):
         """Keep the ids to choose from."""
         super().__init__(", ".join(ids))
         self.ids = ids
+
+
+class CannotExtend(JitError):
+    """No later end. ``why`` is ``cap``, ``asked``, ``systems`` or ``changed``; ``latest`` in Unix seconds."""
+
+    def __init__(self, request: Request, why: str, latest: float = 0) -> None:
+        """Keep why, and the latest end that there can be."""
+        super().__init__(f"{request.id}: {why}")
+        self.request, self.why, self.latest = request, why, latest
 
 
 class Late(JitError):

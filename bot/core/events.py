@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from bot.core.model import Ending, Facts, Frozen, Person, Reveal, Review, RoleSnapshot
+from bot.core.model import Ending, Extension, Facts, Frozen, Person, Reveal, Review, RoleSnapshot
 
 
 class Happening(Frozen):
@@ -34,6 +34,17 @@ class Submitted(Happening):
     generation: str
     grant_budget: int
     decide_by: float
+    remind_at: float = 0
+    starts_at: float = 0
+    start_grace: int = 0
+    warn_before: int = 0
+
+
+class Reminded(Happening):
+    """Half of the time to decide is over, and those who decide are told again."""
+
+    kind: Literal["reminded"] = "reminded"
+    by: str = "clock"
 
 
 class Endorsed(Happening):
@@ -65,8 +76,15 @@ class Cancelled(Happening):
     reason: str = ""
 
 
+class Started(Happening):
+    """The start has come, and it was judged again: it may be opened."""
+
+    kind: Literal["started"] = "started"
+    by: str = "clock"
+
+
 class Lapsed(Happening):
-    """Nobody decided in time."""
+    """Nobody decided in time, or the start was missed."""
 
     kind: Literal["lapsed"] = "lapsed"
     by: str = "clock"
@@ -125,6 +143,65 @@ class Withdrawn(Happening):
     reason: str = ""
 
 
+class Warned(Happening):
+    """The end is near, and the asker is told."""
+
+    kind: Literal["warned"] = "warned"
+    by: str = "clock"
+
+
+class ExtensionAsked(Happening):
+    """The asker wants a later end."""
+
+    kind: Literal["extension_asked"] = "extension_asked"
+    extension: Extension
+
+
+class ExtensionEndorsed(Happening):
+    """One answer more to the extension, and more are needed."""
+
+    kind: Literal["extension_endorsed"] = "extension_endorsed"
+    review: Review
+
+
+class ExtensionApproved(Happening):
+    """The last answer to the extension that was needed. ``until`` is the least of those counted."""
+
+    kind: Literal["extension_approved"] = "extension_approved"
+    review: Review
+    until: float
+
+
+class ExtensionDenied(Happening):
+    """One entitled person said no to the extension; the end stays as it was."""
+
+    kind: Literal["extension_denied"] = "extension_denied"
+    review: Review
+
+
+class ExtensionRetried(Happening):
+    """A system did not confirm the new end; another try follows."""
+
+    kind: Literal["extension_retried"] = "extension_retried"
+    error: str
+    retry_at: float
+
+
+class ExtensionFailed(Happening):
+    """A system refused the new end, or cannot have one; the end stays as it was."""
+
+    kind: Literal["extension_failed"] = "extension_failed"
+    error: str
+
+
+class Extended(Happening):
+    """The systems know the new end, and from here on it holds."""
+
+    kind: Literal["extended"] = "extended"
+    receipts: tuple[Facts, ...]
+    """Of each leg, as the systems know it now."""
+
+
 class Expired(Happening):
     """Its time was up."""
 
@@ -163,10 +240,12 @@ class ClosedByHand(Happening):
 
 Event = Annotated[
     Submitted
+    | Reminded
     | Endorsed
     | Approved
     | Denied
     | Cancelled
+    | Started
     | Lapsed
     | Attempted
     | Retried
@@ -174,6 +253,14 @@ Event = Annotated[
     | Refused
     | Doubted
     | Withdrawn
+    | Warned
+    | ExtensionAsked
+    | ExtensionEndorsed
+    | ExtensionApproved
+    | ExtensionDenied
+    | ExtensionRetried
+    | ExtensionFailed
+    | Extended
     | Expired
     | RevealAsked
     | Revealed

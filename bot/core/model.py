@@ -29,6 +29,8 @@ class State(StrEnum):
 
     PENDING = "pending"
     """Waits for its approvers."""
+    SCHEDULED = "scheduled"
+    """Approved, for a start that is still to come."""
     GRANTING = "granting"
     """Approved; the worker opens its legs."""
     ACTIVE = "active"
@@ -103,6 +105,8 @@ class RoleSnapshot(Frozen):
     cap: int
     consequence: str
     digest: str
+    prolongs: bool = False
+    """Whether its provider can have a later end."""
 
     @property
     def name(self) -> str:
@@ -134,6 +138,35 @@ class Reveal(Frozen):
 
     view: str
     at: float
+
+
+class ExtensionState(StrEnum):
+    """Where the wish for a later end stands."""
+
+    PENDING = "pending"
+    """Waits for its approvers; if nobody decides, access closes at the end that it has."""
+    PROLONGING = "prolonging"
+    """Approved; the worker has the systems told."""
+    DONE = "done"
+    """The systems know the new end."""
+    DENIED = "denied"
+    """Someone entitled said no."""
+    FAILED = "failed"
+    """A system refused, or cannot do it: the end stays as it was."""
+
+
+class Extension(Frozen):
+    """The last wish for a later end, with answers of its own. ``until``: the end that is wished for, Unix seconds."""
+
+    n: int
+    until: float
+    reason: str
+    at: float
+    state: ExtensionState = ExtensionState.PENDING
+    reviews: tuple[Review, ...] = ()
+    tries: int = 0
+    retry_at: float = 0
+    error: str = ""
 
 
 class Leg(Frozen):
@@ -180,13 +213,26 @@ class Request(Frozen):
     grant_budget: int
     created_at: float
     decide_by: float
+    remind_at: float = 0
+    """When those who decide are reminded, once; 0 when they are not, or were."""
+    starts_at: float = 0
+    """When access is to start; 0 for at once."""
+    start_grace: int = 0
+    """Seconds by which a start may be missed; after that the request lapses."""
     approved_at: float = 0
+    begun_at: float = 0
+    """When opening began: the grant budget counts from here."""
     opened_at: float = 0
     """When the first leg was opened: a cap counts from here."""
     granted_at: float = 0
     """When the last leg was opened: the clock that people see starts here."""
     not_after: float = 0
     ends_at: float = 0
+    warn_before: int = 0
+    """Seconds before the end at which the asker is warned, at most a quarter of the time; 0 for never."""
+    warn_at: float = 0
+    """When the asker is warned of the end, once; 0 when they are not, or were."""
+    extension: Extension | None = None
     ending: Ending | None = None
     closed_by: str = ""
     """Who ended, denied or cancelled it: a Slack user id, or ``clock``, ``worker``, ``policy``."""

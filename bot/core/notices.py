@@ -14,7 +14,7 @@ RECEIVED = "received"
 DECIDED = "decided"
 """The asker's DM: the decision, then how to connect."""
 ENDING = "ending"
-"""The asker's DM: it has ended."""
+"""The asker's DM: it is about to end, what became of the wish for a later end, and that it has ended."""
 ALARM = "alarm:#"
 """A message of its own in the channel that cannot be overlooked."""
 
@@ -26,8 +26,12 @@ def notices(after: Request, event: Event) -> tuple[str, ...]:
     """The audiences of an event, by the noise budget: a card, its thread, at most three DMs that notify."""
     if event.kind in _QUIET:
         return ()
+    if event.kind == "warned":
+        return (ENDING,)
     if isinstance(event, Retried):
         return (CARD, ALARM) if _alarming(after, event) else (CARD,)
+    if event.kind == "extension_retried":
+        return (CARD,)
     return (CARD, *_thread(after, event), *_dms(after, event))
 
 
@@ -51,8 +55,14 @@ def _dms(after: Request, event: Event) -> tuple[str, ...]:
             return (RECEIVED, DECIDED)
         case "cancelled" if event.by == "policy":
             return (RECEIVED, DECIDED)
-        case "endorsed" | "cancelled":
-            return (RECEIVED,)
+        case "endorsed" | "cancelled" | "reminded":
+            return (RECEIVED, DECIDED) if event.kind == "cancelled" and after.approved_at else (RECEIVED,)
+        case "started":
+            return (DECIDED,)
+        case "extension_asked" | "extension_approved" | "extension_failed":
+            return (ENDING,)
+        case "extension_denied" | "extended":
+            return (DECIDED, ENDING)
         case "granted":
             return (DECIDED,) if after.state is State.ACTIVE else ()
         case "refused" | "doubted" | "withdrawn" | "expired":

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
-from bot.core.catalog import EVERYONE, Catalog, Choice, Role, Step
+from bot.core.catalog import EVERYONE, Catalog, Choice, Role, RoleRef, Step
 from bot.core.model import Frozen, Person, Request, Review, Verb
 
 
@@ -68,6 +68,11 @@ class Verdict(Frozen):
     def allowed(self) -> bool:
         """Whether nothing speaks against it."""
         return not self.reasons
+
+    @property
+    def unknown(self) -> bool:
+        """Whether a directory that does not tell is among what speaks against it."""
+        return any(reason.code is Code.UNKNOWN_GROUP for reason in self.reasons)
 
 
 class OpenStep(Frozen):
@@ -128,6 +133,28 @@ def may_be_given(catalog: Catalog, roster: Roster, request: Request) -> Verdict:
             reasons.append(Reason(code=Code.ASKER_MAY_NOT, about=(leg.role.name,)))
             reasons += _unknown(roster, role.may_ask)
     return Verdict(reasons=tuple(reasons))
+
+
+def rests_on_groups(catalog: Catalog, request: Request) -> bool:
+    """Whether any of its roles is not for everyone to ask."""
+    return any(EVERYONE not in role.may_ask for role in _roles(catalog, request))
+
+
+def lost(catalog: Catalog, roster: Roster, request: Request) -> tuple[str, ...]:
+    """The roles of the request that who asked surely may not ask for any more; what is not told is not lost.
+
+    A group without anybody is no answer: Slack keeps none, so whoever says so is mistaken.
+    """
+    names: list[str] = []
+    for leg in request.legs:
+        role = catalog.role(leg.role.system, leg.role.role)
+        if role is None or EVERYONE in role.may_ask:
+            continue
+        groups = [roster[group] for group in role.may_ask if group in roster]
+        told = len(groups) == len(role.may_ask) and all(g.known and (g.users or g.identities) for g in groups)
+        if told and not _in_any(roster, role.may_ask, request.asker):
+            names.append(leg.role.name)
+    return tuple(names)
 
 
 def may_revoke(catalog: Catalog, roster: Roster, request: Request, person: Person) -> Verdict:
@@ -195,6 +222,14 @@ def systems_of(catalog: Catalog, roster: Roster, person: Person) -> tuple[str, .
         for name, system in catalog.systems.items()
         if operator or any(_in_any(roster, _deciders(role), person) for role in system.roles.values())
     )
+
+
+def answers_for(catalog: Catalog, roster: Roster, person: Person, ref: RoleRef) -> bool:
+    """Whether this person decides about the role, owns its system, or is an operator: so may know of it."""
+    role = catalog.role(ref.system, ref.role)
+    owners = catalog.systems[ref.system].approvers if role else ()
+    groups = (*(_deciders(role) if role else ()), *owners, *catalog.workspace.operators)
+    return _in_any(roster, groups, person)
 
 
 def approvers(catalog: Catalog, request: Request) -> tuple[str, ...]:

@@ -139,6 +139,12 @@ class WorkspaceShape(Shape):
     mfa: MfaShape = MfaShape()
     operators: Names = ()
     pending: Duration = 4 * 3600
+    remind: Duration | None = None
+    """When those who decide are reminded, from the asking; half of the time to decide when not given."""
+    warn: Duration = 600
+    """How long before its end the asker is warned; at most a quarter of the time."""
+    start_grace: Duration = 900
+    """By how much a start may be missed."""
     grant_budget: Duration = 600
     retention: Duration = 30 * 86_400
     limits: LimitsShape = LimitsShape()

@@ -6,17 +6,18 @@ It lowers no promise by itself, and calls no provider.
 and the commit that precedes a grant is refused where it is another or none (`OtherStore`). So a process whose Redis
 was emptied (FLUSHALL, a server that came back without its data, a name that leads elsewhere) opens nothing there:
 the access that it opened before is in other books, and these might be gone tomorrow. What can be done without opening
-anything, asking and closing, goes on. A restart is how a person says that the new books are meant; it is also what
-looks in every system for access that the books do not know. After a failover, and after a restore from a copy, the
-id is the same: what a promoted replica or an older copy has forgotten is found by that look, not here. It does not
-tell a copy from its original: two bots over two copies of one store both work.
+anything, asking and closing, goes on. A restart is how a person says that the new books are meant. What the old ones
+had open is then found only in the systems themselves, and so is what a promoted replica or an older copy has
+forgotten: after a failover, and after a restore from a copy, the id is the same, and nothing is refused. Neither
+does the id tell a copy from its original: two bots over two copies of one store both work.
 
 **It outlives its server.** A server that has replicas is there to be replaced by one of them, so the record of the
 attempt must be on a replica before the provider is called: WAIT, on the connection of the commit, since it speaks of
 that connection's writes alone. No replica, no grant (`Unreplicated`): the record stands, nobody acts on it. One
 replica that was ever seen is a promise, kept in the store too: a master that has lost its replicas looks like one
-that never had any, and is just the one whose writes are about to be lost. ``JIT_REPLICAS`` is the operator's word,
-for a server that does not tell of its replicas, for more than one, and, as 0, for doing without.
+that never had any, and is just the one whose writes are about to be lost. ``JIT_REPLICAS`` is the operator's word:
+for a server that does not tell of its replicas; for more than one, where the one that answers may be cut off together
+with its master; and, as 0, for doing without.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ class Barrier:
         if wrong := [error for error in told if isinstance(error, Exception)]:
             raise StoreAway(f"{type(wrong[0]).__name__}: {wrong[0]}") from wrong[0]
         _, id_, promised = told
-        if self._replicas is None and promised:
+        if self._replicas == 0 and promised:
+            log.warning("JIT_REPLICAS is 0 and Redis had replicas: access may be opened that a failover forgets")
+        elif self._replicas is None and promised:
             self._wanted = 1
         elif self._replicas is None and not isinstance(found, Exception):
             await self._notice(found)

@@ -29,6 +29,11 @@ class Keys:
         self.replicated = self._key("replicated")
         self.sealer = self._key("sealer")
         self.sealed = self._key("sealed")
+        self.leavers = self._key("leavers")
+        self.seen_gone = self._key("leavers", "seen")
+        self.hinted = self._key("leavers", "hinted")
+        self.held = self._key("leavers", "held")
+        self.confirmed = self._key("leavers", "confirmed")
 
     def record(self, request: str) -> str:
         """The request's body and seal. Expires after the retention once the request is over."""
@@ -55,7 +60,7 @@ class Keys:
         return self._key("seen", _digest(what))
 
     def submits(self, person: str) -> str:
-        """When a person asked lately. Expires after the window."""
+        """What a person asked for and when. Expires after the retention."""
         return self._key("person", person, "submits")
 
     def revision(self, person: str) -> str:
@@ -69,6 +74,18 @@ class Keys:
     def of_system(self, system: str) -> str:
         """The open requests on a system; gone with the last of them."""
         return self._key("system", system, "open")
+
+    def reconciling(self, system: str) -> str:
+        """Who compares a system with the books just now. Expires with the lease."""
+        return self._key("system", system, "reconciling")
+
+    def reconciled(self, system: str, turn: int) -> str:
+        """Who has the turn of this number to compare them. Expires soon after the turn."""
+        return self._key("system", system, "reconciled", str(turn))
+
+    def found(self, system: str) -> str:
+        """What was found wrong in a system and told, so that it is told once. Expires a week after the last look."""
+        return self._key("system", system, "found")
 
     def holds(self, native: str) -> str:
         """The orders that need a shared native entitlement; gone with the last of them."""

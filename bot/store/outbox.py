@@ -6,8 +6,10 @@ A post is ``posting <seconds>`` while its outcome is unknown, ``<channel> <ts>``
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bot.store.store import Store
 from bot.store.wire import away, script, seconds, text
@@ -139,6 +141,13 @@ class Outbox:
     async def seen(self, request: str, audience: str, channel: str, ts: str) -> None:
         """Slack shows our own message: noted if it was waited for; a second copy will be removed."""
         await self._note(request, audience, channel, ts, answered="")
+
+    async def noted(self, seq: int) -> Mapping[str, Any] | None:
+        """What was noted under that number and changed no request; None where that is no note of ours, or is gone."""
+        found: Any = await away(self._redis.xrange(self._keys.audit, f"{seq}-0", f"{seq}-0"))
+        if not found or found[0][1].get(b"version") != b"0":
+            return None
+        return dict(json.loads(text(found[0][1][b"event"])))
 
     async def waits(self, request: str, audience: str) -> bool:
         """Whether that notice is still to be given."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from bot.core.lifecycle import OPEN, due
+from bot.core.deadlines import due
+from bot.core.lifecycle import OPEN
 from bot.core.model import Request, State
 from bot.core.notices import notices
 from bot.store.changes import Change, Guard, Op
@@ -45,6 +46,8 @@ class Spelling:
     def submission(self, request: Request, token: str, revision: str) -> tuple[tuple[Guard, ...], tuple[Op, ...]]:
         """What a new request adds to the commit: the person's counters hold still, and a token is used once."""
         k, person, at = self.keys, request.asker.id, stamp(request.created_at)
+        # Asked lately is counted, and for as long as requests can be read it is what the person asked before.
+        kept = max(self.retention, SUBMIT_WINDOW)
         guards = [Guard("EQUALS", k.revision(person), revision)]
         ops = [
             # An id that is drawn again has no messages of its former life.
@@ -52,8 +55,8 @@ class Spelling:
             Op("INCR", k.revision(person), ()),
             Op("EXPIRE", k.revision(person), (str(_DAY),)),
             Op("ZADD", k.submits(person), (at, request.id)),
-            Op("ZREMRANGEBYSCORE", k.submits(person), ("-inf", stamp(request.created_at - SUBMIT_WINDOW))),
-            Op("EXPIRE", k.submits(person), (str(SUBMIT_WINDOW),)),
+            Op("ZREMRANGEBYSCORE", k.submits(person), ("-inf", stamp(request.created_at - kept))),
+            Op("EXPIRE", k.submits(person), (str(kept),)),
         ]
         if token:
             guards.append(Guard("EQUALS", k.once(token), ""))

@@ -9,6 +9,12 @@ REVOKE = "revoke"
 CANCEL = "cancel"
 RELEASE = "release"
 REVEAL = "reveal"
+EXTEND = "extend"
+EXTEND_APPROVE = "extend_approve"
+EXTEND_DENY = "extend_deny"
+REQUEST = "request"
+TEMPLATE = "template"
+AGAIN = "again"
 CHOICE = "choice"
 DURATION = "duration"
 REASON = "reason"
@@ -18,6 +24,27 @@ APPROVE_LESS_VIEW = "approve_less"
 DENY_VIEW = "deny"
 REVOKE_VIEW = "revoke"
 NOTE_VIEW = "note"
+EXTEND_VIEW = "extend"
+EXTEND_DENY_VIEW = "extend_deny"
+OVERVIEW_VIEW = "overview"
+HOME_VIEW = "home"
 
-BUTTONS = (APPROVE, APPROVE_LESS, DENY, REVOKE, CANCEL, RELEASE, REVEAL)
-VIEWS = (ASK_VIEW, APPROVE_LESS_VIEW, DENY_VIEW, REVOKE_VIEW)
+GLOBAL_SHORTCUT = "request_access"
+MESSAGE_SHORTCUT = "request_access_here"
+
+BUTTONS = (
+    APPROVE,
+    APPROVE_LESS,
+    DENY,
+    REVOKE,
+    CANCEL,
+    RELEASE,
+    REVEAL,
+    EXTEND,
+    EXTEND_APPROVE,
+    EXTEND_DENY,
+    REQUEST,
+    TEMPLATE,
+    AGAIN,
+)
+VIEWS = (ASK_VIEW, APPROVE_LESS_VIEW, DENY_VIEW, REVOKE_VIEW, EXTEND_VIEW, EXTEND_DENY_VIEW)

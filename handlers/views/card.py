@@ -27,13 +27,21 @@ from bot.core.events import (
     Endorsed,
     Event,
     Expired,
+    Extended,
+    ExtensionApproved,
+    ExtensionAsked,
+    ExtensionDenied,
+    ExtensionEndorsed,
+    ExtensionFailed,
     Granted,
     Lapsed,
     Refused,
+    Reminded,
     Revoked,
+    Started,
     Withdrawn,
 )
-from bot.core.model import Ending, LegState, Request, Review, State, Verb
+from bot.core.model import Ending, Extension, ExtensionState, LegState, Request, Review, State, Verb
 from handlers.views import actions
 from handlers.views.words import clock, length, name, plain, safe, title, user, when, who
 
@@ -69,9 +77,32 @@ def card(request: Request, needed: Needed) -> Message:
     return Message(_lock_screen(request), [block.to_dict() for block in blocks])
 
 
-def line(request: Request, event: Event) -> str:
+def line(request: Request, event: Event, needed: Needed) -> str:
     """One line of the thread: what happened, by whom and why."""
     match event:
+        case Reminded():
+            return f"Still waits for {needed.mentions or 'a decision'}. It lapses {clock(request.decide_by)}."
+        case Started():
+            return "Its start has come. Opening it."
+        case Lapsed() if request.approved_at:
+            return f"It could not be started in time ({when(request.starts_at)}), so it lapsed. Nothing was opened."
+        case Approved(review=review, duration=duration) if request.starts_at > event.at:
+            return f"{name(review.by)} approved. It is opened {when(request.starts_at)} for {length(duration)}."
+        case ExtensionAsked(extension=extension):
+            asked = (
+                f"{name(request.asker)} asks to have it until {clock(extension.until)}: {safe(extension.reason, 500)}"
+            )
+            return f"{asked}\n{needed.mentions or 'Nobody'} can decide. Otherwise it closes as planned."
+        case ExtensionEndorsed(review=review):
+            return f"{name(review.by)} approved the later end; more answers are needed."
+        case ExtensionApproved(review=review, until=until):
+            return f"{name(review.by)} approved an end at {clock(until)}. Telling the system."
+        case ExtensionDenied(review=review):
+            return f"{name(review.by)} said no to a later end: {safe(review.reason, 500)}"
+        case ExtensionFailed(error=error):
+            return f"There is no later end: {safe(error)}. It closes at {clock(request.ends_at)}, as planned."
+        case Extended():
+            return f"It has a later end now. It closes by itself at {clock(request.ends_at)}."
         case Endorsed(review=review):
             return f"{name(review.by)} approved {_for(request, review)}; more answers are needed."
         case Approved(review=review, duration=duration):
@@ -114,12 +145,13 @@ def alarm(request: Request) -> Message:
 def _badge(request: Request) -> str:
     return {
         State.PENDING: ":hourglass_flowing_sand: waits for a decision",
+        State.SCHEDULED: f":alarm_clock: approved, to be opened {when(request.starts_at)}",
         State.GRANTING: ":gear: approved, being opened",
         State.ACTIVE: f":unlock: open until {clock(request.ends_at)}",
         State.REVOKING: ":lock_with_ink_pen: being closed",
         State.DENIED: ":no_entry: denied",
         State.CANCELLED: ":leftwards_arrow_with_hook: taken back",
-        State.LAPSED: ":zzz: lapsed, nobody decided",
+        State.LAPSED: ":zzz: lapsed, nothing was opened",
         State.FAILED: ":warning: could not be opened, nothing stands",
         State.ENDED: ":lock: closed",
     }[request.state]
@@ -141,11 +173,17 @@ def _standing(request: Request, needed: Needed) -> str:
             said.append(
                 f"{needed.mentions or 'Nobody'} can decide · {count} needed · lapses {clock(request.decide_by)}"
             )
+            if request.starts_at:
+                said.append(f"To be opened {when(request.starts_at)}.")
+        case State.SCHEDULED:
+            said.append(f"It is opened {when(request.starts_at)}, after it was looked at again.")
         case State.GRANTING:
             said += [f"{safe(leg.role.name, 90)}: {safe(leg.error, 200)}" for leg in request.legs if leg.error]
             said.append("Being opened.")
         case State.ACTIVE:
             said.append(f"Opened {clock(request.granted_at)}, closes by itself {when(request.ends_at)}.")
+            if request.extension:
+                said.append(later_end(request.extension, needed.mentions))
         case State.REVOKING:
             said.append(f"{_why(request)} Being closed.")
             said += [f"{safe(leg.role.name, 90)}: {safe(leg.error, 200)}" for leg in request.legs if leg.error]
@@ -156,10 +194,33 @@ def _standing(request: Request, needed: Needed) -> str:
         case State.CANCELLED:
             said.append(f"Taken back by {user(request.closed_by)}. {safe(request.closed_reason)}".strip())
         case State.LAPSED:
-            said.append(f"Nobody decided by {clock(request.decide_by)}.")
+            missed = f"It could not be started by {when(request.starts_at + request.start_grace)}."
+            said.append(missed if request.approved_at else f"Nobody decided by {clock(request.decide_by)}.")
         case State.DENIED:
             pass
     return "\n".join(said)
+
+
+def later_end(extension: Extension, mentions: str) -> str:
+    """Where the wish for a later end stands; empty once it is simply the end."""
+    wish = f"A later end, {clock(extension.until)}, is asked for: {safe(extension.reason, 300)}"
+    match extension.state:
+        case ExtensionState.PENDING:
+            return f":arrow_right_hook: {wish}\n{mentions or 'Nobody'} can decide; undecided, it closes as planned."
+        case ExtensionState.PROLONGING:
+            trouble = f" {safe(extension.error, 200)}" if extension.error else ""
+            return f"A later end, {clock(extension.until)}, is approved; the system is being told.{trouble}"
+        case ExtensionState.DENIED:
+            denial = extension.reviews[-1]
+            return f"{name(denial.by)} said no to a later end: {safe(denial.reason, 300)}"
+        case ExtensionState.FAILED:
+            return f"There is no later end: {safe(extension.error, 200)}."
+        case ExtensionState.DONE:
+            return (
+                "Its end was moved once."
+                if extension.n == 1
+                else f"Its end was moved or asked about {extension.n} times."
+            )
 
 
 def _answered(request: Request, review: Review) -> str:
@@ -212,7 +273,16 @@ def _buttons(request: Request) -> list[Any]:
                 ButtonElement(text="Approve for less…", action_id=actions.APPROVE_LESS, value=value),
                 ButtonElement(text="Deny…", action_id=actions.DENY, value=value, style="danger"),
             ]
-        case State.ACTIVE | State.GRANTING:
+        case State.ACTIVE if request.extension and request.extension.state is ExtensionState.PENDING:
+            about = f"{request.id} {request.extension.n}"
+            return [
+                ButtonElement(
+                    text="Approve later end", action_id=actions.EXTEND_APPROVE, value=about, confirm=_confirm(request)
+                ),
+                ButtonElement(text="Keep the end…", action_id=actions.EXTEND_DENY, value=about),
+                ButtonElement(text="End now…", action_id=actions.REVOKE, value=value, style="danger"),
+            ]
+        case State.ACTIVE | State.GRANTING | State.SCHEDULED:
             return [ButtonElement(text="End now…", action_id=actions.REVOKE, value=value, style="danger")]
         case _:
             return []

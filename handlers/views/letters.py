@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from slack_sdk.models.blocks import ActionsBlock, Block, ButtonElement, MarkdownTextObject, SectionBlock
 
-from bot.core.model import Ending, Request, State, Verb
+from bot.core.deadlines import last_end
+from bot.core.model import Ending, ExtensionState, Request, State, Verb
 from handlers.views import actions
-from handlers.views.card import Message, Needed
+from handlers.views.card import Message, Needed, later_end
 from handlers.views.words import clock, length, name, plain, safe, title, user, when
 
 
@@ -29,6 +30,9 @@ def decided(request: Request, how: str, *, secret: bool) -> Message:
                 buttons.insert(0, _button("Show the password", actions.REVEAL, request))
             opened = f"{what} is open until {when(request.ends_at)}. {_decision(request)}"
             return _message(f"{opened}\n{safe(how, 600)}" if how else opened, buttons)
+        case State.SCHEDULED:
+            opens = f"It is opened {when(request.starts_at)}, after it was looked at again."
+            return _message(f"{what}: {_decision(request)} {opens}", [_button("Take it back", actions.CANCEL, request)])
         case State.GRANTING:
             return _message(f"{what}: {_decision(request)} It is being opened.")
         case State.REVOKING | State.ENDED:
@@ -38,8 +42,22 @@ def decided(request: Request, how: str, *, secret: bool) -> Message:
 
 
 def ending(request: Request) -> Message:
-    """It is closed: why, and what the read-back found."""
+    """It is about to end, with the ways to a later or an earlier one; or it is closed, and why."""
+    if request.state is State.ACTIVE:
+        return _near_end(request)
     return _message(f"*{title(request)}* ({request.id}) is closed. {ended_because(request)}")
+
+
+def _near_end(request: Request) -> Message:
+    said = f"*{title(request)}* ({request.id}) closes by itself {when(request.ends_at)}."
+    buttons = [_button("I'm done", actions.RELEASE, request)]
+    extension = request.extension
+    if extension:
+        said = f"{said}\n{later_end(extension, '')}".strip()
+    undecided = extension is not None and extension.state in {ExtensionState.PENDING, ExtensionState.PROLONGING}
+    if not undecided and all(leg.role.prolongs for leg in request.legs) and last_end(request) > request.ends_at:
+        buttons.insert(0, _button("Extend…", actions.EXTEND, request))
+    return _message(said, buttons)
 
 
 def ended_because(request: Request) -> str:
@@ -63,10 +81,14 @@ def _decision(request: Request) -> str:
         case State.DENIED:
             denial = request.reviews[-1]
             return f"{name(denial.by)} said no: {safe(denial.reason, 500)}"
+        case State.LAPSED if request.approved_at:
+            return "It could not be started in time, so it lapsed. Nothing was opened."
         case State.LAPSED:
             return "Nobody decided in time, so it lapsed. Ask again when somebody is there."
         case State.CANCELLED if request.closed_by == "policy":
             return f"It is void: {safe(request.closed_reason)}. Please ask again."
+        case State.CANCELLED if request.closed_by != request.asker.id:
+            return f"{user(request.closed_by)} took it away: {safe(request.closed_reason, 500)}."
         case State.CANCELLED:
             return "You took it back."
         case State.FAILED:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.core.model import Request, State
-from handlers.views.words import clock, length, name, title
+from bot.core.model import Request
+from handlers.views.words import length, name, safe, standing, title, who
 
 _MOST = 20
 
@@ -20,8 +20,25 @@ def listing(mine: Sequence[Request], others: Sequence[Request]) -> str:
     return "\n\n".join(parts) or "Nothing is open. `/jit request` asks for access."
 
 
+def holders(system: str, heading: str, held: Sequence[Request]) -> str:
+    """Who holds what on a system now, as far as the reader may know."""
+    about = f"*{safe(heading, 80)}* (`{safe(system, 40)}`)"
+    shown = [
+        f"• {request.id} · {who(request.asker)} · {_roles_on(request, system)} · {standing(request)}"
+        for request in held
+    ]
+    if len(held) > _MOST:
+        shown = [*shown[:_MOST], f"… and {len(held) - _MOST} more"]
+    body = "\n".join(shown) or "Nobody holds anything there now, as far as you can see."
+    return f"{about}\n{body}\nYou see your own, and those that you answer for."
+
+
+def _roles_on(request: Request, system: str) -> str:
+    return ", ".join(safe(leg.role.role, 40) for leg in request.legs if leg.role.system == system)
+
+
 def _lines(requests: Sequence[Request], *, own: bool) -> str:
-    shown = [f"• {request.id} · {_what(request, own=own)} · {_stands(request)}" for request in requests[:_MOST]]
+    shown = [f"• {request.id} · {_what(request, own=own)} · {standing(request)}" for request in requests[:_MOST]]
     if len(requests) > _MOST:
         shown.append(f"… and {len(requests) - _MOST} more")
     return "\n".join(shown)
@@ -30,15 +47,3 @@ def _lines(requests: Sequence[Request], *, own: bool) -> str:
 def _what(request: Request, *, own: bool) -> str:
     about = f"{title(request)} for {length(request.duration)}"
     return about if own else f"{name(request.asker)}: {about}"
-
-
-def _stands(request: Request) -> str:
-    match request.state:
-        case State.PENDING:
-            return f"waits for a decision, lapses {clock(request.decide_by)}"
-        case State.ACTIVE:
-            return f"open until {clock(request.ends_at)}"
-        case State.GRANTING:
-            return "approved, being opened"
-        case _:
-            return "being closed"

@@ -7,7 +7,7 @@ import unicodedata
 from datetime import UTC, datetime
 
 from bot.core import durations
-from bot.core.model import Person, Request
+from bot.core.model import Person, Request, State
 
 _SPACES = re.compile(r"\s+")
 _SAFE = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
@@ -61,6 +61,31 @@ def roles(request: Request) -> str:
 def title(request: Request) -> str:
     """What was asked for, as its card is headed."""
     return safe(request.title, 80)
+
+
+def standing(request: Request) -> str:
+    """Where a request stands, in a few words of a list."""
+    match request.state:
+        case State.PENDING:
+            return f"waits for a decision, lapses {clock(request.decide_by)}"
+        case State.SCHEDULED:
+            return f"approved, opens {when(request.starts_at)}"
+        case State.GRANTING:
+            return "approved, being opened"
+        case State.ACTIVE:
+            return f"open until {clock(request.ends_at)}"
+        case State.REVOKING:
+            return "being closed"
+        case State.DENIED:
+            return f"denied by {user(request.closed_by)}"
+        case State.CANCELLED:
+            return "void" if request.closed_by == "policy" else "taken back"
+        case State.LAPSED:
+            return "lapsed"
+        case State.FAILED:
+            return "could not be opened"
+        case State.ENDED:
+            return f"closed {when(request.closed_at)}"
 
 
 def user(id_: str) -> str:

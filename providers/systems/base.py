@@ -124,7 +124,12 @@ class Health(Frozen):
 
 
 class Standing(Frozen):
-    """One access that stands in the system. ``order`` is its order id when its name or mark says it is ours."""
+    """One access that stands in the system.
+
+    ``order`` is its order id when its name or mark says that an order has it as its own. What an existing account
+    has bears no mark, whoever gave it: there ``order`` is None, and ``entitlement`` is its key in
+    `System.entitlements`, so that it can be looked up in the books.
+    """
 
     native: str
     entitlement: str
@@ -150,6 +155,8 @@ class Capabilities(Frozen):
     native_expiry: bool
     grantor_scoped: bool
     can_write: bool = True
+    prolongs: bool = False
+    """It is `Prolonging`: access that is open can have a later end."""
     remains: str = ""
     """The most that can remain after a revoke, in words; empty when nothing can."""
 
@@ -225,3 +232,28 @@ class Revealing(Protocol):
 
     async def reveal(self, order: Order, receipt: Receipt) -> Secret:
         """Make a new secret and kill the one before. Raises `Refused` when the access is not there any more."""
+
+
+@runtime_checkable
+class Prolonging(Protocol):
+    """A system that can have a later end told for access that is open."""
+
+    async def prolong(self, order: Order, receipt: Receipt) -> Receipt:
+        """Make ``order.not_after``, which is later now, the end that the system itself knows. The receipt from then on.
+
+        It never makes an end earlier and opens nothing. Raises `Refused` when the access is not there any more, or
+        not as the receipt says; a second call changes nothing.
+        """
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A system that can close what is ours in it when the books know nothing of it: no order, no params, no receipt."""
+
+    async def close_orphan(self, standing: Standing) -> Outcome:
+        """Close what `System.standing` told of, end its live sessions, read back. What is not there succeeds.
+
+        Only what its own name *and* mark prove to be made by an order of ours is touched, even if it was changed
+        since; of the rest the answer is `Presence.FOREIGN`, with ``kept`` saying why, and nothing was done. What an
+        existing account has is never proved ours, so it is never taken away here. Raises `Refused`, `Unsure`.
+        """

@@ -13,7 +13,8 @@ Writing a provider
             def bench(self, slapd): return LdapBench(slapd)
 
    `OwnConformance` (an account an order) or `SharedConformance` (an account that stood before), and in addition
-   `RevealingConformance` where it hands out a secret and `ServerConformance` where it speaks TCP. They need
+   `RevealingConformance` where it hands out a secret, `ClosingConformance` where it can close an account of an order
+   that the books have lost, and `ServerConformance` where it speaks TCP. They need
    pytest-asyncio. For readable failures, call ``pytest.register_assert_rewrite("providers.systems.conformance")``
    before the import.
 
@@ -30,14 +31,15 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from providers.systems.base import Order, Presence, Prior, Receipt, Refused, System, Unsure
-from providers.systems.conformance_bench import Bench, Lives, call, granted, real_server, secret_of, shut
+from providers.systems.base import Closing, Order, Presence, Prior, Receipt, Refused, System, Unsure
+from providers.systems.conformance_bench import Bench, Lives, call, granted, real_server, secret_of, seen, shut
 from providers.systems.conformance_hazards import Wire, as_job, grant_and_die
 
 _MOST_MESSAGES = 60
 
 __all__ = [
     "Bench",
+    "ClosingConformance",
     "Lives",
     "OwnConformance",
     "RevealingConformance",
@@ -275,6 +277,64 @@ class SharedConformance(SystemConformance):
         await system.revoke(order, None, None)
         assert await bench.stands(order)
 
+    async def test_what_it_shares_is_told_by_its_key_and_never_taken_for_an_orphan(
+        self, bench: Bench, system: System, order: Order
+    ) -> None:
+        prior = await system.inspect(order)
+        receipt = await system.grant(order, prior)
+        told = await seen(system, order)
+        assert {each.order for each in told} == {None}, "a membership bears no mark, whoever gave it"
+        assert {each.entitlement for each in told} & set(system.entitlements(order))
+        if isinstance(system, Closing):
+            for each in told:
+                claimed = each.model_copy(update={"order": order.id})
+                assert (await system.close_orphan(claimed)).presence is Presence.FOREIGN
+        assert await bench.usable(order, None)
+        await shut(bench, system, order, prior, receipt)
+
+
+class ClosingConformance(SystemConformance):
+    """For roles whose orders have an account of their own, which can be closed when all records of it are lost."""
+
+    async def test_an_orphan_is_closed_with_all_who_are_in(
+        self, bench: Bench, system: System, other: System, order: Order
+    ) -> None:
+        receipt = await system.grant(order, await system.inspect(order))
+        secret = await secret_of(bench, system, order, receipt)
+        lives = await bench.enter(order, secret)
+        assert await lives()
+        [told] = await seen(other, order)
+        assert isinstance(other, Closing)
+        outcome = await other.close_orphan(told)
+        assert outcome.presence is Presence.ABSENT
+        assert outcome.killed >= 1
+        assert await lives() is not bench.provider.capabilities(order.params).kills_sessions
+        assert not await bench.usable(order, secret)
+        assert await system.verify(order, receipt) is Presence.ABSENT
+        assert await seen(system, order) == []
+
+    async def test_an_orphan_that_is_gone_is_closed(self, bench: Bench, system: System, order: Order) -> None:
+        prior = await system.inspect(order)
+        receipt = await system.grant(order, prior)
+        [told] = await seen(system, order)
+        await shut(bench, system, order, prior, receipt)
+        assert isinstance(system, Closing)
+        assert (await system.close_orphan(told)).presence is Presence.ABSENT
+
+    async def test_an_account_of_another_hand_is_no_orphan_of_ours(
+        self, bench: Bench, system: System, order: Order
+    ) -> None:
+        prior = await system.inspect(order)
+        receipt = await system.grant(order, prior)
+        [told] = await seen(system, order)
+        await shut(bench, system, order, prior, receipt)
+        await bench.stand(order)
+        assert isinstance(system, Closing)
+        outcome = await system.close_orphan(told)
+        assert outcome.presence is Presence.FOREIGN
+        assert outcome.kept
+        assert await bench.stands(order)
+
 
 class RevealingConformance(SystemConformance):
     """For roles that hand out a secret."""
@@ -316,7 +376,7 @@ class ServerConformance(SystemConformance):
     async def test_a_server_that_never_answers_is_unsure_in_time(
         self, bench: Bench, order: Order, caplog: pytest.LogCaptureFixture
     ) -> None:
-        for verb in ("check", "inspect", "grant", "revoke", "verify", "standing"):
+        for verb in ("check", "inspect", "grant", "revoke", "verify", "close", "standing"):
             async with Wire(real_server(bench), hold=1) as wire:
                 system = bench.build(wire.port)
                 began = time.monotonic()

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
 from providers.systems.base import (
+    Closing,
     Order,
     Outcome,
     Presence,
@@ -18,6 +19,7 @@ from providers.systems.base import (
     Receipt,
     Revealing,
     Secret,
+    Standing,
     System,
     Unsure,
 )
@@ -116,6 +118,11 @@ async def shut(bench: Bench, system: System, order: Order, prior: Prior, receipt
     return outcome
 
 
+async def seen(system: System, order: Order) -> list[Standing]:
+    """What the system tells of an order's account."""
+    return [each for each in await system.standing() if each.native == order.subject.native]
+
+
 async def call(system: System, verb: str, order: Order) -> object:
     """One verb, with an order of which nothing is known."""
     prior = Prior(present=False)
@@ -130,6 +137,8 @@ async def call(system: System, verb: str, order: Order) -> object:
             return await system.revoke(order, prior, None)
         case "verify":
             return await system.verify(order, None)
+        case "close" if isinstance(system, Closing):
+            return await system.close_orphan(Standing(native=order.subject.native, entitlement="", order=order.id))
         case _:
             return await system.standing()
 

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 _MARK = "jit-access "
 _MARKED = re.compile(r"jit-access (J-[2-9A-HJ-NP-Z]{4,8}\.[0-9]{1,2})")
+_NAMED = re.compile(r"^jit_j_([2-9a-hj-np-z]{4,8})_([0-9]{1,2})$")
+"""Also the server's own words for it: both understand this much in the same way."""
 _REVOKE_TIMEOUTS = 8
 
 
@@ -86,6 +88,7 @@ class PostgreSQL:
             native_expiry=own,
             grantor_scoped=False,
             can_write=set(wanted.member_of) != {"pg_read_all_data"},
+            prolongs=True,
             remains="objects that were made, in another owner's name" if own else "",
         )
 
@@ -106,7 +109,7 @@ class PostgreSQL:
         """A login of the order's own, or the one that the person has."""
         wanted = PostgresParams.model_validate(params)
         if wanted.login == "own":
-            return Subject(native="jit_" + re.sub(r"[-.]", "_", order_id.lower()), own=True)
+            return Subject(native=_own_name(order_id), own=True)
         name = self._login_of(principal)
         async with self._session.talk(self._config, "resolve") as session:
             await self._existing(session, name)
@@ -175,9 +178,9 @@ class PostgreSQL:
             return Presence.PRESENT if has >= set(added) else Presence.FOREIGN
 
     async def standing(self) -> Sequence[Standing]:
-        """Our temporary logins, and every member of the roles that the config watches."""
+        """Our temporary logins, what only looks like one, and every member of the roles that the config watches."""
         async with self._session.talk(self._config, "list") as session:
-            ours = await session.marked(_MARK)
+            ours = await session.marked(_MARK, _NAMED.pattern)
             names = {role.name for role in ours}
             members = await session.members(self._config.watch)
             watched = [
@@ -186,6 +189,17 @@ class PostgreSQL:
                 if member not in {*names, session.me}
             ]
         return [*(_standing(role) for role in ours), *watched]
+
+    async def close_orphan(self, standing: Standing) -> Outcome:
+        """Close and drop a login that has both an order's name and that order's mark."""
+        async with self._session.talk(self._config, "close", within=_REVOKE_TIMEOUTS) as session:
+            role = await session.role(standing.native)
+            if role is None:
+                return Outcome(presence=Presence.ABSENT)
+            named = _NAMED.fullmatch(role.name)
+            if named is None or role.mark != _MARK + _order_of(named):
+                return Outcome(presence=Presence.FOREIGN, kept=f"the role {role.name}, which bears no mark of ours")
+            return await self._drop(session, role)
 
     async def reveal(self, order: Order, receipt: Receipt) -> Secret:
         """A new password, which only its SCRAM verifier leaves here; who came in by the one before is out."""
@@ -200,6 +214,25 @@ class PostgreSQL:
         host, port, dbname = self._session.where(self._config)
         how = f'psql "host={host} port={port} dbname={dbname} user={name}"'
         return Secret(username=name, password=SecretStr(password), how=how)
+
+    async def prolong(self, order: Order, receipt: Receipt) -> Receipt:
+        """A later ``VALID UNTIL`` for a login of the order's own; a membership has no end of its own."""
+        if not order.subject.own:
+            if receipt.ours and await self.verify(order, receipt) is not Presence.PRESENT:
+                raise Refused(f"the memberships of {order.subject.native} are gone, or were changed by another hand")
+            return receipt
+        async with self._talk("prolong", order) as session:
+            role = await session.role(order.subject.native)
+            later = self._valid_until(order)
+            known = {receipt.facts.get("valid_until"), later}  # later, where an answer to this was lost
+            if role is None or role.valid_until not in known:
+                raise Refused(f"the login {order.subject.native} is gone, or was changed by another hand")
+            there = receipt.model_copy(update={"facts": {**receipt.facts, "valid_until": role.valid_until}})
+            if self._own_presence(order, there, role) is not Presence.PRESENT:
+                raise Refused(f"the login {order.subject.native} was changed by another hand")
+            lasts = max(later, math.ceil(role.valid_until or later))
+            await session.change(self._sql.prolong(role.name, lasts))
+            return receipt.model_copy(update={"facts": {**receipt.facts, "valid_until": lasts}})
 
     async def close(self) -> None:
         """Nothing is kept open between verbs."""
@@ -322,6 +355,16 @@ def _native(target: str, role: str, login: str) -> str:
     return f"{target}/{role}/{login}"
 
 
+def _own_name(order_id: str) -> str:
+    return "jit_" + re.sub(r"[-.]", "_", order_id.lower())
+
+
+def _order_of(named: re.Match[str]) -> str:
+    """The order whose name a login has."""
+    return f"J-{named[1].upper()}.{named[2]}"
+
+
 def _standing(role: Role) -> Standing:
-    found = _MARKED.fullmatch(role.mark or "")
-    return Standing(native=role.name, entitlement=", ".join(role.member_of), order=found[1] if found else None)
+    marked, named = _MARKED.fullmatch(role.mark or ""), _NAMED.fullmatch(role.name)
+    order = marked[1] if marked else _order_of(named) if named else None
+    return Standing(native=role.name, entitlement=", ".join(role.member_of), order=order)

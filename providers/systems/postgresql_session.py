@@ -105,10 +105,10 @@ class Session:
         found = await self.rows(_ROLE + "WHERE r.rolname = %s", name)
         return Role(**found[0]._asdict()) if found else None
 
-    async def marked(self, prefix: str) -> list[Role]:
-        """Every role whose comment starts so."""
-        query = _ROLE + "WHERE starts_with(shobj_description(r.oid, 'pg_authid'), %s) ORDER BY 2"
-        return [Role(**row._asdict()) for row in await self.rows(query, prefix)]
+    async def marked(self, prefix: str, pattern: str) -> list[Role]:
+        """Every role whose comment starts so, or whose name fits the pattern."""
+        query = _ROLE + "WHERE starts_with(shobj_description(r.oid, 'pg_authid'), %s) OR r.rolname ~ %s ORDER BY 2"
+        return [Role(**row._asdict()) for row in await self.rows(query, prefix, pattern)]
 
     async def members(self, names: Sequence[str]) -> list[tuple[str, str]]:
         """Each (role, member) of these roles, and whoever gave it."""

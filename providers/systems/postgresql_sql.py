@@ -19,15 +19,23 @@ FROM pg_roles r WHERE r.rolname = current_user
 """
 
 
+def _until(seconds: int) -> sql.Literal:
+    return sql.Literal(datetime.fromtimestamp(seconds, UTC).isoformat())
+
+
 def create(name: str, mark: str, member_of: Sequence[str], valid_until: int) -> list[sql.Composable]:
     """A login with no password, its mark and its memberships."""
-    until = datetime.fromtimestamp(valid_until, UTC).isoformat()
     login = sql.Identifier(name)
     return [
-        sql.SQL("CREATE ROLE {} LOGIN INHERIT VALID UNTIL {}").format(login, sql.Literal(until)),
+        sql.SQL("CREATE ROLE {} LOGIN INHERIT VALID UNTIL {}").format(login, _until(valid_until)),
         sql.SQL("COMMENT ON ROLE {} IS {}").format(login, sql.Literal(mark)),
         *add(name, member_of),
     ]
+
+
+def prolong(name: str, valid_until: int) -> sql.Composable:
+    """A later end."""
+    return sql.SQL("ALTER ROLE {} VALID UNTIL {}").format(sql.Identifier(name), _until(valid_until))
 
 
 def add(login: str, roles: Sequence[str]) -> list[sql.Composable]:

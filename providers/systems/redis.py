@@ -53,7 +53,7 @@ from providers.systems.base import (
     Subject,
     Unsure,
 )
-from providers.systems.redis_rules import RedisParams, mark, rules
+from providers.systems.redis_rules import RedisParams, mark, origin, rules
 
 _TARGET = "jit-target-"
 _OURS = re.compile(r"jit-(j-[2-9a-hj-np-z]{4,8})-([0-9]{1,2})")
@@ -122,6 +122,7 @@ class RedisAcl:
             native_expiry=False,
             grantor_scoped=True,
             can_write=RedisParams.model_validate(params).writes,
+            prolongs=True,
         )
 
     @classmethod
@@ -170,7 +171,7 @@ class RedisAcl:
         async with self._talk("grant", order):
             user = self._mine_or_none(order, await self._user(name))
             if user is None:
-                made = ("reset", "resetchannels", "on", f"#{mark(name, params)}", *rules(params))
+                made = ("reset", "resetchannels", "on", *_marks(order), *rules(params))
                 await self._fenced(name, *made)
                 user = await self._user(name)
             await self._save()
@@ -186,12 +187,7 @@ class RedisAcl:
             user = await self._user(name)
             if user is not None and not _marked(order, user):
                 return Outcome(presence=Presence.FOREIGN, kept=f"the ACL user {name} of another hand")
-            killed = len(await self._connections(name)) if user is not None else 0
-            if user is not None:
-                await self._acl("DELUSER", name)
-            await self._save()
-            left = await self._user(name)
-            return Outcome(presence=Presence.ABSENT if left is None else Presence.FOREIGN, killed=killed)
+            return await self._deleted(name, user)
 
     async def verify(self, order: Order, receipt: Receipt | None) -> Presence:
         """Read the user and compare its rules with the receipt's fingerprint."""
@@ -204,6 +200,22 @@ class RedisAcl:
             lines: list[str] = await self._acl("LIST")
         return [_standing(line) for line in lines if not line.split(" ", 2)[1].startswith(_TARGET)]
 
+    async def close_orphan(self, standing: Standing) -> Outcome:
+        """Delete a user of an order's name that bears the mark of its origin; older ones have none, and are left."""
+        name = standing.native
+        async with self._talk("close"):
+            user = await self._user(name)
+            if user is not None and not (_OURS.fullmatch(name) and origin(name) in user["passwords"]):
+                return Outcome(presence=Presence.FOREIGN, kept=f"the ACL user {name}, which bears no mark of ours")
+            await self._client.delete(_fence(name))
+            return await self._deleted(name, user)
+
+    async def prolong(self, order: Order, receipt: Receipt) -> Receipt:
+        """No user ends by itself here, so a later end changes nothing; one that is gone or changed has none."""
+        if await self.verify(order, receipt) is not Presence.PRESENT:
+            raise Refused(f"the user {order.subject.native} is gone, or was changed by another hand")
+        return receipt
+
     async def reveal(self, order: Order, receipt: Receipt) -> Secret:
         """A new password. The one before is dead, and whoever is connected by it is cut off."""
         name, password = order.subject.native, secrets.token_urlsafe(32)
@@ -211,8 +223,7 @@ class RedisAcl:
             if _presence(order, receipt, await self._user(name)) is not Presence.PRESENT:
                 raise Refused(f"the ACL user {name} is gone or was changed by another hand")
             hashed = hashlib.sha256(password.encode()).hexdigest()
-            kept = mark(name, RedisParams.model_validate(order.params))
-            await self._fenced(name, "resetpass", f"#{kept}", f"#{hashed}")
+            await self._fenced(name, "resetpass", *_marks(order), f"#{hashed}")
             await self._say("CLIENT", "KILL", "USER", name)
             await self._save()
         return Secret(username=name, password=SecretStr(password), how=self._how(name))
@@ -309,6 +320,15 @@ class RedisAcl:
         lines = str(await self._say("CLIENT", "LIST")).splitlines()
         return [line for line in lines if f" user={name} " in f"{line} "]
 
+    async def _deleted(self, name: str, user: Mapping[str, Any] | None) -> Outcome:
+        """The user gone, its connections cut off, and that read back."""
+        killed = len(await self._connections(name)) if user is not None else 0
+        if user is not None:
+            await self._acl("DELUSER", name)
+        await self._save()
+        left = await self._user(name)
+        return Outcome(presence=Presence.ABSENT if left is None else Presence.FOREIGN, killed=killed)
+
     def _mine_or_none(self, order: Order, user: dict[str, Any] | None) -> dict[str, Any] | None:
         if user is not None and not _marked(order, user):
             raise Refused(f"an ACL user {order.subject.native} of another hand exists already")
@@ -329,6 +349,12 @@ def _fence(name: str) -> str:
     return f"jit:fence:{name}"
 
 
+def _marks(order: Order) -> tuple[str, str]:
+    """Two that nobody can log in by: one is proved by the order, the other by the name alone, once no order is left."""
+    name = order.subject.native
+    return f"#{mark(name, RedisParams.model_validate(order.params))}", f"#{origin(name)}"
+
+
 def _marked(order: Order, user: Mapping[str, Any]) -> bool:
     return mark(order.subject.native, RedisParams.model_validate(order.params)) in user["passwords"]
 
@@ -336,7 +362,8 @@ def _marked(order: Order, user: Mapping[str, Any]) -> bool:
 def _presence(order: Order, receipt: Receipt | None, user: Mapping[str, Any] | None) -> Presence:
     if user is None:
         return Presence.ABSENT
-    ours = _marked(order, user) and len(user["passwords"]) <= 2 and "nopass" not in user["flags"]
+    logins = set(user["passwords"]) - {known.removeprefix("#") for known in _marks(order)}
+    ours = _marked(order, user) and len(logins) <= 1 and "nopass" not in user["flags"]
     same = receipt is None or receipt.facts.get("rules") == _fingerprint(user)
     return Presence.PRESENT if ours and same else Presence.FOREIGN
 

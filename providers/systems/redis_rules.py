@@ -92,6 +92,11 @@ def mark(name: str, params: RedisParams) -> str:
     return hashlib.blake2s(told.encode(), person=b"jitmark1").hexdigest()
 
 
+def origin(name: str) -> str:
+    """The like of `mark` that says only that an order made the user of this name: provable when its rules are lost."""
+    return hashlib.blake2s(name.encode(), person=b"jitmark2").hexdigest()
+
+
 def _minus_last(some: Sequence[str]) -> list[str]:
     return sorted(some, key=lambda rule: rule[0] == "-")
 

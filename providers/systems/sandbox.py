@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 import secrets
 import signal
 import time
@@ -39,12 +40,15 @@ from providers.systems.sandbox_doors import DirectoryDoors, Entry, MemoryDoors
 T = TypeVar("T")
 BY_HAND = "by hand"
 """Who made an entry that no order made."""
+_OWN = re.compile(r"jit-(j-[2-9a-hj-np-z]{4,8})-([0-9]{1,2})")
 
 
 class Fault(Frozen):
     """One scripted failure."""
 
-    verb: Literal["check", "resolve", "inspect", "grant", "revoke", "verify", "standing", "reveal", "any"]
+    verb: Literal[
+        "check", "resolve", "inspect", "grant", "revoke", "verify", "standing", "reveal", "prolong", "close", "any"
+    ]
     does: Literal["slow", "refuse", "unsure", "crash before", "crash after", "late"]
     """``late``: the call ends as unsure at once, its effect lands ``seconds`` later, or at `Sandbox.land`.
 
@@ -118,6 +122,7 @@ class Sandbox:
             native_expiry=False,
             grantor_scoped=False,
             can_write=wanted.write,
+            prolongs=True,
         )
 
     @classmethod
@@ -139,7 +144,7 @@ class Sandbox:
         """The door and account, where shared."""
         if order.subject.own:
             return ()
-        return (f"{order.target}/{SandboxParams.model_validate(order.params).door}/{order.subject.native}",)
+        return (_shared(order.target, SandboxParams.model_validate(order.params).door, order.subject.native),)
 
     async def inspect(self, order: Order) -> Prior:
         """Whether the door is open for a shared account; an own account's name must be free."""
@@ -159,11 +164,22 @@ class Sandbox:
 
     async def standing(self) -> Sequence[Standing]:
         """Every open door."""
-        return await self._do("standing", None, lambda: [_standing(*each) for each in self._doors.all()])
+        target = self._config.id
+        return await self._do(
+            "standing", None, lambda: [_standing(target, door, account) for door, account, _ in self._doors.all()]
+        )
+
+    async def close_orphan(self, standing: Standing) -> Outcome:
+        """Shut the door of an order's own account."""
+        return await self._do("close", standing.entitlement, lambda: self._close(standing))
 
     async def reveal(self, order: Order, receipt: Receipt) -> Secret:
         """A new password; the one before is dead, and so are its sessions."""
         return await self._about("reveal", order, lambda door: self._reveal(order, door, receipt))
+
+    async def prolong(self, order: Order, receipt: Receipt) -> Receipt:
+        """No door shuts by itself, so a later end changes nothing here."""
+        return await self._about("prolong", order, lambda door: self._prolong(order, door, receipt))
 
     async def close(self) -> None:
         """Nothing to let go of; what is in flight may still land, as with a real system."""
@@ -265,6 +281,21 @@ class Sandbox:
         self._doors.put(door, account, entry.model_copy(update={"password": password, "sessions": ()}))
         return Secret(username=account, password=SecretStr(password), how=f"knock at {door}")
 
+    def _close(self, standing: Standing) -> Outcome:
+        entry = self._doors.get(standing.entitlement, standing.native)
+        proved = _OWN.fullmatch(standing.native) and (entry is None or standing.native == _own_name(entry.made_by))
+        if not proved:
+            return Outcome(presence=Presence.FOREIGN, kept=f"the account {standing.native}, which no order made")
+        if entry is None:
+            return Outcome(presence=Presence.ABSENT)
+        self._doors.drop(standing.entitlement, standing.native)
+        return Outcome(presence=Presence.ABSENT, killed=len(entry.sessions))
+
+    def _prolong(self, order: Order, door: str, receipt: Receipt) -> Receipt:
+        if receipt.ours and self._verify(order, door, receipt) is not Presence.PRESENT:
+            raise Refused(f"{door} is not open for {order.subject.native} any more")
+        return receipt
+
     # their failures
 
     async def _about(self, verb: str, order: Order, effect: Callable[[str], T]) -> T:
@@ -334,10 +365,18 @@ def _own_name(order_id: str) -> str:
     return "jit-" + order_id.lower().replace(".", "-")
 
 
+def _shared(target: str, door: str, account: str) -> str:
+    return f"{target}/{door}/{account}"
+
+
 def _stood(prior: Prior, native: str) -> bool:
     """Whether it is to be kept: it stood before, or somebody else still needs it."""
     return bool(prior.facts.get(native, prior.present))
 
 
-def _standing(door: str, account: str, entry: Entry) -> Standing:
-    return Standing(native=account, entitlement=door, order=None if entry.made_by == BY_HAND else entry.made_by)
+def _standing(target: str, door: str, account: str) -> Standing:
+    """An account of an order's own has the order's name; it stays an order's in name when another hand took it over."""
+    found = _OWN.fullmatch(account)
+    if found is None:
+        return Standing(native=account, entitlement=_shared(target, door, account))
+    return Standing(native=account, entitlement=door, order=f"{found[1].upper()}.{found[2]}")

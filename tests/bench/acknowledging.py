@@ -56,7 +56,7 @@ async def measure(redis: RedisServer, home: Path, requests: int) -> list[tuple[s
         noop = subprocess.Popen(  # noqa: ASYNC220  # before anything is measured
             [sys.executable, "-c", _NOOP, str(bare_port), _SECRET]
         )
-        env = _environment(slack, redis, home, port, ops)
+        env = environment(slack, redis, home, port, ops)
         web = subprocess.Popen(  # noqa: ASYNC220
             [str(JIT), "run", "--role", "web"], env=env, stderr=subprocess.DEVNULL
         )
@@ -143,7 +143,8 @@ async def _send(session: aiohttp.ClientSession, url: str, n: int, text: str) -> 
     return taken
 
 
-def _environment(slack: LocalSlack, redis: RedisServer, home: Path, port: int, ops: int) -> dict[str, str]:
+def environment(slack: LocalSlack, redis: RedisServer, home: Path, port: int, ops: int) -> dict[str, str]:
+    """What the bot's processes are told."""
     policy = home / "jit.yaml"
     policy.write_text(POLICY)
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from statistics import median
 
 from redis.asyncio import Redis
@@ -12,14 +13,16 @@ from bot.clock import Hints
 from bot.core import lifecycle
 from bot.core.events import Approved, Attempted, Granted
 from bot.core.model import Request, Review, State, Verb
-from bot.desk import new_id
 from bot.keyring import KeyRing
 from bot.store.changes import Change, Superseded
 from bot.store.store import Store
+from bot.wishes import Ask, new_id
 from bot.worker import Worker
 from tests.house import House, person
 from tests.servers import RedisServer
 
+WORKSPACE = "TBENCH"
+RING = KeyRing({"k1": bytes(32)})
 _CLICKS = 300
 _AT_ONCE = 64
 
@@ -27,12 +30,12 @@ _AT_ONCE = 64
 async def measure(server: RedisServer, live: int) -> list[tuple[str, str, str]]:
     """The rows of the table."""
     client, blocking = Redis.from_url(server.socket_url), Redis.from_url(server.socket_url)
-    house = await House(Store(client, "TBENCH", KeyRing.generate())).open()
+    house = await House(Store(client, WORKSPACE, RING)).open()
     hints = Hints(blocking, house.store.keys.wake)
     listening = asyncio.create_task(hints.listen())
     none = await _clicks(house, hints)
     before = await _memory(client, house)
-    await _fill(house, live)
+    await fill(house, live)
     weight = (await _memory(client, house) - before) / live
     many = await _clicks(house, hints)
     listening.cancel()
@@ -50,7 +53,7 @@ async def measure(server: RedisServer, live: int) -> list[tuple[str, str, str]]:
 async def _clicks(house: House, hints: Hints) -> list[float]:
     """Seconds from the click to the commit of the grant, the worker running as it does in the bot."""
     stop = asyncio.Event()
-    worker = Worker(house.store, house.systems, _nobody, hints.waiter())
+    worker = Worker(house.store, house.systems, _nobody, house.judge, hints.waiter())
     working = asyncio.create_task(worker.run(stop))
     changed = hints.waiter()
     taken = []
@@ -71,30 +74,38 @@ async def _nobody(*_: object) -> None:
     """Nobody looks at a secret here."""
 
 
-async def _fill(house: House, live: int) -> None:
-    """Live grants as they stand in the record: each is committed once, in the state that it has when open."""
-    gate = asyncio.Semaphore(_AT_ONCE)
+async def fill(house: House, live: int, ends: Sequence[float] = ()) -> dict[str, float]:
+    """Live grants as they stand in the record: each is committed once, in the state that it has when open.
+
+    ``ends``: when they end, Unix seconds; in an hour where nothing is said. Answers the ends by request.
+    """
+    gate, found = asyncio.Semaphore(_AT_ONCE), dict[str, float]()
 
     async def one(n: int) -> None:
         async with gate:
             while True:
-                request, event = await _active(house, n)
+                request, event = _active(house, n)
+                if ends:
+                    request = request.model_copy(update={"ends_at": ends[n], "warn_at": 0.0})
                 try:
                     await house.store.commit(Change(None, request, event))
                 except Superseded:
                     continue
+                found[request.id] = request.ends_at
                 return
 
     await asyncio.gather(*(one(n) for n in range(live)))
+    return found
 
 
-async def _active(house: House, n: int) -> tuple[Request, Granted]:
+def _active(house: House, n: int) -> tuple[Request, Granted]:
     actor = house.actor(f"live{n}")
     choice = house.desk.choose(actor, "vault/read-only")
     now = time.time()
-    submitted = house.desk._submitted(house.policy, actor, choice, 3600, "INC-1 a reason of a usual length", now)
+    wish = Ask(what=choice.name, duration=3600, reason="INC-1 a reason of a usual length")
+    submitted = house.desk._submitted(house.policy, actor, choice, wish, now)
     request = lifecycle.begin(submitted.model_copy(update={"id": new_id() + f"{n % 8 + 2}"}))
-    review = Review(verb=Verb.APPROVE, by=person("TBENCH", "dan"), at=now, duration=3600)
+    review = Review(verb=Verb.APPROVE, by=person(WORKSPACE, "dan"), at=now, duration=3600)
     request = lifecycle.advance(request, Approved(at=now, review=review, duration=3600))
     facts = {"native": f"jit-{request.id.lower()}-0", "own": True}
     attempted = Attempted(

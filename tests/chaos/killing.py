@@ -17,7 +17,9 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+import bot.attending
 import bot.desk
+import bot.extending
 import bot.granting
 import bot.held
 import bot.posts
@@ -40,6 +42,8 @@ WATCHED = frozenset(
     str(module.__file__)
     for module in (
         bot.desk,
+        bot.extending,
+        bot.attending,
         bot.worker,
         bot.held,
         bot.posts,
@@ -100,9 +104,12 @@ async def recovered(url: str, workspace: str, directory: Path) -> str:
     try:
         found: Any = await client.keys(f"jit:{{{workspace}}}:request:*")
         ids = [key.decode().rsplit(":", 1)[1] for key in found]
+        legs = [leg for loaded in await place.store.load_many(ids) for leg in loaded.request.legs]
+        held = {native for leg in legs for native in leg.holds}
         for standing in await place.sandbox.standing():
-            if str(standing.order).partition(".")[0] not in ids:
-                return f"{standing.order} stands without a record"
+            own = (standing.order or "").partition(".")[0]
+            if own not in ids and standing.entitlement not in held:
+                return f"{standing} stands without a record"
         for id_ in ids:
             await _end(place, id_)
         left = await place.sandbox.standing()

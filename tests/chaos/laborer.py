@@ -1,4 +1,4 @@
-"""One worker process for the storm: the bot's own worker over a real Redis and doors that processes share.
+"""One worker process, to be hurt: the bot's own worker over a real Redis and doors that processes share.
 
 `python -m tests.chaos.laborer REDIS_URL WORKSPACE DIRECTORY`; it works until it is told to stop, or is killed.
 """
@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from bot.clock import Hints
 from bot.worker import Worker
-from tests.chaos.weather import LEASE, MARGIN, house
+from tests.chaos.weather import LEASE, MARGIN, Diary, house
 
 
 async def main() -> None:
@@ -25,7 +25,8 @@ async def main() -> None:
     listening = asyncio.create_task(hints.listen())
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    worker = Worker(place.store, place.systems, place.deliver, hints.waiter(), lease=LEASE, margin=MARGIN)
+    worker = Worker(place.store, place.systems, place.deliver, place.judge, hints.waiter(), lease=LEASE, margin=MARGIN)
+    Diary(directory).note("ready")
     await worker.run(stop)
     listening.cancel()
 

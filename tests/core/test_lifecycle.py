@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core import lifecycle
+from bot.core import deadlines, lifecycle
+from bot.core.deadlines import due
 from bot.core.events import (
     Approved,
     Attempted,
@@ -19,18 +20,29 @@ from bot.core.events import (
     Endorsed,
     Event,
     Expired,
+    Extended,
+    ExtensionApproved,
+    ExtensionAsked,
+    ExtensionDenied,
+    ExtensionEndorsed,
+    ExtensionFailed,
+    ExtensionRetried,
     Granted,
     Lapsed,
     Refused,
+    Reminded,
     Retried,
     RevealAsked,
     Revealed,
     Revoked,
+    Started,
     Submitted,
+    Warned,
     Withdrawn,
 )
-from bot.core.lifecycle import MAY_STAND, OPEN, TRANSITIONS, IllegalEvent, advance, begin, due, fold
-from bot.core.model import Ending, LegState, Person, Request, Reveal, Review, RoleSnapshot, State, Verb
+from bot.core.lifecycle import OPEN, TRANSITIONS, advance, begin, fold
+from bot.core.model import Ending, Extension, LegState, Person, Request, Reveal, Review, RoleSnapshot, State, Verb
+from bot.core.steps import MAY_STAND, IllegalEvent
 
 MIA = Person(workspace="T1", id="UMIA", identity="mia@example.com", email="mia@example.com", name="Mia")
 DAN = Person(workspace="T1", id="UDAN", identity="dan@example.com", email="dan@example.com", name="Dan")
@@ -103,6 +115,17 @@ def any_event(at: float, leg: int) -> st.SearchStrategy[Event]:
         Revealed(at=at),
         Revoked(at=at, leg=leg, outcome={"presence": "absent"}),
         ClosedByHand(at=at, by="cli:pat@host", reason="the server is gone"),
+        Reminded(at=at),
+        Started(at=at),
+        Warned(at=at),
+        ExtensionAsked(at=at, by="UMIA", extension=Extension(n=1, until=at + 2500, reason="still burns", at=at)),
+        ExtensionAsked(at=at, by="UMIA", extension=Extension(n=1, until=at + 99_999, reason="for ever", at=at)),
+        ExtensionEndorsed(at=at, review=review(at=at)),
+        ExtensionApproved(at=at, review=review(at=at), until=at + 2400),
+        ExtensionDenied(at=at, review=review(Verb.DENY, at)),
+        ExtensionRetried(at=at, error="no answer", retry_at=at + 1),
+        ExtensionFailed(at=at, error="no"),
+        Extended(at=at, receipts=tuple({"native": "a"} for _ in range(leg + 1))),
     ]
     return st.sampled_from(events)
 
@@ -111,6 +134,8 @@ def any_event(at: float, leg: int) -> st.SearchStrategy[Event]:
 def histories(draw: st.DrawFn) -> tuple[Request, list[Event]]:
     """A request after a run of events, the illegal ones left out; and the events that took effect."""
     first = submitted(draw(st.integers(1, 3)))
+    plan = {"starts_at": draw(st.sampled_from([0.0, 1005.0, 1100.0])), "remind_at": 1500.0, "warn_before": 600}
+    first = first.model_copy(update={**plan, "start_grace": 60})
     request, events, at = begin(first), [first], 1000.0
     taken: list[Event] = [*events]
     for _ in range(draw(st.integers(0, 25))):
@@ -130,6 +155,22 @@ def test_folding_the_events_rebuilds_the_request(history: tuple[Request, list[Ev
     assert fold(events) == request
     assert request.version == len(events)
     assert Request.model_validate_json(request.model_dump_json()) == request
+
+
+@given(histories())
+def test_an_end_is_only_ever_made_later_and_never_past_the_cap(history: tuple[Request, list[Event]]) -> None:
+    _, events = history
+    first = events[0]
+    assert isinstance(first, Submitted)
+    request = begin(first)
+    for event in events[1:]:
+        after = advance(request, event)
+        if request.state is State.ACTIVE and after.state is State.ACTIVE:
+            assert after.ends_at >= request.ends_at
+            assert after.ends_at == request.ends_at or isinstance(event, Extended)
+        if after.ends_at:
+            assert after.ends_at <= deadlines.last_end(after)
+        request = after
 
 
 @given(histories())
@@ -183,9 +224,11 @@ def _answering(request: Request) -> Event:
     now = due(request)
     assert now is not None
     now = max(now, 10_000.0)
-    if event := lifecycle.woken(request, now):
+    if event := deadlines.woken(request, now):
         return event
-    leg = lifecycle.next_leg(request, now)
+    leg = deadlines.next_leg(request, now)
+    if request.state is State.SCHEDULED:
+        return Started(at=now)
     if request.state is State.GRANTING:
         return Doubted(at=now, error="out of budget")
     assert leg is not None

@@ -68,7 +68,7 @@ def test_what_is_not_set_has_its_default() -> None:
     assert settings.log_level == "INFO"
 
 
-TOLD_IN_WORDS = {"JIT_HOME", "JIT_KEYS", "JIT_REPLICAS"}
+TOLD_IN_WORDS = {"JIT_ARCHIVE_URL", "JIT_HOME", "JIT_KEYS", "JIT_REPLICAS"}
 SHOWN = [setting for setting in SETTINGS if setting.default and setting.name not in TOLD_IN_WORDS]
 
 
@@ -183,6 +183,7 @@ def test_mistakes_of_all_kinds_come_together() -> None:
         (without(PORT="65536"), "all", "PORT is wrong (input should be less than or equal to 65535)"),
         (without(JIT_OPS_PORT="-1"), "all", "JIT_OPS_PORT is wrong"),
         (without(JIT_LOG_LEVEL="LOUD"), "all", "JIT_LOG_LEVEL is wrong"),
+        (without(JIT_ARCHIVE_URL="mysql://db/audit"), "all", "JIT_ARCHIVE_URL is no archive's address: sqlite:///PATH"),
         (without(JIT_POLCY="a.yaml"), "all", "JIT_POLCY is no setting: did you mean JIT_POLICY?"),
         (without(JIT_POLICY_FILE="a.yaml"), "all", "JIT_POLICY_FILE is no setting: only a secret may stand in a file"),
     ],
@@ -201,7 +202,7 @@ def test_a_typo_beside_the_right_name_and_the_names_of_others_are_left_alone() -
 
 @pytest.mark.parametrize("name", [setting.name for setting in SETTINGS if setting.secret])
 def test_each_secret_may_stand_in_a_file(tmp_path: Path, name: str) -> None:
-    values = HTTP | {"SLACK_APP_TOKEN": "xapp-1"}
+    values = HTTP | {"SLACK_APP_TOKEN": "xapp-1", "JIT_ARCHIVE_URL": "postgresql://jit:secret@db/audit"}
     env = without(name) if name != "SLACK_APP_TOKEN" else without("SLACK_SIGNING_SECRET")
     file = tmp_path / "secret"
     file.write_text(values[name] + "\n", encoding="utf-8")

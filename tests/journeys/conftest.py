@@ -16,6 +16,7 @@ from bot.app import App, opened
 from bot.keyring import KeyRing
 from bot.playground import Human, LocalSlack, Message
 from bot.settings import Settings
+from tests.door.shown import flaws
 from tests.house import POLICY
 from tests.servers import RedisServer
 
@@ -107,10 +108,11 @@ def settings_for(slack: LocalSlack, redis: RedisServer, mode: Mode, home: Path, 
 
 @pytest.fixture
 async def slack(workspace: str) -> AsyncIterator[LocalSlack]:
-    """A workspace with its people."""
+    """A workspace with its people; at the end, all that it was shown is held against Slack's limits."""
     async with LocalSlack(team=workspace) as slack:
         people(slack)
         yield slack
+        assert flaws(slack) == []
 
 
 @pytest.fixture(params=["http", "socket"])

@@ -119,7 +119,6 @@ async def test_ten_thousand_characters_are_refused_and_nothing_is_lost(town: Tow
         ("cancel", "You have no request that this fits"),
         ("list", "Nothing is open"),
         ("help", "Ask for access"),
-        ("", "Ask for access"),
     ],
 )
 async def test_every_line_gets_a_helpful_answer(town: Town, line: str, sentence: str) -> None:

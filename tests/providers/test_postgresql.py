@@ -10,12 +10,14 @@ from pydantic import ValidationError
 
 from providers.systems.base import Presence, Principal, Prior, Refused
 from providers.systems.conformance import (
+    ClosingConformance,
     OwnConformance,
     RevealingConformance,
     ServerConformance,
     SharedConformance,
 )
 from providers.systems.conformance_bench import granted, shut
+from providers.systems.conformance_prolonging import ProlongingConformance
 from providers.systems.postgresql import PostgreSQL
 from providers.systems.postgresql_params import PostgresConfig, PostgresParams
 from providers.systems.postgresql_session import GRANTOR_SCOPED
@@ -39,7 +41,7 @@ def server(postgres: PostgresServer) -> PostgresServer:
     return postgres
 
 
-class TestOwnLogin(OwnConformance, RevealingConformance, ServerConformance):
+class TestOwnLogin(OwnConformance, RevealingConformance, ClosingConformance, ProlongingConformance, ServerConformance):
     """A temporary login."""
 
     @pytest.fixture
@@ -48,7 +50,7 @@ class TestOwnLogin(OwnConformance, RevealingConformance, ServerConformance):
         return PostgresBench(server)
 
 
-class TestExistingLogin(SharedConformance, ServerConformance):
+class TestExistingLogin(SharedConformance, ProlongingConformance, ServerConformance):
     """Membership of a login that stood before."""
 
     @pytest.fixture

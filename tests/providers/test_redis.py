@@ -16,9 +16,17 @@ from pydantic import SecretStr, ValidationError
 from redis.exceptions import NoPermissionError
 
 from providers.systems.base import Order, Presence, Prior, Refused, Secret
-from providers.systems.conformance import Bench, Lives, OwnConformance, RevealingConformance, ServerConformance
+from providers.systems.conformance import (
+    Bench,
+    ClosingConformance,
+    Lives,
+    OwnConformance,
+    RevealingConformance,
+    ServerConformance,
+)
 from providers.systems.conformance_bench import granted, real_server
 from providers.systems.conformance_hazards import Wire
+from providers.systems.conformance_prolonging import ProlongingConformance
 from providers.systems.redis import RedisAcl, RedisConfig
 from providers.systems.redis_rules import RedisParams, mark
 from tests.servers import RedisServer, redis_server
@@ -109,7 +117,7 @@ class RedisBench(Bench):
             yield user
 
 
-class TestRedis(OwnConformance, RevealingConformance, ServerConformance):
+class TestRedis(OwnConformance, RevealingConformance, ClosingConformance, ProlongingConformance, ServerConformance):
     """Debian's Redis."""
 
     @pytest.fixture
@@ -118,7 +126,7 @@ class TestRedis(OwnConformance, RevealingConformance, ServerConformance):
         return RedisBench(debian_redis)
 
 
-class TestValkey(OwnConformance, RevealingConformance, ServerConformance):
+class TestValkey(OwnConformance, RevealingConformance, ClosingConformance, ProlongingConformance, ServerConformance):
     """The embedded Valkey."""
 
     @pytest.fixture

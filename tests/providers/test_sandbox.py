@@ -11,9 +11,17 @@ from typing import Any
 import pytest
 
 from providers.systems.base import Order, Presence, Principal, Prior, Refused, Secret, System, Unsure
-from providers.systems.conformance import Bench, Lives, OwnConformance, RevealingConformance, SharedConformance
+from providers.systems.conformance import (
+    Bench,
+    ClosingConformance,
+    Lives,
+    OwnConformance,
+    RevealingConformance,
+    SharedConformance,
+)
 from providers.systems.conformance_bench import new_order
 from providers.systems.conformance_hazards import as_job, grant_and_die
+from providers.systems.conformance_prolonging import ProlongingConformance
 from providers.systems.sandbox import Sandbox, SandboxConfig
 
 
@@ -67,7 +75,7 @@ class SharedSandboxBench(SandboxBench):
     other_params: Mapping[str, Any] = {"door": "vault", "shared": True}
 
 
-class TestOwn(OwnConformance, RevealingConformance):
+class TestOwn(OwnConformance, RevealingConformance, ClosingConformance, ProlongingConformance):
     """Accounts of the orders' own."""
 
     @pytest.fixture
@@ -83,7 +91,7 @@ class TestOwn(OwnConformance, RevealingConformance):
         assert (await system.revoke(order, Prior(present=False), receipt)).presence is Presence.FOREIGN
 
 
-class TestShared(SharedConformance):
+class TestShared(SharedConformance, ProlongingConformance):
     """Accounts that stood before."""
 
     @pytest.fixture

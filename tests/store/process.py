@@ -9,6 +9,7 @@ from bot.keyring import KeyRing
 from bot.store.connecting import Link
 from bot.store.keys import Keys
 from bot.store.store import Store
+from bot.store.wire import away
 from providers.systems.base import Order, Prior, Receipt
 from providers.systems.sandbox import Sandbox
 from tests.house import House
@@ -46,3 +47,9 @@ async def linked(url: str) -> AsyncIterator[Link]:
         yield link
     finally:
         await link.aclose()
+
+
+async def reached(url: str) -> float:
+    """Redis' time, if the URL leads to it. Raises `StoreAway`."""
+    async with linked(url) as link:
+        return (await away(link.commands(Keys(WORKSPACE).due).time()))[0]

@@ -160,15 +160,18 @@ async def test_a_replica_that_comes_later_is_waited_for_from_then_on(master: Red
     assert doors.grants == 1
 
 
-async def test_the_operator_may_ask_for_more_replicas_or_for_none(
-    master: RedisServer, replica: RedisServer, doors: Counted
+async def test_the_operator_may_ask_for_more_replicas_or_loudly_for_none(
+    master: RedisServer, replica: RedisServer, doors: Counted, caplog: pytest.LogCaptureFixture
 ) -> None:
+    async with started(master.url, doors):
+        pass
     async with started(master.url, doors, replicas=2) as house:
         assert "2 of Redis' replicas must have the record first, 1 had it" in why(await refused(house))
     assert doors.grants == 0
     with cut(replica):
         async with started(master.url, doors, replicas=0) as house:
             assert (await house.granted("eve")).state is State.ACTIVE
+    assert "access may be opened that a failover forgets" in caplog.text
     assert doors.grants == 1
 
 

@@ -4,38 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
-import ipaddress
 import socket
-import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from redis.asyncio import Redis
 from redis.crc import key_slot
 
-from bot.app import CannotStart, opened
 from bot.clock import Hints
 from bot.core.errors import StoreAway
 from bot.core.model import Request, State
-from bot.keyring import KeyRing
-from bot.settings import load
-from bot.store.fitness import Level, findings
 from bot.store.keys import Keys
 from bot.store.wire import away
 from providers.systems.sandbox import SandboxConfig
-from tests.house import POLICY, House
+from tests.house import House
 from tests.servers import (
     RedisServer,
     Sentinel,
     free_port,
-    lacking,
     need,
     redis_cluster,
     redis_server,
@@ -43,7 +29,7 @@ from tests.servers import (
     sentinels,
     start_redis,
 )
-from tests.store.process import Counted, linked, started
+from tests.store.process import Counted, linked, reached, started
 
 KEY = Keys("T000001").due
 
@@ -59,12 +45,6 @@ def master() -> Iterator[RedisServer]:
     """A server of its own."""
     with redis_server() as server:
         yield server
-
-
-async def reached(url: str) -> float:
-    """Redis' time, if the URL leads to it. Raises `StoreAway`."""
-    async with linked(url) as link:
-        return (await away(link.commands(KEY).time()))[0]
 
 
 async def again(house: House) -> Request:
@@ -140,10 +120,10 @@ async def test_a_sentinel_that_is_gone_and_one_that_hangs_keep_nobody_from_the_o
 
 
 async def test_where_no_sentinel_knows_a_master_the_store_is_away(master: RedisServer) -> None:
-    with sentinels("other", master, count=1) as watching:
-        with pytest.raises(StoreAway, match="no sentinel answers and knows a master named jit that is up"):
-            await reached(by(watching))
-    with pytest.raises(StoreAway, match="no sentinel answers"):
+    said = "no sentinel answers and knows a master named jit that is up"
+    with sentinels("other", master, count=1) as watching, pytest.raises(StoreAway, match=said):
+        await reached(by(watching))
+    with pytest.raises(StoreAway, match=said):
         await reached(by(watching))
 
 
@@ -198,104 +178,6 @@ async def test_a_server_that_is_away_is_told_as_such_and_found_again(master: Red
 async def test_a_socket_will_do(redis: RedisServer, doors: Counted) -> None:
     async with started(redis.socket_url, doors, workspace="TUNIX") as house:
         assert (await house.granted()).state is State.ACTIVE
-
-
-# TLS
-
-
-class Authority:
-    """A CA of the test, and what it has signed, as files."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory, self._key = directory, ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "CA of a test")])
-        own = self._builder(self.name, self._key).add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
-        self.certificate = self._written("ca.pem", own.sign(self._key, hashes.SHA256()))
-
-    def signed(self, name: str, address: str) -> tuple[str, str]:
-        """A certificate for an IP address, and its key."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
-        certificate = self._builder(subject, key).add_extension(names, False).sign(self._key, hashes.SHA256())
-        path = self.directory / f"{name}.key"
-        form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        path.write_bytes(key.private_bytes(*form))
-        return self._written(f"{name}.pem", certificate), str(path)
-
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-        now = dt.datetime.now(dt.UTC)
-        builder = x509.CertificateBuilder(self.name, subject, key.public_key(), x509.random_serial_number())
-        builder = builder.not_valid_before(now - dt.timedelta(hours=1)).not_valid_after(now + dt.timedelta(hours=1))
-        ours = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
-        identifier = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ours)
-        if subject == self.name:
-            return builder.add_extension(ours, False)
-        return builder.add_extension(identifier, False)
-
-    def _written(self, name: str, certificate: x509.Certificate) -> str:
-        path = self.directory / name
-        path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        return str(path)
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    """A CA; skips where Redis was built without TLS."""
-    binary = need("redis-server", "apt-get install redis-server")
-    words = [binary, "--port", "0", "--tls-port", "0"]
-    # It refuses the option, or goes on to refuse the file that is not there.
-    said = subprocess.run([*words, "--aclfile", "/nowhere"], capture_output=True, check=False, timeout=20).stdout
-    if b"tls-port" in said:
-        lacking("redis-server with TLS", "build it with BUILD_TLS=yes")
-    return Authority(tmp_path)
-
-
-def under_tls(authority: Authority, port: int, address: str = "127.0.0.1", clients: str = "no") -> tuple[str, ...]:
-    """What makes a server speak TLS on a port."""
-    certificate, key = authority.signed("server", address)
-    words = {"tls-port": port, "tls-cert-file": certificate, "tls-key-file": key, "tls-auth-clients": clients}
-    words["tls-ca-cert-file"] = authority.certificate
-    return tuple(word for name, value in words.items() for word in (f"--{name}", str(value)))
-
-
-async def test_a_server_whose_certificate_our_ca_signed_is_spoken_to(authority: Authority, doors: Counted) -> None:
-    port = free_port()
-    with redis_server(*under_tls(authority, port)):
-        url = f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={authority.certificate}"
-        async with started(url, doors) as house:
-            assert (await house.granted()).state is State.ACTIVE
-
-
-async def test_a_server_whose_certificate_nobody_vouches_for_is_told_nothing(authority: Authority) -> None:
-    port, said = free_port(), r"its certificate is not trusted \(.*\): name its CA's file"
-    with redis_server(*under_tls(authority, port)), pytest.raises(StoreAway, match=said):
-        await reached(f"rediss://127.0.0.1:{port}/0")
-
-
-async def test_a_certificate_for_another_name_will_not_do(authority: Authority) -> None:
-    port, said = free_port(), "its certificate is not trusted"
-    with redis_server(*under_tls(authority, port, "127.0.0.9")), pytest.raises(StoreAway, match=said):
-        await reached(f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={authority.certificate}")
-
-
-async def test_a_server_that_wants_a_certificate_of_ours_gets_it(authority: Authority) -> None:
-    port = free_port()
-    with redis_server(*under_tls(authority, port, clients="yes")):
-        url = f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={authority.certificate}"
-        certificate, key = authority.signed("bot", "127.0.0.1")
-        assert await reached(f"{url}&ssl_certfile={certificate}&ssl_keyfile={key}")
-        with pytest.raises(StoreAway):
-            await reached(url)
-
-
-async def test_sentinels_and_their_master_are_spoken_to_under_tls(authority: Authority) -> None:
-    port, watch = free_port(), free_port()
-    words = under_tls(authority, port)
-    options = [f"{name.removeprefix('--')} {value}" for name, value in zip(words[::2], words[1::2], strict=True)]
-    lines = [*options[1:], f"tls-port {watch}", "tls-replication yes"]
-    with redis_server(*words) as server, sentinels("jit", replace(server, port=port), count=1, lines=lines):
-        assert await reached(f"rediss+sentinel://127.0.0.1:{watch}/jit?ssl_ca_certs={authority.certificate}")
 
 
 # a cluster
@@ -358,64 +240,3 @@ async def test_a_slot_that_moves_to_another_node_is_followed(nodes: list[RedisSe
             await node.execute_command("CLUSTER SETSLOT", key_slot(key.encode()), "NODE", heir)  # type: ignore[no-untyped-call]  # redis-py
         await client.set(key, "1")
         assert await new.get(key) == b"1"
-
-
-# is it fit?
-
-
-@pytest.mark.parametrize(
-    ("options", "level", "said"),
-    [
-        (("--maxmemory-policy", "allkeys-lru"), Level.UNFIT, "maxmemory-policy is allkeys-lru"),
-        (("--maxmemory-policy", "volatile-ttl"), Level.UNFIT, "maxmemory-policy is volatile-ttl"),
-        (("--appendonly", "no"), Level.WARNING, "the append-only file is off"),
-    ],
-)
-async def test_what_is_wrong_with_a_redis_is_found_with_how_to_mend_it(
-    options: tuple[str, ...], level: Level, said: str
-) -> None:
-    with redis_server(*options) as server:
-        async with Redis.from_url(server.url) as client:
-            wrong = [finding for finding in await findings(client) if finding.level is not Level.FINE]
-    assert [finding.level for finding in wrong] == [level]
-    assert wrong[0].said.startswith(said)
-    assert wrong[0].mend
-
-
-async def test_a_node_of_a_cluster_that_is_taken_for_a_server_of_its_own_is_suspect(nodes: list[RedisServer]) -> None:
-    async with Redis.from_url(nodes[0].url) as client:
-        [suspect] = [finding for finding in await findings(client) if finding.level is not Level.FINE]
-        assert suspect.said.startswith("it is a node of a cluster")
-        assert {finding.level for finding in await findings(client, "cluster")} == {Level.FINE}
-
-
-async def test_of_a_redis_that_is_as_it_should_be_nothing_is_to_mend(master: RedisServer) -> None:
-    with replica_of(master):
-        async with Redis.from_url(master.url) as client:
-            found = await findings(client)
-    assert {(finding.level, finding.mend) for finding in found} == {(Level.FINE, "")}
-    assert "1 replicas follow" in [finding.said for finding in found]
-
-
-async def test_a_replica_is_unfit_and_a_redis_that_tells_nothing_is_suspect(master: RedisServer) -> None:
-    with replica_of(master) as replica:
-        async with Redis.from_url(replica.url) as client:
-            unfit = [finding for finding in await findings(client) if finding.level is Level.UNFIT]
-    assert f"a replica of 127.0.0.1:{master.port}" in unfit[0].said
-    async with Redis.from_url(master.url) as admin:
-        await admin.acl_setuser("bot", enabled=True, nopass=True, commands=["+ping"])
-    async with Redis.from_url(f"redis://bot:x@127.0.0.1:{master.port}") as client:
-        [suspect] = await findings(client)
-    assert (suspect.level, "+info" in suspect.mend) == (Level.WARNING, True)
-
-
-@pytest.mark.parametrize("wrong", ["policy", "role"])
-async def test_the_bot_does_not_start_over_a_redis_that_would_lose_records(wrong: str, tmp_path: Path) -> None:
-    (tmp_path / "jit.yaml").write_text(POLICY)
-    options = ("--maxmemory-policy", "allkeys-lfu") if wrong == "policy" else ("--replicaof", "127.0.0.1", "1")
-    with redis_server(*options) as server:
-        env = {"SLACK_BOT_TOKEN": "xoxb-1", "REDIS_URL": server.url, "JIT_KEYS": KeyRing.generate().spelled()}
-        settings = load({**env, "JIT_POLICY": str(tmp_path / "jit.yaml")}, "worker")
-        with pytest.raises(CannotStart, match=r"REDIS_URL: (maxmemory-policy is allkeys-lfu|it is a replica).*; set "):
-            async with opened(settings, "worker"):
-                pass

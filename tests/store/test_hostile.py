@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.core import lifecycle, policy
+from bot.core import deadlines, policy
 from bot.core.errors import (
     AlreadyAnswered,
     BadDuration,
@@ -21,9 +21,9 @@ from bot.core.events import Approved, Attempted, Granted
 from bot.core.lifecycle import fold
 from bot.core.model import Request, Review, State, Verb
 from bot.core.policy import Members
-from bot.desk import Actor, Answer
 from bot.store.changes import Change
 from bot.store.store import Store
+from bot.wishes import Actor, Answer
 from providers.systems.base import Order, Outcome, Prior, Receipt, System
 from providers.systems.sandbox import Fault, Sandbox, SandboxConfig
 from tests.core.test_lifecycle import attempted, review, submitted
@@ -360,9 +360,9 @@ def two_doors(cap: int) -> Request:
 def test_no_door_stays_open_past_its_cap_while_another_is_waited_for() -> None:
     request = two_doors(cap=60)
     assert request.state is State.GRANTING
-    assert lifecycle.budget_ends(request) <= 1105.0 + 60
-    assert lifecycle.due(request) is not None
-    assert two_doors(cap=3600).approved_at + 600 == lifecycle.budget_ends(two_doors(cap=3600))
+    assert deadlines.budget_ends(request) <= 1105.0 + 60
+    assert deadlines.due(request) is not None
+    assert two_doors(cap=3600).approved_at + 600 == deadlines.budget_ends(two_doors(cap=3600))
 
 
 async def test_a_revoke_that_takes_longer_than_a_lease_is_counted_and_alarmed(store: Store) -> None:

@@ -6,8 +6,11 @@ import fnmatch
 from typing import Any
 
 from bot.core.model import State
+from bot.seals import GENESIS, Head
+from bot.store.audit import Mark, Window
 from bot.store.keys import PERMANENT
 from bot.store.outbox import Outbox
+from bot.store.sightings import Held, Sighting, Sightings
 from bot.store.store import Store
 from tests.house import House
 
@@ -18,22 +21,35 @@ async def _kept(store: Store) -> list[str]:
     return [key.decode().split("}:", 1)[1] for key in found if await store.redis.ttl(key) == -1]
 
 
+async def left(sightings: Sightings) -> None:
+    """All that is kept of somebody who may have left."""
+    await sightings.keep({"UMIA": Sighting(user="UMIA", first=1.0, last=2.0)})
+    await sightings.hint("UEVE")
+    await sightings.hold([Held(request="J-2222", user="UMIA", who="", what="", why="")], {}, "leavers|leaving:#")
+    await sightings.confirm(["UMIA"], "cli:me@here")
+
+
 async def test_every_key_has_a_ttl_or_is_declared_permanent(store: Store) -> None:
     house = await House(store).open()
     await store.bind("mia@example.com", "UMIA")
     await store.lease(store.keys.poster, "me", 1)
+    await store.lease(store.keys.sealer, "me", 1)
+    await store.lease(store.keys.leavers, "me", 1)
+    waiting = await house.ask("eve", token="V1")
+    await left(Sightings(store))
+    await Window(store).mark(Mark("archive", Head(1, GENESIS)))
     await store.note("refused", "{}", window=60, once="x")
     await store.alarm("tampered", "J-2222")
     await house.granted(what="both")
     ended = await house.granted(what="vault/read-only")
     await house.desk.release(house.actor("mia"), ended.id)
     await house.work()
-    waiting = await house.ask("eve", token="V1")
     rows, _, _ = await Outbox(store).ready(10)
     await Outbox(store).posting(rows[0], 10.0)
     await Outbox(store).bury(rows[1], "no such channel")
 
     open_records = {f"request:{r.id}" for r in await house.desk.mine(house.actor("mia"))} | {f"request:{waiting.id}"}
+    assert await store.redis.exists(store.keys.seen_gone, store.keys.hinted, store.keys.held, store.keys.confirmed) == 4
     undeclared = [
         key
         for key in await _kept(store)

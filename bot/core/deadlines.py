@@ -1,0 +1,91 @@
+"""When something must next be done with a request, and what the passing of time alone brings about; it has no clock."""
+
+from __future__ import annotations
+
+from bot.core.events import Expired, Lapsed, Reminded, Warned
+from bot.core.model import ExtensionState, Leg, LegState, Request, State
+
+_AT_WORK = frozenset({LegState.GRANTING, LegState.REVOKING})
+_SHORTEST_WARNING = 15
+"""Seconds: a warning that comes later than this before the end helps nobody."""
+
+
+def due(request: Request) -> float | None:
+    """When something must next be done, in Unix seconds; None exactly when the request is over."""
+    match request.state:
+        case State.PENDING:
+            return min(request.decide_by, request.remind_at or request.decide_by)
+        case State.SCHEDULED:
+            return request.starts_at
+        case State.GRANTING:
+            return min(_next_try(request), budget_ends(request))
+        case State.ACTIVE:
+            return min(_dues(request))
+        case State.REVOKING:
+            return _next_try(request)
+        case _:
+            return None
+
+
+def budget_ends(request: Request) -> float:
+    """When a request that is being granted has run out of its budget, in Unix seconds.
+
+    A door that is open already stays open no longer than its cap, however long another one is waited for.
+    """
+    budget = request.begun_at + request.grant_budget
+    return min(budget, request.opened_at + _cap(request)) if request.opened_at else budget
+
+
+def woken(request: Request, now: float) -> Lapsed | Reminded | Warned | Expired | None:
+    """The event that the passing of time alone brings about, if it is due at ``now``."""
+    match request.state:
+        case State.PENDING if now >= request.decide_by:
+            return Lapsed(at=now)
+        case State.PENDING if request.remind_at and now >= request.remind_at:
+            return Reminded(at=now)
+        case State.SCHEDULED if now >= request.starts_at + request.start_grace:
+            return Lapsed(at=now)
+        case State.ACTIVE if now >= request.ends_at:
+            return Expired(at=now)
+        case State.ACTIVE if request.warn_at and now >= request.warn_at:
+            return Warned(at=now)
+        case _:
+            return None
+
+
+def last_end(request: Request) -> float:
+    """The latest end that the cap allows: it counts from the first grant, extensions included. Unix seconds."""
+    return request.opened_at + _cap(request)
+
+
+def warning_at(request: Request, ends_at: float, now: float) -> float:
+    """When the asker is warned of that end, at most a quarter of the time before it; 0 where that is too short."""
+    lead = min(request.warn_before, (ends_at - now) / 4)
+    return ends_at - lead if lead >= _SHORTEST_WARNING else 0.0
+
+
+def next_leg(request: Request, now: float) -> Leg | None:
+    """The leg to be worked on at ``now``: the longest overdue, None when none is due."""
+    ready = [leg for leg in request.legs if leg.state in _AT_WORK and leg.retry_at <= now]
+    return min(ready, key=lambda leg: (leg.retry_at, leg.n), default=None)
+
+
+def _cap(request: Request) -> int:
+    """The least of the roles' caps, in seconds."""
+    return min(leg.role.cap for leg in request.legs)
+
+
+def _dues(request: Request) -> list[float]:
+    """All that waits to be done while access is open."""
+    dues = [request.ends_at]
+    if request.warn_at:
+        dues.append(request.warn_at)
+    if request.reveal:
+        dues.append(request.reveal.at)
+    if request.extension and request.extension.state is ExtensionState.PROLONGING:
+        dues.append(request.extension.retry_at)
+    return dues
+
+
+def _next_try(request: Request) -> float:
+    return min(leg.retry_at for leg in request.legs if leg.state in _AT_WORK)

@@ -1,0 +1,293 @@
+"""What each event makes of a request; whether it has a place there is the table's to say (lifecycle.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.core.deadlines import last_end, warning_at
+from bot.core.events import (
+    Approved,
+    Attempted,
+    Cancelled,
+    ClosedByHand,
+    Denied,
+    Doubted,
+    Endorsed,
+    Event,
+    Expired,
+    Extended,
+    ExtensionApproved,
+    ExtensionAsked,
+    ExtensionDenied,
+    ExtensionEndorsed,
+    ExtensionFailed,
+    ExtensionRetried,
+    Granted,
+    Lapsed,
+    Refused,
+    Reminded,
+    Retried,
+    RevealAsked,
+    Revealed,
+    Revoked,
+    Started,
+    Submitted,
+    Warned,
+    Withdrawn,
+)
+from bot.core.model import Ending, Extension, ExtensionState, Facts, Leg, LegState, Request, State
+
+MAY_STAND = frozenset({LegState.GRANTING, LegState.ACTIVE, LegState.REVOKING})
+"""The legs behind which access may stand."""
+
+
+_UNDONE = frozenset({ExtensionState.PENDING, ExtensionState.PROLONGING})
+_ANSWERS = (ExtensionEndorsed, ExtensionApproved, ExtensionDenied)
+
+
+class IllegalEvent(ValueError):
+    """An event that the request's state has no place for."""
+
+
+def apply(request: Request, event: Event) -> Request:  # one line an event, to be read as the table's other half
+    match event:
+        case Reminded():
+            return _with(request, remind_at=0.0)
+        case Started():
+            return _begun(request, event.at)
+        case Warned():
+            return _with(request, warn_at=0.0)
+        case (
+            ExtensionAsked()
+            | ExtensionEndorsed()
+            | ExtensionApproved()
+            | ExtensionDenied()
+            | ExtensionRetried()
+            | ExtensionFailed()
+            | Extended()
+        ):
+            return _extend(request, event)
+        case Endorsed(review=review):
+            return _with(request, reviews=(*request.reviews, review))
+        case Approved():
+            return _approve(request, event)
+        case Denied(review=review):
+            done = _closed(request, State.DENIED, review.at, review.by.id, review.reason)
+            return _with(done, reviews=(*request.reviews, review))
+        case Cancelled():
+            return _closed(request, State.CANCELLED, event.at, event.by, event.reason)
+        case Lapsed():
+            return _closed(request, State.LAPSED, event.at, event.by, "")
+        case Attempted():
+            return _attempt(request, event)
+        case Retried():
+            return _retry(request, event)
+        case Granted():
+            return _grant(request, event)
+        case Refused():
+            return _refuse(request, event)
+        case Doubted():
+            return _close_all(request, event.at, Ending.DOUBTED, event.by, event.error)
+        case Withdrawn() if request.state is State.SCHEDULED:
+            return _closed(request, State.CANCELLED, event.at, event.by, event.reason)
+        case Withdrawn():
+            return _close_all(request, event.at, event.ending, event.by, event.reason)
+        case Expired():
+            return _close_all(request, event.at, Ending.EXPIRED, event.by, "")
+        case RevealAsked():
+            return _with(request, reveal=event.reveal)
+        case Revealed():
+            return _with(request, reveal=None)
+        case Revoked():
+            return _revoke(request, event)
+        case ClosedByHand():
+            return _by_hand(request, event)
+        case Submitted():
+            raise IllegalEvent(f"{request.id} is submitted already")
+
+
+def _approve(request: Request, event: Approved) -> Request:
+    request = _with(
+        request,
+        reviews=(*request.reviews, event.review),
+        duration=event.duration,
+        approved_at=event.at,
+        remind_at=0.0,
+    )
+    if request.starts_at > event.at:
+        return _with(request, state=State.SCHEDULED)
+    return _begun(request, event.at)
+
+
+def _begun(request: Request, at: float) -> Request:
+    ready = {"state": LegState.GRANTING, "retry_at": at}
+    return _with(
+        request,
+        state=State.GRANTING,
+        begun_at=at,
+        not_after=at + request.grant_budget + request.duration,
+        legs=tuple(leg.model_copy(update=ready) for leg in request.legs),
+    )
+
+
+def _extend(request: Request, event: Event) -> Request:
+    """What becomes of the wish for a later end; access closes at the present one whatever it is."""
+    if isinstance(event, ExtensionAsked):
+        if request.extension and request.extension.state in _UNDONE:
+            raise IllegalEvent(f"{request.id}: an extension is asked for already")
+        if not request.ends_at < event.extension.until <= last_end(request):
+            raise IllegalEvent(f"{request.id}: an extension never shortens, and never goes past the cap")
+        return _with(request, extension=event.extension)
+    wanted = ExtensionState.PENDING if isinstance(event, _ANSWERS) else ExtensionState.PROLONGING
+    extension = request.extension
+    if extension is None or extension.state is not wanted:
+        raise IllegalEvent(f"{request.id} has no extension that is {wanted}")
+    match event:
+        case ExtensionEndorsed(review=review):
+            return _extension(request, extension, reviews=(*extension.reviews, review))
+        case ExtensionApproved(review=review, until=until):
+            if not request.ends_at < until <= extension.until:
+                raise IllegalEvent(f"{request.id}: an extension never shortens, and is never longer than was asked")
+            said = {"reviews": (*extension.reviews, review), "until": until, "retry_at": event.at}
+            return _extension(request, extension, state=ExtensionState.PROLONGING, **said)
+        case ExtensionDenied(review=review):
+            reviews = (*extension.reviews, review)
+            return _extension(request, extension, state=ExtensionState.DENIED, reviews=reviews)
+        case ExtensionRetried(error=error, retry_at=retry_at):
+            return _extension(request, extension, tries=extension.tries + 1, error=error, retry_at=retry_at)
+        case ExtensionFailed(error=error):
+            return _extension(request, extension, state=ExtensionState.FAILED, error=error)
+        case Extended(receipts=receipts):
+            return _extended(request, extension, receipts, event.at)
+        case _:
+            raise IllegalEvent(f"{request.id}: {event.kind} says nothing of an extension")
+
+
+def _extended(request: Request, extension: Extension, receipts: Sequence[Facts], at: float) -> Request:
+    if len(receipts) != len(request.legs):
+        raise IllegalEvent(f"{request.id}: every leg has a receipt of its new end, or none has")
+    request = _extension(request, extension, state=ExtensionState.DONE, error="")
+    legs = zip(request.legs, receipts, strict=True)
+    return _with(
+        request,
+        legs=tuple(leg.model_copy(update={"receipt": receipt}) for leg, receipt in legs),
+        ends_at=extension.until,
+        not_after=max(request.not_after, extension.until),
+        warn_at=warning_at(request, extension.until, at),
+    )
+
+
+def _extension(request: Request, extension: Extension, **changes: object) -> Request:
+    return _with(request, extension=extension.model_copy(update=changes))
+
+
+def _attempt(request: Request, event: Attempted) -> Request:
+    leg = _leg(request, event.leg, LegState.GRANTING)
+    if leg.prior is not None and leg.prior != event.prior:
+        raise IllegalEvent(f"{request.order_id(leg.n)}: what stood before is seen once, never again")
+    return _put(
+        request,
+        leg,
+        subject=event.subject,
+        target=event.target,
+        prior=event.prior,
+        holds=event.holds,
+        attempts=leg.attempts + 1,
+        in_flight_until=max(leg.in_flight_until, event.in_flight_until),
+        retry_at=event.in_flight_until,
+    )
+
+
+def _retry(request: Request, event: Retried) -> Request:
+    leg = _leg(request, event.leg, LegState.GRANTING, LegState.REVOKING)
+    tries = leg.tries + 1 if event.failed else leg.tries
+    return _put(request, leg, tries=tries, retry_at=event.retry_at, error=event.error)
+
+
+def _grant(request: Request, event: Granted) -> Request:
+    leg = _leg(request, event.leg, LegState.GRANTING)
+    # The answer settles this attempt; an earlier one that was never answered may still land.
+    flying = leg.in_flight_until if leg.attempts > 1 else 0.0
+    done = {"in_flight_until": flying, "tries": 0, "error": ""}
+    after = _put(request, leg, state=LegState.ACTIVE, receipt=event.receipt, **done)
+    after = _with(after, opened_at=request.opened_at or event.at)
+    if any(leg.state is not LegState.ACTIVE for leg in after.legs):
+        return after
+    ends_at = min(event.at + request.duration, request.not_after, last_end(after))
+    warn_at = warning_at(after, ends_at, event.at)
+    return _with(after, state=State.ACTIVE, granted_at=event.at, ends_at=ends_at, warn_at=warn_at)
+
+
+def _refuse(request: Request, event: Refused) -> Request:
+    leg = _leg(request, event.leg, LegState.GRANTING)
+    # A definite no to the only attempt. After more than one, an unanswered one may have opened something; and who
+    # holds a shared entitlement may be the last to do so by now, and has to leave it by a revoke.
+    if leg.attempts <= 1 and not leg.holds:
+        unopened = {"state": LegState.UNOPENED, "error": event.error, "in_flight_until": 0.0}
+        request = _put(request, leg, retry_at=0.0, **unopened)
+    return _close_all(request, event.at, Ending.REFUSED, event.by, event.error)
+
+
+def _close_all(request: Request, at: float, ending: Ending, by: str, reason: str) -> Request:
+    """Every leg behind which something may stand is to be closed, even one whose first attempt is not seen."""
+    legs = tuple(_closing(leg, at, ending) for leg in request.legs)
+    stands = any(leg.state is LegState.REVOKING for leg in legs)
+    done = {} if stands else {"closed_at": at}
+    return _with(
+        request,
+        state=State.REVOKING if stands else State.FAILED,
+        legs=legs,
+        ending=ending,
+        closed_by=by,
+        closed_reason=reason,
+        reveal=None,
+        warn_at=0.0,
+        **done,
+    )
+
+
+def _closing(leg: Leg, at: float, ending: Ending) -> Leg:
+    if leg.state not in MAY_STAND:
+        return leg
+    if ending is Ending.REFUSED and leg.state is LegState.GRANTING and not leg.attempts:
+        return leg.model_copy(update={"state": LegState.UNOPENED, "retry_at": 0.0})
+    return leg.model_copy(update={"state": LegState.REVOKING, "tries": 0, "retry_at": at})
+
+
+def _revoke(request: Request, event: Revoked) -> Request:
+    leg = _leg(request, event.leg, LegState.REVOKING)
+    if event.at < leg.in_flight_until:
+        raise IllegalEvent(f"{request.order_id(leg.n)}: a slow grant may still land; not closed yet")
+    closed = {"state": LegState.CLOSED, "outcome": event.outcome, "error": "", "holds": ()}
+    after = _put(request, leg, **closed)
+    if any(leg.state in MAY_STAND for leg in after.legs):
+        return after
+    return _with(after, state=State.ENDED, closed_at=event.at)
+
+
+def _by_hand(request: Request, event: ClosedByHand) -> Request:
+    """Over in the books; the outcome says that nobody read it back."""
+    outcome = {"presence": "unverified", "kept": f"closed by hand by {event.by}, not read back: {event.reason}"}
+    closed = {"state": LegState.CLOSED, "outcome": outcome, "holds": ()}
+    legs = tuple(leg.model_copy(update=closed) if leg.state in MAY_STAND else leg for leg in request.legs)
+    return _with(request, state=State.ENDED, legs=legs, closed_at=event.at)
+
+
+def _leg(request: Request, n: int, *states: LegState) -> Leg:
+    if not 0 <= n < len(request.legs) or request.legs[n].state not in states:
+        raise IllegalEvent(f"{request.id} has no leg {n} that is {' or '.join(states)}")
+    return request.legs[n]
+
+
+def _put(request: Request, leg: Leg, **changes: object) -> Request:
+    legs = list(request.legs)
+    legs[leg.n] = leg.model_copy(update=changes)
+    return _with(request, legs=tuple(legs))
+
+
+def _closed(request: Request, state: State, at: float, by: str, reason: str) -> Request:
+    return _with(request, state=state, closed_at=at, closed_by=by, closed_reason=reason)
+
+
+def _with(request: Request, **changes: object) -> Request:
+    return request.model_copy(update=changes)

@@ -1,0 +1,77 @@
+"""The conversation of helping: what there is to type, with examples of this workspace's own policy; it asks nothing."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+from bot import books
+from bot.wishes import Actor
+from handlers.door import Door
+from handlers.payloads import Payload
+from handlers.views import terms
+from handlers.views.words import safe
+
+NOBODY_S = "J-7K3Q"
+"""The id in an example for somebody who has no request."""
+
+
+def everything() -> str:
+    """What there is to type."""
+    return _guide("help").strip()
+
+
+async def about(door: Door, payload: Payload, command: str) -> str:
+    """``/jit help COMMAND``."""
+    actor = await door.who(payload)
+    return f"*/jit {command}*\n{section(command)}\nFor example: {await _example(door, actor, command)}"
+
+
+def section(command: str) -> str:
+    """What the guide says of a command."""
+    found = re.search(rf"^## {re.escape(command)}\n(.*?)(?=^## |\Z)", _guide("commands"), re.MULTILINE | re.DOTALL)
+    if found is None:
+        raise LookupError(f"guides/commands.md has no section {command}")
+    return found[1].strip()
+
+
+async def _example(door: Door, actor: Actor, command: str) -> str:
+    """A line that would work here, as far as there is one."""
+    match command:
+        case "request":
+            return _of_choice(door, actor)
+        case "explain":
+            offers = door.desk.offers(actor)
+            return f"`/jit explain {safe(offers[0].name, 90)}`" if offers else _NOTHING
+        case "who":
+            seen = books.systems(door.desk, actor)
+            return f"`/jit who {safe(seen[0], 40)}`" if seen else _NOTHING
+        case "revoke":
+            theirs = await door.desk.answerable(actor)
+            return f"`/jit revoke {theirs[0].id if theirs else NOBODY_S} no longer needed`"
+        case "extend":
+            own = await door.desk.mine(actor)
+            return f"`/jit extend {own[0].id if own else NOBODY_S} 30m -- not done yet`"
+        case "list":
+            return "`/jit list`"
+        case "help":
+            return "`/jit help request`"
+        case _:
+            own = await door.desk.mine(actor)
+            return f"`/jit {command} {own[0].id if own else NOBODY_S}`"
+
+
+_NOTHING = "there is nothing here that you may ask for."
+
+
+def _of_choice(door: Door, actor: Actor) -> str:
+    """The first thing that the person may ask for, in one line."""
+    offers = door.desk.offers(actor)
+    if not offers:
+        return _NOTHING
+    expected = terms.expected(offers[0])
+    return f"`{terms.example(offers[0])}`{f' ({expected})' if expected else ''}"
+
+
+def _guide(name: str) -> str:
+    return files("bot").joinpath("guides", f"{name}.md").read_text(encoding="utf-8")

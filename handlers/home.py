@@ -1,0 +1,70 @@
+"""The conversation of looking at what is one's own: bare `/jit`, and the Home tab; both show what is recorded."""
+
+from __future__ import annotations
+
+import logging
+
+from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_sdk.models.views import View
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot import books
+from bot.core.errors import JitError
+from bot.wishes import Actor
+from handlers import payloads, screens
+from handlers.calls import NotNow, SaidNo, Unanswered, said
+from handlers.door import Door
+from handlers.payloads import Payload
+from handlers.replies import sentence
+from handlers.views import actions, overview
+
+log = logging.getLogger(__name__)
+
+NOT_SHOWN = (NotNow, SaidNo, Unanswered, TimeoutError)
+"""What keeps a view from being shown, though nothing else is wrong."""
+
+
+def register(app: AsyncApp, door: Door) -> None:
+    """Listen to the Home tab being looked at; its buttons belong to the other conversations."""
+
+    @app.event("app_home_opened")
+    async def opened(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        user = payloads.opened_home(body)
+        try:
+            if user:
+                await screens.publish(client, user, await _home(door, user))
+        except NOT_SHOWN as error:
+            log.warning("the Home tab of %s is not shown: %s", user, said(error))
+        await ack()
+
+
+async def look(door: Door, payload: Payload, client: AsyncWebClient) -> None:
+    """Bare ``/jit``."""
+    mine = await books.mine(door.desk, await door.who(payload))
+    await screens.show(client, payload, overview.overview(mine))
+
+
+async def again(door: Door, actor: Actor, payload: Payload, client: AsyncWebClient) -> None:
+    """Show anew what was pressed in, where it is the overview or the Home tab.
+
+    What was pressed is recorded by now: a view that cannot be shown is no reason to say that it did not work.
+    """
+    place = payloads.callback(payload)
+    if place not in {actions.OVERVIEW_VIEW, actions.HOME_VIEW}:
+        return
+    try:
+        mine = await books.mine(door.desk, actor)
+        if place == actions.OVERVIEW_VIEW:
+            await screens.change(client, payload, overview.overview(mine))
+        else:
+            await screens.publish(client, actor.person.id, overview.home(mine))
+    except (JitError, *NOT_SHOWN) as error:
+        log.warning("what %s pressed in is not shown anew: %s", actor.person.id, said(error))
+
+
+async def _home(door: Door, user: str) -> View:
+    """The Home tab, or why there is none for this person."""
+    try:
+        return overview.home(await books.mine(door.desk, await door.people.actor(user, None)))
+    except JitError as error:
+        return overview.refused(sentence(error))

@@ -1,0 +1,58 @@
+"""Times as people type them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from bot.times import BadTime, When, parse, spelled
+
+NOW = datetime(2026, 3, 18, 15, 30, tzinfo=UTC).timestamp()
+"""A Wednesday."""
+
+
+def at(*parts: int) -> float:
+    return datetime(*parts, tzinfo=UTC).timestamp()  # type: ignore[misc,arg-type]
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("today", When(at(2026, 3, 18), at(2026, 3, 19))),
+        ("Yesterday", When(at(2026, 3, 17), at(2026, 3, 18))),
+        ("this week", When(at(2026, 3, 16), at(2026, 3, 23))),
+        ("last  week", When(at(2026, 3, 9), at(2026, 3, 16))),
+        ("this month", When(at(2026, 3, 1), at(2026, 4, 1))),
+        ("last month", When(at(2026, 2, 1), at(2026, 3, 1))),
+        ("last 7 days", When(NOW - 7 * 86_400)),
+        ("past 1 hour", When(NOW - 3_600)),
+        ("30m", When(NOW - 1_800)),
+        ("last 2w", When(NOW - 14 * 86_400)),
+        ("2026-02", When(at(2026, 2, 1), at(2026, 3, 1))),
+        ("2025-12", When(at(2025, 12, 1), at(2026, 1, 1))),
+        ("2026-03-14", When(at(2026, 3, 14), at(2026, 3, 15))),
+        ("2026-03-14T02:10", When(at(2026, 3, 14, 2, 10), at(2026, 3, 14, 2, 11))),
+        ("2026-03-14T02:10:05Z", When(at(2026, 3, 14, 2, 10, 5), at(2026, 3, 14, 2, 10, 6))),
+        ("2026-03-01..2026-03-14", When(at(2026, 3, 1), at(2026, 3, 15))),
+        ("2026-03-01..", When(at(2026, 3, 1))),
+        ("..2026-03-14", When(None, at(2026, 3, 15))),
+        ("since 2026-03-14", When(at(2026, 3, 14))),
+        ("until 2026-03-14", When(None, at(2026, 3, 14))),
+        ("at 2026-03-14T02:10Z", When(at=at(2026, 3, 14, 2, 10))),
+        ("at 2026-03-14T02:10+02:00", When(at=at(2026, 3, 14, 0, 10))),
+    ],
+)
+def test_what_is_typed_is_understood(words: str, meant: When) -> None:
+    assert parse(words, NOW) == meant
+
+
+@pytest.mark.parametrize("words", ["soon", "at noon", "2026-13", "2026-02-30", "last 99999 days", "..", "since", "1e9"])
+def test_what_is_no_time_is_refused_with_examples(words: str) -> None:
+    with pytest.raises(BadTime, match="last week"):
+        parse(words, NOW)
+
+
+def test_a_moment_is_spelled_in_utc_whatever_it_is() -> None:
+    assert spelled(at(2026, 3, 14, 2, 10)) == "2026-03-14T02:10:00.000Z"
+    assert spelled(1e300) == "1e+300"

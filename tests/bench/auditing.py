@@ -1,0 +1,129 @@
+"""A million archived events: whether adding stays flat, and how long it takes to find, to tell, to verify, to export.
+
+The events are whole lives of requests, spread over a year, sealed a thousand at a time, on SQLite as it is by default.
+"""
+
+from __future__ import annotations
+
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from bot.archive import Archive
+from bot.audit import Trail, Wanted
+from bot.core.events import EVENT
+from bot.core.model import ID_ALPHABET
+from bot.exporting import export
+from bot.keyring import KeyRing
+from bot.seals import MOST, PURPOSE, Entry, Signer
+from bot.verifying import Part, verify
+from tests.audit.stories import entries, life
+
+T = TypeVar("T")
+_W = "TBENCH"
+_YEAR = 31_536_000
+_START = 1.7e9
+_PEOPLE, _SYSTEMS = 500, 40
+_WEEK = 604_800
+
+
+def measure(count: int) -> list[tuple[str, str, str]]:
+    """The rows of the table."""
+    with tempfile.TemporaryDirectory() as home:
+        archive = Archive.open("", Path(home), create=True)
+        rows = [*_adding(archive, count), *_asking(archive, count)]
+        size = sum(file.stat().st_size for file in Path(home).iterdir())
+        archive.close()
+    return [*rows, ("archive, bytes an event", f"{size / count:,.0f}", "")]
+
+
+def _adding(archive: Archive, count: int) -> list[tuple[str, str, str]]:
+    signer = Signer(KeyRing.generate().subkeys(PURPOSE))
+    last, taken, batch = None, [], []
+    for entry in _told(count):
+        batch.append(entry)
+        if len(batch) == MOST:
+            started = time.perf_counter()
+            last = signer.seal(_W, last, batch, batch[-1].at)
+            archive.append(last, batch)
+            taken.append(time.perf_counter() - started)
+            batch = []
+    tenth = max(1, len(taken) // 10)
+    first, end = MOST * tenth / sum(taken[:tenth]), MOST * tenth / sum(taken[-tenth:])
+    return [
+        ("sealed and archived, first tenth", f"{first:,.0f} events/s", ""),
+        ("sealed and archived, last tenth", f"{end:,.0f} events/s", ""),
+        ("ratio of the two", f"{end / first:.2f}", "flat"),
+    ]
+
+
+def _asking(archive: Archive, count: int) -> list[tuple[str, str, str]]:
+    trail, middle = Trail(_W, archive), _START + _YEAR / 2
+    week = {"since": middle, "until": middle + _WEEK, "most": 10_000}
+    person = _best(lambda: trail.search(Wanted(person="p7@example.com", **week)))  # type: ignore[arg-type]
+    system = _best(lambda: trail.search(Wanted(system="s7", **week)))  # type: ignore[arg-type]
+    held = _best(lambda: trail.holders(middle, Wanted()))
+    started = time.perf_counter()
+    report = verify(archive.sealed(_W))
+    verified = time.perf_counter() - started
+    if report.flaw:
+        raise report.flaw
+    before, started = _resident(), time.perf_counter()
+    lines = sum(1 for _ in export(archive, _W, Part(1, report.last), "jsonl"))
+    exported = time.perf_counter() - started
+    return [
+        (f"a person's week ({len(person[1].entries)} events)", f"{person[0] * 1000:.0f} ms", "200 ms"),
+        (f"a system's week ({len(system[1].entries)} events)", f"{system[0] * 1000:.0f} ms", "200 ms"),
+        (f"who held what at a moment ({len(held[1])})", f"{held[0] * 1000:.0f} ms", "1,000 ms"),
+        ("verified", f"{report.events / verified:,.0f} events/s", "50,000 events/s"),
+        (f"exported, {lines:,} lines", f"{lines / exported:,.0f} lines/s", ""),
+        ("memory that the export added", f"{_resident() - before:,} KiB", "constant"),
+    ]
+
+
+def _told(count: int) -> Iterator[Entry]:
+    """Requests that follow each other evenly over the year."""
+    requests = count // 6
+    shape = [event.model_dump_json() for event in life("J-2222", "WHO", "SYS", 1e9, _W)]
+    for n in range(requests):
+        at, id_ = _START + n * _YEAR / requests, _id(n)
+        moved = _moved(shape, id_, f"p{n % _PEOPLE}", f"s{n % _SYSTEMS}", at)
+        yield from entries((EVENT.validate_json(text) for text in moved), id_, n * 6 + 1)
+
+
+def _moved(shape: list[str], id_: str, who: str, system: str, at: float) -> list[str]:
+    """The life of a request with other names, and at another time."""
+    found = []
+    for text in shape:
+        renamed = text.replace("J-2222", id_).replace("j-2222", id_.lower()).replace("SYS", system)
+        renamed = renamed.replace("UWHO", f"U{who.upper()}").replace("WHO", who)
+        for offset in (0, 60, 61, 62, 70, 3600, 3662, 3663):
+            renamed = renamed.replace(f"{1e9 + offset:.1f}", f"{at + offset:.6f}")
+        found.append(renamed)
+    return found
+
+
+def _id(n: int) -> str:
+    letters = ""
+    for _ in range(6):
+        n, rest = divmod(n, len(ID_ALPHABET))
+        letters += ID_ALPHABET[rest]
+    return f"J-{letters}"
+
+
+def _best(ask: Callable[[], T]) -> tuple[float, T]:
+    """The quickest of three, in seconds: the machine is shared."""
+    taken = []
+    for _ in range(3):
+        started = time.perf_counter()
+        answer = ask()
+        taken.append(time.perf_counter() - started)
+    return min(taken), answer
+
+
+def _resident() -> int:
+    """The most memory that this process ever had, in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

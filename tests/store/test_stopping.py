@@ -1,0 +1,49 @@
+"""A worker that is told to stop finishes the calls that are under way, and hands back the rest at once."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bot.core.model import State
+from bot.posts import SLOTS
+from bot.store.store import Store
+from providers.systems.base import Order, Outcome, Prior, Receipt
+from providers.systems.sandbox import Sandbox, SandboxConfig
+from tests.house import House
+
+
+class Gated(Sandbox):
+    """A sandbox in which a revoke waits until it is let through."""
+
+    def __init__(self, config: SandboxConfig) -> None:
+        """Shut at first."""
+        super().__init__(config)
+        self.gate, self.under_way = asyncio.Event(), 0
+
+    async def revoke(self, order: Order, prior: Prior | None, receipt: Receipt | None) -> Outcome:
+        """Wait, then as always."""
+        self.under_way += 1
+        await self.gate.wait()
+        return await super().revoke(order, prior, receipt)
+
+
+async def test_what_is_under_way_is_finished_and_the_rest_is_anybodys_at_once(store: Store) -> None:
+    vault = Gated(SandboxConfig(settles_within=30))
+    house = await House(store, systems={"vault": vault}).open()
+    names = [f"n{n}" for n in range(SLOTS + 20)]
+    requests = [await house.granted(name) for name in names]
+    for name, request in zip(names, requests, strict=True):
+        await house.desk.release(house.actor(name), request.id)
+    stop = asyncio.Event()
+    working = asyncio.create_task(house.worker.run(stop))
+    async with asyncio.timeout(10):
+        while vault.under_way < SLOTS:  # noqa: ASYNC110  # the worker is another task of this loop
+            await asyncio.sleep(0.01)
+    stop.set()
+    vault.gate.set()
+    await working
+    states = [(await house.now(request.id)).state for request in requests]
+    assert states.count(State.ENDED) == vault.under_way == SLOTS
+    left = [request.id for request, state in zip(requests, states, strict=True) if state is State.REVOKING]
+    claimed = await store.claim(left, 30)
+    assert len(claimed) == 20, "no lease is left that another worker would have to wait for"
