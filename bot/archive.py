@@ -191,7 +191,7 @@ def _chain(db: Connection, workspace: str, first: int, last: int | None) -> Iter
     query = _seals(workspace).where(SEALS.c.last >= first)
     if last is not None:
         query = query.where(SEALS.c.first <= last)
-    for row in _streamed(db, query.order_by(SEALS.c.n), _SEALS):
+    for row in _streamed(db, query.order_by(SEALS.c.last), _SEALS):
         yield _seal(row)
 
 
@@ -223,11 +223,17 @@ def _engine(url: str, file: Path | None, *, create: bool) -> Engine:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
         return _sqlite(sa.URL.create("sqlite", database=str(file)))
-    where = sa.make_url(url)
+    try:
+        where = sa.make_url(url)
+    except ValueError:
+        raise NoArchive("JIT_ARCHIVE_URL is no address: its port is no number") from None
     if where.get_backend_name() == "sqlite":
         return _sqlite(where)
     if where.get_backend_name() == "postgresql":
-        return sa.create_engine(where.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=2)
+        try:
+            return sa.create_engine(where.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=2)
+        except ImportError:
+            raise NoArchive("JIT_ARCHIVE_URL needs a driver: pip install 'jit-access[postgresql]'") from None
     raise NoArchive("JIT_ARCHIVE_URL is neither sqlite:///PATH nor postgresql://…")
 
 
@@ -265,7 +271,7 @@ def _worded() -> Iterator[None]:
         yield
     except IntegrityError:
         raise
-    except (SQLAlchemyError, ArgumentError, OSError, ImportError) as error:
+    except (SQLAlchemyError, ArgumentError, OSError) as error:
         what = getattr(error, "orig", None) or error
         said = " ".join(str(what).split())[:200]
         raise NoArchive(f"the archive (JIT_ARCHIVE_URL) cannot be used: {type(what).__name__}: {said}") from error

@@ -113,11 +113,11 @@ def lives_of(db: Connection, workspace: str, names: Sequence[str]) -> dict[str, 
         some = names[at : at + _MOST_NAMES]
         holdings: dict[tuple[str, int], list[Holding]] = {}
         where = (HOLDINGS.c.workspace == workspace) & HOLDINGS.c.id.in_(some)
-        for row in db.execute(sa.select(*HOLDINGS.c[1:]).where(where).order_by(HOLDINGS.c.leg)):
+        for row in db.execute(sa.select(*HOLDINGS.c[1:]).where(where)):
             holding = Holding(*row)
             holdings.setdefault((holding.id, holding.born), []).append(holding)
         where = (LIVES.c.workspace == workspace) & LIVES.c.id.in_(some)
-        for id_, born, body in db.execute(sa.select(*LIVES.c[1:]).where(where).order_by(LIVES.c.born)):
+        for id_, born, body in sorted(db.execute(sa.select(*LIVES.c[1:]).where(where)), key=lambda row: int(row.born)):
             try:
                 request = Request.model_validate_json(body)
             except ValidationError:  # as another version of this product wrote it

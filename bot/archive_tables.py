@@ -110,7 +110,6 @@ LIVES = Table(
     Column("body", Text, nullable=False),
     PrimaryKeyConstraint("workspace", "id", "born"),
 )
-Index("jit_lives_born", LIVES.c.workspace, LIVES.c.born)
 
 HOLDINGS = Table(
     "jit_holdings",

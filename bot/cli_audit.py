@@ -19,7 +19,7 @@ import click
 if TYPE_CHECKING:
     from bot.audit import Trail, Wanted
     from bot.folding import Holding
-    from bot.seals import Entry, Head
+    from bot.seals import Head
     from bot.settings import Settings
     from bot.verifying import Report
 
@@ -41,12 +41,14 @@ def audit() -> None:
 @_WORKSPACE
 def verify(heads: tuple[str, ...], file: IO[str] | None, workspace: str) -> None:
     """Name the first event that was changed, removed, added or reordered since it was sealed, or say that none was."""
+    from bot import audit_words
     from bot.seals import Head
 
     with _worded() as settings:
         known = [Head.parse(head) for head in heads]
         report = _file(settings, file, known) if file else _archive(settings, workspace, known)
-        _report(report, known)
+        for line in audit_words.report(report, known=len(known)):
+            click.echo(line)
     sys.exit(1 if report.flaw else 0)
 
 
@@ -199,61 +201,34 @@ def _file(settings: Settings, file: IO[str], known: list[Head]) -> Report:
     return look(_progress(items, "events and seals"), known, signer.trusted if signer else None, part)
 
 
-def _report(report: Report, known: list[Head]) -> None:
-    if report.flaw:
-        click.echo(f"NOT WHOLE: {report.flaw}")
-        return
-    numbers = f"events {report.first} to {report.last}" if report.last else "no events"
-    click.echo(f"whole: {numbers}, {report.events:,} of them, are what was sealed; none was changed, removed, added or")
-    click.echo(f"reordered since. The last head is {report.head}.")
-    for first, last in report.lost:
-        click.echo(f"recorded as lost before they were sealed: {first} to {last}")
-    if known:
-        click.echo(f"{report.heads} heads that are known from elsewhere are in the chain.")
-    if not report.trusted:
-        click.echo("Who signed is not shown: no JIT_KEYS are here, and no head from a digest was given (--head).")
-    click.echo("Not shown by this: that what was written was true, and what came after the last seal.")
-
-
 # searching
 
 
 def _events(trail: Trail, wanted: Wanted, *, as_json: bool) -> None:
     import json
 
+    from bot import audit_words
+
     page = trail.search(wanted)
     for entry in page.entries:
-        click.echo(json.dumps(entry._asdict(), ensure_ascii=False) if as_json else _row(trail, entry))
+        found = trail.request(entry.id) if entry.id and not as_json else None
+        request = found[1] if found and found[0] <= entry.seq else None
+        said = json.dumps(entry._asdict(), ensure_ascii=False) if as_json else audit_words.row(entry, request)
+        click.echo(said)
     if page.more is not None:
         click.echo(f"There are more: --before {page.more}", err=True)
     elif not page.entries:
         click.echo("Nothing fits.", err=True)
 
 
-def _row(trail: Trail, entry: Entry) -> str:
-    from bot import folding, times
-
-    found = trail.request(entry.id) if entry.id else None
-    about = f"{found[1].asker.email} {found[1].what}" if found and found[0] <= entry.seq else folding.about(entry)
-    return f"{entry.seq:>9}  {times.spelled(entry.at)}  {entry.kind:<16} {folding.by(entry):<12} {entry.id:<8} {about}"
-
-
 def _holders(found: list[Holding], at: float, *, as_json: bool) -> None:
     import json
     from dataclasses import asdict
 
-    from bot import times
+    from bot import audit_words, times
 
     for holding in found:
-        if as_json:
-            click.echo(json.dumps(asdict(holding), ensure_ascii=False))
-            continue
-        sure = holding.opened_at is not None and holding.opened_at <= at
-        since = times.spelled(holding.opened_at if sure and holding.opened_at else holding.tried_at)
-        until = times.spelled(holding.closed_at) if holding.closed_at else "still open"
-        what = "held" if sure else "may have held"
-        who = f"{holding.identity} {what} {holding.system}/{holding.role}"
-        click.echo(f"{who}, {since} to {until} ({holding.id})")
+        click.echo(json.dumps(asdict(holding), ensure_ascii=False) if as_json else audit_words.holding(holding, at))
     click.echo(f"At {times.spelled(at)} {len(found)} roles were held, or may have been.", err=True)
 
 

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bot.core import durations, lifecycle, policy
+from bot.core import durations, lifecycle, moments, policy
 from bot.core.catalog import Catalog, Choice
 from bot.core.errors import (
     AlreadyAnswered,
     AlreadyAsked,
     Ambiguous,
     BadDuration,
+    BadStart,
     CouldNotCheck,
     JitError,
     LimitReached,
@@ -106,6 +107,13 @@ class Desk:
                 continue  # the person asked for something else meanwhile: judge again
             return request
         raise PolicyMoved
+
+    async def start_of(self, actor: Actor, text: str) -> float:
+        """When somebody wants to start, by their own clock: Unix seconds. Raises `BadStart`."""
+        try:
+            return moments.parse(text, actor.person.tz, await self.store.now())
+        except moments.NotAMoment as error:
+            raise BadStart(0, text=text) from error
 
     def choose(self, actor: Actor, what: str) -> Choice:
         """The choice of that name. Raises `UnknownChoice` or `NotAllowed`."""

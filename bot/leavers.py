@@ -18,6 +18,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from bot.core import policy
+from bot.core.catalog import Catalog
 from bot.core.errors import NotFound, PolicyMoved, StoreAway, Tampered
 from bot.core.model import Request, State
 from bot.desk import Desk
@@ -164,7 +165,7 @@ class Leavers:
         if time.monotonic() - begun > _LEASE:
             log.warning("the look at who has left took too long to be acted on; it is taken again")
             return
-        await self._take(look, [loss for loss in look.losses if loss not in held])
+        await self._take([loss for loss in look.losses if loss not in held])
 
     async def _begin(self) -> Look:
         now = await (self.clock or self.desk.store.now)()
@@ -197,6 +198,7 @@ class Leavers:
 
         Only those who were looked at since somebody was first seen gone: whoever was there before says nothing of now.
         """
+        # Those who lost what they had stay among the sightings for a while: what trickles in is a mass change, too.
         gone = {one.user for one in look.seen.values() if not one.by} - look.confirmed
         if mass(len(gone), len(look.users.keys() | gone)):
             return True
@@ -223,19 +225,20 @@ class Leavers:
     async def _see_groups(self, look: Look) -> None:
         catalog = self.desk.catalog()
         resting = [r for all_ in look.users.values() for r in all_ if policy.rests_on_groups(catalog, r)]
-        roster = await self.groups() if resting else None
-        if roster is None:
-            return
-        for request in resting:
-            if names := policy.lost(catalog, roster, request):
-                _sight(look, request.id, request.asker.id, catalog.generation)
-                if look.now - look.seen[request.id].first >= self.groups_apart:
-                    why = f"they are in none of the groups that may ask for {', '.join(names)}"
-                    look.losses.append(Loss(request, why, by_groups=True))
-            elif policy.may_be_given(catalog, roster, request).allowed:
-                look.seen.pop(request.id, None)
+        if resting and (roster := await self.groups()) is not None:
+            for request in resting:
+                self._see_rights(look, catalog, roster, request)
         gone = {one.user for one in look.seen.values() if one.by} - look.confirmed
         look.mass_by_groups = mass(len(gone), len({request.asker.id for request in resting} | gone))
+
+    def _see_rights(self, look: Look, catalog: Catalog, roster: policy.Roster, request: Request) -> None:
+        if names := policy.lost(catalog, roster, request):
+            _sight(look, request.id, request.asker.id, catalog.generation)
+            if look.now - look.seen[request.id].first >= self.groups_apart:
+                why = f"who asked is in none of the groups that may ask for {', '.join(names)}"
+                look.losses.append(Loss(request, why, by_groups=True))
+        elif policy.may_be_given(catalog, roster, request).allowed:
+            look.seen.pop(request.id, None)
 
     # a mass change
 
@@ -258,7 +261,7 @@ class Leavers:
 
     # taking away
 
-    async def _take(self, look: Look, losses: Iterable[Loss]) -> None:
+    async def _take(self, losses: Iterable[Loss]) -> None:
         for loss in losses:
             request, catalog = loss.request, self.desk.catalog() if loss.by_groups else None
             try:
@@ -266,11 +269,8 @@ class Leavers:
             except (NotFound, PolicyMoved, Tampered) as error:
                 log.warning("%s is not taken away: %s", request.id, type(error).__name__)
                 continue
-            what = request.id if loss.by_groups else request.asker.id
-            look.seen[what] = look.seen[what].model_copy(update={"lost": True})
             if taken:
                 log.warning("%s is taken away from %s: %s", request.id, request.asker.id, loss.why)
-        await self.sightings.keep(look.seen)
 
 
 def mass(gone: int, of: int) -> bool:

@@ -44,9 +44,11 @@ class Flaw(Exception):
 
     def __str__(self) -> str:
         """One sentence."""
-        if self.until > self.seq:
-            return f"events {self.seq} to {self.until} were {self.what}, or one of them: {self.why}"
-        return f"event {self.seq} was {self.what}: {self.why}"
+        if self.until <= self.seq:
+            return f"event {self.seq} was {self.what}: {self.why}"
+        if self.what is What.UNSIGNED:
+            return f"events {self.seq} to {self.until} are under no signature that counts: {self.why}"
+        return f"events {self.seq} to {self.until} were {self.what}, or some of them: {self.why}"
 
 
 @dataclass

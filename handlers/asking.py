@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.catalog import Choice
-from bot.core.errors import BadDuration, BadReason, JitError, NotUnderstood, UnknownChoice
+from bot.core.errors import BadDuration, BadReason, BadStart, JitError, NotUnderstood, UnknownChoice
 from bot.core.model import Request
 from bot.wishes import Actor, Ask
 from handlers import payloads, reading, screens
@@ -20,12 +20,18 @@ from handlers.door import Door
 from handlers.payloads import Payload, Wish
 from handlers.replies import sentence
 from handlers.views import actions, modals
-from handlers.views.words import clock, length, title
+from handlers.views.words import clock, length, title, when
 
 log = logging.getLogger(__name__)
 
 _PATIENCE = 0.5
 """Seconds that Slack may take to tell where a message stands: the modal has to be open within three."""
+
+_FIELDS: Mapping[type[JitError], str] = {
+    BadReason: actions.REASON,
+    BadDuration: actions.DURATION,
+    BadStart: actions.START,
+}
 
 
 def register(app: AsyncApp, door: Door) -> None:
@@ -94,13 +100,15 @@ async def request(door: Door, payload: Payload, rest: str, client: AsyncWebClien
         wish = Wish(what=rest.split(maxsplit=1)[0])
         await _open(door, client, payload, actor, wish)
         return None
+    if wish.start:
+        wish = wish.model_copy(update={"starts_at": await door.desk.start_of(actor, wish.start)})
     if not wish.what or not _complete(door.desk.choose(actor, wish.what), wish):
         await _open(door, client, payload, actor, wish)
         return None
     try:
         made = await door.desk.submit(actor, _ask(wish, payloads.trigger(payload)))
     except NotUnderstood as error:
-        if isinstance(error, UnknownChoice):
+        if isinstance(error, UnknownChoice | BadStart):
             raise
         await _open(door, client, payload, actor, wish)
         return None
@@ -127,7 +135,7 @@ async def _filled(door: Door, offers: Sequence[Choice], choice: Choice | None, w
         return modals.ask(offers, reason=wish.reason)
     found, names = await reading.of_choice(door, choice)
     lapses = await door.desk.store.now() + found.within
-    return modals.ask(offers, modals.Chosen(found, names, lapses), wish.duration, wish.reason)
+    return modals.ask(offers, modals.Chosen(found, names, lapses), wish.duration, wish.reason, wish.starts_at)
 
 
 async def _link(client: AsyncWebClient, channel: str, ts: str) -> str:
@@ -141,16 +149,18 @@ async def _link(client: AsyncWebClient, channel: str, ts: str) -> str:
 
 
 def _ask(wish: Wish, token: str) -> Ask:
-    return Ask(what=wish.what, duration=wish.duration, reason=wish.reason, token=token)
+    return Ask(what=wish.what, duration=wish.duration, reason=wish.reason, token=token, starts_at=wish.starts_at)
 
 
 def _asked(made: Request) -> str:
     until = clock(made.decide_by)
-    return f"Asked for *{title(made)}* for {length(made.duration)}: {made.id}. It lapses {until} if nobody decides."
+    starts = f" It is opened {when(made.starts_at)}, once it is approved." if made.starts_at else ""
+    asked = f"Asked for *{title(made)}* for {length(made.duration)}: {made.id}."
+    return f"{asked}{starts} It lapses {until} if nobody decides."
 
 
 def _field(body: Payload, error: JitError) -> str:
     """The input that an error belongs to."""
     blocks = [str(block["block_id"]) for block in body["view"]["blocks"]]
-    wanted = {BadReason: actions.REASON, BadDuration: actions.DURATION}.get(type(error), actions.CHOICE)
+    wanted = _FIELDS.get(type(error), actions.CHOICE)
     return next((block for block in blocks if block.startswith(wanted)), actions.CHOICE)

@@ -33,6 +33,10 @@ class Wish(Frozen):
     what: str = ""
     duration: int | None = None
     reason: str = ""
+    start: str = ""
+    """When it is to start, as it was typed."""
+    starts_at: float = 0
+    """When it is to start, Unix seconds; 0 for at once, or while ``start`` is not understood yet."""
 
 
 class Sender(Frozen):
@@ -58,20 +62,19 @@ def line(text: str | None) -> Line:
 
 
 def wish(rest: str) -> Wish:
-    """``WHAT [30m] [-- REASON]``. Raises `BadDuration` for a second word that is no duration."""
+    """``WHAT [30m] [at TIME] [-- REASON]``. Raises `BadDuration` for a second word that is no duration."""
     head, dashes, reason = _split(rest)
-    words = head.split()
-    if not words:
-        return Wish(reason=reason)
+    what, *words = head.split() or [""]
     duration = None
-    if len(words) > 1:
+    if words and words[0].lower() != "at":
         try:
-            duration = durations.parse(words[1])
+            duration = durations.parse(words[0])
         except NotADuration as error:
-            raise BadDuration(words[1][:20], (), 0) from error
-    extra = " ".join(words[2:])
-    # What stands after the duration without dashes is a reason too: people forget them.
-    return Wish(what=words[0][:90], duration=duration, reason=reason if dashes else extra)
+            raise BadDuration(words[0][:20], (), 0) from error
+        words = words[1:]
+    start, words = _start(words)
+    # What stands after that without dashes is a reason too: people forget them.
+    return Wish(what=what[:90], duration=duration, reason=reason if dashes else " ".join(words), start=start)
 
 
 def id_and_rest(rest: str) -> tuple[str, str]:
@@ -186,6 +189,7 @@ def chosen(payload: Payload) -> Wish:
         what=values.get(actions.CHOICE, ""),
         duration=int(seconds) if seconds.isdigit() else None,
         reason=values.get(actions.REASON, ""),
+        starts_at=float(start) if (start := values.get(actions.START, "")).isdigit() else 0,
     )
 
 
@@ -211,8 +215,17 @@ def _values(payload: Payload) -> dict[str, str]:
     for block, inputs in payload["view"]["state"]["values"].items():
         for entry in inputs.values():
             option = entry.get("selected_option") or {}
-            found[block] = str(entry.get("value") or option.get("value") or "")
+            found[block] = str(entry.get("value") or option.get("value") or entry.get("selected_date_time") or "")
     return found
+
+
+def _start(words: list[str]) -> tuple[str, list[str]]:
+    """``at tomorrow 9:30 …`` → the time, and what follows it."""
+    if not words or words[0].lower() != "at":
+        return "", words
+    two = len(words) > 2 and ":" in words[2] and ":" not in words[1]
+    count = 3 if two else 2
+    return " ".join(words[1:count])[:40] or "at", words[count:]
 
 
 def _split(rest: str) -> tuple[str, str, str]:

@@ -24,7 +24,10 @@ class Bucket:
 
 @dataclass
 class Limits:
-    """``scale``: how many times faster than Slack; ``on``: whether it limits at all."""
+    """``scale``: how many times faster than Slack; ``on``: whether it limits at all.
+
+    A burst is as many times larger, since nobody can be told to wait for less than a second.
+    """
 
     clock: Callable[[], float]
     on: bool = True
@@ -40,8 +43,8 @@ class Limits:
         elif tier is not None:
             self._take(method, TIERS[tier] / 60, max(_BURST, TIERS[tier] // 4))
 
-    def _take(self, key: str, per_second: float, burst: int) -> None:
-        now, rate = self.clock(), per_second * self.scale
+    def _take(self, key: str, per_second: float, usual: int) -> None:
+        now, rate, burst = self.clock(), per_second * self.scale, usual * max(1.0, self.scale)
         bucket = self._buckets.setdefault(key, Bucket(burst, now))
         bucket.tokens = min(burst, bucket.tokens + (now - bucket.at) * rate)
         bucket.at = now

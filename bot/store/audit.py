@@ -17,8 +17,8 @@ from bot.seals import Entry, Head
 from bot.store.store import Store
 from bot.store.wire import away, script, seconds, text
 
-KEPT = 20_000
-"""Sealed events that stay readable here: notices that Slack did not take yet are worded from them."""
+KEPT = 10_000
+"""Sealed events that stay readable here, a busy day's: notices that Slack did not take yet are worded from them."""
 _PAGE = 2_000
 _HOUR = 3_600
 _LONGEST = 200

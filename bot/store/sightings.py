@@ -28,14 +28,13 @@ _PAGE = 200
 class Sighting(Frozen):
     """Somebody's account, or what a request of theirs rests on, is gone. Unix seconds of the store's clock.
 
-    ``by``: the policy by which a request was judged, empty for an account. ``lost``: it was acted on.
+    ``by``: the policy by which a request was judged, empty for an account.
     """
 
     user: str
     first: float
     last: float
     by: str = ""
-    lost: bool = False
 
 
 class Held(Frozen):

@@ -18,6 +18,7 @@ AGAIN = "again"
 CHOICE = "choice"
 DURATION = "duration"
 REASON = "reason"
+START = "start"
 
 ASK_VIEW = "ask"
 APPROVE_LESS_VIEW = "approve_less"

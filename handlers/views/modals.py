@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from slack_sdk.models.blocks import (
     Block,
+    DateTimePickerElement,
     ExternalDataSelectElement,
     InputBlock,
     InputInteractiveElement,
@@ -54,12 +55,19 @@ class Chosen:
         return self.terms.choice
 
 
-def ask(choices: Sequence[Choice], chosen: Chosen | None = None, duration: int | None = None, reason: str = "") -> View:
+def ask(
+    choices: Sequence[Choice],
+    chosen: Chosen | None = None,
+    duration: int | None = None,
+    reason: str = "",
+    starts_at: float = 0,
+) -> View:
     """Ask for access: only what this person may ask for, filled in with what is known, never guessed."""
     blocks: list[Block] = [_what(choices, chosen.choice if chosen else None)]
     if chosen:
         blocks += _too_long(chosen.choice, duration)
-        blocks += [text(_told(chosen)), _duration(chosen.choice, duration), _why(chosen.choice.reason, reason)]
+        blocks += [text(_told(chosen)), _duration(chosen.choice, duration), _start(starts_at)]
+        blocks.append(_why(chosen.choice.reason, reason))
     elif reason:
         blocks.append(_why(ReasonShape(), reason))
     return View(
@@ -207,6 +215,12 @@ def _expected(rule: ReasonShape) -> str | None:
     if rule.pattern:
         return f"Expected: {plain(rule.hint, 140)}" if rule.hint else f"It has to fit {plain(rule.pattern, 200)}"
     return None
+
+
+def _start(starts_at: float) -> InputBlock:
+    element = DateTimePickerElement(action_id=actions.START, initial_date_time=int(starts_at) or None)
+    label = "When should it start? Leave it empty for at once."
+    return InputBlock(block_id=actions.START, label=label, element=element, optional=True)
 
 
 def _reasoned(request: Request, callback: str, heading: str, submit: str, label: str) -> View:

@@ -10,7 +10,6 @@ from slack_sdk.models.blocks import (
     Block,
     ButtonElement,
     ContextBlock,
-    DividerBlock,
     HeaderBlock,
     MarkdownTextObject,
     SectionBlock,
@@ -121,7 +120,7 @@ def _ways(offers: Sequence[Choice]) -> list[Block]:
         ask = _button("Ask…", actions.TEMPLATE, choice.name)
         blocks.append(_section(f"*{safe(choice.title, 80)}* · {how_long(choice)}", f"template:{choice.name}", ask))
     form = _button("Request access…", actions.REQUEST, "any", style="primary")
-    return [*blocks, ActionsBlock(block_id="ways", elements=[form]), DividerBlock()]
+    return [*blocks, ActionsBlock(block_id="ways", elements=[form])]
 
 
 def _rest(there: int, most: int, none: str) -> list[Block]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 import tracemalloc
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
+from bot import cli_audit
 from bot.archive import Archive
 from bot.core.events import ClosedByHand, Event, Revealed
 from bot.exporting import export
@@ -119,3 +122,15 @@ def test_exporting_takes_the_same_memory_for_five_times_the_events(archive: Arch
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] * 1.5
+
+
+def test_progress_is_counted_on_a_terminal_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(cli_audit, "_BLINK", -1.0)
+    for stderr, said in ((Terminal(), "\r1 lines\r2 lines\r3 lines\r3 lines\n"), (io.StringIO(), "")):
+        monkeypatch.setattr(sys, "stderr", stderr)
+        assert list(cli_audit._progress("abc", "lines")) == ["a", "b", "c"]
+        assert stderr.getvalue() == said

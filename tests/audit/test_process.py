@@ -25,7 +25,7 @@ async def test_a_worker_archives_events_and_the_policys_text(
         settings = settings_for(slack, redis, "http", tmp_path)
         async with running(settings, "worker") as app:
             await notes(app.store, 5)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not await app.redis.exists(app.store.keys.sealed):  # noqa: ASYNC110  # another part sets it
                     await asyncio.sleep(0.02)
             await notes(app.store, 2)

@@ -32,8 +32,8 @@ WORKERS = 3
 _APART = 500
 """Grants that end one by one, over so many seconds:"""
 _OVER = 10.0
-_COMMIT = 0.003
-"""Seconds that making a live grant takes at most, on any machine that this is worth running on."""
+_PACE = 0.02
+"""Seconds that making a live grant takes at most; known better when some were made."""
 _PATIENCE = 20.0
 """Seconds after the last deadline for which an `expired` event is waited for."""
 _SETTLING, _IDLE = 5.0, 20.0
@@ -155,17 +155,20 @@ class Shift:
     house: House
     told: Lapses
     home: Path
+    pace: float = _PACE
 
     async def closed(self, offsets: Sequence[float]) -> Closing:
         """Let so many grants end, each so many seconds after one moment, with the workers there."""
         redis, keys = self.house.store.redis, self.house.store.keys
         others = await redis.zcard(keys.due)
         async with self._working() as diaries:
-            begin = time.time() + 2 + len(offsets) * _COMMIT
+            began = time.time()
+            begin = began + 2 + len(offsets) * self.pace
             ends = [begin + offset for offset in offsets]
             hearing = asyncio.create_task(self.told.heard(ends))
             due = await fill(self.house, len(ends), ends)
             made = time.time()
+            self.pace = 2 * (made - began) / len(ends)
             await self._over(begin, others)
             heard = await hearing
             last: Any = await redis.xrevrange(keys.audit, count=1)

@@ -20,6 +20,7 @@ from typing import Any
 
 from bot.core.lifecycle import OPEN
 from bot.core.model import Request, State
+from bot.store.connecting import Link
 from tests.chaos.weather import Diary, house
 from tests.house import House
 from tests.servers import program, redis_server
@@ -120,7 +121,7 @@ async def run(count: int, back: int, seed: int) -> dict[str, Any]:
     with redis_server() as server, tempfile.TemporaryDirectory(prefix="jit-", dir="/tmp") as directory:
         doors = Path(directory)
         place, crew, diary = (
-            house(server.socket_url, WORKSPACE, doors),
+            house(Link(server.socket_url), WORKSPACE, doors),
             Crew(server.socket_url, doors, []),
             Diary(doors),
         )

@@ -1,6 +1,6 @@
 """One worker process, to be hurt: the bot's own worker over a real Redis and doors that processes share.
 
-`python -m tests.chaos.laborer REDIS_URL WORKSPACE DIRECTORY`; it works until it is told to stop, or is killed.
+`python -m tests.chaos.laborer REDIS_URL WORKSPACE DIRECTORY [JIT_REPLICAS]`; it works until it is told to stop.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ import signal
 import sys
 from pathlib import Path
 
-from redis.asyncio import Redis
-
 from bot.clock import Hints
+from bot.store.connecting import Link
 from bot.worker import Worker
 from tests.chaos.weather import LEASE, MARGIN, Diary, house
 
@@ -20,8 +19,10 @@ from tests.chaos.weather import LEASE, MARGIN, Diary, house
 async def main() -> None:
     """Work."""
     url, workspace, directory = sys.argv[1], sys.argv[2], Path(sys.argv[3])
-    place = house(url, workspace, directory)
-    hints = Hints(Redis.from_url(url), place.store.keys.wake)
+    replicas = int(sys.argv[4]) if len(sys.argv) > 4 else None
+    link = Link(url)
+    place = house(link, workspace, directory, replicas)
+    hints = Hints(link.blocking(place.store.keys.due), place.store.keys.wake)
     listening = asyncio.create_task(hints.listen())
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

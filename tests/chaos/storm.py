@@ -23,6 +23,7 @@ from typing import Any
 from bot.core.errors import JitError, StoreAway
 from bot.core.events import EVENT
 from bot.core.lifecycle import OPEN, fold
+from bot.store.connecting import Link
 from tests.chaos.weather import house
 from tests.house import House
 from tests.servers import free_port, need, start_redis
@@ -192,7 +193,7 @@ async def run(requests: int, seconds: float, seed: int) -> dict[str, Any]:
     """One storm; what was done, how it ended."""
     with tempfile.TemporaryDirectory(prefix="jit-", dir="/tmp") as directory:
         storm = Storm(Path(directory), random.Random(seed))
-        place = house(storm.url, WORKSPACE, storm.doors)
+        place = house(Link(storm.url), WORKSPACE, storm.doors)
         place.sandbox.open_by_hand("hall", "boss@example.com")
         (storm.doors / "faults.json").write_text(json.dumps(FAULTS))
         try:

@@ -6,9 +6,9 @@ import os
 import time
 from pathlib import Path
 
-from redis.asyncio import BlockingConnectionPool, Redis
-
 from bot.keyring import KeyRing
+from bot.store.connecting import Link
+from bot.store.keys import Keys
 from bot.store.store import Store
 from providers.systems.base import Order, Outcome, Prior, Receipt
 from providers.systems.sandbox import Sandbox, SandboxConfig
@@ -52,9 +52,8 @@ class Watched(Sandbox):
         return await super().revoke(order, prior, receipt)
 
 
-def house(url: str, workspace: str, directory: Path) -> House:
-    """A house whose doors and record outlive every process."""
-    pool = BlockingConnectionPool.from_url(url, max_connections=32, timeout=2, socket_timeout=2)
-    store = Store(Redis.from_pool(pool), workspace, RING)
+def house(link: Link, workspace: str, directory: Path, replicas: int | None = None) -> House:
+    """A house whose doors and record outlive every process. ``replicas``: see `Store`."""
+    store = Store(link.commands(Keys(workspace).due), workspace, RING, replicas=replicas)
     doors = Watched(SandboxConfig(path=str(directory), settles_within=SETTLES))
     return House(store, systems={"vault": doors}, lease=LEASE, margin=MARGIN)

@@ -7,20 +7,25 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from redis.asyncio import Redis
+from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.model import State
-from bot.leavers import Leavers
+from bot.leavers import Leavers, Told
 from bot.playground import LocalSlack
 from bot.settings import Settings
 from bot.store.keys import Keys
 from bot.store.sightings import Sightings
+from handlers.people import People
 from tests.journeys.conftest import CHANNEL, Town, running, settings_for
 from tests.servers import RedisServer
 
@@ -186,6 +191,56 @@ async def test_a_group_that_is_suddenly_empty_or_not_there_takes_nothing_away(le
     assert await leaving.state(admin) is State.ACTIVE
     refused = await leaving.dan.command("/jit", "request vault/admin 30m -- INC-1 the safe", CHANNEL)
     assert "Asked for" not in refused.text
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"ok": True},
+        {"ok": True, "user": []},
+        {"ok": True, "user": {"id": "UMIA"}},
+        {"ok": True, "user": {"id": "UEVE", "deleted": True}},
+        {"ok": True, "user": {"id": "UMIA", "deleted": "yes"}},
+        {"ok": False, "error": "user_not_found"},
+        "<html>deleted</html>",
+        [],
+    ],
+)
+async def test_nonsense_about_an_account_is_no_answer(leaving: Leaving, answer: Any) -> None:
+    async with saying(answer) as people:
+        assert await people(leaving).accounts(["UMIA"]) == Told()
+
+
+@pytest.mark.parametrize(
+    "answer", [{"ok": True}, {"ok": True, "usergroups": {}}, {"ok": True, "usergroups": ["S0"]}, "<html></html>", []]
+)
+async def test_nonsense_about_the_groups_is_no_answer(leaving: Leaving, answer: Any) -> None:
+    async with saying(answer) as people:
+        assert await people(leaving).groups() is None
+
+
+@pytest.mark.parametrize("answer", [{"usergroups": []}, {"usergroups": [{"id": "S0DBA0001"}]}])
+async def test_a_group_of_which_nothing_is_said_is_not_known(leaving: Leaving, answer: Any) -> None:
+    async with saying({"ok": True, **answer}) as people:
+        told = await people(leaving).groups()
+    assert told is not None
+    assert told["dba"].known is False
+
+
+@contextlib.asynccontextmanager
+async def saying(answer: Any) -> AsyncIterator[Callable[[Leaving], People]]:
+    """A Slack that says the same, whatever it is asked."""
+
+    async def same(_: web.Request) -> web.Response:
+        if isinstance(answer, str):
+            return web.Response(text=answer, content_type="text/html")
+        return web.json_response(answer)
+
+    app = web.Application()
+    app.router.add_route("*", "/{any:.*}", same)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        client = AsyncWebClient(token="xoxb-1", base_url=str(server.make_url("/api/")), session=session)
+        yield lambda leaving: People(client, leaving.app.store, leaving.slack.team, lambda: leaving.app.catalog)
 
 
 async def test_slack_says_that_somebody_left_and_they_are_looked_at_soon(leaving: Leaving) -> None:

@@ -240,7 +240,7 @@ async def test_who_is_out_of_the_group_that_may_ask_twice_a_minute_apart_loses_i
     await town.looks(1)
     closing = await town.house.now(request.id)
     assert closing.state is State.REVOKING
-    assert closing.closed_reason == "they are in none of the groups that may ask for vault/admin"
+    assert closing.closed_reason == "who asked is in none of the groups that may ask for vault/admin"
     assert await town.state(everyones) is State.ACTIVE
 
 
@@ -304,6 +304,8 @@ async def test_only_a_group_that_is_wholly_told_is_out_of(town: Town) -> None:
     request = await town.admin()
     outside = {"dba": Members(users=frozenset({"UDAN"}))}
     assert policy.lost(town.house.policy, outside, request) == ("vault/admin",)
+    dark = {"dba": Members(users=frozenset({"UDAN"}), known=False)}
+    assert policy.lost(town.house.policy, dark, request) == ()
     both = catalog(POLICY.replace("may_ask: [dba]", "may_ask: [dba, security]"))
     assert policy.lost(both, outside, request) == ()
     sams = Members(identities=frozenset({"sam@example.com"}))
@@ -345,6 +347,16 @@ async def test_what_is_confirmed_is_taken_away_and_nothing_else(town: Town) -> N
     trail: Any = await town.house.store.redis.xrange(town.house.store.keys.audit)
     [confirmed] = [json.loads(entry[b"event"]) for _, entry in trail if entry[b"kind"] == b"leavers_confirmed"]
     assert confirmed == {"by": "cli:pat@desk", "users": sorted(r.asker.id for r in requests[:7])}
+
+
+async def test_whoever_leaves_beside_those_who_are_confirmed_is_no_mass(town: Town) -> None:
+    requests = await town.crowd(16)
+    town.slack.gone = {r.asker.id for r in requests[:7]}
+    await town.looks(0, 20)
+    await Sightings(town.house.store).confirm(town.slack.gone, "cli:pat@desk")
+    town.slack.gone = {r.asker.id for r in requests[:9]}
+    await town.looks(20, 20)
+    assert await town.cancelled(requests) == 9
 
 
 async def test_a_mass_change_that_was_a_mistake_passes_by_itself(town: Town) -> None:
@@ -401,6 +413,25 @@ async def test_where_a_look_does_not_reach_everyone_a_few_who_left_lose_what_the
     assert await town.alarms() == []
 
 
+async def test_who_was_there_before_says_nothing_of_now(town: Town) -> None:
+    requests = await town.crowd(160)
+    await town.looks(*[20] * 7)
+    town.slack.gone = {r.asker.id for r in requests}
+    await town.looks(*[20] * 5)
+    assert await town.cancelled(requests) == 0
+    assert await town.alarms()
+
+
+async def test_where_nothing_is_told_of_the_others_more_than_a_few_are_a_mass(town: Town) -> None:
+    requests = await town.crowd(40)
+    town.slack.gone = {r.asker.id for r in requests[:8]}
+    town.slack.silent = {r.asker.id for r in requests[8:]}
+    for user in town.slack.gone:
+        await Sightings(town.house.store).hint(user)
+    await town.looks(0, 20, 20)
+    assert await town.cancelled(requests) == 0
+
+
 async def test_a_mass_change_of_groups_counts_among_those_who_rest_on_them(town: Town) -> None:
     names = [f"p{n}" for n in range(8)]
     town.house.dba = ("dan", "eve", *names)
@@ -410,6 +441,11 @@ async def test_a_mass_change_of_groups_counts_among_those_who_rest_on_them(town:
     town.slack.dba = frozenset({"UDAN", "UEVE"})
     await town.looks(0, 60, 60)
     assert await town.cancelled(requests) == 0
+    town.slack.answers = False
+    await town.looks(20)
+    assert {each.request for each in await Sightings(town.house.store).held()} == {r.id for r in requests}
+    town.slack.answers = True
+    await town.looks(20)
     [alarm] = await town.alarms()
     assert alarm["holds"] == {r.id: r.asker.id for r in requests}
 

@@ -1,0 +1,169 @@
+"""Very many people ask in one channel at once, and Slack takes one message a second there: none is lost.
+
+`python -m tests.chaos.flood --requests 1000 --scale 20 --seed 7`: Slack's limits are so many times wider than Slack's,
+so that it does not take an hour. It prints how soon each was acknowledged, and what is wrong at the end. It is seeded:
+who cancels and who is approved follows from the seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import random
+import re
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+
+from bot.core.model import State
+from bot.keyring import KeyRing
+from bot.playground import LocalSlack, Message
+from bot.store.store import Store
+from tests.bench.acknowledging import environment
+from tests.bench.starting import ready
+from tests.servers import RedisServer, free_port, program, redis_server
+
+CHANNEL = "C0VAULT01"
+ACK = 3.0
+"""Seconds in which Slack wants an answer."""
+_PATIENCE = 120.0
+_SAID = {State.PENDING: "waits for a decision", State.ACTIVE: "open until", State.CANCELLED: "cancelled"}
+_ID = re.compile(r"J-[2-9A-Z]{4,8}")
+
+
+@dataclass
+class Flood:
+    """The workspace, a process that answers and one that works, and what came of each request."""
+
+    slack: LocalSlack
+    store: Store
+    dice: random.Random
+    acks: list[float] = field(default_factory=list)
+    refused: Counter[str] = field(default_factory=Counter)
+    wanted: dict[str, State] = field(default_factory=dict)
+
+    async def all(self, count: int) -> None:
+        """Everybody asks at once; then a third takes it back, and a third is approved."""
+        await asyncio.gather(*(self._one(n) for n in range(count)))
+
+    async def _one(self, n: int) -> None:
+        name = f"U{n:06d}"
+        self.slack.add_person(name, f"Person {n}", f"p{n}@example.com")
+        self.slack.world.channels[CHANNEL].members.add(name)
+        reply = await self.slack.person(name).command("/jit", "request debug 30m -- INC-1 the vault is stuck", CHANNEL)
+        self.acks.append(reply.seconds)
+        found = _ID.search(reply.text)
+        if "Asked for" not in reply.text or found is None:
+            self.refused[reply.text[:80] or f"status {reply.status}"] += 1
+            return
+        id_ = found[0]
+        self.wanted[id_] = self.dice.choice([State.PENDING, State.CANCELLED, State.ACTIVE])
+        if self.wanted[id_] is State.CANCELLED:
+            await self.slack.person(name).command("/jit", f"cancel {id_}", CHANNEL)
+        elif self.wanted[id_] is State.ACTIVE:
+            card = await self.slack.sees(CHANNEL, _is_card(id_), patience=_PATIENCE)
+            await self.slack.person("UDAN").click(card, "approve")
+
+    async def told(self) -> None:
+        """Wait until nothing is left to tell, and what was approved is open."""
+        async with asyncio.timeout(_PATIENCE):
+            while not await self._settled():  # noqa: ASYNC110  # other processes change it
+                await asyncio.sleep(0.1)
+
+    async def _settled(self) -> bool:
+        return await self._states() == self.wanted and not await self.store.redis.zcard(self.store.keys.outbox)
+
+    async def _states(self) -> dict[str, State]:
+        return {found.request.id: found.request.state for found in await self.store.load_many(list(self.wanted))}
+
+    def wrong(self) -> list[str]:
+        """What the channel shows that is not so, or does not show."""
+        cards: dict[str, list[str]] = {}
+        for message in self.slack.messages(CHANNEL):
+            if message.blocks and (found := _ID.search(message.said())):
+                cards.setdefault(found[0], []).append(message.said())
+        return [
+            f"{id_} has {len(cards.get(id_, []))} cards, {state.value}: {cards.get(id_)}"
+            for id_, state in self.wanted.items()
+            if len(cards.get(id_, [])) != 1 or _SAID[state] not in cards[id_][0]
+        ]
+
+
+def _is_card(id_: str) -> Callable[[Message], bool]:
+    return lambda message: bool(message.blocks) and id_ in message.said()
+
+
+@contextlib.asynccontextmanager
+async def bot(slack: LocalSlack, redis: RedisServer, home: Path, keys: str) -> AsyncIterator[None]:
+    """A process that answers, and one that works and posts."""
+    ports = {role: (free_port(), free_port()) for role in ("web", "worker")}
+    processes = []
+    for role, (port, ops) in ports.items():
+        env = {**environment(slack, redis, home, port, ops), "JIT_KEYS": keys, "JIT_HOME": str(home)}
+        processes.append(program("bot", "run", "--role", role, log=home / role, **env))
+    try:
+        for _, ops in ports.values():
+            await ready(f"http://127.0.0.1:{ops}/readyz")
+        slack.deliver_to(f"http://127.0.0.1:{ports['web'][0]}/slack/events")
+        yield
+    finally:
+        for process in processes:
+            process.terminate()
+            process.wait()
+
+
+async def run(count: int, scale: float, seed: int, patience: float) -> dict[str, Any]:
+    """One flood; what came of it. ``patience``: seconds after which an answer that did not come counts as none."""
+    ring = KeyRing.generate()
+    async with LocalSlack() as slack:
+        slack.limits.scale, slack.delivery.ack_seconds = scale, patience
+        slack.add_person("UDAN", "Dan", "dan@example.com")
+        slack.add_usergroup("S0DBA0001", "dba", ["UDAN"])
+        slack.add_channel(CHANNEL, "vault", ["UDAN"])
+        slack.add_channel("C0AUDIT01", "audit")
+        with redis_server() as redis, tempfile.TemporaryDirectory() as home:
+            async with Redis.from_url(redis.socket_url) as client, bot(slack, redis, Path(home), ring.spelled()):
+                flood = Flood(slack, Store(client, slack.team, ring), random.Random(seed))
+                began = time.monotonic()
+                await flood.all(count)
+                await flood.told()
+                took = time.monotonic() - began
+                dead = await client.llen(flood.store.keys.dead)
+    acks = sorted(flood.acks)
+    return {
+        "requests": count,
+        "committed": len(flood.wanted),
+        "refused": dict(flood.refused),
+        "acknowledged after, p50 / p99 / last, s": [round(acks[len(acks) * p // 100], 2) for p in (50, 99)]
+        + [acks[-1]],
+        f"later than {ACK:.0f} s": sum(seconds > ACK for seconds in acks),
+        "states": Counter(state.value for state in flood.wanted.values()),
+        "told to wait by Slack": sum(call.answer == "ratelimited" for call in slack.calls),
+        "all told after, s": round(took, 1),
+        "given up": dead,
+        "wrong": flood.wrong(),
+    }
+
+
+def main() -> None:
+    """One flood, from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=1000)
+    parser.add_argument("--scale", type=float, default=20)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--patience", type=float, default=60, help="seconds for which an acknowledgement is waited for")
+    options = parser.parse_args()
+    found = asyncio.run(run(options.requests, options.scale, options.seed, options.patience))
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
