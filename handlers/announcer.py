@@ -24,7 +24,7 @@ from bot.store.store import Store
 from handlers.calls import NotNow, Unanswered
 from handlers.people import People
 from handlers.poster import Deferred, Poster, Waits
-from handlers.rooms import Rooms, Undeliverable
+from handlers.rooms import Rooms, Undeliverable, Unread
 from handlers.views import card as cards
 from handlers.views import finds, leaving, letters
 from handlers.views.card import Message, Needed
@@ -174,6 +174,9 @@ class Announcer:
         """Give one notice, or settle when it is tried again; one that breaks us keeps no other from being told."""
         try:
             await self._give(row, request)
+        except Unread as error:
+            log.info("%s is not told: %s is deactivated", row.name, error)
+            await self.outbox.done(row, row.version)
         except Undeliverable as error:
             log.error("%s cannot be told: %s", row.name, error)  # noqa: TRY400  # a trace says nothing here
             await self.outbox.bury(row, str(error))

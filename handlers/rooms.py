@@ -9,9 +9,15 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from handlers.calls import NotNow, SaidNo, Unanswered, answered
 
+_NOBODY = frozenset({"user_disabled"})
+
 
 class Undeliverable(Exception):
     """A notice that can never be given; the message says why."""
+
+
+class Unread(Exception):
+    """A notice to somebody whose account is deactivated: nobody is there to read it, and nothing is to be mended."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +56,13 @@ class Rooms:
         return time.monotonic() - known.at < (self.bad_for if known.flaw else self.good_for)
 
     async def dm(self, user: str) -> str:
-        """The DM with someone. Raises `Undeliverable`, `NotNow`, `Unanswered`."""
+        """The DM with someone. Raises `Unread`, `Undeliverable`, `NotNow`, `Unanswered`."""
         if user not in self._dms:
             try:
                 answer = await answered(self.client.conversations_open(users=user))
             except SaidNo as error:
+                if error.code in _NOBODY:
+                    raise Unread(user) from error
                 raise Undeliverable(f"no DM with {user}: {error.code}") from error
             self._dms[user] = str(answer["channel"]["id"])
         return self._dms[user]

@@ -150,7 +150,7 @@ def _badge(request: Request) -> str:
         State.ACTIVE: f":unlock: open until {clock(request.ends_at)}",
         State.REVOKING: ":lock_with_ink_pen: being closed",
         State.DENIED: ":no_entry: denied",
-        State.CANCELLED: ":leftwards_arrow_with_hook: taken back",
+        State.CANCELLED: f":leftwards_arrow_with_hook: {'void' if request.closed_by == 'policy' else 'taken back'}",
         State.LAPSED: ":zzz: lapsed, nothing was opened",
         State.FAILED: ":warning: could not be opened, nothing stands",
         State.ENDED: ":lock: closed",
@@ -191,6 +191,8 @@ def _standing(request: Request, needed: Needed) -> str:
             said.append(f"{_why(request)} Closed {when(request.closed_at)}. {_proof(request)}".strip())
         case State.FAILED:
             said.append(f"Could not be opened: {safe(request.closed_reason)}")
+        case State.CANCELLED if request.closed_by == "policy":
+            said.append(f"Void: {safe(request.closed_reason)}.")
         case State.CANCELLED:
             said.append(f"Taken back by {user(request.closed_by)}. {safe(request.closed_reason)}".strip())
         case State.LAPSED:

@@ -49,6 +49,7 @@ class Flood:
     acks: list[float] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     wanted: dict[str, State] = field(default_factory=dict)
+    again: int = 0
 
     async def all(self, count: int) -> None:
         """Everybody asks at once; then a third takes it back, and a third is approved."""
@@ -58,11 +59,8 @@ class Flood:
         name = f"U{n:06d}"
         self.slack.add_person(name, f"Person {n}", f"p{n}@example.com")
         self.slack.world.channels[CHANNEL].members.add(name)
-        reply = await self.slack.person(name).command("/jit", "request debug 30m -- INC-1 the vault is stuck", CHANNEL)
-        self.acks.append(reply.seconds)
-        found = _ID.search(reply.text)
-        if "Asked for" not in reply.text or found is None:
-            self.refused[reply.text[:80] or f"status {reply.status}"] += 1
+        found = _ID.search(await self._asked(name))
+        if found is None:
             return
         id_ = found[0]
         self.wanted[id_] = self.dice.choice([State.PENDING, State.CANCELLED, State.ACTIVE])
@@ -71,6 +69,19 @@ class Flood:
         elif self.wanted[id_] is State.ACTIVE:
             card = await self.slack.sees(CHANNEL, _is_card(id_), patience=_PATIENCE)
             await self.slack.person("UDAN").click(card, "approve")
+
+    async def _asked(self, name: str) -> str:
+        """What the person is told in the end: as a person does, who is told to press again presses again."""
+        while True:
+            line = "request debug 30m -- INC-1 the vault is stuck"
+            reply = await self.slack.person(name).command("/jit", line, CHANNEL)
+            self.acks.append(reply.seconds)
+            if "Asked for" in reply.text:
+                return reply.text
+            if "press again" not in reply.text:
+                self.refused[reply.text[:80] or f"status {reply.status}"] += 1
+                return ""
+            self.again += 1
 
     async def told(self) -> None:
         """Wait until nothing is left to tell, and what was approved is open."""
@@ -141,6 +152,7 @@ async def run(count: int, scale: float, seed: int, patience: float) -> dict[str,
     return {
         "requests": count,
         "committed": len(flood.wanted),
+        "told to press again": flood.again,
         "refused": dict(flood.refused),
         "acknowledged after, p50 / p99 / last, s": [round(acks[len(acks) * p // 100], 2) for p in (50, 99)]
         + [acks[-1]],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -112,6 +113,11 @@ async def test_somebody_deactivated_loses_what_they_have_and_the_thread_says_why
         CHANNEL, lambda m: "their Slack account was deactivated. Closing it." in m.text, thread=card.ts
     )
     await leaving.slack.sees(CHANNEL, lambda m: "read back as closed" in m.text, thread=card.ts)
+    outbox = leaving.app.announcer.outbox
+    async with asyncio.timeout(5):
+        while await outbox.waiting():  # noqa: ASYNC110  # the announcer is a task of the app's
+            await asyncio.sleep(0.02)
+    assert await outbox.dead() == [], "nobody is there to read the letters, and that is nothing to mend"
 
 
 async def test_what_they_asked_for_is_void_and_cannot_be_approved(leaving: Leaving) -> None:
