@@ -36,6 +36,10 @@ _PATIENCE = 30.0
 _FULL = 0.8
 """The share of Redis' memory at which an alarm is given: a full Redis takes no requests and no revokes."""
 
+_OUT_OF_MEMORY = "OutOfMemoryError"
+_LEAST = 100
+"""Sealed events that stay in a Redis that is full."""
+
 
 class Unsealable(Exception):
     """Nothing can be sealed without forking the chain; the sentence says what a person must do."""
@@ -132,6 +136,7 @@ class Sealer:
         try:
             await self.once()
         except StoreAway as error:
+            await self._relieve(str(error))
             return self._complain(f"audit events wait: the store is away: {error}")
         except (NoArchive, Unsealable) as error:
             with contextlib.suppress(StoreAway):
@@ -141,6 +146,15 @@ class Sealer:
             return self._complain("another process seals at the same moment; looking again")
         self._complaint = ""
         return True
+
+    async def _relieve(self, said: str) -> None:
+        """A Redis that is full takes no lease and no mark: what is sealed leaves it first, which needs neither."""
+        if _OUT_OF_MEMORY not in said:
+            return
+        with contextlib.suppress(StoreAway, NoArchive):
+            archive = await self._archive()
+            last = await asyncio.to_thread(archive.last, self.workspace)
+            await self.window.trim(last.last if last else 0, min(self.kept, _LEAST))
 
     def _complain(self, said: str) -> bool:
         if said != self._complaint:

@@ -221,7 +221,7 @@ class Announcer:
             case "decided":
                 return letters.decided(request, "", secret=self._has_secret(request))
             case "ending":
-                return letters.ending(request)
+                return letters.ending(request, await self._needed(request))
             case "alarm":
                 return cards.alarm(request)
             case _:

@@ -135,9 +135,12 @@ def line(request: Request, event: Event, needed: Needed) -> str:
 
 def alarm(request: Request) -> Message:
     """A message of its own: access that should be closed and may not be."""
+    about = f"{request.id}, {name(request.asker)}, {title(request)}"
+    if request.state is not State.REVOKING:
+        return warning(f"It took several tries to close this, and it is closed now: {about}.")
     stuck = [leg for leg in request.legs if leg.state is LegState.REVOKING]
     said = "; ".join(f"{safe(leg.role.name, 90)}: {safe(leg.error, 200)} ({leg.tries} tries)" for leg in stuck)
-    text = f"Not closed yet: {request.id}, {name(request.asker)}, {title(request)}. It is tried again until it is."
+    text = f"Not closed yet: {about}. It is tried again until it is."
     blocks = [_section(f":rotating_light: *{text}*"), _section(said or "It is being looked at again.")]
     return Message(text, [block.to_dict() for block in blocks])
 
@@ -218,11 +221,7 @@ def later_end(extension: Extension, mentions: str) -> str:
         case ExtensionState.FAILED:
             return f"There is no later end: {safe(extension.error, 200)}."
         case ExtensionState.DONE:
-            return (
-                "Its end was moved once."
-                if extension.n == 1
-                else f"Its end was moved or asked about {extension.n} times."
-            )
+            return f"Its end was moved; {', '.join(name(review.by) for review in extension.reviews)} approved."
 
 
 def _answered(request: Request, review: Review) -> str:

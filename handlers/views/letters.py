@@ -41,19 +41,19 @@ def decided(request: Request, how: str, *, secret: bool) -> Message:
             return _message(f"{what}: {_decision(request)}")
 
 
-def ending(request: Request) -> Message:
+def ending(request: Request, needed: Needed) -> Message:
     """It is about to end, with the ways to a later or an earlier one; or it is closed, and why."""
     if request.state is State.ACTIVE:
-        return _near_end(request)
+        return _near_end(request, needed)
     return _message(f"*{title(request)}* ({request.id}) is closed. {ended_because(request)}")
 
 
-def _near_end(request: Request) -> Message:
+def _near_end(request: Request, needed: Needed) -> Message:
     said = f"*{title(request)}* ({request.id}) closes by itself {when(request.ends_at)}."
     buttons = [_button("I'm done", actions.RELEASE, request)]
     extension = request.extension
     if extension:
-        said = f"{said}\n{later_end(extension, '')}".strip()
+        said = f"{said}\n{later_end(extension, needed.mentions)}".strip()
     undecided = extension is not None and extension.state in {ExtensionState.PENDING, ExtensionState.PROLONGING}
     if not undecided and all(leg.role.prolongs for leg in request.legs) and last_end(request) > request.ends_at:
         buttons.insert(0, _button("Extend…", actions.EXTEND, request))

@@ -12,11 +12,13 @@ import pytest
 from redis.asyncio import Redis
 
 from bot.archive import Archive, Taken
+from bot.core.errors import StoreAway
 from bot.keyring import KeyRing
-from bot.sealing import Sealer, Unsealable, read_head
+from bot.sealing import Sealer, Unsealable, read_head, signer
 from bot.seals import Entry, Seal
 from bot.store.audit import Window
 from bot.store.store import Store
+from bot.verifying import verify
 from tests.audit.conftest import MakeSealer
 from tests.audit.stories import commit, life, notes
 from tests.servers import redis_server
@@ -328,6 +330,36 @@ async def test_a_redis_that_is_almost_full_is_an_alarm(tmp_path: Path) -> None:
         assert json.loads(entry.event)["alarm"] == "memory"
         await part.close()
         await client.aclose()
+
+
+async def test_a_redis_that_is_full_gives_room_by_what_is_sealed(tmp_path: Path) -> None:
+    with redis_server() as server:
+        client = Redis.from_url(server.socket_url)
+        store = Store(client, "T000001", KeyRing.generate())
+        part = Sealer(store, lambda: Archive.open("", tmp_path, create=True), tmp_path)
+        await notes(store, 1, kind="x" * 500_000)
+        await notes(store, 300)
+        await part.once()
+        await client.config_set("maxmemory", int((await client.info("memory"))["used_memory"]) - 200_000)
+        with pytest.raises(StoreAway, match="OutOfMemory"):
+            await store.note("refused", "{}")
+        assert not await part._looked()
+        assert await client.xlen(store.keys.audit) == 100
+        await store.note("refused", "{}")
+        assert await part._looked()
+        await part.close()
+        archive = Archive.open("", tmp_path)
+        assert (verify(archive.sealed("T000001")).flaw, archive.last("T000001") is None) == (None, False)
+        archive.close()
+        await client.aclose()
+
+
+def test_every_worker_makes_the_same_key_from_the_ring() -> None:
+    ring = KeyRing({"k2": b"2" * 32, "k1": b"1" * 32})
+    one, other = signer(ring), signer(KeyRing.parse(ring.spelled()))
+    assert one.public == other.public
+    assert {one.public, signer(KeyRing({"k1": b"1" * 32})).public} == one.trusted
+    assert one.public != b"2" * 32
 
 
 async def test_the_running_part_seals_and_ends_when_told(store: Store, sealer: MakeSealer) -> None:

@@ -19,7 +19,7 @@ from bot.core.catalog import Catalog, Choice
 from bot.core.events import Submitted
 from bot.core.lifecycle import begin
 from bot.core.model import Ending, Extension, Request, Review, RoleSnapshot, State, Verb
-from bot.policy_file import consequence
+from bot.policy_file import consequence, prolongs
 from handlers.views import listing, modals, overview, showing, terms
 from handlers.views.card import Message, Needed
 from handlers.views.modals import Chosen
@@ -64,7 +64,7 @@ def request(id_: str = "J-7K3Q", what: str = "debug", reason: str = EVIL, asked:
             title=known.title,
             reason=reason,
             duration=asked,
-            roles=tuple(_snapshot(rules, ref.system, ref.role) for ref in known.roles),
+            roles=tuple(snapshot(rules, ref.system, ref.role) for ref in known.roles),
             generation=rules.generation,
             grant_budget=600,
             decide_by=at + 4 * HOUR,
@@ -72,7 +72,8 @@ def request(id_: str = "J-7K3Q", what: str = "debug", reason: str = EVIL, asked:
     )
 
 
-def _snapshot(rules: Catalog, system: str, name: str) -> RoleSnapshot:
+def snapshot(rules: Catalog, system: str, name: str) -> RoleSnapshot:
+    """A role as it was asked for."""
     owner, role = rules.systems[system], rules.systems[system].roles[name]
     return RoleSnapshot(
         system=system,
@@ -85,6 +86,7 @@ def _snapshot(rules: Catalog, system: str, name: str) -> RoleSnapshot:
         cap=role.max,
         consequence=consequence(owner.provider, role.grants),
         digest=role.digest,
+        prolongs=prolongs(owner.provider, role.grants),
     )
 
 

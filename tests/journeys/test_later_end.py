@@ -26,11 +26,11 @@ async def test_wished_for_in_a_line_and_approved_on_the_card(town: Town) -> None
     assert refused.status == 200
     await town.mia.sees_told(lambda m: "nobody decides about their own request" in m.said())
     await town.dan.click(card, "extend_approve")
-    await town.card(id_, "Its end was moved once")
+    await town.card(id_, "Its end was moved; Dan approved")
     await town.slack.sees(CHANNEL, lambda m: "It has a later end now" in m.text, thread=card.ts)
     await town.eve.click(card, "extend_approve")
     await town.eve.sees_told(lambda m: "cannot be done any more" in m.said())
-    await town.mia.sees_dm(lambda m: "Its end was moved once" in m.said())
+    await town.mia.sees_dm(lambda m: "Its end was moved; Dan approved" in m.said())
     assert len(town.mia.dms) == 3
 
 
