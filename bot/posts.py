@@ -26,6 +26,12 @@ SLOTS = 16
 PATIENCE = 5.0
 """Seconds beyond its promise after which a provider's call is given up."""
 _IDENTITY_AGE = 60.0
+_QUEUE = 2.0
+"""Seconds for which a slot is waited for, so that a system that hangs does not fill the hands of a worker."""
+
+
+class Busy(Unsure):
+    """No slot is free, and none was for a while: the system may hang. Nothing was done."""
 
 
 @dataclass
@@ -92,6 +98,7 @@ class Post:
     checked: float = 0.0
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SLOTS))
     _grants: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SLOTS // 2))
+    _full_since: float = 0.0
 
     def __post_init__(self) -> None:
         """Failures that come one after the other, each as late as it may, are still failures in a row."""
@@ -100,15 +107,31 @@ class Post:
 
     @contextlib.asynccontextmanager
     async def granting(self) -> AsyncIterator[None]:
-        """A slot for a grant: of those, there are half as many."""
-        async with self._grants, self._slots:
+        """A slot for a grant: of those, there are half as many. Raises `Busy`."""
+        async with self._slot(self._grants), self._slot(self._slots):
             yield
 
     @contextlib.asynccontextmanager
     async def revoking(self) -> AsyncIterator[None]:
-        """A slot for a revoke."""
-        async with self._slots:
+        """A slot for a revoke. Raises `Busy`."""
+        async with self._slot(self._slots):
             yield
+
+    @contextlib.asynccontextmanager
+    async def _slot(self, slots: asyncio.Semaphore) -> AsyncIterator[None]:
+        if self._slots.locked() and time.monotonic() - self._full_since > _QUEUE:
+            raise Busy(f"{self.name} answers nobody just now")
+        try:
+            async with asyncio.timeout(_QUEUE):
+                await slots.acquire()
+        except TimeoutError as error:
+            raise Busy(f"{self.name} answers nobody just now") from error
+        self._full_since = time.monotonic()
+        try:
+            yield
+        finally:
+            slots.release()
+            self._full_since = time.monotonic()
 
     async def call(self, verb: Awaitable[T], within: float = math.inf, *, proves: bool = True) -> T:
         """The provider's answer. Raises what the provider raises, and `Unsure` when it does not answer at all.

@@ -21,7 +21,7 @@ from bot.core.model import ExtensionState, Request, State
 from bot.core.steps import IllegalEvent
 from bot.granting import Granting, out_of_budget
 from bot.held import Held, Unsettled
-from bot.posts import PATIENCE, Post
+from bot.posts import PATIENCE, Busy, Post
 from bot.revoking import NEVER_ATTEMPTED, Revoking
 from bot.store.changes import Claimed, Guard, Superseded
 from bot.store.holds import Holds
@@ -31,6 +31,10 @@ from providers.systems.base import System
 log = logging.getLogger(__name__)
 
 _BATCH = 64
+_MOST_IN_HAND = 256
+"""Requests that one worker claims at a time: the rest is another's, or waits in the order of its deadlines."""
+_BUSY = 1.0
+_FULL = 0.01
 _ASK_AGAIN = 1.0
 
 Judge = Callable[[Request, float], Awaitable[tuple[Event, Guard] | None]]
@@ -81,12 +85,15 @@ class Worker:
         """Claim what is due and start on it. Answers how many seconds nothing will be due."""
         try:
             due = await self.store.due(_BATCH)
-            if due.ids and not stop.is_set():
-                for claimed in await self.store.claim(due.ids, self.lease):
+            room = _MOST_IN_HAND - len(self._tasks)
+            if due.ids and room > 0 and not stop.is_set():
+                for claimed in await self.store.claim(due.ids[:room], self.lease):
                     self._start(claimed)
         except StoreAway as error:
             log.warning("the store is away, nothing can be claimed: %s", error)
             return 0.5
+        if room <= 0:
+            return _FULL
         return 1.0 if due.next_at is None else min(1.0, max(0.0, due.next_at - due.now))
 
     def _start(self, claimed: Claimed) -> None:
@@ -110,6 +117,8 @@ class Worker:
             log.warning("%s: the store went away, its lease will lapse: %s", claimed.id, error)
         except Late:
             await self._give_back(claimed, None)
+        except Busy:
+            await self._give_back(claimed, held.now + _BUSY + self.jitter())
         except JitError as error:
             log.warning("%s: not done: %s %s", claimed.id, type(error).__name__, error)
             await self._give_back(claimed, held.now + _ASK_AGAIN)
@@ -127,9 +136,11 @@ class Worker:
             case State.REVOKING:
                 await self._revoke_due(held)
             case State.ACTIVE if request.reveal:
-                await self.attending.reveal(held)
+                async with self._kept(held):
+                    await self.attending.reveal(held)
             case State.ACTIVE if request.extension and request.extension.state is ExtensionState.PROLONGING:
-                await self.attending.prolong(held, request.extension)
+                async with self._kept(held):
+                    await self.attending.prolong(held, request.extension)
             case _:
                 await self._give_back(held.claimed, None)
 

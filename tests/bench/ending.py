@@ -10,6 +10,7 @@ import contextlib
 import os
 import random
 import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -53,7 +54,7 @@ async def measure(server: RedisServer, beside: RedisServer, live: int, at_once: 
             shift = Shift(server, house, told, Path(home))
             apart = await shift.closed([random.uniform(0, _OVER) for _ in range(_APART)])
             instant = await shift.closed([n / 1e6 for n in range(at_once)])
-            idle = await shift.idle()
+            alone, whole = await shift.idle_alone(), await shift.idle()
     many = f"{live:,} live"
     return [
         (f"deadline → revoke started, {many}, {WORKERS} workers, p50 / p99", apart.shown, "p99 under 50 ms"),
@@ -62,7 +63,8 @@ async def measure(server: RedisServer, beside: RedisServer, live: int, at_once: 
         ("their deadline → revoke started, first / p50 / last", instant.span, ""),
         ("their order: places overtaken, at most", f"{instant.overtaken:,}", "oldest first"),
         ("beside it, `expired` events alone, p50 / p99", instant.told, ""),
-        (f"CPU of an idle worker process, {many}", f"{idle:.1f} %", "under 2 %"),
+        (f"CPU of an idle worker process, {many}", f"{whole:.1f} %", "under 2 %"),
+        ("of it, waiting for the next deadline", f"{alone:.1f} %", ""),
     ]
 
 
@@ -217,6 +219,18 @@ class Shift:
         [(_, count)] = await self.house.store.redis.pubsub_numsub(self.house.store.keys.wake)
         return int(count)
 
+    async def idle_alone(self) -> float:
+        """How busy the part is that waits for the next deadline, in percent of one processor."""
+        process = program(
+            "tests.bench.closer", self.server.socket_url, str(self.home / "idle"), log=self.home / "output"
+        )
+        try:
+            await self._heard_of(1)
+            return await _watched(process)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+
     async def idle(self) -> float:
         """How busy a whole worker process is that has nothing to do, in percent of one processor.
 
@@ -232,10 +246,7 @@ class Shift:
             process = program("bot", *words, log=log, **{**env, "JIT_KEYS": RING.spelled(), "JIT_HOME": str(self.home)})
             try:
                 await ready(f"http://127.0.0.1:{ops}/readyz")
-                await asyncio.sleep(_SETTLING)
-                before = _busy(process.pid)
-                await asyncio.sleep(_IDLE)
-                return (_busy(process.pid) - before) / _IDLE * 100
+                return await _watched(process)
             finally:
                 process.send_signal(signal.SIGTERM)
                 process.wait()
@@ -249,6 +260,14 @@ def _started(diaries: Sequence[Path], due: Mapping[str, float]) -> dict[str, flo
         if id_ in due:
             started[id_] = min(float(at), started.get(id_, float(at)))
     return started
+
+
+async def _watched(process: subprocess.Popen[bytes]) -> float:
+    """How busy it is once it has settled, in percent of one processor."""
+    await asyncio.sleep(_SETTLING)
+    before = _busy(process.pid)
+    await asyncio.sleep(_IDLE)
+    return (_busy(process.pid) - before) / _IDLE * 100
 
 
 def _busy(process: int) -> float:

@@ -19,6 +19,7 @@ from bot.keyring import KeyRing
 from bot.playground import LocalSlack
 from bot.store.keys import home
 from bot.store.store import Store
+from handlers.views import finds
 from providers.systems.base import Order, Prior
 from providers.systems.conformance_bench import new_order
 from providers.systems.sandbox import Sandbox, SandboxConfig
@@ -92,6 +93,20 @@ async def test_a_circuit_that_is_open_is_a_metric(slack: LocalSlack, redis: Redi
         for _ in range(5):
             app.posts["vault"].circuit.failed()
         assert 'jit_circuit_open{system="vault"} 1.0' in await numbers()
+
+
+def test_one_message_sums_up_all_that_is_new_and_what_vendors_say_is_harmless() -> None:
+    said = [f"<!channel> *jit-{n}* & more" for n in range(5)]
+    message = finds.summary({"system": "vault", "found": {"closed": 52, "unseen": 1}, "said": said, "mass": True})
+    told = str(message.blocks)
+    assert "52 closed" in message.text
+    assert "<!channel>" not in told
+    assert "&lt;!channel&gt;" in told
+    assert "and 47 more, each in the audit trail" in told
+    assert "the books may be an older copy" in told
+    few = finds.summary({"system": "vault", "found": {"gone": 1}, "said": ["one"], "mass": False})
+    assert "more" not in str(few.blocks)
+    assert "older copy" not in str(few.blocks)
 
 
 # by hand

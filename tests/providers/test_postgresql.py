@@ -10,12 +10,12 @@ from pydantic import ValidationError
 
 from providers.systems.base import Presence, Principal, Prior, Refused
 from providers.systems.conformance import (
-    ClosingConformance,
     OwnConformance,
     RevealingConformance,
     ServerConformance,
     SharedConformance,
 )
+from providers.systems.conformance_closing import ClosingConformance
 from providers.systems.conformance_bench import granted, shut
 from providers.systems.conformance_prolonging import ProlongingConformance
 from providers.systems.postgresql import PostgreSQL

@@ -18,12 +18,12 @@ from redis.exceptions import NoPermissionError
 from providers.systems.base import Order, Presence, Prior, Refused, Secret
 from providers.systems.conformance import (
     Bench,
-    ClosingConformance,
     Lives,
     OwnConformance,
     RevealingConformance,
     ServerConformance,
 )
+from providers.systems.conformance_closing import ClosingConformance
 from providers.systems.conformance_bench import granted, real_server
 from providers.systems.conformance_hazards import Wire
 from providers.systems.conformance_prolonging import ProlongingConformance

@@ -13,12 +13,12 @@ import pytest
 from providers.systems.base import Order, Presence, Principal, Prior, Refused, Secret, System, Unsure
 from providers.systems.conformance import (
     Bench,
-    ClosingConformance,
     Lives,
     OwnConformance,
     RevealingConformance,
     SharedConformance,
 )
+from providers.systems.conformance_closing import ClosingConformance
 from providers.systems.conformance_bench import new_order
 from providers.systems.conformance_hazards import as_job, grant_and_die
 from providers.systems.conformance_prolonging import ProlongingConformance

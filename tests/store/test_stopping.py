@@ -1,15 +1,18 @@
-"""A worker that is told to stop finishes the calls that are under way, and hands back the rest at once."""
+"""A worker that stops hands back what it has not begun; one system that hangs keeps no other waiting."""
 
 from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+import bot.worker
 from bot.core.model import State
 from bot.posts import SLOTS
 from bot.store.store import Store
 from providers.systems.base import Order, Outcome, Prior, Receipt
 from providers.systems.sandbox import Sandbox, SandboxConfig
-from tests.house import House
+from tests.house import POLICY, House, catalog
 
 
 class Gated(Sandbox):
@@ -47,3 +50,27 @@ async def test_what_is_under_way_is_finished_and_the_rest_is_anybodys_at_once(st
     left = [request.id for request, state in zip(requests, states, strict=True) if state is State.REVOKING]
     claimed = await store.claim(left, 30)
     assert len(claimed) == 20, "no lease is left that another worker would have to wait for"
+
+
+async def test_a_system_that_hangs_keeps_no_other_systems_access_open(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.worker, "_MOST_IN_HAND", 24)
+    shed = POLICY[POLICY.index("  vault:\n") : POLICY.index("templates:")].replace("  vault:", "  shed:")
+    vault, other = Gated(SandboxConfig(settles_within=60)), Sandbox(SandboxConfig(id="shed"))
+    rules = catalog(POLICY.replace("templates:", f"{shed}templates:"))
+    house = await House(store, policy=rules, systems={"vault": vault, "shed": other}).open()
+    hanging = [await house.granted(f"n{n}") for n in range(40)]
+    beside = await house.granted("mia", "shed/read-only")
+    for n, request in enumerate(hanging):
+        await house.desk.release(house.actor(f"n{n}"), request.id)
+    await house.desk.release(house.actor("mia"), beside.id)
+    stop = asyncio.Event()
+    working = asyncio.create_task(house.worker.run(stop))
+    async with asyncio.timeout(20):
+        while (await house.now(beside.id)).state is not State.ENDED:  # noqa: ASYNC110  # the worker is another task
+            await asyncio.sleep(0.02)
+    assert vault.under_way == SLOTS, "and the one that hangs still does"
+    stop.set()
+    vault.gate.set()
+    await working
