@@ -133,13 +133,15 @@ class Post:
             slots.release()
             self._full_since = time.monotonic()
 
-    async def call(self, verb: Awaitable[T], within: float = math.inf, *, proves: bool = True) -> T:
+    async def call(
+        self, verb: Awaitable[T], within: float = math.inf, *, proves: bool = True, closes: bool = False
+    ) -> T:
         """The provider's answer. Raises what the provider raises, and `Unsure` when it does not answer at all.
 
         ``within``: seconds after which nobody can wait for it any longer. ``proves``: whether an answer is the
-        system's; False where a provider may know it by itself.
+        system's; False where a provider may know it by itself. ``closes``: a revoke, which may take twice the promise.
         """
-        longest = self.system.settles_within + self.patience
+        longest = self.system.settles_within * (2 if closes else 1) + self.patience
         limit = max(0.0, min(within, longest))
         try:
             async with asyncio.timeout(limit) as waiting:

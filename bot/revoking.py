@@ -37,7 +37,7 @@ class Revoking:
             # Another may have closed it meanwhile, and somebody else may have opened it again.
             raise Unsettled(held.now)
         try:
-            outcome = await post.call(post.system.revoke(order, prior, receipt))
+            outcome = await post.call(post.system.revoke(order, prior, receipt), closes=True)
         except Exception as error:  # noqa: BLE001  # whatever escapes a provider here, the door may be open: try again
             await held.commit(held.again(leg, said(error)))
             return

@@ -220,7 +220,9 @@ def systems_of(catalog: Catalog, roster: Roster, person: Person) -> tuple[str, .
     return tuple(
         name
         for name, system in catalog.systems.items()
-        if operator or any(_in_any(roster, _deciders(role), person) for role in system.roles.values())
+        if operator
+        or _in_any(roster, system.approvers, person)
+        or any(_in_any(roster, _deciders(role), person) for role in system.roles.values())
     )
 
 

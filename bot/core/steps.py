@@ -52,7 +52,8 @@ class IllegalEvent(ValueError):
 def apply(request: Request, event: Event) -> Request:  # one line an event, to be read as the table's other half
     match event:
         case Reminded():
-            return _with(request, remind_at=0.0)
+            # One that the asker gave leaves the clock's own to come.
+            return _with(request, remind_at=0.0) if event.by == "clock" else request
         case Started():
             return _begun(request, event.at)
         case Warned():

@@ -63,17 +63,27 @@ class Store:
 
     async def load_many(self, ids: Sequence[str]) -> list[Loaded]:
         """Those of the requests that exist, in order. Raises `Tampered`."""
+        now, rows = await self._rows(ids)
+        return [Loaded(self._sealing.open(id_, *row), now) for id_, row in rows.items()]
+
+    async def load_ours(self, ids: Sequence[str]) -> list[Loaded]:
+        """Those that exist and bear our seal: one that does not, which is told elsewhere, hides no other."""
+        now, rows = await self._rows(ids)
+        found: list[Loaded] = []
+        for id_, row in rows.items():
+            with contextlib.suppress(Tampered):
+                found.append(Loaded(self._sealing.open(id_, *row), now))
+        return found
+
+    async def _rows(self, ids: Sequence[str]) -> tuple[float, dict[str, Any]]:
         if not ids:
-            return []
+            return 0.0, {}
         async with self.redis.pipeline(transaction=False) as pipe:
             pipe.time()
             for id_ in ids:
                 pipe.hmget(self.keys.record(id_), ["version", "body", "seal"])
             time, *rows = await away(pipe.execute())
-        now = seconds(time)
-        return [
-            Loaded(self._sealing.open(id_, *row), now) for id_, row in zip(ids, rows, strict=True) if row[1] is not None
-        ]
+        return seconds(time), {id_: row for id_, row in zip(ids, rows, strict=True) if row[1] is not None}
 
     async def counters(self, person: str) -> Counters:
         """What a verdict on a new request relies on."""
@@ -89,23 +99,19 @@ class Store:
     async def open_of(self, person: str) -> list[Loaded]:
         """A person's open requests, the latest first."""
         ids = await away(self.redis.smembers(self.keys.mine(person)))
-        return _latest(await self.load_many([text(i) for i in ids]))
+        return _latest(await self.load_ours([text(i) for i in ids]))
 
     async def open_on(self, systems: Sequence[str]) -> list[Loaded]:
         """The open requests on any of the systems, the latest first."""
         if not systems:
             return []
         ids = await away(self.redis.sunion([self.keys.of_system(s) for s in systems]))
-        return _latest(await self.load_many([text(i) for i in ids]))
+        return _latest(await self.load_ours([text(i) for i in ids]))
 
     async def open_at_all(self) -> list[Loaded]:
         """Every open request, the longest overdue first; what bears no seal of ours is left out, and told elsewhere."""
         ids: Any = await away(self.redis.zrange(self.keys.due, 0, -1))
-        found: list[Loaded] = []
-        for id_ in ids:
-            with contextlib.suppress(Tampered):
-                found += await self.load_many([text(id_)])
-        return found
+        return await self.load_ours([text(id_) for id_ in ids])
 
     async def event(self, seq: int) -> tuple[str, Event] | None:
         """An audit event that changed a request, by its number: the request's id and the event."""

@@ -43,7 +43,7 @@ from bot.core.events import (
 )
 from bot.core.model import Ending, Extension, ExtensionState, LegState, Request, Review, State, Verb
 from handlers.views import actions
-from handlers.views.words import clock, length, name, plain, safe, title, user, when, who
+from handlers.views.words import clock, length, name, safe, title, user, when, who
 
 
 @dataclass(frozen=True)
@@ -293,7 +293,7 @@ def _confirm(request: Request) -> ConfirmObject | None:
     """Approving is one tap, except where it opens something critical."""
     if all(leg.role.sensitivity != "critical" for leg in request.legs):
         return None
-    asked = f"{plain(request.asker.name or request.asker.email, 60)} gets {plain(request.title, 60)}"
+    asked = f"{safe(request.asker.name or request.asker.email, 60)} gets {safe(request.title, 60)}"
     return ConfirmObject(
         title="This is critical",
         text=f"{asked} for {length(request.duration)}.",

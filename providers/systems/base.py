@@ -175,7 +175,10 @@ class System(Protocol):
 
     @property
     def settles_within(self) -> float:
-        """Seconds after which a call that was sent has surely landed or failed (socket and server timeouts)."""
+        """Seconds after which a call that was sent has surely landed or failed (socket and server timeouts).
+
+        A revoke, which opens nothing when it lands late, may take twice as long.
+        """
 
     @classmethod
     def capabilities(cls, params: Mapping[str, Json]) -> Capabilities:

@@ -13,8 +13,8 @@ Writing a provider
             def bench(self, slapd): return LdapBench(slapd)
 
    `OwnConformance` (an account an order) or `SharedConformance` (an account that stood before), and in addition
-   `RevealingConformance` where it hands out a secret, `ClosingConformance` where it can close an account of an order
-   that the books have lost, and `ServerConformance` where it speaks TCP. They need
+   `RevealingConformance` where it hands out a secret, `conformance_closing.ClosingConformance` where it can close an
+   account of an order that the books have lost, and `ServerConformance` where it speaks TCP. They need
    pytest-asyncio. For readable failures, call ``pytest.register_assert_rewrite("providers.systems.conformance")``
    before the import.
 

@@ -65,11 +65,11 @@ async def live(place: House, dice: random.Random, count: int, lead: int) -> list
 
     durations = [lead + dice.randint(0, _SPREAD) for _ in range(count)]
     ids = await asyncio.gather(*(one(n, duration) for n, duration in enumerate(durations)))
-    await _all(place, ids, {State.ACTIVE})
+    await _all(place, ids, frozenset(State) - {State.PENDING, State.GRANTING})
     return list(ids)
 
 
-async def _all(place: House, ids: Sequence[str], states: set[State] | frozenset[State]) -> None:
+async def _all(place: House, ids: Sequence[str], states: frozenset[State]) -> None:
     """Wait until every request is in one of the states."""
     async with asyncio.timeout(60):
         # Other processes change it.
@@ -85,7 +85,7 @@ async def _past(place: House, at: float) -> None:
 
 async def missed(place: House, crew: Crew, dice: random.Random, count: int) -> dict[str, Request]:
     """Open them and let each end pass with nobody at work; those requests, still open in the books."""
-    lead = 6
+    lead = 5 + count // 100
     while True:
         crew.start(WORKERS)
         ids = await live(place, dice, count, lead)
@@ -105,7 +105,7 @@ def judged(requests: dict[str, Request], diary: Diary, since: int) -> dict[str, 
     first: dict[str, float] = {}
     for at, _, order in diary.read("revoke"):
         first.setdefault(order.partition(".")[0], at)
-    started = list(first)
+    started = [id_ for id_ in first if id_ in requests]
     by_deadline = sorted(requests, key=lambda id_: requests[id_].ends_at)
     places = {id_: n for n, id_ in enumerate(by_deadline)}
     return {

@@ -248,7 +248,7 @@ async def test_web_and_worker_apart_open_and_close_and_end_when_they_are_told(si
 
     began = time.monotonic()
     assert [*await asyncio.gather(web.stopped(), worker.stopped())] == [0, 0]
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20, "what a grace of 25 s cut off was not finished"
     async with site.store() as (redis, keys):
         assert await redis.exists(keys.poster) == 0
         assert len(await redis.client_list()) == 1
@@ -311,7 +311,7 @@ async def test_a_start_while_slack_is_away_still_closes_what_is_due_and_still_st
     began = time.monotonic()
     site.slack.faults.clear()
     assert await after.stopped() == 0, after.said
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20, "what a grace of 25 s cut off was not finished"
 
 
 async def test_socket_mode_is_connected_in_the_end_when_an_address_that_slack_gave_does_not_serve(

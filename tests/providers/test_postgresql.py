@@ -15,8 +15,8 @@ from providers.systems.conformance import (
     ServerConformance,
     SharedConformance,
 )
-from providers.systems.conformance_closing import ClosingConformance
 from providers.systems.conformance_bench import granted, shut
+from providers.systems.conformance_closing import ClosingConformance
 from providers.systems.conformance_prolonging import ProlongingConformance
 from providers.systems.postgresql import PostgreSQL
 from providers.systems.postgresql_params import PostgresConfig, PostgresParams

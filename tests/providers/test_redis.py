@@ -23,8 +23,8 @@ from providers.systems.conformance import (
     RevealingConformance,
     ServerConformance,
 )
-from providers.systems.conformance_closing import ClosingConformance
 from providers.systems.conformance_bench import granted, real_server
+from providers.systems.conformance_closing import ClosingConformance
 from providers.systems.conformance_hazards import Wire
 from providers.systems.conformance_prolonging import ProlongingConformance
 from providers.systems.redis import RedisAcl, RedisConfig

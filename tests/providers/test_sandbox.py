@@ -18,8 +18,8 @@ from providers.systems.conformance import (
     RevealingConformance,
     SharedConformance,
 )
-from providers.systems.conformance_closing import ClosingConformance
 from providers.systems.conformance_bench import new_order
+from providers.systems.conformance_closing import ClosingConformance
 from providers.systems.conformance_hazards import as_job, grant_and_die
 from providers.systems.conformance_prolonging import ProlongingConformance
 from providers.systems.sandbox import Sandbox, SandboxConfig
