@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 TAMPERED = "tampered"
 FOUND = "found"
 LEAVING = "leaving"
+RECORD = "record"
 _LEASE = 4.0
 _SURELY = 3.0
 """Seconds for which a lease surely holds, so that a process that was stopped for a while posts nothing after it."""
@@ -201,6 +202,9 @@ class Announcer:
             what = f"The record of {safe(row.request, 40)} is missing or was not written by this product."
             message = cards.warning(f"{what} Nothing is done with it.")
             await self.poster.show(row, message, await self._audit(), row.version)
+        elif row.audience.startswith(f"{RECORD}:"):
+            said = safe(str((await self._noted(row)).get("said")), 500)
+            await self.poster.show(row, cards.warning(f"The record needs a hand: {said}"), await self._audit(), 0)
         elif row.audience.startswith(f"{LEAVING}:"):
             await self.poster.show(row, leaving.held(await self._noted(row)), await self._audit(), row.version)
         elif row.audience.startswith(f"{FOUND}:"):
@@ -279,5 +283,5 @@ def _steady() -> float:
 def _order(pair: tuple[Row, Request | None]) -> tuple[int, int, str]:
     row, _ = pair
     kind = row.audience.partition(":")[0]
-    rank = {"alarm": 0, TAMPERED: 0, FOUND: 0, LEAVING: 0, "card": 1}.get(kind, 2)
+    rank = {"alarm": 0, TAMPERED: 0, FOUND: 0, LEAVING: 0, RECORD: 0, "card": 1}.get(kind, 2)
     return rank, row.seq or row.version, row.name

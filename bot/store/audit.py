@@ -126,9 +126,9 @@ class Window:
         return int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
 
     async def alarm(self, kind: str, said: str) -> bool:
-        """An alarm of the record itself, audited once an hour; False when it is known."""
+        """An alarm of the record itself, audited once an hour and told in the audit channel; False when it is known."""
         event = json.dumps({"alarm": kind, "said": said})
-        return await self.store.note("alarm", event, window=_HOUR, once=f"alarm {kind} {said}")
+        return await self.store.note("alarm", event, window=_HOUR, once=f"alarm {kind} {said}", row="record|record:#")
 
 
 def _ours(id_: bytes) -> bool:

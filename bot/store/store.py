@@ -158,21 +158,22 @@ class Store:
         """What a new request adds to the commit: the person's counters hold still, and a token is used once."""
         return self._spelling.submission(request, token, revision)
 
-    async def note(self, kind: str, event: str, *, id_: str = "", window: int = 0, once: str = "") -> bool:
-        """Write an audit event that changes no request; False when it repeats one of the same ``once``."""
-        keys = [self.keys.audit, self.keys.seq, self.keys.seen(once or kind)]
-        answer = await away(self._note(keys=keys, args=[id_, kind, event, window]))
+    async def note(
+        self, kind: str, event: str, *, id_: str = "", window: int = 0, once: str = "", row: str = ""
+    ) -> bool:
+        """Write an audit event that changes no request; False when it repeats one of the same ``once``.
+
+        ``row``: the notice of it, ``<request>|<audience>``, in which ``#`` becomes the event's number.
+        """
+        k = self.keys
+        keys = [k.audit, k.seq, k.seen(once or kind), k.outbox, k.rows]
+        answer = await away(self._note(keys=keys, args=[id_, kind, event, window, row, k.wake]))
         return text(answer[0]) == "WRITTEN"
 
     async def alarm(self, kind: str, id_: str) -> None:
         """Something is wrong with a record: audited once an hour, and told in the audit channel."""
-        if await self.note("alarm", f'{{"alarm":"{kind}"}}', id_=id_, window=3600, once=f"{kind} {id_}"):
-            row = f"{id_}|{kind}"
-            async with self.redis.pipeline(transaction=True) as pipe:
-                pipe.hset(self.keys.rows, row, "0")
-                pipe.zadd(self.keys.outbox, {row: 0.0}, nx=True)
-                pipe.publish(self.keys.wake, id_)
-                await away(pipe.execute())
+        event = f'{{"alarm":"{kind}"}}'
+        await self.note("alarm", event, id_=id_, window=3600, once=f"{kind} {id_}", row=f"{id_}|{kind}")
 
     # time
 

@@ -30,8 +30,9 @@ async def test_thirty_days_leave_the_window_as_large_as_one(store: Store, sealer
         async with store.redis.pipeline(transaction=False) as pipe:
             for n in range(_DAY):
                 event = f'{{"by":"U{n % 50:06d}","verb":"ask","about":"vault/read-only","why":"day {day:02d}"}}'
-                keys = [store.keys.audit, store.keys.seq, store.keys.seen("")]
-                words: list[str | int] = ["", "refused", event, 0]
+                k = store.keys
+                keys = [k.audit, k.seq, k.seen(""), k.outbox, k.rows]
+                words: list[str | int] = ["", "refused", event, 0, "", ""]
                 await store._note(keys=keys, args=words, client=pipe)
             await pipe.execute()
         await part.once()

@@ -18,6 +18,7 @@ from bot.playground import LocalSlack, Message
 from bot.playground.faults import How
 from bot.playground.slack import Call
 from bot.settings import Settings
+from bot.store.audit import Window
 from bot.store.outbox import Post
 from tests.house import POLICY
 from tests.journeys.conftest import CHANNEL, Mode, Town, running, settings_for
@@ -507,3 +508,12 @@ async def test_an_announcer_that_is_told_to_stop_finishes_its_message_and_hands_
         town.app.announcer.poster.unknown_for = 0.5
         await town.mia.sees_dm(lambda m: id_ in m.said())
         assert (await until(lambda: town.app.redis.get(key), "a turn")).decode() == town.app.announcer.holder
+
+
+async def test_an_alarm_of_the_record_is_told_in_the_audit_channel_once(town: Town) -> None:
+    window = Window(town.app.store)
+    assert await window.alarm("memory", "Redis is nearly full <!channel>")
+    assert not await window.alarm("memory", "Redis is nearly full <!channel>")
+    told = await town.slack.sees("C0AUDIT01", lambda m: "The record needs a hand: Redis is nearly full" in m.text)
+    assert "<!channel>" not in told.said()
+    assert len(town.slack.messages("C0AUDIT01")) == 1
