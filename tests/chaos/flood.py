@@ -35,6 +35,11 @@ CHANNEL = "C0VAULT01"
 ACK = 3.0
 """Seconds in which Slack wants an answer."""
 WAITS = 5
+"""How often Slack says so at least."""
+_LOOK = 0.5
+"""Seconds between two looks of the one who approves."""
+_PAUSE = 1.0, 5.0
+"""Seconds until somebody who was told to press again does so."""
 _PATIENCE = 300.0
 _SAID = {State.PENDING: "waits for a decision", State.ACTIVE: "open until", State.CANCELLED: "cancelled"}
 _ID = re.compile(r"J-[2-9A-Z]{4,8}")
@@ -54,7 +59,25 @@ class Flood:
 
     async def all(self, count: int) -> None:
         """Everybody asks at once; then a third takes it back, and a third is approved."""
-        await asyncio.gather(*(self._one(n) for n in range(count)))
+        asking = asyncio.gather(*(self._one(n) for n in range(count)))
+        left: set[str] = set()
+        approved: set[str] = set()
+        while not asking.done() or left:
+            left = {id_ for id_, state in self.wanted.items() if state is State.ACTIVE} - approved
+            cards = self.cards()
+            for id_ in left & cards.keys():
+                await self._approved(id_, cards[id_][0])
+                approved.add(id_)
+            await asyncio.sleep(_LOOK)
+        await asking
+
+    def cards(self) -> dict[str, list[Message]]:
+        """The cards in the channel by request."""
+        found: dict[str, list[Message]] = {}
+        for message in self.slack.messages(CHANNEL):
+            if message.blocks and (id_ := _ID.search(message.said())):
+                found.setdefault(id_[0], []).append(message)
+        return found
 
     async def _one(self, n: int) -> None:
         name = f"U{n:06d}"
@@ -67,9 +90,6 @@ class Flood:
         self.wanted[id_] = self.dice.choice([State.PENDING, State.CANCELLED, State.ACTIVE])
         if self.wanted[id_] is State.CANCELLED:
             await self._insist(lambda: self.slack.person(name).command("/jit", f"cancel {id_}", CHANNEL))
-        elif self.wanted[id_] is State.ACTIVE:
-            card = await self.slack.sees(CHANNEL, _is_card(id_), patience=_PATIENCE)
-            await self._approved(id_, card)
 
     async def _approved(self, id_: str, card: Message) -> None:
         """Dan presses until it holds; what a click came to is in the record when it is acknowledged."""
@@ -92,6 +112,7 @@ class Flood:
             if "press again" not in reply.text:
                 return reply
             self.again += 1
+            await asyncio.sleep(self.dice.uniform(*_PAUSE))
 
     async def told(self) -> None:
         """Wait until nothing is left to tell, and what was approved is open."""
@@ -109,19 +130,12 @@ class Flood:
 
     def wrong(self) -> list[str]:
         """What the channel shows that is not so, or does not show."""
-        cards: dict[str, list[str]] = {}
-        for message in self.slack.messages(CHANNEL):
-            if message.blocks and (found := _ID.search(message.said())):
-                cards.setdefault(found[0], []).append(message.said())
+        cards = {id_: [message.said() for message in messages] for id_, messages in self.cards().items()}
         return [
             f"{id_} has {len(cards.get(id_, []))} cards, {state.value}: {cards.get(id_)}"
             for id_, state in self.wanted.items()
             if len(cards.get(id_, [])) != 1 or _SAID[state] not in cards[id_][0]
         ]
-
-
-def _is_card(id_: str) -> Callable[[Message], bool]:
-    return lambda message: bool(message.blocks) and id_ in message.said()
 
 
 @contextlib.asynccontextmanager

@@ -1,6 +1,6 @@
 """Redis forgets what it had acknowledged: after one comparison with the books, no access is left without a record.
 
-`python -m tests.chaos.forgetting failover --grants 200` cuts the link between a master and its replica, goes on for a
+`python -m tests.chaos.forgetting failover --grants 100` cuts the link between a master and its replica, goes on for a
 while, kills the master and has the sentinel promote the replica; `… failover --replicas 0` with the operator's word
 that nothing is to wait for replicas; `… restore` kills Redis and starts it on a copy that was made before. It prints
 what stood without a record before the comparison, and what is wrong after it.
@@ -228,7 +228,7 @@ def main() -> None:
     """One loss, from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("how", choices=["failover", "restore"])
-    parser.add_argument("--grants", type=int, default=200)
+    parser.add_argument("--grants", type=int, default=100)
     parser.add_argument("--replicas", type=int)
     options = parser.parse_args()
     how = {"failover": failover, "restore": restore}[options.how]
