@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from bot.attending import Attending, Deliver
 from bot.core import deadlines
 from bot.core.errors import JitError, Late, StoreAway
-from bot.core.events import Event, Revoked
+from bot.core.events import Event, Expired, Revoked
 from bot.core.model import ExtensionState, Request, State
 from bot.core.steps import IllegalEvent
 from bot.granting import Granting, out_of_budget
@@ -125,7 +125,13 @@ class Worker:
 
     async def _step(self, held: Held) -> None:
         request = held.request
-        if event := deadlines.woken(request, held.now):
+        event = deadlines.woken(request, held.now)
+        if isinstance(event, Expired):
+            # Closed under the same claim: given back, it would wait behind everything else whose time is up.
+            await held.commit(event, lease_until=held.now + self.lease)
+            await self._revoke_due(held)
+            return
+        if event:
             await held.commit(event)
             return
         match request.state:

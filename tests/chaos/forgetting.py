@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from bot.core.errors import JitError, StoreAway
 from bot.core.lifecycle import OPEN
@@ -84,12 +85,12 @@ class Scene:
         return {loaded.request.id for loaded in await self.place.store.open_at_all()}
 
 
-async def met(condition: Lose | Callable[[], Awaitable[bool]], what: str) -> None:
-    """Wait for what other processes bring about; a store that is away is one that is not there yet."""
+async def met(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Wait for what other processes bring about; a server that hangs up is one that is not there yet."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_PATIENCE):
             while True:
-                with contextlib.suppress(StoreAway):
+                with contextlib.suppress(StoreAway, RedisError):
                     if await condition():
                         return
                 await asyncio.sleep(0.05)
@@ -168,7 +169,7 @@ async def failover(grants: int, replicas: int | None) -> dict[str, Any]:
                 async with Redis.from_url(master.socket_url) as admin:
                     await admin.wait(1, 5000)
                     # The link breaks, and is not taken up again; all else goes on.
-                    await admin.acl_setuser("default", commands=["-psync", "-sync"])
+                    await admin.acl_setuser("default", enabled=True, commands=["-psync", "-sync"])
                     await admin.client_kill_filter(_type="replica")
                 async with Redis(port=sentinel.port) as judge:
                     # A replica that heard nothing for ten times as long is not promoted.
