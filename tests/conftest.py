@@ -12,6 +12,10 @@ from bot.keyring import KeyRing
 from bot.store.store import Store
 from tests.servers import RedisServer, redis_server
 
+_SUITE = ("conformance", "conformance_bench", "conformance_closing", "conformance_prolonging")
+# Here, since tests of other rooms use the suite's benches too, and are imported before those of the providers.
+pytest.register_assert_rewrite(*(f"providers.systems.{module}" for module in _SUITE))
+
 _WORKSPACES = itertools.count(1)
 
 

@@ -38,6 +38,7 @@ WAITS = 5
 """How often Slack says so at least."""
 _LOOK = 0.5
 """Seconds between two looks of the one who approves."""
+_AGAIN = ("press again", "does not answer just now")
 _PAUSE = 1.0, 5.0
 """Seconds until somebody who was told to press again does so."""
 _PATIENCE = 300.0
@@ -100,7 +101,8 @@ class Flood:
         """What the person is told in the end."""
         line = "request debug 30m -- INC-1 the vault is stuck"
         reply = await self._insist(lambda: self.slack.person(name).command("/jit", line, CHANNEL))
-        if "Asked for" not in reply.text:
+        # Whose first answer was lost is told that it was asked for already.
+        if not any(word in reply.text for word in ("Asked for", "You asked for this already")):
             self.refused[reply.text[:80] or f"status {reply.status}"] += 1
         return reply.text
 
@@ -109,7 +111,7 @@ class Flood:
         while True:
             reply = await verb()
             self.acks.append(reply.seconds)
-            if "press again" not in reply.text:
+            if not any(word in reply.text for word in _AGAIN):
                 return reply
             self.again += 1
             await asyncio.sleep(self.dice.uniform(*_PAUSE))

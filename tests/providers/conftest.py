@@ -8,13 +8,6 @@ import pytest
 
 from tests.servers import PostgresServer, RedisServer, postgres_server, redis_server, valkey_binary
 
-pytest.register_assert_rewrite(
-    "providers.systems.conformance",
-    "providers.systems.conformance_bench",
-    "providers.systems.conformance_closing",
-    "providers.systems.conformance_prolonging",
-)
-
 
 @pytest.fixture(scope="session")
 def debian_redis() -> Iterator[RedisServer]:
