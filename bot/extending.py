@@ -16,8 +16,6 @@ from bot.desk import Desk
 from bot.store.changes import Loaded
 from bot.wishes import Actor, Answer, bounded
 
-_UNDONE = frozenset({ExtensionState.PENDING, ExtensionState.PROLONGING})
-
 
 @dataclass(frozen=True)
 class Extending:
@@ -132,7 +130,7 @@ def _hindrance(catalog: Catalog, request: Request) -> str:
     """Why there can be no later end, in a word of `CannotExtend`; empty when there can be."""
     if not all(leg.role.prolongs for leg in request.legs):
         return "systems"
-    if request.extension and request.extension.state in _UNDONE:
+    if request.extension and request.extension.undone:
         return "asked"
     if not policy.unchanged(catalog, request):
         return "changed"

@@ -168,6 +168,11 @@ class Extension(Frozen):
     retry_at: float = 0
     error: str = ""
 
+    @property
+    def undone(self) -> bool:
+        """Whether it is still to be decided, or to be told to the systems."""
+        return self.state in {ExtensionState.PENDING, ExtensionState.PROLONGING}
+
 
 class Leg(Frozen):
     """One role within a request. Times are Unix seconds of the store's clock.

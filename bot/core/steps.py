@@ -39,9 +39,6 @@ from bot.core.model import Ending, Extension, ExtensionState, Facts, Leg, LegSta
 
 MAY_STAND = frozenset({LegState.GRANTING, LegState.ACTIVE, LegState.REVOKING})
 """The legs behind which access may stand."""
-
-
-_UNDONE = frozenset({ExtensionState.PENDING, ExtensionState.PROLONGING})
 _ANSWERS = (ExtensionEndorsed, ExtensionApproved, ExtensionDenied)
 
 
@@ -134,7 +131,7 @@ def _begun(request: Request, at: float) -> Request:
 def _extend(request: Request, event: Event) -> Request:
     """What becomes of the wish for a later end; access closes at the present one whatever it is."""
     if isinstance(event, ExtensionAsked):
-        if request.extension and request.extension.state in _UNDONE:
+        if request.extension and request.extension.undone:
             raise IllegalEvent(f"{request.id}: an extension is asked for already")
         if not request.ends_at < event.extension.until <= last_end(request):
             raise IllegalEvent(f"{request.id}: an extension never shortens, and never goes past the cap")

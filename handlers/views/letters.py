@@ -5,7 +5,7 @@ from __future__ import annotations
 from slack_sdk.models.blocks import ActionsBlock, Block, ButtonElement, MarkdownTextObject, SectionBlock
 
 from bot.core.deadlines import last_end
-from bot.core.model import Ending, ExtensionState, Request, State, Verb
+from bot.core.model import Ending, Request, State, Verb
 from handlers.views import actions
 from handlers.views.card import Message, Needed, later_end
 from handlers.views.words import clock, length, name, plain, safe, title, user, when
@@ -54,8 +54,8 @@ def _near_end(request: Request, needed: Needed) -> Message:
     extension = request.extension
     if extension:
         said = f"{said}\n{later_end(extension, needed.mentions)}".strip()
-    undecided = extension is not None and extension.state in {ExtensionState.PENDING, ExtensionState.PROLONGING}
-    if not undecided and all(leg.role.prolongs for leg in request.legs) and last_end(request) > request.ends_at:
+    undone = extension is not None and extension.undone
+    if not undone and all(leg.role.prolongs for leg in request.legs) and last_end(request) > request.ends_at:
         buttons.insert(0, _button("Extend…", actions.EXTEND, request))
     return _message(said, buttons)
 

@@ -40,7 +40,7 @@ from bot.core.lifecycle import advance, begin
 from bot.core.model import Ending, Extension, Request, Review, State, Verb
 from handlers.views import card, letters
 from handlers.views.card import Message, Needed
-from tests.door.drawing import AT, DAN, EVE, EVIL, HOUR, MIA, NAMES, choice, policy, snapshot
+from tests.door.drawing import AT, DAN, EVE, EVIL, HOUR, MIA, NAMES, choice, policy, snapshot, write
 from tests.house import person
 
 FOLDER = Path(__file__).parent / "golden" / "cards"
@@ -187,8 +187,4 @@ def spelled(name: str) -> str:
 
 
 if __name__ == "__main__":
-    FOLDER.mkdir(exist_ok=True)
-    for old in FOLDER.glob("*.json"):
-        old.unlink()
-    for story in STORIES:
-        (FOLDER / f"{story}.json").write_text(spelled(story), encoding="utf-8")
+    write(FOLDER, STORIES, spelled)

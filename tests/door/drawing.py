@@ -7,7 +7,7 @@ are what people see, and what Slack is sent.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -176,9 +176,14 @@ def spelled(name: str) -> str:
     return json.dumps(drawn(name), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-if __name__ == "__main__":
-    FOLDER.mkdir(exist_ok=True)
-    for old in FOLDER.glob("*.json"):
+def write(folder: Path, names: Iterable[str], content: Callable[[str], str]) -> None:
+    """The golden files of a folder, anew: one a name, and no other."""
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("*.json"):
         old.unlink()
-    for name in DRAWINGS:
-        (FOLDER / f"{name}.json").write_text(spelled(name), encoding="utf-8")
+    for name in names:
+        (folder / f"{name}.json").write_text(content(name), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(FOLDER, DRAWINGS, spelled)
