@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, cast
@@ -36,17 +35,17 @@ from bot.posts import Post
 from bot.reconciling import INTERVAL, Reconciler
 from bot.sealing import Sealer
 from bot.settings import Settings
+from bot.starting import CannotStart, Identity, identity_of, require_fit, ring_of, store_url
 from bot.store import embedded, fitness
 from bot.store.changes import Guard
 from bot.store.connecting import Link
-from bot.store.fitness import Finding, Level
 from bot.store.keys import Keys
 from bot.store.keys import home as home_key
 from bot.store.outbox import Outbox
 from bot.store.store import Store
 from bot.store.wire import away
 from bot.worker import Worker
-from handlers import calls, holding, socket_mode
+from handlers import holding, socket_mode
 from handlers.announcer import Announcer
 from handlers.door import Door
 from handlers.people import REFRESH, People
@@ -63,26 +62,12 @@ _GRACE = 25.0
 """Seconds that what is in hand may take at the end, under the 30 that most hosts give."""
 
 
-class CannotStart(Exception):
-    """What keeps the process from starting; the sentence says how to mend it."""
-
-
 class Broken(Exception):
     """A part that ended by an error, which the log has; its host is to start a whole process."""
 
     def __init__(self, part: str) -> None:
         """Name the part."""
         super().__init__(f"the {part} broke; the log above says how")
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Who we are in Slack. ``home`` is the team id, or the enterprise id of an organisation-wide install."""
-
-    home: str
-    team: str
-    bot: str
-    bot_user: str
 
 
 @dataclass
@@ -272,13 +257,13 @@ class App:
 async def opened(settings: Settings, role: Role) -> AsyncIterator[App]:
     """An app that is built and not yet running. Raises `CannotStart`, `PolicyMistakes`, `BadKeys`."""
     catalog = policy_file.load(settings.policy)
-    ring = _ring(settings)
+    ring = ring_of(settings)
     async with contextlib.AsyncExitStack() as stack:
-        link = Link(_store_url(settings, stack))
+        link = Link(store_url(settings, stack))
         stack.push_async_callback(link.aclose)
         token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
         known = link.commands(home_key(token))
-        _require_fit(await fitness.findings(known, link.address.kind))
+        require_fit(await fitness.findings(known, link.address.kind))
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)))
         client = AsyncWebClient(
             token=token or None,
@@ -286,63 +271,12 @@ async def opened(settings: Settings, role: Role) -> AsyncIterator[App]:
             session=session,
             retry_handlers=[],
         )
-        identity = await _identity(client, known)
+        identity = await identity_of(client, known)
         due = Keys(identity.home).due
         redis, blocking = link.commands(due), link.blocking(due)
         if redis is not known:
-            _require_fit(await fitness.findings(redis, link.address.kind))
+            require_fit(await fitness.findings(redis, link.address.kind))
         yield App(settings, role, catalog, redis, blocking, client, identity, ring)
-
-
-def _store_url(settings: Settings, stack: contextlib.ExitStack | contextlib.AsyncExitStack) -> str:
-    if settings.redis_url:
-        return settings.redis_url.get_secret_value()
-    started = embedded.start(settings.home)
-    stack.callback(started.stop)
-    log.info("the embedded store is %s in %s", started.how, settings.home)
-    return started.url
-
-
-def _require_fit(found: Sequence[Finding]) -> None:
-    """Say loudly what might lose records, and refuse what would."""
-    for finding in found:
-        if finding.level is Level.WARNING:
-            log.warning("Redis: %s; %s", finding.said, finding.mend)
-    if unfit := [f"REDIS_URL: {finding.said}; {finding.mend}" for finding in found if finding.level is Level.UNFIT]:
-        raise CannotStart("\n".join(unfit))
-
-
-def _ring(settings: Settings) -> KeyRing:
-    if settings.keys:
-        return KeyRing.parse(settings.keys.get_secret_value())
-    try:
-        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return KeyRing.load_or_create(settings.home / "keys")
-    except OSError as error:
-        raise CannotStart(f"JIT_HOME: {settings.home} cannot be used: {error.strerror}") from error
-
-
-async def _identity(client: AsyncWebClient, redis: Redis) -> Identity:
-    """Who Slack says we are; while Slack is away, who it said we were, so that access is closed on time."""
-    key = home_key(client.token or "")
-    try:
-        answer = await asyncio.wait_for(client.auth_test(), _SLACK_PATIENCE)
-    except calls.AWAY as error:
-        why = calls.said(error)
-        known = await away(redis.get(key))
-        if known is None:
-            raise CannotStart(f"Slack does not accept SLACK_BOT_TOKEN, or cannot be reached: {why}") from error
-        log.error("Slack cannot be asked who we are (%s); going on as the workspace it said last", why)  # noqa: TRY400
-        return Identity(**json.loads(known))
-    whole = bool(answer.get("is_enterprise_install"))
-    identity = Identity(
-        home=str(answer["enterprise_id"] if whole else answer["team_id"]),
-        team=str(answer["team_id"]),
-        bot=str(answer["bot_id"]),
-        bot_user=str(answer["user_id"]),
-    )
-    await away(redis.set(key, json.dumps(identity.__dict__)))
-    return identity
 
 
 def _authorized(identity: Identity, token: str | None) -> Callable[[], Awaitable[AuthorizeResult]]:

@@ -14,6 +14,7 @@ from bot.core.policy import OpenStep
 from bot.desk import Desk
 from bot.extending import as_asked, undecided_end
 from bot.store import history
+from bot.submitting import Submitting
 from bot.wishes import Actor
 from providers.systems import registry
 
@@ -74,7 +75,7 @@ async def mine(desk: Desk, actor: Actor) -> Mine:
         open=tuple(own),
         waiting=tuple(await waiting(desk, actor)),
         asked=tuple(await history.asked(desk.store, actor.person.id, since, _MOST_ASKED)),
-        offers=tuple(desk.offers(actor)),
+        offers=tuple(Submitting(desk).offers(actor)),
         secrets=frozenset(request.id for request in own if has_secret(request)),
     )
 
@@ -136,7 +137,7 @@ def still_open(desk: Desk, actor: Actor, request: Request) -> tuple[OpenStep, ..
 
 def systems(desk: Desk, actor: Actor) -> list[str]:
     """The systems that this person may ask for or answers for, in the order of the policy."""
-    asked = {ref.system for choice in desk.offers(actor) for ref in choice.roles}
+    asked = {ref.system for choice in Submitting(desk).offers(actor) for ref in choice.roles}
     seen = asked | set(policy.systems_of(desk.catalog(), actor.roster, actor.person))
     return [name for name in desk.catalog().systems if name in seen]
 
@@ -157,7 +158,7 @@ async def holders(desk: Desk, actor: Actor, system: str) -> list[Request]:
 def explain(desk: Desk, actor: Actor, what: str) -> list[Terms]:
     """The terms of a template, of a role, or of each role of a system. Raises `UnknownChoice` for what is hidden."""
     catalog = desk.catalog()
-    offered = {choice.name for choice in desk.offers(actor)}
+    offered = {choice.name for choice in Submitting(desk).offers(actor)}
     seen = {
         choice.name: choice
         for choice in catalog.choices()

@@ -10,24 +10,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bot.core import durations, lifecycle, moments, policy
-from bot.core.catalog import Catalog, Choice
+from bot.core import durations, lifecycle, policy
+from bot.core.catalog import Catalog
 from bot.core.errors import (
     AlreadyAnswered,
-    AlreadyAsked,
     Ambiguous,
     BadDuration,
-    BadStart,
     CouldNotCheck,
     JitError,
-    LimitReached,
     NotAllowed,
     NotFound,
     Overtaken,
     PolicyMoved,
     RoleChanged,
     Tampered,
-    UnknownChoice,
 )
 from bot.core.events import (
     Approved,
@@ -38,7 +34,6 @@ from bot.core.events import (
     Event,
     RevealAsked,
     Started,
-    Submitted,
     Withdrawn,
 )
 from bot.core.model import (
@@ -47,18 +42,15 @@ from bot.core.model import (
     Request,
     Reveal,
     Review,
-    RoleSnapshot,
     State,
     Verb,
 )
-from bot.store.changes import Change, Counters, Guard, GuardFailed, Loaded, Op, Superseded
+from bot.store.changes import Change, Guard, GuardFailed, Loaded, Op, Superseded
 from bot.store.holds import Holds
-from bot.store.spelling import SUBMIT_WINDOW
 from bot.store.store import Store
-from bot.wishes import Actor, Answer, Ask, bounded, check_duration, check_reason, check_start, new_id, spelled
+from bot.wishes import Actor, Answer, bounded, spelled
 
 _REFUSALS_WINDOW = 60
-_ID_TRIES = 50
 
 
 @dataclass
@@ -74,67 +66,6 @@ class Desk:
     catalog: Callable[[], Catalog]
     consequence: Callable[[str, Mapping[str, Any]], str]
     prolongs: Callable[[str, Mapping[str, Any]], bool]
-
-    async def submit(self, actor: Actor, ask: Ask) -> Request:
-        """Record a new request. Raises what errors.py has under NotUnderstood, NotAllowed and LimitReached."""
-        catalog = self.catalog()
-        try:
-            choice = self.choose(actor, ask.what)
-            duration = check_duration(choice, ask.duration)
-            reason = check_reason(choice, ask.reason)
-            check_start(ask.starts_at, await self.store.now() if ask.starts_at else 0.0)
-        except NotAllowed as error:
-            await self._refused("submit", actor, ask.what, error)
-            raise
-        for _ in range(_ID_TRIES):
-            counters = await self.store.counters(actor.person.id)
-            await self._within_limits(catalog, counters, choice)
-            wish = Ask(what=choice.name, duration=duration, reason=reason, starts_at=ask.starts_at)
-            event = self._submitted(catalog, actor, choice, wish, counters.now)
-            request = lifecycle.begin(event)
-            guards, ops = self.store.submission(request, ask.token, counters.revision)
-            same = self.store.same_policy(catalog.generation)
-            change = Change(None, request, event, guards=(same, *guards), ops=ops)
-            try:
-                await self.store.commit(change)
-            except Superseded:
-                continue  # the id is taken: draw another
-            except GuardFailed as error:
-                if error.guard == same:
-                    raise PolicyMoved from error
-                if known := ask.token and await self.store.asked_by(ask.token):
-                    return (await self.get(known)).request
-                continue  # the person asked for something else meanwhile: judge again
-            return request
-        raise PolicyMoved
-
-    async def start_of(self, actor: Actor, text: str) -> float:
-        """When somebody wants to start, by their own clock: Unix seconds. Raises `BadStart`."""
-        try:
-            return moments.parse(text, actor.person.tz, await self.store.now())
-        except moments.NotAMoment as error:
-            raise BadStart(0, text=text) from error
-
-    def choose(self, actor: Actor, what: str) -> Choice:
-        """The choice of that name. Raises `UnknownChoice` or `NotAllowed`."""
-        catalog = self.catalog()
-        choice = catalog.find(what)
-        if choice is None:
-            offered = {c.name for c in self.offers(actor)}
-            raise UnknownChoice(what, tuple(n for n in catalog.nearest(what) if n in offered))
-        verdict = policy.may_request(catalog, actor.roster, actor.person, choice)
-        if not verdict.allowed:
-            raise NotAllowed(verdict)
-        return choice
-
-    def offers(self, actor: Actor) -> list[Choice]:
-        """What this person may ask for: the same check as `submit` makes."""
-        catalog = self.catalog()
-        return [
-            choice
-            for choice in catalog.choices()
-            if policy.may_request(catalog, actor.roster, actor.person, choice).allowed
-        ]
 
     async def review(self, actor: Actor, id_: str, answer: Answer) -> Request:
         """Count one answer. Raises what `reviewable` does, and `Late`, `RoleChanged`, `PolicyMoved`."""
@@ -370,65 +301,15 @@ class Desk:
         least = min(counted.duration for counted in tally.counted)
         return Approved(at=now, by=who.id, review=review, duration=least)
 
-    def _submitted(self, catalog: Catalog, actor: Actor, choice: Choice, wish: Ask, now: float) -> Submitted:
-        rules = catalog.workspace
-        decide_by = wish.starts_at + rules.start_grace if wish.starts_at else now + rules.pending
-        remind_at = now + (rules.remind or (decide_by - now) / 2)
-        return Submitted(
-            at=now,
-            by=actor.person.id,
-            id=new_id(),
-            asker=actor.person,
-            what=choice.name,
-            title=choice.title,
-            reason=wish.reason,
-            duration=wish.duration or 0,
-            roles=tuple(self._snapshot(catalog, ref.system, ref.role) for ref in choice.roles),
-            generation=catalog.generation,
-            grant_budget=rules.grant_budget,
-            decide_by=decide_by,
-            remind_at=remind_at if remind_at < decide_by else 0.0,
-            starts_at=wish.starts_at,
-            start_grace=rules.start_grace if wish.starts_at else 0,
-            warn_before=rules.warn,
-        )
-
-    def _snapshot(self, catalog: Catalog, system: str, name: str) -> RoleSnapshot:
-        owner, role = catalog.systems[system], catalog.systems[system].roles[name]
-        return RoleSnapshot(
-            system=system,
-            role=name,
-            title=f"{owner.title}: {role.title or name}",
-            channel=owner.channel,
-            provider=owner.provider,
-            params=role.grants,
-            sensitivity=role.sensitivity,
-            cap=role.max,
-            consequence=self.consequence(owner.provider, role.grants),
-            prolongs=self.prolongs(owner.provider, role.grants),
-            digest=role.digest,
-        )
-
-    async def _within_limits(self, catalog: Catalog, counters: Counters, choice: Choice) -> None:
-        limits = catalog.workspace.limits
-        waiting = {State.PENDING, State.SCHEDULED, State.GRANTING}
-        for found in await self.store.load_many(counters.open_ids):
-            if found.request.what == choice.name and found.request.state in waiting:
-                raise AlreadyAsked(found.request)
-        if len(counters.open_ids) >= limits.open:
-            raise LimitReached("open", limits.open)
-        if counters.submits >= limits.submits:
-            raise LimitReached("submits", limits.submits, SUBMIT_WINDOW)
-
     async def check(self, verb: str, actor: Actor, request: Request, verdict: policy.Verdict) -> None:
         """Raises `NotAllowed`, audited, unless the verdict is a yes."""
         if verdict.allowed:
             return
         error = NotAllowed(verdict)
-        await self._refused(verb, actor, request.id, error)
+        await self.refused(verb, actor, request.id, error)
         raise error
 
-    async def _refused(self, verb: str, actor: Actor, about: str, error: JitError) -> None:
+    async def refused(self, verb: str, actor: Actor, about: str, error: JitError) -> None:
         """A refusal is audited too; the same one pressed again within a minute is one."""
         said = {"by": actor.person.id, "verb": verb, "about": about[:100], "why": str(error)[:200]}
         once = f"refused {verb} {actor.person.id} {about} {error}"

@@ -13,6 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.core.catalog import Choice
 from bot.core.errors import BadDuration, BadReason, BadStart, JitError, NotUnderstood, UnknownChoice
 from bot.core.model import Request
+from bot.submitting import Submitting
 from bot.wishes import Actor, Ask
 from handlers import payloads, reading, screens
 from handlers.calls import NotNow, SaidNo, Unanswered, answered, said
@@ -40,13 +41,13 @@ def register(app: AsyncApp, door: Door) -> None:
     @app.action(actions.CHOICE)
     async def choosing(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         actor, wish = await door.who(body), payloads.chosen(body)
-        choice = door.desk.choose(actor, wish.what)
-        await screens.change(client, body, await _filled(door, door.desk.offers(actor), choice, wish))
+        choice = Submitting(door.desk).choose(actor, wish.what)
+        await screens.change(client, body, await _filled(door, Submitting(door.desk).offers(actor), choice, wish))
         await ack()
 
     @app.options(actions.CHOICE)
     async def searching(ack: AsyncAck, body: Payload) -> None:
-        offers = door.desk.offers(await door.who(body))
+        offers = Submitting(door.desk).offers(await door.who(body))
         groups = modals.suggested(offers, payloads.searched(body))
         await (ack(option_groups=groups) if groups else ack(options=[]))
 
@@ -54,7 +55,7 @@ def register(app: AsyncApp, door: Door) -> None:
     async def submitted(ack: AsyncAck, body: Payload) -> None:
         wish, actor = payloads.chosen(body), await door.who(body)
         try:
-            await door.desk.submit(actor, _ask(wish, payloads.view_id(body)))
+            await Submitting(door.desk).submit(actor, _ask(wish, payloads.view_id(body)))
         except JitError as error:
             await ack(response_action="errors", errors={_field(body, error): sentence(error)[:150]})
         else:
@@ -68,14 +69,14 @@ def register(app: AsyncApp, door: Door) -> None:
     @app.action(actions.TEMPLATE)
     async def picking(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         actor, what = await door.who(body), payloads.pressed(body)
-        await _open(door, client, body, actor, Wish(what=door.desk.choose(actor, what).name))
+        await _open(door, client, body, actor, Wish(what=Submitting(door.desk).choose(actor, what).name))
         await ack()
 
     @app.action(actions.AGAIN)
     async def asking_again(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         actor = await door.who(body)
         before = (await door.desk.find(actor, payloads.pressed(body))).request
-        what = door.desk.choose(actor, before.what).name
+        what = Submitting(door.desk).choose(actor, before.what).name
         await _open(door, client, body, actor, Wish(what=what, duration=before.asked, reason=before.reason))
         await ack()
 
@@ -101,12 +102,12 @@ async def request(door: Door, payload: Payload, rest: str, client: AsyncWebClien
         await _open(door, client, payload, actor, wish)
         return None
     if wish.start:
-        wish = wish.model_copy(update={"starts_at": await door.desk.start_of(actor, wish.start)})
-    if not wish.what or not _complete(door.desk.choose(actor, wish.what), wish):
+        wish = wish.model_copy(update={"starts_at": await Submitting(door.desk).start_of(actor, wish.start)})
+    if not wish.what or not _complete(Submitting(door.desk).choose(actor, wish.what), wish):
         await _open(door, client, payload, actor, wish)
         return None
     try:
-        made = await door.desk.submit(actor, _ask(wish, payloads.trigger(payload)))
+        made = await Submitting(door.desk).submit(actor, _ask(wish, payloads.trigger(payload)))
     except NotUnderstood as error:
         if isinstance(error, UnknownChoice | BadStart):
             raise
@@ -123,7 +124,7 @@ def _complete(choice: Choice, wish: Wish) -> bool:
 
 async def _open(door: Door, client: AsyncWebClient, payload: Payload, actor: Actor, wish: Wish) -> None:
     """Open the form, filled in with what is known."""
-    offers = door.desk.offers(actor)
+    offers = Submitting(door.desk).offers(actor)
     if not offers:
         raise UnknownChoice(wish.what or "anything")
     chosen = next((choice for choice in offers if choice.name == wish.what), None)

@@ -6,6 +6,7 @@ import re
 from importlib.resources import files
 
 from bot import books
+from bot.submitting import Submitting
 from bot.wishes import Actor
 from handlers.door import Door
 from handlers.payloads import Payload
@@ -41,7 +42,7 @@ async def _example(door: Door, actor: Actor, command: str) -> str:
         case "request":
             return _of_choice(door, actor)
         case "explain":
-            offers = door.desk.offers(actor)
+            offers = Submitting(door.desk).offers(actor)
             return f"`/jit explain {safe(offers[0].name, 90)}`" if offers else _NOTHING
         case "who":
             seen = books.systems(door.desk, actor)
@@ -66,7 +67,7 @@ _NOTHING = "there is nothing here that you may ask for."
 
 def _of_choice(door: Door, actor: Actor) -> str:
     """The first thing that the person may ask for, in one line."""
-    offers = door.desk.offers(actor)
+    offers = Submitting(door.desk).offers(actor)
     if not offers:
         return _NOTHING
     expected = terms.expected(offers[0])

@@ -18,6 +18,7 @@ from bot.extending import Extending
 from bot.policy_file import consequence, facts, prolongs
 from bot.store.changes import Guard
 from bot.store.store import Store
+from bot.submitting import Submitting
 from bot.wishes import Actor, Answer, Ask
 from bot.worker import Worker
 from providers.systems import registry
@@ -134,7 +135,7 @@ class House:
     async def ask(self, name: str = "mia", what: str = "vault/read-only", **more: Any) -> Request:
         """Ask for something."""
         ask = Ask(what=what, **{"reason": "INC-1 is on fire", "duration": 1800, **more})
-        return await self.desk.submit(self.actor(name), ask)
+        return await Submitting(self.desk).submit(self.actor(name), ask)
 
     async def approve(self, name: str, id_: str, duration: int | None = None) -> Request:
         """Say yes."""

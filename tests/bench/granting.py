@@ -16,6 +16,7 @@ from bot.core.model import Request, Review, State, Verb
 from bot.keyring import KeyRing
 from bot.store.changes import Change, Superseded
 from bot.store.store import Store
+from bot.submitting import Submitting
 from bot.wishes import Ask, new_id
 from bot.worker import Worker
 from tests.house import House, person
@@ -100,10 +101,11 @@ async def fill(house: House, live: int, ends: Sequence[float] = ()) -> dict[str,
 
 def _active(house: House, n: int) -> tuple[Request, Granted]:
     actor = house.actor(f"live{n}")
-    choice = house.desk.choose(actor, "vault/read-only")
+    submitting = Submitting(house.desk)
+    choice = submitting.choose(actor, "vault/read-only")
     now = time.time()
     wish = Ask(what=choice.name, duration=3600, reason="INC-1 a reason of a usual length")
-    submitted = house.desk._submitted(house.policy, actor, choice, wish, now)
+    submitted = submitting._submitted(house.policy, actor, choice, wish, now)
     request = lifecycle.begin(submitted.model_copy(update={"id": new_id() + f"{n % 8 + 2}"}))
     review = Review(verb=Verb.APPROVE, by=person(WORKSPACE, "dan"), at=now, duration=3600)
     request = lifecycle.advance(request, Approved(at=now, review=review, duration=3600))

@@ -27,6 +27,7 @@ import bot.revoking
 import bot.store.holds
 import bot.store.spelling
 import bot.store.store
+import bot.submitting
 import bot.worker
 import providers.systems.sandbox
 from bot.core.errors import JitError
@@ -42,6 +43,7 @@ WATCHED = frozenset(
     str(module.__file__)
     for module in (
         bot.desk,
+        bot.submitting,
         bot.extending,
         bot.attending,
         bot.worker,

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from bot.app import CannotStart, opened
+from bot.app import opened
 from bot.keyring import KeyRing
 from bot.settings import load
+from bot.starting import CannotStart
 from bot.store.fitness import Level, findings
 from tests.house import POLICY
 from tests.servers import (
