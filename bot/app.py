@@ -7,13 +7,14 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal, cast
 
 import aiohttp
-from prometheus_client import CollectorRegistry, Gauge
 from redis.asyncio import Redis
 from slack_bolt.adapter.asgi.async_handler import AsyncSlackRequestHandler
 from slack_bolt.async_app import AsyncApp
@@ -21,34 +22,50 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
 import handlers
-from bot import policy_file, web
-from bot.archive import Archive
-from bot.clock import Hints, ticks
+from bot import decisions, logs, policy_file, web
+from bot.clock import Hints, StoreTime, anew, ticks
 from bot.core.catalog import Catalog
 from bot.core.errors import StoreAway
 from bot.core.events import Event
 from bot.core.model import Request
 from bot.desk import Desk
+from bot.digest import picture as digest_picture
+from bot.digest.telling import EVERY, Digesting, Facts
+from bot.enforcing import Enforcing
+from bot.forgotten import Forgotten
+from bot.hiding import referred
+from bot.insights.watching import Watching
 from bot.keyring import KeyRing
 from bot.leavers import Leavers
+from bot.metrics import Metrics, harmless
 from bot.posts import Post
 from bot.reconciling import INTERVAL, Reconciler
-from bot.sealing import Sealer
+from bot.record.archive import Archive
+from bot.record.handing import Files
+from bot.record.looking import Looking
+from bot.record.sealing import Sealer
+from bot.record.shipping import Shipping, Sinks, built
 from bot.settings import Settings
 from bot.starting import CannotStart, Identity, identity_of, require_fit, ring_of, store_url
 from bot.store import embedded, fitness
+from bot.store.acknowledged import Acknowledged
+from bot.store.backlog import Lookout
 from bot.store.changes import Guard
 from bot.store.connecting import Link
 from bot.store.keys import Keys
 from bot.store.keys import home as home_key
-from bot.store.outbox import Outbox
 from bot.store.store import Store
-from bot.store.wire import away
+from bot.store.whence import Whence
 from bot.worker import Worker
 from handlers import holding, socket_mode
 from handlers.announcer import Announcer
+from handlers.calls import Heard
+from handlers.digests import Digests
 from handlers.door import Door
+from handlers.handouts import Handouts
+from handlers.homes import Homes
 from handlers.people import REFRESH, People
+from handlers.receiving import Receiving
 from providers.systems import registry
 from providers.systems.base import ProviderError, Secret, System
 
@@ -90,10 +107,17 @@ class App:
     def __post_init__(self) -> None:
         """Build the parts that every role has."""
         retention, replicas = self.catalog.workspace.retention, self.settings.replicas
-        self.store = Store(self.redis, self.identity.home, self.ring, retention, replicas)
+        self.metrics = Metrics(logs.dropped)
+        acknowledged = Acknowledged()
+        watch = harmless(decisions.tell, self.metrics.committed, acknowledged.heard)
+        whence = Whence(f"{self.role}@{socket.gethostname()}", lambda: self.catalog.generation)
+        self.store = Store(self.redis, self.identity.home, self.ring, retention, replicas, watch, whence)
+        self.client.retry_handlers.append(self._heard())
+        self.forgotten = Forgotten(self.store, acknowledged)
         self.desk = Desk(self.store, self._catalog, policy_file.consequence, policy_file.prolongs)
         self.people = People(self.client, self.store, self.identity.home, self._catalog)
         self.hints = Hints(self.blocking, self.store.keys.wake)
+        self.homes = Homes(self.desk, self.people, self.client)
         self.announcer = Announcer(
             self.store,
             self.people,
@@ -102,6 +126,8 @@ class App:
             policy_file.capabilities,
             self.hints.waiter(),
             self.hints.hint,
+            self.homes,
+            site=self.identity.site,
         )
         self.systems: dict[str, System] = {}
         self.posts: Mapping[str, Post] = {}
@@ -109,6 +135,10 @@ class App:
 
     def _catalog(self) -> Catalog:
         return self.catalog
+
+    @property
+    def _archive_url(self) -> str:
+        return self.settings.archive_url.get_secret_value() if self.settings.archive_url else ""
 
     async def run(self) -> None:
         """Run until `stopping` is set; then finish what is in hand."""
@@ -139,6 +169,12 @@ class App:
         scheduler.add_job(self.people.refresh, "interval", seconds=REFRESH, id="user groups")
         scheduler.start()
         stack.callback(scheduler.shutdown, wait=False)
+        self.time = StoreTime(self.store.now, partial(anew, scheduler))
+        await self.time.refresh()
+        stop = asyncio.Event()
+        keeping = asyncio.create_task(self.time.keep(stop), name="time")
+        looking = asyncio.create_task(self.forgotten.run(stop), name="forgotten")
+        stack.push_async_callback(_finish, {keeping, looking}, stop, self.hints.hint)
 
     async def _work(self, stack: contextlib.AsyncExitStack) -> None:
         self._connect(stack)
@@ -146,30 +182,58 @@ class App:
         stack.push_async_callback(_cancel, listening)
         worker = Worker(self.store, self.systems, self._deliver, self._judge, self.hints.waiter())
         self.posts = worker.posts
+        self.metrics.serve(self.posts)
         reconciler = Reconciler(self.store, self.posts, self._catalog)
         self._scheduler.add_job(reconciler.tick, "interval", seconds=INTERVAL, id="reconcile")
-        url = self.settings.archive_url.get_secret_value() if self.settings.archive_url else ""
+        url = self._archive_url
         archive = partial(Archive.open, url, self.settings.home, create=True)
+        await self._digest(url)
+        enforcing = Enforcing(self.desk, self.hints.waiter(), partial(Archive.open, url, self.settings.home))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(enforcing.remember(), _PATIENCE)
         text = partial(policy_file.full_text, self.settings.policy)
         sealer = Sealer(self.store, archive, self.settings.home, lambda: self.catalog.generation, text)
+        # It makes no archive: two that make one at the same moment are in each other's way.
+        shipping = Shipping(self.store, partial(Archive.open, url, self.settings.home), self._sinks())
+        self.metrics.ship(shipping.lag)
         stop, tasks = asyncio.Event(), set()
         for name, run in (
             ("worker", worker.run),
             ("announcer", self.announcer.run),
+            ("homes", self.homes.run),
             ("sealer", sealer.run),
+            ("shipping", shipping.run),
             ("reconciler", reconciler.run),
+            ("lockdowns", enforcing.run),
             ("leavers", Leavers(self.desk, self.people.accounts, self.people.groups).run),
+            ("insights", Watching(self.desk, self.people.roster, partial(Archive.open, url, self.settings.home)).run),
         ):
             task = asyncio.create_task(run(stop), name=name)
             task.add_done_callback(self._ended)
             tasks.add(task)
         stack.push_async_callback(_finish, tasks, stop, self.hints.hint)
 
+    async def _digest(self, url: str) -> None:
+        """Have the digest told at its time; the first look is at once, for a time that was missed."""
+        facts, home = Facts(self.store.workspace, self.settings.home, url), self.settings.home
+        draw = partial(digest_picture.drawn, home=home)
+        self.announcer.telling.digests = Digests(facts, draw, self.announcer.rooms, self.announcer.poster)
+        files = Files(self.store.workspace, home, url, self.ring)
+        self.announcer.telling.handouts = Handouts(
+            self.store, self._catalog, self.people, files, self.announcer.rooms, self.announcer.poster
+        )
+        self.digesting = Digesting(self.store, facts, self._catalog, digest_picture.available)
+        if self.catalog.workspace.digest and not digest_picture.available():
+            log.warning("the digest goes out without its picture: %s", digest_picture.EXTRA)
+        first = datetime.now(UTC)
+        self._scheduler.add_job(self.digesting.tick, "interval", seconds=EVERY, id="digest", next_run_time=first)
+
     def _connect(self, stack: contextlib.AsyncExitStack) -> None:
         """Build every system's provider; all that is wrong is said at once."""
         wrong = []
         for name, system in self.catalog.systems.items():
             try:
+                logs.hide(referred(system.config, os.environ))
                 self.systems[name] = registry.build(system.provider, system.config, os.environ)
             except ProviderError as error:
                 wrong.append(f"system {name}: {error}")
@@ -177,6 +241,16 @@ class App:
                 stack.push_async_callback(self.systems[name].close)
         if wrong:
             raise CannotStart("\n".join(wrong))
+
+    def _sinks(self) -> Sinks:
+        shapes = self.catalog.workspace.sinks
+        try:
+            sinks = built(shapes, os.environ)
+        except ProviderError as error:
+            raise CannotStart(str(error)) from error
+        for shape in shapes.values():
+            logs.hide(referred(shape.config, os.environ))
+        return sinks
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A part that ends by an error takes the process down: its host starts a whole one."""
@@ -192,7 +266,11 @@ class App:
         await holding.deliver(self.client, request, view, shown)
 
     async def _answer(self, stack: contextlib.AsyncExitStack) -> None:
-        bolt = self._bolt()
+        self.looking = Looking(self.desk, partial(Archive.open, self._archive_url, self.settings.home))
+        stack.callback(self.looking.close)
+        ours = Door(self.desk, self.people, self.announcer, self.homes, self.identity.bot, self.looking)
+        stack.push_async_callback(ours.aside.close)
+        bolt = self._bolt(ours)
         if self.settings.slack_app_token:
             token = self.settings.slack_app_token.get_secret_value()
             await stack.enter_async_context(socket_mode.connected(bolt, token, self.client, self.stopping))
@@ -200,16 +278,20 @@ class App:
         secret = self.settings.slack_signing_secret
         if secret is None:
             raise CannotStart("SLACK_SIGNING_SECRET or SLACK_APP_TOKEN is needed to answer Slack")
-        asgi = web.guard(cast("web.Asgi", AsyncSlackRequestHandler(bolt, path=web.PATH)), secret.get_secret_value())
+        door = cast("web.Asgi", AsyncSlackRequestHandler(bolt, path=web.PATH))
+        asgi = web.guard(door, secret.get_secret_value(), now=self.time.now)
         server = await _listening("PORT", web.serve(asgi, self.settings.host, self.settings.port))
         self.port = server.port
         stack.push_async_callback(server.stop)
 
-    def _bolt(self) -> AsyncApp:
+    def _bolt(self, door: Door) -> AsyncApp:
         secret = self.settings.slack_signing_secret
-        app = AsyncApp(
+        app = Receiving(
+            harmless(self.metrics.acknowledged),
             # Without a token of its own: each call gets the one of `authorize`.
-            client=AsyncWebClient(base_url=self.client.base_url, session=self.client.session, retry_handlers=[]),
+            client=AsyncWebClient(
+                base_url=self.client.base_url, session=self.client.session, retry_handlers=[self._heard()]
+            ),
             signing_secret=secret.get_secret_value() if secret else None,
             authorize=_authorized(self.identity, self.client.token),
             process_before_response=True,
@@ -218,36 +300,28 @@ class App:
             ssl_check_enabled=False,
             ignoring_self_events_enabled=False,
         )
-        handlers.register(app, Door(self.desk, self.people, self.announcer, self.identity.bot))
+        handlers.register(app, door)
         return app
+
+    def _heard(self) -> Heard:
+        return Heard(harmless(self.metrics.asked_slack))
 
     async def _ops(self, stack: contextlib.AsyncExitStack) -> None:
         if not self.settings.ops_port:
             return
-        numbers = CollectorRegistry()
-        overdue = Gauge("jit_oldest_overdue_seconds", "How long the oldest due request has been due", registry=numbers)
-        circuit = Gauge(
-            "jit_circuit_open",
-            "Whether a system answers nothing, so that new access is held back",
-            ["system"],
-            registry=numbers,
-        )
-        rows = Gauge("jit_outbox_rows", "Notices that wait to be given", registry=numbers)
+        lookout = Lookout(self.store, self.announcer.outbox)
+        self.metrics.watch(lookout, lambda: {name: found.channel for name, found in self.catalog.systems.items()})
+        stack.push_async_callback(self.metrics.close)
 
         async def readiness() -> str | None:
             """None when ready, else why not."""
-            for name, post in self.posts.items():
-                circuit.labels(name).set(post.circuit.open)
             try:
-                due = await self.store.due(1)
-                first: Any = await away(self.redis.zrange(self.store.keys.due, 0, 0, withscores=True))
-                rows.set(await Outbox(self.store).waiting())
+                await self.store.due(1)
             except StoreAway as error:
                 return f"the store is away: {error}"
-            overdue.set(max(0.0, due.now - first[0][1]) if first else 0.0)
             return None if self.ready.is_set() else "starting, or stopping"
 
-        serving = web.serve(web.ops(readiness, numbers), self.settings.ops_host, self.settings.ops_port)
+        serving = web.serve(web.ops(readiness, self.metrics.page), self.settings.ops_host, self.settings.ops_port)
         server = await _listening("JIT_OPS_PORT", serving)
         self.ops_port = server.port
         stack.push_async_callback(server.stop)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bot.core.events import Event, Extended, ExtensionFailed, ExtensionRetried, Revealed
 from bot.core.model import Extension, Request
-from bot.held import Held, said
+from bot.held import WAIT_FOR_LIFT, Held, Unsettled, said
 from bot.posts import Post
 from providers.systems.base import Prolonging, Receipt, Revealing, Secret
 from providers.systems.base import Refused as ProviderRefused
@@ -41,6 +41,11 @@ class Attending:
         if held.now - wish.at > _REVEAL_AGE:
             await held.commit(Revealed(at=held.now, error="nobody was there to make it in time"))
             return
+        if await held.locked_down():
+            stopped = "a lockdown stands, and nothing new is made"
+            await self.deliver(request, wish.view, stopped)
+            await held.commit(Revealed(at=held.now, error=stopped))
+            return
         shown, error = await self._secret(held)
         await self.deliver(request, wish.view, shown)
         await held.commit(Revealed(at=held.now, error=error))
@@ -60,7 +65,9 @@ class Attending:
         return nothing, nothing
 
     async def prolong(self, held: Held, extension: Extension) -> None:
-        """Have every system know the new end; only then does it hold. Raises `Late` at the present end."""
+        """Have every system know the new end; only then does it hold. Raises `Late` at the present end, `Unsettled`."""
+        if await held.locked_down():
+            raise Unsettled(held.now + WAIT_FOR_LIFT)
         await held.commit(await self._prolonged(held, extension), deadline=held.request.ends_at)
 
     async def _prolonged(self, held: Held, extension: Extension) -> Event:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot import policy_file
-from bot.core import policy
-from bot.core.catalog import Catalog, Choice, Role, Step
-from bot.core.errors import Ambiguous, UnknownChoice, UnknownSystem
+from bot.core import policy, rules
+from bot.core.catalog import Catalog, Choice, Role, Rule, Step
+from bot.core.errors import Ambiguous, NotFound, UnknownChoice, UnknownSystem
+from bot.core.lockdown import Lock
 from bot.core.mistakes import like
 from bot.core.model import Frozen, Request, State
 from bot.core.policy import OpenStep
 from bot.desk import Desk
 from bot.extending import as_asked, undecided_end
+from bot.record import reads
+from bot.record.reads import Read
 from bot.store import history
 from bot.submitting import Submitting
 from bot.wishes import Actor
@@ -39,13 +42,14 @@ class RoleTerms(Frozen):
 class Terms(Frozen):
     """What a choice means before it is asked for. ``within`` in seconds: how long there is to decide.
 
-    ``may_ask``: whether this very person may ask for it.
+    ``may_ask``: whether this very person may ask for it; ``at_once``: the rules by which they need ask nobody.
     """
 
     choice: Choice
     roles: tuple[RoleTerms, ...]
     within: int
     may_ask: bool
+    at_once: tuple[Rule, ...] = ()
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -65,6 +69,8 @@ class Mine:
     offers: tuple[Choice, ...]
     secrets: frozenset[str] = frozenset()
     """The ids of those open that have a password to show."""
+    locks: tuple[Lock, ...] = ()
+    """The lockdowns that stand."""
 
 
 async def mine(desk: Desk, actor: Actor) -> Mine:
@@ -77,20 +83,38 @@ async def mine(desk: Desk, actor: Actor) -> Mine:
         asked=tuple(await history.asked(desk.store, actor.person.id, since, _MOST_ASKED)),
         offers=tuple(Submitting(desk).offers(actor)),
         secrets=frozenset(request.id for request in own if has_secret(request)),
+        locks=(await desk.store.lockdowns.read()).locks,
     )
 
 
 async def one(desk: Desk, actor: Actor, id_: str | None) -> Request:
     """A request that this person may read; without an id, the one that they have open.
 
-    Raises `NotFound` for the others too, `Ambiguous`.
+    What an auditor reads of others is recorded. Raises `NotFound` for the others too, `Ambiguous`.
     """
     if id_:
-        return (await desk.find(actor, id_)).request
+        return await _found(desk, actor, id_)
     found = await desk.mine(actor)
     if len(found) != 1:
         raise Ambiguous(tuple(request.id for request in found))
     return found[0]
+
+
+async def _found(desk: Desk, actor: Actor, id_: str) -> Request:
+    try:
+        return (await desk.find(actor, id_)).request
+    except NotFound:
+        if not audits(desk, actor):
+            raise
+    request = (await desk.get(id_)).request
+    now = await desk.store.now()
+    await reads.note(desk.store, Read(at=now, by=actor.person.id, read="show", about=request.id, rows=1))
+    return request
+
+
+def audits(desk: Desk, actor: Actor) -> bool:
+    """Whether this person may read what everybody asked for."""
+    return policy.may_audit(desk.catalog(), actor.roster, actor.person).allowed
 
 
 async def waiting(desk: Desk, actor: Actor) -> list[Request]:
@@ -144,10 +168,16 @@ def systems(desk: Desk, actor: Actor) -> list[str]:
 
 async def holders(desk: Desk, actor: Actor, system: str) -> list[Request]:
     """Who holds what on a system now, as far as this person may read it. Raises `UnknownSystem`."""
-    seen = systems(desk, actor)
+    all_of_it = audits(desk, actor)
+    seen = list(desk.catalog().systems) if all_of_it else systems(desk, actor)
     if system not in seen:
         raise UnknownSystem(system, tuple(like(system, seen)))
-    requests = [*await desk.mine(actor), *await desk.answerable(actor)]
+    if all_of_it:
+        requests = [loaded.request for loaded in await desk.store.open_on([system])]
+        now, asked = await desk.store.now(), {"system": system}
+        await reads.note(desk.store, Read(at=now, by=actor.person.id, read="who", asked=asked, rows=len(requests)))
+    else:
+        requests = [*await desk.mine(actor), *await desk.answerable(actor)]
     return [
         request
         for request in requests
@@ -168,10 +198,18 @@ def explain(desk: Desk, actor: Actor, what: str) -> list[Terms]:
     found = [seen[what]] if what in seen else [c for name, c in seen.items() if name.startswith(f"{what}/")]
     if not found:
         raise UnknownChoice(what, tuple(like(what, [*seen, *systems(desk, actor)])))
-    return [terms(catalog, choice, may_ask=choice.name in offered) for choice in found]
+    return [
+        terms(
+            catalog,
+            choice,
+            may_ask=choice.name in offered,
+            at_once=tuple(rules.applying(catalog, actor.roster, actor.person, choice.name, choice.roles)),
+        )
+        for choice in found
+    ]
 
 
-def terms(catalog: Catalog, choice: Choice, *, may_ask: bool = True) -> Terms:
+def terms(catalog: Catalog, choice: Choice, *, may_ask: bool = True, at_once: tuple[Rule, ...] = ()) -> Terms:
     """What a choice means, whoever asks."""
     roles = [(f"{ref.system}/{ref.role}", catalog.role(ref.system, ref.role)) for ref in choice.roles]
     return Terms(
@@ -179,6 +217,7 @@ def terms(catalog: Catalog, choice: Choice, *, may_ask: bool = True) -> Terms:
         roles=tuple(_role(catalog, name, role) for name, role in roles if role),
         within=catalog.workspace.pending,
         may_ask=may_ask,
+        at_once=at_once,
     )
 
 

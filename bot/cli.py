@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import click
 
-from bot import cli_audit, cli_doctor, cli_leavers, cli_reconcile
+from bot.commands import audit, digest, doctor, insights, leavers, lockdown, people, reconcile, sinks
 
 if TYPE_CHECKING:
     from bot.core.errors import JitError
@@ -43,34 +43,26 @@ def demo(*, fast: bool) -> None:
 def run(role: Literal["all", "web", "worker"]) -> None:
     """Run the bot: `web` answers Slack, `worker` opens and closes, `all` does both."""
     import asyncio
+    import logging
 
-    from bot import app
+    from bot import app, logs
     from bot.settings import SettingsMistakes, load
 
     try:
         settings = load(role=role)
     except SettingsMistakes as error:
         raise click.ClickException(str(error)) from error
-    _log(settings.log_level)
+    log = logs.begin(settings.log, settings.log_level, settings.secrets())
     try:
         asyncio.run(app.serve(settings, role))
     except Exception as error:
         sentence = app.explained(error)
-        if sentence is None:
-            raise
-        raise click.ClickException(sentence) from error
-
-
-def _log(level: str) -> None:
-    """Our own rooms at the level that is asked for; the libraries never tell of what they carry, which has secrets."""
-    import logging
-
-    asked = logging.getLevelName(level)
-    logging.basicConfig(level=max(logging.INFO, asked), format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    for room in ("bot", "handlers", "providers"):
-        logging.getLogger(room).setLevel(asked)
-    # It looks at its own level, not at the root's, before it spells out each call.
-    logging.getLogger("slack_sdk.web.async_base_client").setLevel(max(logging.INFO, asked))
+        if sentence and log.form == "pretty":
+            raise click.ClickException(sentence) from error
+        logging.getLogger(__name__).critical(sentence or "an error that nobody expected", exc_info=not sentence)
+        sys.exit(1)
+    finally:
+        log.close()
 
 
 @main.group()
@@ -157,6 +149,19 @@ def show(id_: str) -> None:
 
 @requests.command()
 @click.argument("id_", metavar="ID")
+@click.option("--reason", required=True, help="Why it is taken away; who has it reads this.")
+def revoke(id_: str, reason: str) -> None:
+    """Take ID away now: audited, told to who has it, in its channel and in the audit channel."""
+    from bot import operators
+    from bot.stopping import Stopping
+
+    by = operators.whoami()
+    request = _at_desk(lambda desk: Stopping(desk).take_at_terminal(by, id_, reason))
+    click.echo(f"{request.id} is taken away by {by}; a worker closes it: jit requests show {request.id}")
+
+
+@requests.command()
+@click.argument("id_", metavar="ID")
 @click.option("--reason", required=True, help="What was done to make sure that the access is closed.")
 def close(id_: str, reason: str) -> None:
     """Take ID out of the books by hand, when it cannot be closed: audited, told in its channel, never read back."""
@@ -199,8 +204,13 @@ def _mistakes(error: PolicyMistakes) -> str:
     return f"{error}\n{count} mistake{'s' if count != 1 else ''}"
 
 
-main.add_command(cli_doctor.manifest)
-main.add_command(cli_doctor.doctor)
-main.add_command(cli_audit.audit)
-main.add_command(cli_reconcile.reconcile)
-main.add_command(cli_leavers.leavers)
+main.add_command(doctor.manifest)
+main.add_command(doctor.doctor)
+main.add_command(audit.audit)
+main.add_command(digest.digest)
+main.add_command(insights.insights)
+main.add_command(reconcile.reconcile)
+main.add_command(leavers.leavers)
+main.add_command(lockdown.lockdown)
+main.add_command(people.people)
+main.add_command(sinks.sinks)

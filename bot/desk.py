@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bot.core import durations, lifecycle, policy
+from bot.core import durations, lifecycle, policy, rules
 from bot.core.catalog import Catalog
 from bot.core.errors import (
     AlreadyAnswered,
@@ -141,16 +141,21 @@ class Desk:
         """
         catalog = self.catalog()
         given = policy.may_be_given(catalog, roster, request)
-        tally = policy.tally(catalog, roster, request)
+        stands = _approval_stands(catalog, roster, request)
         event: Event
         if not policy.unchanged(catalog, request):
             event = _void(now, "its role was changed in the policy")
-        elif given.unknown or policy.in_doubt(roster, request, tally):
+        elif given.unknown or stands is None:
             return None
         elif not given.allowed:
             event = _void(now, "who asked may not ask for it any more")
-        elif not tally.complete:
-            event = _void(now, "its approval does not count any more")
+        elif not stands:
+            event = _void(
+                now,
+                "the rule that approved it does not hold any more"
+                if request.rule
+                else "its approval does not count any more",
+            )
         else:
             event = Started(at=now)
         return event, self.store.same_policy(catalog.generation)
@@ -315,9 +320,24 @@ class Desk:
         once = f"refused {verb} {actor.person.id} {about} {error}"
         await self.store.note("refused", json.dumps(said), window=_REFUSALS_WINDOW, once=once)
 
+    async def turned_away(self, user: str, verb: str, error: JitError) -> None:
+        """The same of somebody who is nobody here, or comes too often: there is no person or no verdict to name."""
+        why = f"{type(error).__name__}: {error}"[:200]
+        said = {"by": user[:40], "verb": verb[:40], "about": "", "why": why}
+        once = f"turned away {user} {verb} {why}"
+        await self.store.note("refused", json.dumps(said), window=_REFUSALS_WINDOW, once=once)
+
     @staticmethod
     def _cancelled(actor: Actor, now: float) -> Event:
         return Cancelled(at=now, by=actor.person.id)
+
+
+def _approval_stands(catalog: Catalog, roster: policy.Roster, request: Request) -> bool | None:
+    """Whether what approved it, people or a rule, still would; None while a directory does not tell."""
+    if request.rule:
+        return rules.still(catalog, roster, request)
+    tally = policy.tally(catalog, roster, request)
+    return None if policy.in_doubt(roster, request, tally) else tally.complete
 
 
 def _void(now: float, reason: str) -> Cancelled:

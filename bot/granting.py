@@ -5,6 +5,7 @@ In the record before the provider is called: what stood there before, seen once,
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -15,8 +16,13 @@ from bot.held import WAIT_FOR_OTHERS, Held, Unsettled, principal, said
 from bot.posts import Post
 from bot.store.changes import Guard, NotSafe, Op, Superseded
 from bot.store.holds import CLOSING, Holds
-from providers.systems.base import Order, Prior, ProviderError
+from providers.systems.base import Connecting, Order, Prior, ProviderError, Receipt, System
 from providers.systems.base import Refused as ProviderRefused
+
+log = logging.getLogger(__name__)
+
+_LONGEST_WAY = 500
+"""Characters of a way to connect."""
 
 
 class Unowned(ProviderError):
@@ -84,7 +90,8 @@ class Granting:
             return Refused(at=held.now, leg=leg.n, error=said(error))
         except Exception as error:  # noqa: BLE001  # whatever else escapes a provider is an unknown outcome
             return held.again(leg, said(error))
-        return Granted(at=held.now, leg=leg.n, receipt=receipt.model_dump())
+        way = way_in(post.system, plan.order, receipt)
+        return Granted(at=held.now, leg=leg.n, receipt=receipt.model_dump(), connect=way)
 
     async def _plan(self, held: Held, leg: Leg, post: Post) -> Plan:
         """The order, and what stood before it: seen once, or learnt from whoever shares the entitlement."""
@@ -142,6 +149,21 @@ def _held_back(held: Held, leg: Leg, wait: float) -> Retried:
     clock = f"{datetime.fromtimestamp(at, UTC):%H:%M:%S} UTC"
     why = f"{leg.role.system} does not answer; tried again at {clock}"
     return Retried(at=held.now, leg=leg.n, error=why, retry_at=at, failed=False)
+
+
+def way_in(system: System, order: Order, receipt: Receipt) -> str:
+    """How the asker gets in; a provider that cannot say it has opened the access all the same.
+
+    One that says too much says nothing: a command that was cut off is another command.
+    """
+    if not isinstance(system, Connecting):
+        return ""
+    try:
+        told = system.connect(order, receipt)
+    except Exception as error:  # noqa: BLE001  # only words are lost
+        log.warning("%s: its provider cannot tell how to connect: %s", order.id, said(error))
+        return ""
+    return told if len(told) <= _LONGEST_WAY and told.isprintable() else ""
 
 
 def out_of_budget(request: Request, now: float) -> Event:

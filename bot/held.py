@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bot.core import lifecycle
+from bot.core.errors import LockedDown
 from bot.core.events import Event, Retried
 from bot.core.model import Leg, Request
 from bot.store.changes import Change, Claimed, Guard, GuardFailed, Op, Superseded, Unreplicated
@@ -19,6 +20,8 @@ from providers.systems.base import Order, Principal, ProviderError, Subject
 
 WAIT_FOR_OTHERS = 0.5
 """Seconds after which a step that somebody else was in the way of is tried again."""
+WAIT_FOR_LIFT = 2.0
+"""Seconds after which it is looked at again whether what a lockdown keeps from being begun may begin."""
 _LONGEST_BACKOFF = 300.0
 
 
@@ -75,7 +78,10 @@ class Held:
         guards: tuple[Guard, ...] = (),
         ops: tuple[Op, ...] = (),
     ) -> None:
-        """Advance and write. Raises `Superseded`, `IllegalEvent`, `NotSafe`, and `Unsettled` where a guard failed."""
+        """Advance and write. Raises `Superseded`, `IllegalEvent`, `NotSafe`.
+
+        Also `Unsettled`, where a guard failed or a lockdown stands.
+        """
         after = lifecycle.advance(self.request, event)
         change = Change(
             self.request,
@@ -91,10 +97,17 @@ class Held:
             await self.store.commit(change)
         except GuardFailed as error:
             raise Unsettled(self.now + WAIT_FOR_OTHERS) from error
+        except LockedDown as error:
+            raise Unsettled(self.now + WAIT_FOR_LIFT) from error
         except Unreplicated:
             self.request = after  # it is written, though nobody may act on it
             raise
         self.request = after
+
+    async def locked_down(self) -> bool:
+        """Whether a lockdown stands over it: then nothing more is done for it than to close it."""
+        standing = await self.store.lockdowns.read()
+        return bool(standing.over(leg.role.system for leg in self.request.legs))
 
     def again(self, leg: Leg, error: str) -> Retried:
         """The step failed: when it is tried again, later each time."""

@@ -14,15 +14,17 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from bot.core import policy
 from bot.core.catalog import Catalog
 from bot.core.errors import NotFound, PolicyMoved, StoreAway, Tampered
-from bot.core.model import Request, State
+from bot.core.model import Request
 from bot.desk import Desk
-from bot.store.sightings import Held, Sighting, Sightings
+from bot.losses import Look, Loss, facts, held, people
+from bot.outsiders import Outsiders
+from bot.store.sightings import Sightings
+from bot.store.stakes import Stakes
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +50,7 @@ _LEASE = 30.0
 _SOON = 5.0
 """Seconds that a hint waits after the last look."""
 _TOLD_AGAIN = 300.0
-_SHOWN = 20
 _DEACTIVATED = "their Slack account was deactivated"
-_TAKEN = frozenset({State.PENDING, State.SCHEDULED, State.GRANTING, State.ACTIVE})
 
 
 @dataclass(frozen=True)
@@ -66,31 +66,6 @@ Accounts = Callable[[Sequence[str]], Awaitable[Told]]
 """What Slack says of these accounts now."""
 Groups = Callable[[], Awaitable[policy.Roster | None]]
 """Each group of the policy by an answer that was asked for now; None when it was not given."""
-
-
-@dataclass(frozen=True)
-class Loss:
-    """What somebody loses, and why; ``by_groups``: for their groups, not for their account."""
-
-    request: Request
-    why: str
-    by_groups: bool = False
-
-
-@dataclass
-class Look:
-    """What one look has to go on, and what it found.
-
-    ``seen`` by user or request id; ``users``: whose requests are open; ``confirmed``: who left, as a person says.
-    """
-
-    now: float
-    seen: dict[str, Sighting]
-    users: dict[str, list[Request]]
-    confirmed: AbstractSet[str]
-    losses: list[Loss] = field(default_factory=list)
-    mass: bool = False
-    mass_by_groups: bool = False
 
 
 @dataclass
@@ -119,7 +94,8 @@ class Leavers:
 
     def __post_init__(self) -> None:
         """Open what was seen; nothing is sent."""
-        self.sightings = Sightings(self.desk.store)
+        self.sightings, self.stakes = Sightings(self.desk.store), Stakes(self.desk.store)
+        self.outsiders = Outsiders(self.stakes)
 
     # when
 
@@ -155,85 +131,99 @@ class Leavers:
 
     async def look(self) -> None:
         """Ask who is gone, note it, and take away what is surely lost; or tell that so much is to be confirmed."""
-        begun = time.monotonic()
         look = await self._begin()
+        begun = time.monotonic()
         await self._see_accounts(look)
         await self._see_groups(look)
         await self.sightings.keep(look.seen)
-        held = [loss for loss in look.losses if _is_held(look, loss)]
-        await self._hold(look, held)
+        kept = [loss for loss in look.losses if look.holds_back(loss)]
+        await self._hold(look, kept)
         if time.monotonic() - begun > _LEASE:
             log.warning("the look at who has left took too long to be acted on; it is taken again")
             return
-        await self._take([loss for loss in look.losses if loss not in held])
+        await self._take([loss for loss in look.losses if loss not in kept])
 
     async def _begin(self) -> Look:
-        now = await (self.clock or self.desk.store.now)()
-        users: dict[str, list[Request]] = {}
-        for request in await self.sightings.open():
-            if request.state in _TAKEN:
-                users.setdefault(request.asker.id, []).append(request)
-        return Look(now, await self.sightings.seen(now), users, await self.sightings.confirmed())
+        if await self.stakes.complete():
+            await self.stakes.review()
+        else:
+            log.info("who has something to lose is noted for the first time")
+            await self.stakes.fill(lambda: self.sightings.elected(self.holder, _LEASE))
+        sightings, now = self.sightings, await (self.clock or self.desk.store.now)()
+        seen, confirmed = await sightings.seen(now), await sightings.confirmed()
+        look = Look(now, seen, confirmed, await sightings.hinted(), await sightings.held())
+        named = {one.user for one in seen.values()} | {each.user for each in look.known} | confirmed | look.hinted
+        look.present = await self.stakes.among(named)
+        return look
 
     async def _see_accounts(self, look: Look) -> None:
-        hinted = await self.sightings.hinted()
-        urgent, turn = self._whom(look, hinted)
+        urgent, turn = await self._whom(look)
         told = await self.accounts([*urgent, *turn]) if look.users else Told()
         self._rests_until = time.monotonic() + told.rest
-        await self.sightings.heeded((told.gone | told.here | (hinted - look.users.keys())) & hinted)
+        await self.sightings.heeded((told.gone | told.here | (look.hinted - look.present)) & look.hinted)
         if all(one.by for one in look.seen.values()):
             self._sample.clear()
         for user in told.gone:
-            _sight(look, user, user)
+            look.sight(user, user)
             if look.now - look.seen[user].first >= self.apart:
                 look.losses += [Loss(request, _DEACTIVATED) for request in look.users[user]]
         for user in told.here:
             look.seen.pop(user, None)
         self._sample |= {user: user in told.gone for user in turn if user in told.gone | told.here}
         self._sample |= dict.fromkeys(told.here & self._sample.keys(), False)
-        look.mass = self._is_mass(look)
+        look.mass = await self._is_mass(look)
 
-    def _is_mass(self, look: Look) -> bool:
+    async def _is_mass(self, look: Look) -> bool:
         """Where so many hold something that a look does not reach all, those whose turn it was stand for the others.
 
         Only those who were looked at since somebody was first seen gone: whoever was there before says nothing of now.
         """
         # Those who lost what they had stay among the sightings for a while: what trickles in is a mass change, too.
         gone = {one.user for one in look.seen.values() if not one.by} - look.confirmed
-        if mass(len(gone), len(look.users.keys() | gone)):
+        if len(gone) <= MANY:
+            return False
+        everyone = await self._people(look)
+        if mass(len(gone), everyone + len(gone - look.present)):
             return True
-        if len(gone) <= MANY or look.users.keys() <= gone | look.confirmed:
+        if everyone == len(look.present & (gone | look.confirmed)):
             return False
         return not self._sample or sum(self._sample.values()) * QUARTER > len(self._sample)
 
-    def _whom(self, look: Look, hinted: AbstractSet[str]) -> tuple[list[str], list[str]]:
+    async def _people(self, look: Look) -> int:
+        return await self.stakes.people() - len(look.without)
+
+    async def _whom(self, look: Look) -> tuple[list[str], list[str]]:
         """Who is looked at: those who may be gone, the longest ago first; and of the others whose turn it is."""
         now = time.monotonic()
         while self._asked and now - self._asked[0] >= 60.0:
             self._asked.popleft()
         most = max(0, min(MOST, self.a_minute - len(self._asked)))
-        doubted = [user for user in look.users if user in look.seen or user in hinted]
-        doubted.sort(key=lambda user: look.seen[user].last if user in look.seen else 0.0)
-        others = sorted(look.users.keys() - set(doubted))
+        doubted = [user for user in look.present if user in look.seen or user in look.hinted]
+        doubted.sort(key=lambda user: (look.seen[user].last if user in look.seen else 0.0, user))
+        known = set(doubted)
+        others = [user for user in await self.stakes.after(self._after, most + len(known)) if user not in known]
         urgent = doubted[: most - min(len(others), most // 3)]
-        others = [user for user in others if user > self._after] + [user for user in others if user <= self._after]
         turn = others[: most - len(urgent)]
         self._after = turn[-1] if turn else self._after
-        self._asked.extend([now] * (len(urgent) + len(turn)))
-        return urgent, turn
+        look.users = await self.stakes.of([*urgent, *turn])
+        # Where no record of ours says that they have something to lose, nobody asks about them.
+        look.without = {*urgent, *turn} - look.users.keys()
+        look.present = (look.present | look.users.keys()) - look.without
+        self._asked.extend([now] * len(look.users))
+        return [user for user in urgent if user in look.users], [user for user in turn if user in look.users]
 
     async def _see_groups(self, look: Look) -> None:
         catalog = self.desk.catalog()
-        resting = [r for all_ in look.users.values() for r in all_ if policy.rests_on_groups(catalog, r)]
-        if resting and (roster := await self.groups()) is not None:
-            for request in resting:
+        if await self.outsiders.resting(catalog) and (roster := await self.groups()) is not None:
+            for request in await self.outsiders.lost(catalog, roster, look.seen.keys()):
                 self._see_rights(look, catalog, roster, request)
         gone = {one.user for one in look.seen.values() if one.by} - look.confirmed
-        look.mass_by_groups = mass(len(gone), len({request.asker.id for request in resting} | gone))
+        if len(gone) > MANY:
+            look.mass_by_groups = mass(len(gone), len(await self.outsiders.people() | gone))
 
     def _see_rights(self, look: Look, catalog: Catalog, roster: policy.Roster, request: Request) -> None:
         if names := policy.lost(catalog, roster, request):
-            _sight(look, request.id, request.asker.id, catalog.generation)
+            look.sight(request.id, request.asker.id, catalog.generation)
             if look.now - look.seen[request.id].first >= self.groups_apart:
                 why = f"who asked is in none of the groups that may ask for {', '.join(names)}"
                 look.losses.append(Loss(request, why, by_groups=True))
@@ -244,20 +234,19 @@ class Leavers:
 
     async def _hold(self, look: Look, losses: Sequence[Loss]) -> None:
         """Tell what is held back, once, and again when it is more; each time all of it, since all is confirmed."""
-        known = await self.sightings.held()
         if not (look.mass or look.mass_by_groups):
-            if known:
+            if look.known:
                 await self.sightings.let_go()
             return
-        now = {loss.request.id: _held(loss) for loss in losses}
+        now = {loss.request.id: held(loss) for loss in losses}
         doubted = {one.user for one in look.seen.values()}
-        stays = {each.request: each for each in known if each.user in doubted and each.user in look.users}
+        stays = {each.request: each for each in look.known if each.user in doubted and each.user in look.present}
         if not now.keys() - stays.keys() or (stays and time.monotonic() - self._told_at < _TOLD_AGAIN):
             return
         holds = [*{**stays, **now}.values()]
-        await self.sightings.hold(holds, _facts(holds, len(look.users)), f"leavers|{AUDIENCE}")
+        await self.sightings.hold(holds, facts(holds, await self._people(look)), f"leavers|{AUDIENCE}")
         self._told_at = time.monotonic()
-        log.critical("%s people would lose access at once; nothing is taken away, see `jit leavers`", _people(holds))
+        log.critical("%s people would lose access at once; nothing is taken away, see `jit leavers`", people(holds))
 
     # taking away
 
@@ -276,38 +265,3 @@ class Leavers:
 def mass(gone: int, of: int) -> bool:
     """Whether so many people are gone, of so many who could be, that somebody has to confirm it."""
     return gone > MANY and gone * QUARTER > of
-
-
-def _is_held(look: Look, loss: Loss) -> bool:
-    return (look.mass_by_groups if loss.by_groups else look.mass) and loss.request.asker.id not in look.confirmed
-
-
-def _sight(look: Look, what: str, user: str, by: str = "") -> None:
-    """Seen again, or for the first time; by another policy it is the first time."""
-    known = look.seen.get(what)
-    if known is None or known.by != by or known.user != user:
-        look.seen[what] = Sighting(user=user, first=look.now, last=look.now, by=by)
-    else:
-        look.seen[what] = known.model_copy(update={"last": look.now})
-
-
-def _held(loss: Loss) -> Held:
-    asker = loss.request.asker
-    return Held(request=loss.request.id, user=asker.id, who=asker.email, what=loss.request.what, why=loss.why)
-
-
-def _people(holds: Iterable[Held]) -> int:
-    return len({each.user for each in holds})
-
-
-def _facts(holds: Sequence[Held], of: int) -> dict[str, object]:
-    """The alarm as it is audited and told: who would lose what, by request."""
-    return {
-        "alarm": "leavers",
-        "by": "worker",
-        "people": _people(holds),
-        "of": of,
-        "said": [f"{each.request} · {each.who} · {each.what}: {each.why}" for each in holds[:_SHOWN]],
-        "more": max(0, len(holds) - _SHOWN),
-        "holds": {each.request: each.user for each in holds},
-    }

@@ -33,6 +33,8 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "chat.update": ("chat:write",),
     "conversations.info": ("channels:read", "groups:read"),
     "conversations.open": ("im:write",),
+    "files.completeUploadExternal": ("files:write",),
+    "files.getUploadURLExternal": ("files:write",),
     "usergroups.list": ("usergroups:read",),
     "users.info": ("users:read", "users:read.email"),
     "users.lookupByEmail": ("users:read.email",),
@@ -197,7 +199,7 @@ def _features(listeners: Heard, address: Mapping[str, str] | None) -> Json:
     }
     if listeners.commands:
         features["slash_commands"] = [
-            {"command": name, **place, **vars(_known(COMMANDS, name, "COMMANDS")), "should_escape": False}
+            {"command": name, **place, **vars(_known(COMMANDS, name, "COMMANDS")), "should_escape": True}
             for name in listeners.commands
         ]
     if listeners.shortcuts:

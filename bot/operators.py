@@ -23,6 +23,7 @@ from bot.store import embedded
 from bot.store.connecting import Link
 from bot.store.keys import Keys, home
 from bot.store.store import Store
+from bot.store.whence import Whence
 from bot.store.wire import away
 
 
@@ -39,19 +40,27 @@ def whoami() -> str:
 async def books(settings: Settings) -> AsyncIterator[Desk]:
     """A desk over the workspace's store. Raises `NoBooks`, `StoreAway`, `PolicyMistakes`."""
     catalog = policy_file.load(settings.policy)
-    url = settings.redis_url.get_secret_value() if settings.redis_url else embedded.start(settings.home).url
-    link = Link(url)
-    try:
+    async with contextlib.AsyncExitStack() as stack:
+        link = Link(_url(settings, stack))
+        stack.push_async_callback(link.aclose)
         token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
         known = await away(link.commands(key := home(token)).get(key))
         if known is None:
             raise NoBooks("this store knows no workspace of this SLACK_BOT_TOKEN: start the bot once with both")
         workspace = str(json.loads(known)["home"])
         redis = link.commands(Keys(workspace).due)
-        store = Store(redis, workspace, _ring(settings), catalog.workspace.retention, settings.replicas)
+        whence = Whence(f"cli@{socket.gethostname()}", lambda: catalog.generation)
+        retention, replicas = catalog.workspace.retention, settings.replicas
+        store = Store(redis, workspace, _ring(settings), retention, replicas, whence=whence)
         yield Desk(store, lambda: catalog, policy_file.consequence, policy_file.prolongs)
-    finally:
-        await link.aclose()
+
+
+def _url(settings: Settings, stack: contextlib.AsyncExitStack) -> str:
+    if settings.redis_url:
+        return settings.redis_url.get_secret_value()
+    started = embedded.start(settings.home)
+    stack.callback(started.stop)  # one that a bot started goes on
+    return started.url
 
 
 def _ring(settings: Settings) -> KeyRing:

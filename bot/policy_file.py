@@ -14,11 +14,12 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 
 from bot.core.catalog import Catalog
-from bot.core.mistakes import Mistake, PolicyMistakes
+from bot.core.mistakes import ConfigFacts, Mistake, PolicyMistakes, Sinks
 from bot.core.policy_text import parse
 from bot.core.shapes import in_words
 from bot.core.yaml_source import Mark, Source
 from bot.core.yaml_source import Path as DataPath
+from providers.sinks import registry as sink_registry
 from providers.systems import registry
 from providers.systems.base import Capabilities, System
 
@@ -28,18 +29,28 @@ _MOST_FILES = 100
 
 def load(path: Path) -> Catalog:
     """The catalog of a file or a folder's ``*.yaml``. Raises `PolicyMistakes`, also for what cannot be read."""
-    return parse([_source(file) for file in _files(path)], facts, registry.names())
+    return parse([_source(file) for file in _files(path)], facts, registry.names(), sinks())
 
 
 def full_text(path: Path, generation: str) -> str | None:
     """What each file of a generation says word for word, as JSON by its name; None once the files say another."""
     try:
         sources = [_source(file) for file in _files(path)]
-        if parse(sources, facts, registry.names()).generation != generation:
+        if parse(sources, facts, registry.names(), sinks()).generation != generation:
             return None
     except PolicyMistakes:
         return None
     return json.dumps({source.file: source.text for source in sources}, ensure_ascii=False)
+
+
+def of_text(kept: str) -> Catalog | None:
+    """The catalog of what `full_text` gave; None where this version, with what is installed here, cannot read it."""
+    try:
+        said = json.loads(kept)
+        sources = [Source(str(name), str(text)) for name, text in said.items()]
+        return parse(sources, facts, registry.names(), sinks())
+    except (PolicyMistakes, ValueError, AttributeError):
+        return None
 
 
 @functools.cache
@@ -51,22 +62,45 @@ def facts(name: str) -> Facts | None:
         return None
 
 
-class Facts:
-    """One provider's shapes."""
+def sinks() -> Sinks:
+    """The sinks that are installed."""
+    return Sinks(sink_registry.names(), sink_facts)
 
-    def __init__(self, provider: type[System]) -> None:
-        """Keep its class."""
-        self._provider = provider
+
+@functools.cache
+def sink_facts(name: str) -> ConfigFacts | None:
+    """What a sink's class says about configs; None when it is not installed."""
+    try:
+        return ConfigOnly(sink_registry.find(name).Config)
+    except registry.Misconfigured:
+        return None
+
+
+class ConfigOnly:
+    """The shape of a config."""
+
+    def __init__(self, shape: type[BaseModel]) -> None:
+        """Keep it."""
+        self._shape = shape
 
     def config_flaws(self, config: Mapping[str, Any]) -> Sequence[tuple[DataPath, str]]:
         """What is wrong; a value that is a reference is looked at when the worker resolves it."""
-        found = [flaw for flaw in _flaws(self._provider.Config, config) if not _is_reference(_value(config, flaw[0]))]
-        plain = set(_plain_secrets(self._provider.Config, config, ()))
+        found = [flaw for flaw in _flaws(self._shape, config) if not _is_reference(_value(config, flaw[0]))]
+        plain = set(_plain_secrets(self._shape, config, ()))
         sentence = "a secret is written as `env:NAME` or `file:PATH`, never in the policy file"
         return [
             *(flaw for flaw in found if flaw[0] not in plain),
             *((path, sentence) for path in sorted(plain, key=lambda path: tuple(map(str, path)))),
         ]
+
+
+class Facts(ConfigOnly):
+    """One provider's shapes."""
+
+    def __init__(self, provider: type[System]) -> None:
+        """Keep its class."""
+        super().__init__(provider.Config)
+        self._provider = provider
 
     def params_flaws(self, grants: Mapping[str, Any]) -> Sequence[tuple[DataPath, str]]:
         """What is wrong with a role's ``grants``."""

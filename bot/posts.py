@@ -22,6 +22,26 @@ from providers.systems.base import Refused, System, Unsure
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Told = Callable[[str, str, str, float], None]
+"""Of each call: the system, the verb (one of `VERBS`, or ``other``), how it went, and how many seconds it took.
+
+How: ``ok``, ``refused``, ``unsure``, ``timeout`` (given up by us or by the provider), ``broke`` (anything else).
+"""
+VERBS = frozenset(
+    {
+        "check",
+        "close_orphan",
+        "grant",
+        "inspect",
+        "prolong",
+        "resolve",
+        "reveal",
+        "revoke",
+        "standing",
+        "usage",
+        "verify",
+    }
+)
 SLOTS = 16
 PATIENCE = 5.0
 """Seconds beyond its promise after which a provider's call is given up."""
@@ -88,7 +108,7 @@ class Circuit:
 
 @dataclass
 class Post:
-    """One system's provider. ``name`` is the system's."""
+    """One system's provider. ``name`` is the system's. ``told`` changes nothing, and raises nothing."""
 
     system: System
     patience: float = PATIENCE
@@ -96,6 +116,7 @@ class Post:
     circuit: Circuit = field(default_factory=Circuit)
     target: str = ""
     checked: float = 0.0
+    told: Told = lambda *_: None
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SLOTS))
     _grants: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SLOTS // 2))
     _full_since: float = 0.0
@@ -141,6 +162,20 @@ class Post:
         ``within``: seconds after which nobody can wait for it any longer. ``proves``: whether an answer is the
         system's; False where a provider may know it by itself. ``closes``: a revoke, which may take twice the promise.
         """
+        name, began = str(getattr(verb, "__name__", "")), time.monotonic()  # a coroutine has its verb's name
+        how = ""
+        try:
+            answer = await self._answer(verb, within, proves=proves, closes=closes)
+            how = "ok"
+        except Exception as error:
+            how = _kind(error)
+            raise
+        finally:
+            if how:  # a call that was cancelled went no way at all
+                self.told(self.name, name if name in VERBS else "other", how, time.monotonic() - began)
+        return answer
+
+    async def _answer(self, verb: Awaitable[T], within: float, *, proves: bool, closes: bool) -> T:
         longest = self.system.settles_within * (2 if closes else 1) + self.patience
         limit = max(0.0, min(within, longest))
         try:
@@ -178,3 +213,16 @@ class Post:
             self.target = (await self.call(self.system.check())).target
             self.checked = time.monotonic()
         return self.target
+
+
+def _kind(error: Exception) -> str:
+    """An error as `Told` has it; a timeout is one whether the provider or we gave up."""
+    match error:
+        case Refused():
+            return "refused"
+        case TimeoutError():
+            return "timeout"
+        case Unsure():
+            return "timeout" if isinstance(error.__cause__, TimeoutError) else "unsure"
+        case _:
+            return "broke"

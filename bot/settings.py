@@ -96,6 +96,12 @@ SETTINGS = (
     ),
     Setting("JIT_OPS_HOST", "The address of health and metrics", "127.0.0.1", "an address of this machine"),
     Setting("JIT_OPS_PORT", "The port of /healthz, /readyz and /metrics", "3001", "a free port, 0 for none"),
+    Setting(
+        "JIT_LOG",
+        "The form of the log, which goes to stderr: `json`, one object a line, or `pretty`",
+        "pretty on a terminal, else json",
+        "one of json, pretty",
+    ),
     Setting("JIT_LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR", "INFO", "one of DEBUG, INFO, WARNING, ERROR"),
 )
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
@@ -130,7 +136,13 @@ class Settings(BaseSettings):
     port: int = Field(3000, alias="PORT", ge=0, le=65_535)
     ops_host: str = Field("127.0.0.1", alias="JIT_OPS_HOST")
     ops_port: int = Field(3001, alias="JIT_OPS_PORT", ge=0, le=65_535)
+    log: Literal["json", "pretty"] | None = Field(None, alias="JIT_LOG")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", alias="JIT_LOG_LEVEL")
+
+    def secrets(self) -> list[str]:
+        """What no log and no finding may show."""
+        held = (getattr(self, name) for name in type(self).model_fields)
+        return [value.get_secret_value() for value in held if isinstance(value, SecretStr)]
 
     @field_validator("policy", "home")
     @classmethod

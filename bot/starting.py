@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import json
 import logging
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from redis.asyncio import Redis
 from slack_sdk.web.async_client import AsyncWebClient
@@ -22,6 +23,7 @@ from handlers import calls
 
 log = logging.getLogger(__name__)
 
+_SITE = re.compile(r"https://[a-z0-9][a-z0-9-]{0,60}(\.enterprise)?\.slack\.com")
 _SLACK_PATIENCE = 3.0
 """Seconds that a start waits for Slack: what is due is closed without it."""
 
@@ -38,6 +40,8 @@ class Identity:
     team: str
     bot: str
     bot_user: str
+    site: str = ""
+    """The workspace's own address, ``https://acme.slack.com``; empty where Slack told none that is one."""
 
 
 def store_url(settings: Settings, stack: contextlib.ExitStack | contextlib.AsyncExitStack) -> str:
@@ -79,13 +83,21 @@ async def identity_of(client: AsyncWebClient, redis: Redis) -> Identity:
         if known is None:
             raise CannotStart(f"Slack does not accept SLACK_BOT_TOKEN, or cannot be reached: {why}") from error
         log.error("Slack cannot be asked who we are (%s); going on as the workspace it said last", why)  # noqa: TRY400
-        return Identity(**json.loads(known))
+        identity = Identity(**json.loads(known))
+        return replace(identity, site=_site(identity.site))
     whole = bool(answer.get("is_enterprise_install"))
     identity = Identity(
         home=str(answer["enterprise_id"] if whole else answer["team_id"]),
         team=str(answer["team_id"]),
         bot=str(answer["bot_id"]),
         bot_user=str(answer["user_id"]),
+        site=_site(str(answer.get("url") or "")),
     )
     await away(redis.set(key, json.dumps(identity.__dict__)))
     return identity
+
+
+def _site(url: str) -> str:
+    """What Slack calls our own address, without the slash at its end; anything that is not at Slack is none."""
+    site = url.removesuffix("/")
+    return site if _SITE.fullmatch(site) else ""

@@ -1,13 +1,16 @@
-"""A wish becomes a request: what may be asked for, for how long, from when, and how often; it approves nothing."""
+"""A wish becomes a request: what may be asked for, for how long, from when, how often; who need not be asked.
+
+It approves nothing but what a rule of the policy does, and records that in the same step as the wish.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.core import lifecycle, moments, policy
+from bot.core import lifecycle, moments, policy, rules
 from bot.core.catalog import Catalog, Choice
 from bot.core.errors import AlreadyAsked, BadStart, LimitReached, NotAllowed, PolicyMoved, UnknownChoice
-from bot.core.events import Submitted
+from bot.core.events import ApprovedByRule, Submitted
 from bot.core.model import Request, RoleSnapshot, State
 from bot.desk import Desk
 from bot.store.changes import Change, Counters, GuardFailed, Superseded
@@ -15,6 +18,7 @@ from bot.store.spelling import SUBMIT_WINDOW
 from bot.wishes import Actor, Ask, check_duration, check_reason, check_start, new_id
 
 _ID_TRIES = 50
+First = Submitted | ApprovedByRule
 
 
 @dataclass(frozen=True)
@@ -35,10 +39,10 @@ class Submitting:
             await self.desk.refused("submit", actor, ask.what, error)
             raise
         for _ in range(_ID_TRIES):
-            counters = await self.desk.store.counters(actor.person.id)
+            counters = await self.desk.store.counters(actor.person.id, [rule.key for rule in catalog.rules])
             await self._within_limits(catalog, counters, choice)
             wish = Ask(what=choice.name, duration=duration, reason=reason, starts_at=ask.starts_at)
-            event = self._submitted(catalog, actor, choice, wish, counters.now)
+            event = self._asked(catalog, actor, choice, wish, counters)
             request = lifecycle.begin(event)
             guards, ops = self.desk.store.submission(request, ask.token, counters.revision)
             same = self.desk.store.same_policy(catalog.generation)
@@ -84,10 +88,20 @@ class Submitting:
             if policy.may_request(catalog, actor.roster, actor.person, choice).allowed
         ]
 
+    def _asked(self, catalog: Catalog, actor: Actor, choice: Choice, wish: Ask, counters: Counters) -> First:
+        duration = wish.duration or 0
+        wanted = rules.Wanted(asker=actor.person, what=choice.name, roles=choice.roles, duration=duration)
+        ruling = rules.judge(catalog, actor.roster, wanted, counters.ruled)
+        submitted = self._submitted(catalog, actor, choice, wish, counters.now)
+        if ruling.by is None:
+            return submitted
+        facts = {name: getattr(submitted, name) for name in Submitted.model_fields if name not in {"kind", "by"}}
+        return ApprovedByRule(rule=ruling.by, **facts)
+
     def _submitted(self, catalog: Catalog, actor: Actor, choice: Choice, wish: Ask, now: float) -> Submitted:
-        rules = catalog.workspace
-        decide_by = wish.starts_at + rules.start_grace if wish.starts_at else now + rules.pending
-        remind_at = now + (rules.remind or (decide_by - now) / 2)
+        whole = catalog.workspace
+        decide_by = wish.starts_at + whole.start_grace if wish.starts_at else now + whole.pending
+        remind_at = now + (whole.remind or (decide_by - now) / 2)
         return Submitted(
             at=now,
             by=actor.person.id,
@@ -99,12 +113,12 @@ class Submitting:
             duration=wish.duration or 0,
             roles=tuple(self._snapshot(catalog, ref.system, ref.role) for ref in choice.roles),
             generation=catalog.generation,
-            grant_budget=rules.grant_budget,
+            grant_budget=whole.grant_budget,
             decide_by=decide_by,
             remind_at=remind_at if remind_at < decide_by else 0.0,
             starts_at=wish.starts_at,
-            start_grace=rules.start_grace if wish.starts_at else 0,
-            warn_before=rules.warn,
+            start_grace=whole.start_grace if wish.starts_at else 0,
+            warn_before=whole.warn,
         )
 
     def _snapshot(self, catalog: Catalog, system: str, name: str) -> RoleSnapshot:

@@ -1,13 +1,15 @@
 """Times as people type them (`last week`, `2026-03-14T02:10Z`) → moments and spans; it is told what time it is now.
 
-A day or a time without a zone is UTC. Weeks begin on Monday.
+A day or a time without a zone is UTC; a day may name one (`2026-03-14 Europe/Berlin`). Weeks begin on Monday.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+
+from bot.core import moments
 
 _UNITS = {"minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
 _LAST = re.compile(r"^(?:last|past)\s+(\d{1,4})\s+(minute|hour|day|week)s?$")
@@ -15,7 +17,13 @@ _SHORT = re.compile(r"^(?:last\s+)?(\d{1,4})\s*([mhdw])$")
 _LETTERS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _DAY = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 _MONTH = re.compile(r"^\d{4}-\d{2}$")
-EXAMPLES = "today, yesterday, last week, last 7 days, 2026-03, 2026-03-14, 2026-03-01..2026-03-14, at 2026-03-14T02:10Z"
+_DAY_THERE = re.compile(r"^(\d{4}-\d{2}-\d{2}) ([A-Za-z][\w+-]*(?:/[\w+-]+)*)$", re.ASCII)
+_FIRST_DAY = date(2000, 1, 1)
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+EXAMPLES = (
+    "today, yesterday, last week, last 7 days, 2026-03, 2026-03-14, 2026-03-14 Europe/Berlin, "
+    "2026-03-01..2026-03-14, at 2026-03-14T02:10Z"
+)
 
 
 class BadTime(ValueError):
@@ -37,6 +45,13 @@ class When:
 
 def parse(words: str, now: float) -> When:
     """What was meant. Raises `BadTime`."""
+    try:
+        return _parsed(words, now)
+    except OverflowError:  # no calendar goes as far
+        raise BadTime(words) from None
+
+
+def _parsed(words: str, now: float) -> When:
     text = " ".join(words.split())
     low = text.lower()
     if low.startswith("at "):
@@ -47,7 +62,25 @@ def parse(words: str, now: float) -> When:
     first, dots, last = text.partition("..")
     if dots and (first.strip() or last.strip()):
         return When(_moment(first, words) if first.strip() else None, _end(last, words) if last.strip() else None)
-    return _relative(low, now) or _calendar(text, words)
+    return _relative(low, now) or _there(text, words) or _calendar(text, words)
+
+
+def day(words: str, now: float, tz: str) -> date:
+    """The day that is meant, in a zone: `yesterday` (also when nothing is said), `monday`, a date. Raises `BadTime`."""
+    low, today = words.strip().lower(), moments.today(tz, now)
+    if low in {"", "yesterday"}:
+        return today - timedelta(days=1)
+    if low == "today":
+        return today
+    if low in _WEEKDAYS:
+        return today - timedelta(days=(today.weekday() - _WEEKDAYS.index(low) - 1) % 7 + 1)
+    try:
+        found = date.fromisoformat(low) if _DAY.match(low) else None
+    except ValueError:
+        found = None
+    if found is None or not _FIRST_DAY <= found <= today:
+        raise BadTime(words)
+    return found
 
 
 def spelled(at: float) -> str:
@@ -78,6 +111,17 @@ def _relative(low: str, now: float) -> When | None:
     if found := _SHORT.match(low):
         return When(now - int(found[1]) * _LETTERS[found[2]])
     return None
+
+
+def _there(text: str, words: str) -> When | None:
+    """A day of a zone."""
+    found = _DAY_THERE.match(text)
+    if not found or not moments.known(found[2]):
+        return None
+    try:
+        return When(*moments.span(date.fromisoformat(found[1]), found[2]))
+    except (ValueError, OverflowError):
+        raise BadTime(words) from None
 
 
 def _calendar(text: str, words: str) -> When:

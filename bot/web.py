@@ -19,8 +19,6 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import uvicorn
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -157,8 +155,8 @@ async def _answer(
     await send({"type": "http.response.body", "body": body})
 
 
-def ops(ready: Callable[[], Awaitable[str | None]], numbers: CollectorRegistry) -> Asgi:
-    """``/healthz``, ``/readyz``, ``/metrics``. ``ready`` answers None, or why not; it also renews the numbers."""
+def ops(ready: Callable[[], Awaitable[str | None]], numbers: Callable[[], Awaitable[tuple[str, bytes]]]) -> Asgi:
+    """``/healthz``, ``/readyz``, ``/metrics``. ``ready`` answers None, or why not; ``numbers`` a type and a text."""
 
     async def app(scope: Scope, _: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -170,8 +168,7 @@ def ops(ready: Callable[[], Awaitable[str | None]], numbers: CollectorRegistry) 
                 why = await _why_not(ready)
                 await _json(send, 503 if why else 200, {"ready": not why, **({"why": why} if why else {})})
             case "/metrics":
-                await _why_not(ready)
-                await _answer(send, 200, CONTENT_TYPE_LATEST, generate_latest(numbers))
+                await _answer(send, 200, *await numbers())
             case _:
                 await _json(send, 404, {"error": "there are /healthz, /readyz and /metrics"})
 

@@ -10,9 +10,12 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from bot import logs
 from bot.attending import Attending, Deliver
 from bot.core import deadlines
 from bot.core.errors import JitError, Late, StoreAway
@@ -25,7 +28,7 @@ from bot.posts import PATIENCE, Busy, Post
 from bot.revoking import NEVER_ATTEMPTED, Revoking
 from bot.store.changes import Claimed, Guard, Superseded
 from bot.store.holds import Holds
-from bot.store.store import Store
+from bot.store.store import Store, new_fence
 from providers.systems.base import System
 
 log = logging.getLogger(__name__)
@@ -36,6 +39,8 @@ _MOST_IN_HAND = 256
 _BUSY = 1.0
 _FULL = 0.01
 _ASK_AGAIN = 1.0
+_AGAIN = 0.5
+"""Seconds between two tries to give back a claim to a store that is away."""
 
 Judge = Callable[[Request, float], Awaitable[tuple[Event, Guard] | None]]
 """What becomes of a request whose start has come at this time; None while that cannot be told."""
@@ -87,8 +92,8 @@ class Worker:
             due = await self.store.due(_BATCH)
             room = _MOST_IN_HAND - len(self._tasks)
             if due.ids and room > 0 and not stop.is_set():
-                for claimed in await self.store.claim(due.ids[:room], self.lease):
-                    self._start(claimed)
+                for claimed in await self._claim(due.ids[:room]):
+                    self._start(self.handle(claimed), claimed.id)
         except StoreAway as error:
             log.warning("the store is away, nothing can be claimed: %s", error)
             return 0.5
@@ -96,8 +101,19 @@ class Worker:
             return _FULL
         return 1.0 if due.next_at is None else min(1.0, max(0.0, due.next_at - due.now))
 
-    def _start(self, claimed: Claimed) -> None:
-        task = asyncio.create_task(self.handle(claimed), name=claimed.id)
+    async def _claim(self, ids: Sequence[str]) -> list[Claimed]:
+        fence = new_fence()
+        try:
+            return await self.store.claim(ids, self.lease, fence)
+        except StoreAway:
+            # What it took before its answer was lost would be nobody's until the lease is over.
+            for id_ in ids:
+                self._start(self._give_back(Claimed(id_, fence, None, 0.0), None), id_)
+            raise
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        with logs.about(request=name):
+            task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -114,7 +130,8 @@ class Worker:
         except Unsettled as error:
             await self._give_back(claimed, error.not_before)
         except StoreAway as error:
-            log.warning("%s: the store went away, its lease will lapse: %s", claimed.id, error)
+            log.warning("%s: the store went away, it is given back once it answers: %s", claimed.id, error)
+            await self._give_back(claimed, None)
         except Late:
             await self._give_back(claimed, None)
         except Busy:
@@ -214,10 +231,18 @@ class Worker:
     # claims
 
     async def _give_back(self, claimed: Claimed, not_before: float | None) -> None:
-        try:
-            await self.store.free(claimed, not_before)
-        except StoreAway as error:
-            log.warning("%s: could not be given back, its lease will lapse: %s", claimed.id, error)
+        """Have it due again; while the store is away, for as long as the claim may stand."""
+        until = time.monotonic() + self.lease
+        while True:
+            try:
+                await self.store.free(claimed, not_before)
+            except StoreAway as error:
+                if self._stopping or time.monotonic() > until:
+                    log.warning("%s: could not be given back, its lease will lapse: %s", claimed.id, error)
+                    return
+            else:
+                return
+            await asyncio.sleep(_AGAIN * (0.5 + self.jitter()))
 
     async def _alarm(self, id_: str) -> None:
         """A due request without a record that is ours: kept in the due set, loud, and nothing is done with it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -9,17 +10,34 @@ from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncRespond
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.core.errors import StoreAway
-from handlers import asking, commands, extending, holding, home, leaving, payloads, reviewing, screens
+from bot.core.errors import IdentityTaken, LimitReached, LockedDown, NotAMember, StoreAway
+from handlers import (
+    asking,
+    commands,
+    extending,
+    holding,
+    home,
+    insights,
+    leaving,
+    payloads,
+    reviewing,
+    screens,
+    searching,
+    stopping,
+)
 from handlers.door import Door
 from handlers.payloads import Payload
 from handlers.poster import METADATA
 from handlers.replies import sentence
+from handlers.views import modals
+
+TURNED_AWAY = (IdentityTaken, LimitReached, LockedDown, NotAMember)
+"""Refused by a rule that the desk's own audit does not see."""
 
 
 def register(app: AsyncApp, door: Door) -> None:
     """Listen to everything that this product understands."""
-    for conversation in (commands, asking, reviewing, holding, extending, home, leaving):
+    for conversation in (commands, asking, reviewing, holding, extending, stopping, home, insights, leaving, searching):
         conversation.register(app, door)
 
     @app.event("message_metadata_posted")
@@ -34,8 +52,13 @@ def register(app: AsyncApp, door: Door) -> None:
         """The single place where an error becomes an answer."""
         text = sentence(error)
         kind = body.get("type")
+        if isinstance(error, TURNED_AWAY) and kind != "event_callback":
+            with contextlib.suppress(StoreAway):
+                await door.desk.turned_away(payloads.sender(body).user, payloads.tried(body), error)
         if "command" in body:
             return _json({"response_type": "ephemeral", "text": text})
+        if kind == "view_submission" and isinstance(error, LockedDown):  # more than a field has room for
+            return _json({"response_action": "update", "view": modals.note("Locked down", text).to_dict()})
         if kind == "view_submission":
             return _json({"response_action": "errors", "errors": {payloads.first_input(body): text[:150]}})
         if kind == "block_suggestion":  # a list of options has no room for a sentence

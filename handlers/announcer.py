@@ -8,46 +8,33 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.core import notices, policy
+from bot import logs
+from bot.core import notices
 from bot.core.catalog import Catalog
 from bot.core.errors import StoreAway, Tampered
-from bot.core.model import Request, State
-from bot.extending import as_asked, undecided_end
+from bot.core.model import Request
 from bot.store.outbox import OnItsWay, Outbox, Row
 from bot.store.store import Store
 from handlers.calls import NotNow, Unanswered
+from handlers.homes import Homes
 from handlers.people import People
 from handlers.poster import Deferred, Poster, Waits
 from handlers.rooms import Rooms, Undeliverable, Unread
-from handlers.views import card as cards
-from handlers.views import finds, leaving, letters
-from handlers.views.card import Message, Needed
-from handlers.views.words import safe
-from providers.systems.base import Capabilities
+from handlers.telling import Capable, Telling, Told, order
 
 log = logging.getLogger(__name__)
 
-TAMPERED = "tampered"
-FOUND = "found"
-LEAVING = "leaving"
-RECORD = "record"
 _LEASE = 4.0
 _SURELY = 3.0
 """Seconds for which a lease surely holds, so that a process that was stopped for a while posts nothing after it."""
 _BATCH = 200
 _AGAIN = 1.0
 _BROKEN_FOR = 30.0
-_DMS = frozenset({notices.RECEIVED, notices.DECIDED, notices.ENDING})
-
-Capable = Callable[[str, Mapping[str, Any]], Capabilities]
-Told = tuple[Row, Request | None]
-"""A notice to be given, and the record that it is rendered from."""
 
 
 @dataclass
@@ -65,6 +52,8 @@ class Announcer:
     capable: Capable
     wait: Callable[[float], Awaitable[None]]
     nudge: Callable[[], None]
+    homes: Homes
+    site: str = ""
     unknown_for: float = 10.0
     holder: str = field(default_factory=lambda: secrets.token_hex(8))
 
@@ -72,6 +61,17 @@ class Announcer:
         """Open the outbox."""
         self.outbox, self.rooms = Outbox(self.store), Rooms(self.client)
         self.poster = Poster(self.outbox, self.client, self.unknown_for)
+        self.telling = Telling(
+            self.store,
+            self.outbox,
+            self.poster,
+            self.rooms,
+            self.people,
+            self.client,
+            self.catalog,
+            self.capable,
+            self.site,
+        )
         self._lanes: dict[str, asyncio.Task[None]] = {}
         self._passed: set[str] = set()
         self._resting: dict[str, float] = {}
@@ -114,8 +114,10 @@ class Announcer:
     async def _start(self, rows: list[Row]) -> None:
         """One task a channel or person, so that one that is slow keeps no other waiting."""
         lanes: dict[str, list[Told]] = {}
-        for row, request in await self._loaded(rows):
-            lanes.setdefault(self._lane(row, request), []).append((row, request))
+        loaded = await self._loaded(rows)
+        await self.homes.changed(request for row, request in loaded if request and row.audience == notices.CARD)
+        for row, request in loaded:
+            lanes.setdefault(self.telling.lane(row, request), []).append((row, request))
         for lane, its in lanes.items():
             if lane in self._lanes:
                 self._passed.add(lane)
@@ -125,7 +127,7 @@ class Announcer:
 
     async def _serve(self, lane: str, its: list[Told]) -> None:
         try:
-            await self._walk(lane, sorted(its, key=_order))
+            await self._walk(lane, sorted(its, key=order))
         except StoreAway as error:
             log.warning("the store went away while %s was told: %s", lane, error)
         finally:
@@ -144,20 +146,13 @@ class Announcer:
                 found[id_] = None
         return [(row, found[row.request]) for row in rows]
 
-    def _lane(self, row: Row, request: Request | None) -> str:
-        if row.copy:
-            return row.copy[0]
-        if request is None or row.audience == TAMPERED or row.audience.startswith(f"{FOUND}:"):
-            return self.catalog().workspace.audit_channel
-        return request.asker.id if row.audience in _DMS else request.channel
-
     async def _walk(self, lane: str, its: Sequence[Told]) -> None:
-        """Alarms first, then in the order of what happened, a card before its thread."""
         for n, (row, request) in enumerate(its):
             if not self._may_post():
                 return
             try:
-                await self._tell(row, request)
+                with logs.about(request=request.id if request else ""):
+                    await self._tell(row, request)
             except NotNow as error:
                 level = logging.ERROR if error.locked_out else logging.INFO
                 log.log(level, "%s: Slack lets us post nothing: %s", lane, error)
@@ -174,7 +169,7 @@ class Announcer:
     async def _tell(self, row: Row, request: Request | None) -> None:
         """Give one notice, or settle when it is tried again; one that breaks us keeps no other from being told."""
         try:
-            await self._give(row, request)
+            await self.telling.give(row, request)
         except Unread as error:
             log.info("%s is not told: %s is deactivated", row.name, error)
             await self.outbox.done(row, row.version)
@@ -194,83 +189,6 @@ class Announcer:
             log.exception("%s could not be told, and is tried again in a while", row.name)
             await self.outbox.defer(row, await self.store.now() + _BROKEN_FOR)
 
-    async def _give(self, row: Row, request: Request | None) -> None:
-        if row.copy:
-            await self.poster.remove(row, *row.copy)
-        elif row.audience == TAMPERED:
-            # Whoever wrote that record may have chosen its id too.
-            what = f"The record of {safe(row.request, 40)} is missing or was not written by this product."
-            message = cards.warning(f"{what} Nothing is done with it.")
-            await self.poster.show(row, message, await self._audit(), row.version)
-        elif row.audience.startswith(f"{RECORD}:"):
-            said = safe(str((await self._noted(row)).get("said")), 500)
-            await self.poster.show(row, cards.warning(f"The record needs a hand: {said}"), await self._audit(), 0)
-        elif row.audience.startswith(f"{LEAVING}:"):
-            await self.poster.show(row, leaving.held(await self._noted(row)), await self._audit(), row.version)
-        elif row.audience.startswith(f"{FOUND}:"):
-            await self.poster.show(row, finds.summary(await self._noted(row)), await self._audit(), row.version)
-        elif request is None:
-            raise Undeliverable("its request is gone, or was not written by us")
-        elif (rendered := await self._render(row, request)) is None:
-            await self.outbox.done(row, request.version)
-        else:
-            await self._place(row, rendered, request)
-
-    async def _render(self, row: Row, request: Request) -> Message | None:
-        match row.audience.partition(":")[0]:
-            case "card":
-                return cards.card(request, await self._needed(request))
-            case "received":
-                return letters.received(request, await self._needed(request))
-            case "decided":
-                return letters.decided(request, "", secret=self._has_secret(request))
-            case "ending":
-                return letters.ending(request, await self._needed(request))
-            case "alarm":
-                return cards.alarm(request)
-            case _:
-                found = await self.store.event(row.seq or 0)
-                if found is None:
-                    return Message(finds.line(await self._noted(row)), [])
-                text = cards.line(request, found[1], await self._needed(request))
-                return Message(text, []) if text else None
-
-    async def _noted(self, row: Row) -> Mapping[str, Any]:
-        found = await self.outbox.noted(row.seq or 0)
-        if found is None:
-            raise Undeliverable("its audit event is gone")
-        return found
-
-    async def _needed(self, request: Request) -> Needed:
-        if undecided_end(request):
-            request = as_asked(request)
-        elif request.state is not State.PENDING:
-            return Needed("", 0)
-        catalog = self.catalog()
-        still_open = policy.tally(catalog, await self.people.roster(), request).open
-        groups = dict.fromkeys(group for step in still_open for group in step.any_of)
-        return Needed(await self.people.mention(groups), sum(step.missing for step in still_open))
-
-    def _has_secret(self, request: Request) -> bool:
-        return any(self.capable(leg.role.provider, leg.role.params).issues_secret for leg in request.legs)
-
-    async def _place(self, row: Row, message: Message, request: Request) -> None:
-        try:
-            await self.poster.show(row, message, await self._room(row, request), request.version)
-        except Undeliverable:
-            if not row.audience.startswith("alarm:"):
-                raise
-            # Access that may be open past its end is told somewhere, whatever became of its channel.
-            await self.poster.show(row, message, await self._audit(), request.version)
-
-    async def _room(self, row: Row, request: Request) -> str:
-        if row.audience in _DMS:
-            return await self.rooms.dm(request.asker.id)
-        return await self.rooms.channel(request.channel)
-
-    async def _audit(self) -> str:
-        return await self.rooms.channel(self.catalog().workspace.audit_channel)
-
     async def seen(self, request: str, audience: str, channel: str, ts: str) -> None:
         """Slack shows one of our own messages: note where it stands; a second copy will be removed."""
         await self.outbox.seen(request, audience, channel, ts)
@@ -278,10 +196,3 @@ class Announcer:
 
 def _steady() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _order(pair: tuple[Row, Request | None]) -> tuple[int, int, str]:
-    row, _ = pair
-    kind = row.audience.partition(":")[0]
-    rank = {"alarm": 0, TAMPERED: 0, FOUND: 0, LEAVING: 0, RECORD: 0, "card": 1}.get(kind, 2)
-    return rank, row.seq or row.version, row.name

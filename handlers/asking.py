@@ -11,8 +11,8 @@ from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.catalog import Choice
-from bot.core.errors import BadDuration, BadReason, BadStart, JitError, NotUnderstood, UnknownChoice
-from bot.core.model import Request
+from bot.core.errors import BadDuration, BadReason, BadStart, JitError, LockedDown, NotUnderstood, UnknownChoice
+from bot.core.model import Request, State
 from bot.submitting import Submitting
 from bot.wishes import Actor, Ask
 from handlers import payloads, reading, screens
@@ -21,7 +21,7 @@ from handlers.door import Door
 from handlers.payloads import Payload, Wish
 from handlers.replies import sentence
 from handlers.views import actions, modals
-from handlers.views.words import clock, length, title, when
+from handlers.views.words import by_rule, clock, length, title, when
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,8 @@ def register(app: AsyncApp, door: Door) -> None:
         wish, actor = payloads.chosen(body), await door.who(body)
         try:
             await Submitting(door.desk).submit(actor, _ask(wish, payloads.view_id(body)))
+        except LockedDown:
+            raise
         except JitError as error:
             await ack(response_action="errors", errors={_field(body, error): sentence(error)[:150]})
         else:
@@ -127,6 +129,7 @@ async def _open(door: Door, client: AsyncWebClient, payload: Payload, actor: Act
     offers = Submitting(door.desk).offers(actor)
     if not offers:
         raise UnknownChoice(wish.what or "anything")
+    await door.desk.store.lockdowns.require(())
     chosen = next((choice for choice in offers if choice.name == wish.what), None)
     await screens.show(client, payload, await _filled(door, offers, chosen, wish))
 
@@ -155,6 +158,10 @@ def _ask(wish: Wish, token: str) -> Ask:
 
 def _asked(made: Request) -> str:
     until = clock(made.decide_by)
+    if made.rule:
+        opened = f"It is opened {when(made.starts_at)}." if made.state is State.SCHEDULED else "It is being opened."
+        asked = f"Asked for *{title(made)}* for {length(made.duration)}: {made.id}."
+        return f"{asked} Approved by {by_rule(made.rule)}. {opened}"
     starts = f" It is opened {when(made.starts_at)}, once it is approved." if made.starts_at else ""
     asked = f"Asked for *{title(made)}* for {length(made.duration)}: {made.id}."
     return f"{asked}{starts} It lapses {until} if nobody decides."

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+import re
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.http_retry.async_handler import AsyncRetryHandler
+from slack_sdk.http_retry.request import HttpRequest
+from slack_sdk.http_retry.response import HttpResponse
+from slack_sdk.http_retry.state import RetryState
 
 T = TypeVar("T")
 
 AWAY = (SlackClientError, aiohttp.ClientError, OSError, AttributeError)
 """What a call raises (a timeout is an `OSError`); the SDK breaks with an `AttributeError` on a body that is no JSON."""
+_METHOD = re.compile(r"[a-zA-Z.]{1,60}")
 _LONGEST = 86_400.0
 _LIMITS = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
 _LOCKED_OUT = frozenset(
@@ -93,3 +99,40 @@ def _judged(error: SlackApiError) -> Exception:
 def _seconds(text: object) -> float:
     written = str(text or "").strip()
     return min(max(1.0, float(written)), _LONGEST) if written.isascii() and written.isdigit() else 1.0
+
+
+class Heard(AsyncRetryHandler):
+    """Told of each answer of Slack's, by the one way that the SDK has for it; it has nothing repeated.
+
+    ``told``: the method, and ``ok``, ``refused``, ``limited`` (429), ``locked_out``, or ``unanswered``.
+    """
+
+    def __init__(self, told: Callable[[str, str], None]) -> None:
+        """``told`` changes nothing, and raises nothing."""
+        super().__init__()
+        self._told = told
+
+    async def can_retry_async(
+        self,
+        *,
+        state: RetryState,  # noqa: ARG002  # the SDK's own names
+        request: HttpRequest,
+        response: HttpResponse | None = None,
+        error: Exception | None = None,  # noqa: ARG002
+    ) -> bool:
+        """Never."""
+        method = request.url.rpartition("/")[2]
+        self._told(method if _METHOD.fullmatch(method) else "other", _heard(response))
+        return False
+
+
+def _heard(response: HttpResponse | None) -> str:
+    body = response.body if response is not None and isinstance(response.body, dict) else {}
+    word = str(body.get("error") or "")
+    if response is not None and (response.status_code == 429 or word in _LIMITS):
+        return "limited"
+    if body.get("ok"):
+        return "ok"
+    if word in _LOCKED_OUT:
+        return "locked_out"
+    return "unanswered" if word in _PASSING or response is None or response.status_code >= 500 else "refused"

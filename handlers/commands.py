@@ -7,7 +7,19 @@ import difflib
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from handlers import asking, extending, helping, holding, home, payloads, reading
+from handlers import (
+    asking,
+    auditing,
+    extending,
+    helping,
+    holding,
+    home,
+    insights,
+    payloads,
+    reading,
+    searching,
+    stopping,
+)
 from handlers.door import Door
 from handlers.payloads import Payload
 from handlers.views.card import Message
@@ -24,7 +36,11 @@ COMMANDS = (
     "extend",
     "remind",
     "revoke",
+    "lockdown",
     "cancel",
+    "digest",
+    "audit",
+    "insights",
     "help",
 )
 
@@ -64,7 +80,16 @@ async def _answer(door: Door, body: Payload, client: AsyncWebClient) -> str | Me
         case "remind":
             return await holding.remind(door, body, line.rest)
         case "revoke":
-            return await holding.revoke(door, body, line.rest)
+            return await stopping.revoke(door, body, line.rest, client)
+        case "lockdown":
+            return await stopping.lockdown(door, body, line.rest, client)
+        case "audit":
+            return await searching.command(door, body, line.rest, client)
+        case "digest":
+            return await auditing.digest(door, body, line.rest)
+        case "insights":
+            await insights.insights(door, body, client)
+            return None
         case "cancel":
             return await holding.cancel(door, body, line.rest)
         case "who" | "explain":

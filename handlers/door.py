@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bot.desk import Desk
+from bot.record.looking import Looking
 from bot.wishes import Actor
 from handlers.announcer import Announcer
+from handlers.aside import Aside
+from handlers.homes import Homes
 from handlers.payloads import Payload, sender
 from handlers.people import People
 
@@ -18,7 +21,10 @@ class Door:
     desk: Desk
     people: People
     announcer: Announcer
+    homes: Homes
     bot: str
+    looking: Looking
+    aside: Aside = field(default_factory=Aside)
 
     async def who(self, payload: Payload) -> Actor:
         """Who sent it, looked up and judged anew. Raises `NotAMember`, `CouldNotCheck`, `IdentityTaken`."""

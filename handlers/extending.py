@@ -8,7 +8,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.core.model import Request, Verb
 from bot.extending import Extending
 from bot.wishes import Answer
-from handlers import home, payloads
+from handlers import home, payloads, screens
 from handlers.door import Door
 from handlers.payloads import Payload
 from handlers.views import actions, later
@@ -21,13 +21,14 @@ def register(app: AsyncApp, door: Door) -> None:
     @app.action(actions.EXTEND)
     async def wishing(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         request = await Extending(door.desk).extensible(await door.who(body), payloads.pressed(body))
-        await client.views_open(trigger_id=body["trigger_id"], view=later.extend(request))
+        await screens.show(client, body, later.extend(request))
         await ack()
 
     @app.view(actions.EXTEND_VIEW)
-    async def wished(ack: AsyncAck, body: Payload) -> None:
-        more = payloads.seconds(body) or 0
-        await Extending(door.desk).ask(await door.who(body), payloads.about(body), more, payloads.reason(body))
+    async def wished(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        actor, more = await door.who(body), payloads.seconds(body) or 0
+        await Extending(door.desk).ask(actor, payloads.about(body), more, payloads.reason(body))
+        await home.beneath(door, actor, body, client)
         await ack()
 
     @app.action(actions.EXTEND_APPROVE)
@@ -41,7 +42,7 @@ def register(app: AsyncApp, door: Door) -> None:
     async def deny(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         id_, n = payloads.id_and_number(payloads.pressed(body))
         request = await Extending(door.desk).reviewable(await door.who(body), id_, n)
-        await client.views_open(trigger_id=body["trigger_id"], view=later.deny(request, n))
+        await screens.show(client, body, later.deny(request, n))
         await ack()
 
     @app.view(actions.EXTEND_DENY_VIEW)
@@ -58,7 +59,7 @@ async def extend(door: Door, payload: Payload, rest: str, client: AsyncWebClient
     if wish.duration is None or not wish.reason:
         request = await extending.extensible(actor, wish.what or None)
         view = later.extend(request, wish.duration, wish.reason)
-        await client.views_open(trigger_id=str(payload["trigger_id"]), view=view)
+        await screens.show(client, payload, view)
         return None
     return _asked(await extending.ask(actor, wish.what or None, wish.duration, wish.reason))
 

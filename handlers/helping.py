@@ -50,6 +50,8 @@ async def _example(door: Door, actor: Actor, command: str) -> str:
         case "revoke":
             theirs = await door.desk.answerable(actor)
             return f"`/jit revoke {theirs[0].id if theirs else NOBODY_S} no longer needed`"
+        case "lockdown":
+            return "`/jit lockdown a key leaked`, or `/jit lockdown lift`"
         case "extend":
             own = await door.desk.mine(actor)
             return f"`/jit extend {own[0].id if own else NOBODY_S} 30m -- not done yet`"
@@ -57,6 +59,12 @@ async def _example(door: Door, actor: Actor, command: str) -> str:
             return "`/jit list`"
         case "help":
             return "`/jit help request`"
+        case "insights":
+            return "`/jit insights`"
+        case "audit":
+            return "`/jit audit yesterday`"
+        case "digest":
+            return "`/jit digest yesterday`"
         case _:
             own = await door.desk.mine(actor)
             return f"`/jit {command} {own[0].id if own else NOBODY_S}`"

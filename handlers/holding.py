@@ -10,7 +10,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import reminding
 from bot.core.errors import JitError
 from bot.core.model import Request
-from handlers import home, payloads, screens
+from handlers import home, payloads, screens, stopping
 from handlers.calls import AWAY, said
 from handlers.door import Door
 from handlers.payloads import Payload
@@ -66,7 +66,8 @@ def register(app: AsyncApp, door: Door) -> None:
 async def listed(door: Door, payload: Payload) -> str:
     """``/jit list``."""
     actor = await door.who(payload)
-    return listing(await door.desk.mine(actor), await door.desk.answerable(actor))
+    found = listing(await door.desk.mine(actor), await door.desk.answerable(actor))
+    return "\n\n".join(part for part in (await stopping.banner(door), found) if part)
 
 
 async def release(door: Door, payload: Payload, rest: str) -> str:
@@ -85,13 +86,6 @@ async def remind(door: Door, payload: Payload, rest: str) -> str:
     """``/jit remind [ID]``."""
     request = await reminding.remind(door.desk, await door.who(payload), rest or None)
     return f"Those who can decide about {request.id} are told again. It lapses {clock(request.decide_by)}."
-
-
-async def revoke(door: Door, payload: Payload, rest: str) -> str:
-    """``/jit revoke ID REASON``."""
-    id_, reason = payloads.id_and_rest(rest)
-    request = await door.desk.revoke(await door.who(payload), id_, reason)
-    return f"{request.id} is being closed."
 
 
 async def deliver(client: AsyncWebClient, request: Request, view: str, shown: Secret | str) -> None:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from bot.core import durations
 from bot.core.durations import NotADuration
-from bot.core.errors import BadDuration
+from bot.core.errors import BadDuration, UnknownPerson
 from bot.core.model import Frozen
+from bot.stopping import Target
 from handlers.views import actions
 
 Payload = Mapping[str, Any]
 
 TEXT_LIMIT = 4000
 """Characters of a slash line that are read at all."""
+_ESCAPED = re.compile(r"<(#[A-Z0-9]+(?:\|[^<>|]*)?|(?:https?://|mailto:)[^<>|\s]+(?:\|[^<>|]*)?)>")
+"""What Slack makes of a channel, a link or an address in a slash line."""
+_PERSON = re.compile(r"<@([UW][A-Z0-9]{1,30})(?:\|[^<>]*)?>")
 
 
 class Line(Frozen):
@@ -56,9 +60,25 @@ class Notice(Frozen):
 
 
 def line(text: str | None) -> Line:
-    """``request db 30m -- why`` → ``request``, ``db 30m -- why``."""
-    verb, _, rest = (text or "")[:TEXT_LIMIT].strip().partition(" ")
+    """``request db 30m -- why`` → ``request``, ``db 30m -- why``; what Slack escaped is as it was typed again.
+
+    An account stays one, ``<@U0MIA>``: its name could be anybody's.
+    """
+    verb, _, rest = _typed((text or "")[:TEXT_LIMIT]).strip().partition(" ")
     return Line(verb=verb.lower()[:40], rest=rest.strip())
+
+
+def _typed(text: str) -> str:
+    """``<https://x.example|x>`` → ``https://x.example``, ``<#C0|db>`` → ``#db``, ``<@U0|Mia W>`` → ``<@U0>``."""
+    known = _PERSON.sub(r"<@\1>", _ESCAPED.sub(_said, text))
+    return known.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def _said(found: re.Match[str]) -> str:
+    about, _, shown = found[1].partition("|")
+    if about.startswith("#"):
+        return f"#{shown or about[1:]}"
+    return about.removeprefix("mailto:")
 
 
 def wish(rest: str) -> Wish:
@@ -75,6 +95,20 @@ def wish(rest: str) -> Wish:
     start, words = _start(words)
     # What stands after that without dashes is a reason too: people forget them.
     return Wish(what=what[:90], duration=duration, reason=reason if dashes else " ".join(words), start=start)
+
+
+def target(word: str, systems: Sequence[str]) -> Target | None:
+    """``<@U0MIA>``, ``mia@example.com`` or a system that the person can see; None for what may be a request's id.
+
+    Raises `UnknownPerson` for a name.
+    """
+    if person := _PERSON.fullmatch(word):
+        return Target(user=person[1])
+    if "@" in word:
+        if not re.fullmatch(r"[^@\s<>|]{1,64}@[^@\s<>|]{1,190}", word):
+            raise UnknownPerson(word[:40])
+        return Target(email=word)
+    return Target(system=word.lower()) if word.lower() in systems else None
 
 
 def id_and_rest(rest: str) -> tuple[str, str]:
@@ -110,6 +144,14 @@ def sender(payload: Payload) -> Sender:
     user = payload["user"]
     team = user.get("team_id") or (payload.get("team") or {}).get("id")
     return Sender(user=str(user["id"]), team=_home(payload, team))
+
+
+def tried(payload: Payload) -> str:
+    """What somebody wanted to do: the command's first word, the button, or the view that was submitted."""
+    if "command" in payload:
+        return line(payload.get("text")).verb or "jit"
+    actions_ = payload.get("actions") or [{}]
+    return str(actions_[0].get("action_id") or callback(payload) or payload.get("callback_id") or payload.get("type"))
 
 
 def notice(event: Payload, kind: str, bot: str) -> Notice | None:
@@ -157,7 +199,12 @@ def callback(payload: Payload) -> str:
 
 def stacked(payload: Payload) -> bool:
     """Whether the modal lies on top of another."""
-    return bool(payload["view"].get("previous_view_id"))
+    return bool(beneath(payload))
+
+
+def beneath(payload: Payload) -> str:
+    """The modal that this one lies on, by its id; empty where there is none."""
+    return str(payload["view"].get("previous_view_id") or "")
 
 
 def opened_home(payload: Payload) -> str | None:
@@ -196,6 +243,11 @@ def chosen(payload: Payload) -> Wish:
 def reason(payload: Payload) -> str:
     """What was typed as a reason."""
     return _values(payload).get(actions.REASON, "")
+
+
+def scope(payload: Payload) -> str:
+    """What was selected to be locked down."""
+    return _values(payload).get(actions.SCOPE, "")
 
 
 def seconds(payload: Payload) -> int | None:

@@ -83,7 +83,7 @@ class People:
         """The person behind a Slack account, bound to its e-mail address once and for all."""
         seen = self._people.get(user)
         if seen is None or not seen.fresh:
-            answer = await _soon("the account", self.client.users_info(user=user))
+            answer = await _soon("who you are", self.client.users_info(user=user))
             person = member(answer["user"], self.home)
             if not await self.store.bind(person.identity, person.id):
                 raise IdentityTaken(person.id)
@@ -175,6 +175,19 @@ class People:
             else:
                 said += [await self._mention(address) for address in group.people]
         return ", ".join(dict.fromkeys(said))
+
+    async def accounts_of(self, groups: Iterable[str]) -> list[str]:
+        """The Slack accounts of the groups' people, in the order of the policy; who has none is left out."""
+        catalog, found = self.catalog(), list[str]()
+        users = await self._members()
+        for name in groups:
+            group = catalog.groups.get(name)
+            if group is not None and group.slack_usergroup:
+                found += sorted(users.get(group.slack_usergroup, ()))
+            elif group is not None:
+                said = [await self._mention(address) for address in group.people]
+                found += [mention[2:-1] for mention in said if mention.startswith("<@")]
+        return list(dict.fromkeys(found))
 
     async def _mention(self, address: str) -> str:
         """``<@U…>`` for an address, or the address when nobody has it; a wrong guess is never made."""

@@ -100,7 +100,7 @@ class Poster:
 
     async def _thread(self, row: Row, posts: Mapping[str, Post]) -> str | None:
         """The card under which a line belongs, once all that comes before the line stands there."""
-        if not row.audience.startswith("thread:"):
+        if row.kind != "thread":
             return None
         for audience in (notices.CARD, *(a for a in posts if a.startswith("thread:"))):
             before = Row(row.request, audience, 0)

@@ -33,14 +33,15 @@ async def show(door: Door, payload: Payload, rest: str) -> Message:
         acts=books.may_answer(door.desk, actor, request) or books.may_end(door.desk, actor, request),
         secret=books.has_secret(request),
     )
-    return showing.shown(request, await _needed(door, actor, request), reader)
+    return showing.shown(request, await _needed(door, actor, request), reader, door.announcer.site)
 
 
 async def who(door: Door, payload: Payload, rest: str) -> str:
     """``/jit who SYSTEM``."""
     actor, system = await door.who(payload), _word(rest)
     held = await books.holders(door.desk, actor, system)
-    return listing.holders(system, door.desk.catalog().systems[system].title, held)
+    everything = books.audits(door.desk, actor)
+    return listing.holders(system, door.desk.catalog().systems[system].title, held, everything=everything)
 
 
 async def explain(door: Door, payload: Payload, rest: str) -> str:

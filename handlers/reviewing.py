@@ -7,7 +7,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.model import Verb
 from bot.wishes import Answer
-from handlers import home, payloads
+from handlers import home, payloads, screens
 from handlers.door import Door
 from handlers.payloads import Payload
 from handlers.views import actions, modals
@@ -26,23 +26,32 @@ def register(app: AsyncApp, door: Door) -> None:
     @app.action(actions.APPROVE_LESS)
     async def approve_less(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         request = await door.desk.reviewable(await door.who(body), payloads.pressed(body))
-        await client.views_open(trigger_id=body["trigger_id"], view=modals.approve_less(request))
+        await screens.show(client, body, modals.approve_less(request))
         await ack()
 
     @app.action(actions.DENY)
     async def deny(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         request = await door.desk.reviewable(await door.who(body), payloads.pressed(body))
-        await client.views_open(trigger_id=body["trigger_id"], view=modals.deny(request))
+        await screens.show(client, body, modals.deny(request))
         await ack()
 
     @app.view(actions.APPROVE_LESS_VIEW)
-    async def approved_less(ack: AsyncAck, body: Payload) -> None:
-        answer = Answer(verb=Verb.APPROVE, duration=payloads.seconds(body))
-        await door.desk.review(await door.who(body), payloads.about(body), answer)
+    async def approved_less(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        await _answered(body, Answer(verb=Verb.APPROVE, duration=payloads.seconds(body)), client)
         await ack()
 
     @app.view(actions.DENY_VIEW)
-    async def denied(ack: AsyncAck, body: Payload) -> None:
-        answer = Answer(verb=Verb.DENY, reason=payloads.reason(body))
-        await door.desk.review(await door.who(body), payloads.about(body), answer)
+    async def denied(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        await _answered(body, Answer(verb=Verb.DENY, reason=payloads.reason(body)), client)
         await ack()
+
+    @app.action(actions.WAITING)
+    async def waiting(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        theirs = await home.waiting(door, await door.who(body), payloads.pressed(body))
+        await screens.show(client, body, theirs)
+        await ack()
+
+    async def _answered(body: Payload, answer: Answer, client: AsyncWebClient) -> None:
+        actor = await door.who(body)
+        request = await door.desk.review(actor, payloads.about(body), answer)
+        await home.beneath(door, actor, body, client, request.channel)

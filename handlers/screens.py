@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable
-from typing import Any
+from typing import TypeVar
 
 from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
 from handlers.calls import AWAY, SaidNo, answered, said
-from handlers.payloads import Payload, trigger, view_id, within
+from handlers.payloads import Payload, beneath, trigger, view_id, within
 from handlers.views import modals
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _PATIENCE = 1.5
 """Seconds that an answer may wait for a view to be changed."""
@@ -48,10 +49,23 @@ async def change(client: AsyncWebClient, payload: Payload, view: View) -> None:
             raise
 
 
-async def publish(client: AsyncWebClient, user: str, view: View) -> None:
-    """On somebody's Home tab. Raises what `calls.answered` does, and `TimeoutError`."""
-    await _soon(client.views_publish(user_id=user, view=view))
+async def change_beneath(client: AsyncWebClient, payload: Payload, view: View) -> None:
+    """In place of the modal beneath the one that is submitted. Raises what `change` does."""
+    try:
+        await _soon(client.views_update(view_id=beneath(payload), view=view))
+    except SaidNo as error:
+        if error.code != "not_found":
+            raise
 
 
-async def _soon(call: Awaitable[Any]) -> None:
-    await asyncio.wait_for(answered(call), _PATIENCE)
+async def publish(client: AsyncWebClient, user: str, view: View, seen: str) -> str:
+    """On somebody's Home tab, in place of the view of the hash ``seen``; of whichever, where that is empty. Its hash.
+
+    Raises what `calls.answered` does, and `TimeoutError`.
+    """
+    answer = await _soon(client.views_publish(user_id=user, view=view, hash=seen or None))
+    return str(answer["view"]["hash"])
+
+
+async def _soon(call: Awaitable[T]) -> T:
+    return await asyncio.wait_for(answered(call), _PATIENCE)

@@ -45,8 +45,12 @@ async def _ask_for_new_addresses(handler: AsyncSocketModeHandler) -> None:
 
 
 def _logger() -> logging.Logger:
-    """The SDK's complaints in a line each, without the address, which admits whoever has it."""
+    """The SDK's complaints in a line each, without the address, which admits whoever has it.
+
+    Never at DEBUG, where it tells whole payloads: what people typed stays out of the log.
+    """
     logger = logging.getLogger(__name__)
+    logger.setLevel(max(logging.INFO, logging.getLogger(__package__).getEffectiveLevel()))
     if _short not in logger.filters:
         logger.addFilter(_short)
     return logger

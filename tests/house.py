@@ -17,7 +17,7 @@ from bot.desk import Desk
 from bot.extending import Extending
 from bot.policy_file import consequence, facts, prolongs
 from bot.store.changes import Guard
-from bot.store.store import Store
+from bot.store.store import Store, new_fence
 from bot.submitting import Submitting
 from bot.wishes import Actor, Answer, Ask
 from bot.worker import Worker
@@ -144,7 +144,7 @@ class House:
     async def work(self) -> None:
         """Let the worker do all that is due now, and wait for it."""
         while (due := await self.store.due(64)).ids:
-            claimed = await self.store.claim(due.ids, self.worker.lease)
+            claimed = await self.store.claim(due.ids, self.worker.lease, new_fence())
             await asyncio.gather(*(self.worker.handle(one) for one in claimed))
 
     async def granted(self, name: str = "mia", what: str = "vault/read-only") -> Request:

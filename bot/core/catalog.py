@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from bot.core.mistakes import like
 from bot.core.model import Frozen
@@ -17,6 +17,7 @@ from bot.core.shapes import (
     PolicyShape,
     ReasonShape,
     RoleShape,
+    RuleShape,
     Sensitivity,
     SystemShape,
     TemplateShape,
@@ -34,6 +35,13 @@ class Step(Frozen):
     count: int = 1
 
 
+class Notify(Frozen):
+    """How those who decide are reached: ``mention`` on the card, ``dm`` by a message of their own."""
+
+    mention: Literal["on-call", "group", "none"]
+    dm: Literal["on-call", "all", "none"]
+
+
 class Role(Frozen):
     """A level of access on a system. ``max`` in seconds; ``digest`` changes with what it grants."""
 
@@ -43,6 +51,7 @@ class Role(Frozen):
     max: int
     may_ask: tuple[str, ...]
     steps: tuple[Step, ...]
+    notify: Notify
     digest: str
 
 
@@ -54,6 +63,7 @@ class System(Frozen):
     config: Mapping[str, Any]
     channel: str
     approvers: tuple[str, ...]
+    on_call: str | None
     roles: Mapping[str, Role]
 
 
@@ -75,6 +85,27 @@ class Choice(Frozen):
     reason: ReasonShape
 
 
+class Rule(Frozen):
+    """What is approved without a person. ``at_most`` in seconds; ``budget``: so many a person within 24 hours.
+
+    ``n``: its place in the policy, from 1. ``key`` changes with its conditions: what was used up is counted under it.
+    """
+
+    n: int
+    key: str
+    sensitivity: Sensitivity
+    asker_in: tuple[str, ...]
+    at_most: int
+    what: tuple[str, ...]
+    budget: int
+
+    @property
+    def covers(self) -> frozenset[Sensitivity]:
+        """How sensitive a role may be for it; high and critical never are, whatever is written."""
+        ranks = tuple(Sensitivity)
+        return frozenset(ranks[: ranks.index(self.sensitivity) + 1]) - {Sensitivity.HIGH, Sensitivity.CRITICAL}
+
+
 class Catalog(Frozen):
     """The policy of one workspace. ``generation`` names its content, whatever its comments and layout."""
 
@@ -82,6 +113,7 @@ class Catalog(Frozen):
     groups: Mapping[str, GroupShape]
     systems: Mapping[str, System]
     templates: Mapping[str, Choice]
+    rules: tuple[Rule, ...] = ()
     generation: str
 
     def role(self, system: str, role: str) -> Role | None:
@@ -130,7 +162,23 @@ def catalog_of(shape: PolicyShape) -> Catalog:
         groups=shape.groups,
         systems=systems,
         templates={name: _template_of(name, template, systems) for name, template in shape.templates.items()},
+        rules=tuple(rule_of(n, rule) for n, rule in enumerate(shape.rules, start=1)),
         generation=hashlib.sha256(canonical.encode()).hexdigest()[:16],
+    )
+
+
+def rule_of(n: int, rule: RuleShape) -> Rule:
+    """The rule at that place."""
+    when = rule.when
+    conditions = [when.sensitivity, sorted(when.asker_in or ()), when.at_most, sorted(when.what or ())]
+    return Rule(
+        n=n,
+        key=hashlib.sha256(json.dumps(conditions).encode()).hexdigest()[:16],
+        sensitivity=when.sensitivity,
+        asker_in=when.asker_in or (),
+        at_most=when.at_most,
+        what=when.what or (),
+        budget=rule.budget,
     )
 
 
@@ -141,6 +189,7 @@ def _system_of(system: SystemShape) -> System:
         config=system.config,
         channel=system.channel,
         approvers=system.approvers,
+        on_call=system.on_call,
         roles={name: _role_of(system, role) for name, role in system.roles.items()},
     )
 
@@ -155,6 +204,7 @@ def _role_of(system: SystemShape, role: RoleShape) -> Role:
         max=role.max,
         may_ask=role.may_ask,
         steps=tuple(Step(any_of=s.any_of, count=s.count) for s in steps) if steps else (Step(any_of=system.approvers),),
+        notify=Notify(mention=role.notify.mention, dm=role.notify.dm or ("on-call" if system.on_call else "none")),
         digest=hashlib.sha256(json.dumps(granted, sort_keys=True, default=str).encode()).hexdigest()[:16],
     )
 

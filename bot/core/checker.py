@@ -11,13 +11,25 @@ from typing import Any
 from pydantic import ValidationError
 
 from bot.core import durations
-from bot.core.catalog import EVERYONE
-from bot.core.mistakes import MOST_MISTAKES, FindProvider, Mistake, ProviderFacts, did_you_mean, dotted, like
+from bot.core.catalog import EVERYONE, rule_of
+from bot.core.mistakes import (
+    MOST_MISTAKES,
+    FindProvider,
+    Mistake,
+    ProviderFacts,
+    Sinks,
+    did_you_mean,
+    dotted,
+    like,
+)
 from bot.core.remains import fields_at, place_of, remains
+from bot.core.rules import SENTENCES
 from bot.core.shapes import (
     NOT_YET,
     PolicyShape,
     RoleShape,
+    RuleShape,
+    Sensitivity,
     SystemShape,
     TemplateShape,
     in_words,
@@ -30,9 +42,9 @@ NO_MAPPING = "a policy file is a mapping that begins with `version: 1`"
 class Checker:
     """Gathers mistakes; never stops at the first."""
 
-    def __init__(self, document: Document, find: FindProvider, providers: Sequence[str]) -> None:
+    def __init__(self, document: Document, find: FindProvider, providers: Sequence[str], sinks: Sinks) -> None:
         self.mistakes: list[Mistake] = []
-        self._document, self._find, self._providers = document, find, providers
+        self._document, self._find, self._providers, self._installed = document, find, providers, sinks
         self._data: dict[str, Any] = document.data
         self._broken: set[Path] = set()
         self._around: set[Path] = set()
@@ -80,7 +92,8 @@ class Checker:
         if kind == "extra_forbidden":
             self._unknown_key(path)
         elif kind == "missing":
-            self.say(path[:-1], f"`{path[-1]}` is missing here", key=True)
+            why = SENTENCES.get(str(path[-1]), "") if path[0] == "rules" else ""
+            self.say(path[:-1], f"`{path[-1]}` is missing here", f"a rule says it: {why}" if why else "", key=True)
         elif path != loc:
             name = str(path[-1])[:60]
             self.say(path, f"`{name}` is no name", "small letters, digits and dashes, at most 40", key=True)
@@ -108,11 +121,26 @@ class Checker:
             self._template(shape, ("templates", name), template)
             if name in shape.systems:
                 self.say(("templates", name), f"a system has the name `{name}` already", key=True)
+        for index, rule in enumerate(shape.rules):
+            self._rule(shape, ("rules", index), rule)
 
     def _workspace(self, shape: PolicyShape) -> None:
         self._groups(shape, ("workspace", "operators"), shape.workspace.operators)
+        self._groups(shape, ("workspace", "auditors"), shape.workspace.auditors)
+        self._sinks(shape)
         if shape.workspace.mfa.request == "required":
             self._no_factor(("workspace", "mfa", "request"))
+
+    def _sinks(self, shape: PolicyShape) -> None:
+        for name, sink in shape.workspace.sinks.items():
+            path = ("workspace", "sinks", name)
+            facts = self._installed.find(sink.kind) if sink.kind in self._installed.names else None
+            if facts is None:
+                names = self._installed.names
+                near = did_you_mean(self._like(sink.kind, names)) or f"there are {', '.join(names) or 'none'}"
+                self.say((*path, "kind"), f"there is no sink `{sink.kind[:60]}`", near)
+            for below, sentence in facts.config_flaws(sink.config) if facts else ():
+                self.say((*path, "config", *below), sentence)
 
     def _no_factor(self, path: Path) -> None:
         sentence = "a second factor is required here (it is the default), and this version has none built in"
@@ -120,6 +148,10 @@ class Checker:
 
     def _system(self, shape: PolicyShape, path: Path, system: SystemShape) -> None:
         self._groups(shape, (*path, "approvers"), system.approvers)
+        if system.on_call is not None:
+            self._group(shape, (*path, "on_call"), system.on_call)
+        if path[-1] == "lift":
+            self.say(path, "`/jit lockdown lift` lifts a lockdown, so no system has that name", key=True)
         facts = self._find(system.provider) if system.provider in self._providers else None
         if system.provider not in self._providers:
             near = (
@@ -134,6 +166,7 @@ class Checker:
         for name, role in system.roles.items():
             self._role(shape, (*path, "roles", name), role, facts)
             self._steps(shape, (*path, "roles", name), system, role)
+            self._notify(shape, (*path, "roles", name), system, role)
 
     def _role(self, shape: PolicyShape, path: Path, role: RoleShape, facts: ProviderFacts | None) -> None:
         self._groups(shape, (*path, "may_ask"), role.may_ask, EVERYONE)
@@ -151,6 +184,21 @@ class Checker:
             self._enough(shape, (*where, index), step.any_of, step.count, askers)
         if steps is None:
             self._enough(shape, path, system.approvers, 1, askers)
+
+    def _notify(self, shape: PolicyShape, path: Path, system: SystemShape, role: RoleShape) -> None:
+        """Whoever is to be reached on call is somebody, and can decide."""
+        for key, value in (("mention", role.notify.mention), ("dm", role.notify.dm)):
+            where = (*path, "notify", key)
+            if value == "on-call" and system.on_call is None:
+                sentence = f"nobody is known to be on call for `{path[1]}`"
+                self.say(where, sentence, "name a group of those who are as its `on_call`, or reach the group")
+        steps = [step.any_of for step in role.approval.steps or ()] or [system.approvers]
+        deciders = self._people(shape, [name for names in steps for name in names])
+        calls = self._people(shape, [system.on_call]) if system.on_call else None
+        if calls and deciders and not calls & deciders and system.on_call:
+            name = f"`{path[1]}/{path[3]}`"
+            sentence = f"nobody in `{system.on_call}`, who are on call, can decide about {name}"
+            self.say((*path[:2], "on_call"), sentence)
 
     def _enough(
         self, shape: PolicyShape, path: Path, names: Sequence[str], count: int, askers: frozenset[str] | None
@@ -175,9 +223,12 @@ class Checker:
 
     def _groups(self, shape: PolicyShape, path: Path, names: Sequence[str], *also: str) -> None:
         for index, name in enumerate(names):
-            if name not in self._entries("groups") and name not in also and not self._is_broken(("groups",)):
-                hint = did_you_mean(self._like(name, [*shape.groups, *also]))
-                self.say((*path, index), f"there is no group `{name[:60]}`", hint)
+            self._group(shape, (*path, index), name, *also)
+
+    def _group(self, shape: PolicyShape, path: Path, name: str, *also: str) -> None:
+        if name not in self._entries("groups") and name not in also and not self._is_broken(("groups",)):
+            hint = did_you_mean(self._like(name, [*shape.groups, *also]))
+            self.say(path, f"there is no group `{name[:60]}`", hint)
 
     def _template(self, shape: PolicyShape, path: Path, template: TemplateShape) -> None:
         known = {f"{s}/{r}": role for s, system in shape.systems.items() for r, role in system.roles.items()}
@@ -194,6 +245,33 @@ class Checker:
             for name in [name for name, cap in caps.items() if seconds > cap]:
                 over = f"{durations.short(seconds)} is longer than `{name}` may be open"
                 self.say((*path, "durations", index), over, f"its `max` is {durations.short(caps[name])}")
+
+    def _rule(self, shape: PolicyShape, path: Path, rule: RuleShape) -> None:
+        when, where = rule.when, (*path, "when")
+        if when.sensitivity in {Sensitivity.HIGH, Sensitivity.CRITICAL}:
+            sentence = f"what is {when.sensitivity} is approved by people, and never by a rule"
+            self.say((*where, "sensitivity"), sentence, "low, or medium")
+        for index, name in enumerate(when.asker_in or ()):
+            if name == EVERYONE:
+                hint = "leave `asker_in` out where it is for all who may ask"
+                self.say((*where, "asker_in", index), f"`{EVERYONE}` is no group", hint)
+            else:
+                self._group(shape, (*where, "asker_in", index), name)
+        for index, name in enumerate(when.what or ()):
+            self._named(shape, (*where, "what", index), name)
+        keys = [rule_of(0, each).key for each in shape.rules]
+        first = keys.index(rule_of(0, rule).key)
+        if first < int(path[1]):
+            self.say(path, f"rule {first + 1} has the same conditions", "one budget is enough for them")
+
+    def _named(self, shape: PolicyShape, path: Path, name: str) -> None:
+        """A template, a system, or a role."""
+        roles = [f"{s}/{r}" for s, system in shape.systems.items() for r in system.roles]
+        known = [*shape.templates, *shape.systems, *roles]
+        stands = any(self._is_broken((part,)) or name in self._entries(part) for part in ("templates", "systems"))
+        if name not in known and not stands and not self._may_be_a_role(name):
+            hint = did_you_mean(self._like(name, known)) or "name a template, a system, or a `system/role`"
+            self.say(path, f"there is nothing called `{name[:80]}` to ask for", hint)
 
     def _may_be_a_role(self, name: str) -> bool:
         """Whether it stands in the file, in a part that is broken."""

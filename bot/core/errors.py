@@ -6,7 +6,10 @@
     ├── NotUnderstood
     │   ├── UnknownChoice       nothing of that name, or nothing this person may ask
     │   ├── UnknownSystem       nothing of that name, or nothing this person may know of
+    │   ├── UnknownPerson       a name that Slack did not turn into an account, and no address
     │   ├── BadDuration         not a duration, or not one that the choice offers
+    │   ├── BadDay              no day, or one that has not begun
+    │   ├── UnknownWord         a word that the record cannot be asked for, or one thing asked for twice
     │   ├── BadReason           missing, too long, or not of the expected form
     │   └── BadStart            no time, or one that is past, or too far away
     ├── NotAMember              a guest, an external, a bot, someone deactivated, or without an address
@@ -20,6 +23,8 @@
     ├── Overtaken               the request is no longer in a state where this can be done
     ├── AlreadyAnswered         this person's answer is already recorded
     ├── RoleChanged             the role changed since it was asked for: the request is void
+    ├── LockedDown              an operator stopped all that is new
+    ├── NotLockedDown           nothing is locked down there, so there is nothing to lift
     ├── PolicyMoved             this replica holds another policy than the workspace
     ├── CouldNotCheck           a directory did not answer in time
     ├── IdentityTaken           another account of the workspace is bound to this e-mail address
@@ -32,6 +37,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bot.core.lockdown import Lock
     from bot.core.model import Request
     from bot.core.policy import Verdict
 
@@ -62,6 +68,15 @@ class UnknownSystem(NotUnderstood):
         self.what, self.nearest = what, nearest
 
 
+class UnknownPerson(NotUnderstood):
+    """Neither an account nor an e-mail address: people are never told apart by name."""
+
+    def __init__(self, what: str) -> None:
+        """Keep what was typed."""
+        super().__init__(what)
+        self.what = what
+
+
 class BadDuration(NotUnderstood):
     """Not a duration, or longer than the cap. ``offered`` and ``cap`` are in seconds."""
 
@@ -78,6 +93,24 @@ class BadReason(NotUnderstood):
         """Keep what is wrong, and the hint of whoever wrote the policy."""
         super().__init__(problem)
         self.problem, self.hint, self.limit = problem, hint, limit
+
+
+class BadDay(NotUnderstood):
+    """No day that is over or begun."""
+
+    def __init__(self, text: str) -> None:
+        """Keep what was typed."""
+        super().__init__(text)
+        self.text = text
+
+
+class UnknownWord(NotUnderstood):
+    """The record cannot be asked for this. ``twice``: what of which there is one already, empty where there is none."""
+
+    def __init__(self, what: str, nearest: tuple[str, ...], *, twice: str = "") -> None:
+        """Keep what was typed, and what may have been meant."""
+        super().__init__(what)
+        self.what, self.nearest, self.twice = what, nearest, twice
 
 
 class BadStart(NotUnderstood):
@@ -189,6 +222,24 @@ class RoleChanged(JitError):
         """Keep the request that is void."""
         super().__init__(request.id)
         self.request = request
+
+
+class LockedDown(JitError):
+    """Nothing new is opened: an operator, or a doubt about the record of lockdowns, stopped it."""
+
+    def __init__(self, lock: Lock) -> None:
+        """Keep the lockdown."""
+        super().__init__(lock.system or "everything")
+        self.lock = lock
+
+
+class NotLockedDown(JitError):
+    """No lockdown of that system, or of everything (``system`` is empty), stands."""
+
+    def __init__(self, system: str, locked: tuple[str, ...]) -> None:
+        """Keep what was meant, and what is locked down."""
+        super().__init__(system or "everything")
+        self.system, self.locked = system, locked
 
 
 class PolicyMoved(JitError):

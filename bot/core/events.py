@@ -10,20 +10,22 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from bot.core.model import Ending, Extension, Facts, Frozen, Person, Reveal, Review, RoleSnapshot
+from bot.core.model import ByRule, Ending, Extension, Facts, Frozen, Person, Reveal, Review, RoleSnapshot
 
 
 class Happening(Frozen):
-    """What every event has."""
+    """What every event has. ``via``: the process that wrote it, ``web@host``; ``generation``: of the policy it held."""
 
     at: float
     by: str = "worker"
+    via: str = ""
+    generation: str = ""
 
 
-class Submitted(Happening):
-    """Asked for; each fact that later decisions rest on is in it."""
+class Asked(Happening):
+    """How a request begins; each fact that later decisions rest on is in it."""
 
-    kind: Literal["submitted"] = "submitted"
+    kind: Literal["submitted", "approved_by_rule"]
     id: str
     asker: Person
     what: str
@@ -38,6 +40,20 @@ class Submitted(Happening):
     starts_at: float = 0
     start_grace: int = 0
     warn_before: int = 0
+
+
+class Submitted(Asked):
+    """Asked for; people decide."""
+
+    kind: Literal["submitted"] = "submitted"
+
+
+class ApprovedByRule(Asked):
+    """Asked for, and approved in the same moment by a rule of the policy that ``generation`` names."""
+
+    kind: Literal["approved_by_rule"] = "approved_by_rule"
+    by: str = "policy"
+    rule: ByRule
 
 
 class Reminded(Happening):
@@ -118,6 +134,7 @@ class Granted(Happening):
     kind: Literal["granted"] = "granted"
     leg: int
     receipt: Facts
+    connect: str = ""
 
 
 class Refused(Happening):
@@ -240,6 +257,7 @@ class ClosedByHand(Happening):
 
 Event = Annotated[
     Submitted
+    | ApprovedByRule
     | Reminded
     | Endorsed
     | Approved

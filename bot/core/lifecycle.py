@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from bot.core.events import Event, Submitted
+from bot.core.events import ApprovedByRule, Asked, Event
 from bot.core.model import Leg, Request, State
-from bot.core.steps import IllegalEvent, apply
+from bot.core.steps import IllegalEvent, apply, approve_by_rule
 
 TRANSITIONS: Mapping[State, Mapping[str, tuple[State, ...]]] = MappingProxyType(
     {
@@ -64,13 +64,24 @@ TRANSITIONS: Mapping[State, Mapping[str, tuple[State, ...]]] = MappingProxyType(
     }
 )
 
+BEGINNINGS: Mapping[str, tuple[State, ...]] = MappingProxyType(
+    {
+        "submitted": (State.PENDING,),
+        "approved_by_rule": (State.GRANTING, State.SCHEDULED),
+    }
+)
+"""The events that a request begins with, and where they lead."""
+
 OPEN = frozenset(state for state, events in TRANSITIONS.items() if events)
 """The states that something must still be done in: exactly those that have a due time."""
 
+AT_STAKE = frozenset({State.PENDING, State.SCHEDULED, State.GRANTING, State.ACTIVE})
+"""The states in which there is something to lose for whoever asked: what is open, or may still be opened."""
 
-def begin(event: Submitted) -> Request:
+
+def begin(event: Asked) -> Request:
     """The request as it is first recorded."""
-    return Request(
+    request = Request(
         id=event.id,
         version=1,
         workspace=event.asker.workspace,
@@ -91,6 +102,7 @@ def begin(event: Submitted) -> Request:
         start_grace=event.start_grace,
         warn_before=event.warn_before,
     )
+    return approve_by_rule(request, event) if isinstance(event, ApprovedByRule) else request
 
 
 def advance(request: Request, event: Event) -> Request:
@@ -105,11 +117,11 @@ def advance(request: Request, event: Event) -> Request:
 
 
 def fold(events: Iterable[Event]) -> Request:
-    """The request that its events tell of, from the first (`Submitted`) to the last."""
+    """The request that its events tell of, from the first (one of `BEGINNINGS`) to the last."""
     stream = iter(events)
     first = next(stream)
-    if not isinstance(first, Submitted):
-        raise IllegalEvent(f"a request begins with submitted, not with {first.kind}")
+    if not isinstance(first, Asked):
+        raise IllegalEvent(f"a request begins with {' or '.join(BEGINNINGS)}, not with {first.kind}")
     request = begin(first)
     for event in stream:
         request = advance(request, event)
@@ -118,7 +130,8 @@ def fold(events: Iterable[Event]) -> Request:
 
 def diagram() -> str:
     """The table as a Mermaid state diagram, for the README."""
-    lines = ["stateDiagram-v2", "    [*] --> PENDING: submitted"]
+    lines = ["stateDiagram-v2"]
+    lines += [f"    [*] --> {target.name}: {kind}" for kind, targets in BEGINNINGS.items() for target in targets]
     for state, events in TRANSITIONS.items():
         for kind, targets in events.items():
             lines += [f"    {state.name} --> {target.name}: {kind}" for target in targets]

@@ -41,17 +41,29 @@ class PolicyMistakes(ValueError):
         super().__init__("\n".join([*map(str, self.mistakes), *more]))
 
 
-class ProviderFacts(Protocol):
-    """What the file is checked against for one provider; flaws are (path below, sentence)."""
+class ConfigFacts(Protocol):
+    """What a ``config`` is checked against; flaws are (path below, sentence)."""
 
     def config_flaws(self, config: Mapping[str, Any]) -> Sequence[tuple[Path, str]]:
-        """What is wrong with a system's ``config``."""
+        """What is wrong with it."""
+
+
+class ProviderFacts(ConfigFacts, Protocol):
+    """What the file is checked against for one provider."""
 
     def params_flaws(self, grants: Mapping[str, Any]) -> Sequence[tuple[Path, str]]:
         """What is wrong with a role's ``grants``."""
 
 
 FindProvider = Callable[[str], ProviderFacts | None]
+
+
+@dataclass(frozen=True)
+class Sinks:
+    """Which sinks are installed, and what is known of each; None for one that cannot be used."""
+
+    names: Sequence[str] = ()
+    find: Callable[[str], ConfigFacts | None] = lambda _: None
 
 
 def dotted(path: Path) -> str:

@@ -123,6 +123,23 @@ class Verb(StrEnum):
     """No, with a reason."""
 
 
+class ByRule(Frozen):
+    """The rule of the policy that approved a request at once, as it stood then. ``at_most`` in seconds.
+
+    ``n``: its place in the policy, from 1; ``key`` names its conditions, whatever its place. ``used``: which of the
+    ``budget`` approvals of the last 24 hours this one is.
+    """
+
+    n: int
+    key: str
+    sensitivity: str
+    asker_in: tuple[str, ...] = ()
+    at_most: int
+    what: tuple[str, ...] = ()
+    used: int
+    budget: int
+
+
 class Review(Frozen):
     """One answer. ``duration`` (seconds) is at most what was asked for."""
 
@@ -188,6 +205,8 @@ class Leg(Frozen):
     target: str = ""
     prior: Facts | None = None
     receipt: Facts | None = None
+    connect: str = ""
+    """How the asker gets in, as the provider told when it was opened; empty where it told nothing."""
     holds: tuple[str, ...] = ()
     attempts: int = 0
     in_flight_until: float = 0
@@ -214,6 +233,8 @@ class Request(Frozen):
     state: State
     legs: tuple[Leg, ...]
     reviews: tuple[Review, ...] = ()
+    rule: ByRule | None = None
+    """What approved it where no person did."""
     generation: str
     grant_budget: int
     created_at: float
@@ -238,6 +259,8 @@ class Request(Frozen):
     warn_at: float = 0
     """When the asker is warned of the end, once; 0 when they are not, or were."""
     extension: Extension | None = None
+    extended: int = 0
+    """How many times its end was moved; each end has a warning of its own."""
     ending: Ending | None = None
     closed_by: str = ""
     """Who ended, denied or cancelled it: a Slack user id, or ``clock``, ``worker``, ``policy``."""

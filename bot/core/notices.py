@@ -14,12 +14,33 @@ RECEIVED = "received"
 DECIDED = "decided"
 """The asker's DM: the decision, then how to connect."""
 ENDING = "ending"
-"""The asker's DM: it is about to end, what became of the wish for a later end, and that it has ended."""
+"""The asker's DM: it is about to end, what became of the wish for a later end, and that it has ended.
+
+Each end has one of its own (``ending@2`` after the second extension), so that a new end is warned of anew.
+"""
 ALARM = "alarm:#"
 """A message of its own in the channel that cannot be overlooked."""
 
+CROWD = "crowd"
+"""One message in a channel where more wait than have a card, of the channel and not of a request."""
+AUDIT = "audit:#"
+"""A line in the audit channel, of what was done at a terminal."""
+
 _QUIET = frozenset({"attempted", "reveal_asked", "revealed"})
 _FIRST_ALARM = 3
+
+
+def ending(extended: int) -> str:
+    """The DM about the end that an access has after so many extensions."""
+    return f"{ENDING}@{extended}" if extended else ENDING
+
+
+def which_end(audience: str) -> int | None:
+    """After how many extensions the end that a DM is about holds; None for what is no such DM."""
+    kind, _, n = audience.partition("@")
+    if kind != ENDING:
+        return None
+    return int(n) if n.isascii() and n.isdigit() and len(n) < 10 else 0
 
 
 def notices(after: Request, event: Event) -> tuple[str, ...]:
@@ -27,12 +48,12 @@ def notices(after: Request, event: Event) -> tuple[str, ...]:
     if event.kind in _QUIET:
         return ()
     if event.kind == "warned":
-        return (ENDING,)
+        return (ending(after.extended),)
     if isinstance(event, Retried):
         return (CARD, ALARM) if _alarming(after, event) else (CARD,)
     if event.kind == "extension_retried":
         return (CARD,)
-    return (CARD, *_thread(after, event), *_dms(after, event))
+    return (CARD, *_thread(after, event), *_dms(after, event), *_audit(event))
 
 
 def _thread(after: Request, event: Event) -> tuple[str, ...]:
@@ -45,12 +66,26 @@ def _thread(after: Request, event: Event) -> tuple[str, ...]:
     return (THREAD,)
 
 
+def _audit(event: Event) -> tuple[str, ...]:
+    by_hand = event.by.startswith("cli:") and event.kind in {"withdrawn", "closed_by_hand"}
+    return (AUDIT,) if by_hand else ()
+
+
 def _dms(after: Request, event: Event) -> tuple[str, ...]:
+    """Who had no answer to wait for was never told that it was received."""
+    told = _letters(after, event)
+    return tuple(letter for letter in told if letter != RECEIVED) if after.rule else told
+
+
+def _letters(after: Request, event: Event) -> tuple[str, ...]:
+    last = ending(after.extended)
     match event.kind:
         case "submitted":
             return (RECEIVED,)
         case "approved":
             return (RECEIVED, DECIDED)
+        case "approved_by_rule":
+            return (DECIDED,)
         case "denied" | "lapsed":
             return (RECEIVED, DECIDED)
         case "cancelled" if event.by == "policy":
@@ -60,17 +95,19 @@ def _dms(after: Request, event: Event) -> tuple[str, ...]:
         case "started":
             return (DECIDED,)
         case "extension_asked" | "extension_approved" | "extension_failed":
-            return (ENDING,)
-        case "extension_denied" | "extended":
-            return (DECIDED, ENDING)
+            return (last,)
+        case "extension_denied":
+            return (DECIDED, last)
+        case "extended":
+            return (DECIDED, ending(after.extended - 1))
         case "granted":
             return (DECIDED,) if after.state is State.ACTIVE else ()
         case "refused" | "doubted" | "withdrawn" | "expired":
             return (DECIDED,)
         case "closed_by_hand":
-            return (DECIDED, ENDING)
+            return (DECIDED, last)
         case "revoked":
-            return (DECIDED, ENDING) if after.state is State.ENDED else ()
+            return (DECIDED, last) if after.state is State.ENDED else ()
         case _:
             return ()
 

@@ -44,10 +44,16 @@ class Code(StrEnum):
     """Entitled, but others fill every step that this person could."""
     MAY_NOT_REVOKE = "may_not_revoke"
     """Neither an approver of the system nor an operator."""
+    NOT_AN_OPERATOR = "not_an_operator"
+    """In none of the groups that operate the workspace."""
     NOT_THE_ASKER = "not_the_asker"
     """Only who asked may do this."""
     ASKER_MAY_NOT = "asker_may_not"
     """Who asked is in none of the groups that may ask for the role any more."""
+    NOT_AN_AUDITOR = "not_an_auditor"
+    """In none of the groups that may read the record."""
+    ABOUT_THEMSELF = "about_themself"
+    """What stands out is about this very person."""
     UNKNOWN_GROUP = "unknown_group"
     """A directory does not tell who is in the group."""
 
@@ -135,9 +141,14 @@ def may_be_given(catalog: Catalog, roster: Roster, request: Request) -> Verdict:
     return Verdict(reasons=tuple(reasons))
 
 
-def rests_on_groups(catalog: Catalog, request: Request) -> bool:
-    """Whether any of its roles is not for everyone to ask."""
-    return any(EVERYONE not in role.may_ask for role in _roles(catalog, request))
+def resting_on_groups(catalog: Catalog) -> frozenset[tuple[str, str]]:
+    """The roles that are not for everyone to ask, by system and name."""
+    return frozenset(
+        (system, name)
+        for system, owner in catalog.systems.items()
+        for name, role in owner.roles.items()
+        if EVERYONE not in role.may_ask
+    )
 
 
 def lost(catalog: Catalog, roster: Roster, request: Request) -> tuple[str, ...]:
@@ -145,15 +156,20 @@ def lost(catalog: Catalog, roster: Roster, request: Request) -> tuple[str, ...]:
 
     A group without anybody is no answer: Slack keeps none, so whoever says so is mistaken.
     """
+    return outside(catalog, roster, request.asker, [(leg.role.system, leg.role.role) for leg in request.legs])
+
+
+def outside(catalog: Catalog, roster: Roster, asker: Person, roles: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """The same of roles by system and name."""
     names: list[str] = []
-    for leg in request.legs:
-        role = catalog.role(leg.role.system, leg.role.role)
+    for system, name in roles:
+        role = catalog.role(system, name)
         if role is None or EVERYONE in role.may_ask:
             continue
         groups = [roster[group] for group in role.may_ask if group in roster]
         told = len(groups) == len(role.may_ask) and all(g.known and (g.users or g.identities) for g in groups)
-        if told and not _in_any(roster, role.may_ask, request.asker):
-            names.append(leg.role.name)
+        if told and not _in_any(roster, role.may_ask, asker):
+            names.append(f"{system}/{name}")
     return tuple(names)
 
 
@@ -165,6 +181,14 @@ def may_revoke(catalog: Catalog, roster: Roster, request: Request, person: Perso
     return Verdict(reasons=(Reason(code=Code.MAY_NOT_REVOKE, about=groups), *_unknown(roster, groups)))
 
 
+def may_stop(catalog: Catalog, roster: Roster, person: Person) -> Verdict:
+    """Whether this person may stop all that is new, and have it lifted: an operator of the workspace."""
+    groups = catalog.workspace.operators
+    if _in_any(roster, groups, person):
+        return Verdict()
+    return Verdict(reasons=(Reason(code=Code.NOT_AN_OPERATOR, about=groups), *_unknown(roster, groups)))
+
+
 def may_give_back(request: Request, person: Person) -> Verdict:
     """Whether this person may cancel or release the request, or see its secret: only the asker may."""
     return Verdict() if same(person, request.asker) else _no(Code.NOT_THE_ASKER)
@@ -173,6 +197,28 @@ def may_give_back(request: Request, person: Person) -> Verdict:
 def may_read(catalog: Catalog, roster: Roster, request: Request, person: Person) -> Verdict:
     """Whether this person may know of the request at all."""
     return Verdict() if same(person, request.asker) else may_revoke(catalog, roster, request, person)
+
+
+def may_audit(catalog: Catalog, roster: Roster, person: Person) -> Verdict:
+    """Whether this person may read the record of everybody."""
+    groups = catalog.workspace.auditors
+    if _in_any(roster, groups, person):
+        return Verdict()
+    return Verdict(reasons=(Reason(code=Code.NOT_AN_AUDITOR, about=groups), *_unknown(roster, groups)))
+
+
+def may_see_findings(catalog: Catalog, roster: Roster, person: Person) -> Verdict:
+    """Whether this person may see what stands out in the record, and snooze it: an auditor, or an operator."""
+    groups = tuple(dict.fromkeys((*catalog.workspace.auditors, *catalog.workspace.operators)))
+    if _in_any(roster, groups, person):
+        return Verdict()
+    return Verdict(reasons=(Reason(code=Code.NOT_AN_AUDITOR, about=groups), *_unknown(roster, groups)))
+
+
+def may_snooze(catalog: Catalog, roster: Roster, person: Person, about: Iterable[str]) -> Verdict:
+    """Whether this person may have a finding not shown for a while: never one ``about`` themself, by identity."""
+    seen = may_see_findings(catalog, roster, person)
+    return _no(Code.ABOUT_THEMSELF) if seen.allowed and person.identity in about else seen
 
 
 def tally(catalog: Catalog, roster: Roster, request: Request, also: Review | None = None) -> Tally:

@@ -10,14 +10,16 @@ from typing import Any
 
 from bot.core.catalog import Catalog, catalog_of
 from bot.core.checker import NO_MAPPING, Checker
-from bot.core.mistakes import FindProvider, PolicyMistakes
+from bot.core.mistakes import FindProvider, PolicyMistakes, Sinks
 from bot.core.yaml_source import Document, Flaw, Mark, Path, Source, read
 
+_NO_SINKS = Sinks()
 
-def parse(sources: Sequence[Source], find: FindProvider, providers: Sequence[str]) -> Catalog:
+
+def parse(sources: Sequence[Source], find: FindProvider, providers: Sequence[str], sinks: Sinks = _NO_SINKS) -> Catalog:
     """The catalog of one or more files. Raises `PolicyMistakes`. ``providers`` are the names that ``find`` knows."""
     document = _merged([read(source) for source in sources], sources)
-    checker = Checker(document, find, providers)
+    checker = Checker(document, find, providers, sinks)
     checker.flaws()
     shape = checker.shape()
     sound = shape or checker.sound()

@@ -7,13 +7,25 @@ from collections.abc import Iterable
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
-from bot.core.shapes import PolicyShape, RoleShape, StepShape, SystemShape, TemplateShape, WorkspaceShape
+from bot.core.shapes import (
+    PolicyShape,
+    RoleShape,
+    RuleShape,
+    SinkShape,
+    StepShape,
+    SystemShape,
+    TemplateShape,
+    WhenShape,
+    WorkspaceShape,
+)
 from bot.core.yaml_source import Path
 
 _CHANNEL = "C000000"
 _ROLE: dict[str, Any] = {"max": "366d", "may_ask": ["-"]}
 _SYSTEM = {"title": "-", "provider": "-", "channel": _CHANNEL, "approvers": ["-"], "roles": {"0": _ROLE}}
+_WHEN = {"sensitivity": "low", "at_most": "5s"}
 _WORKSPACE = {"audit_channel": _CHANNEL}
 _STAND_INS: dict[type[BaseModel], dict[str, Any]] = {
     PolicyShape: {"version": 1, "workspace": _WORKSPACE, "groups": {}, "systems": {"0": _SYSTEM}},
@@ -21,6 +33,9 @@ _STAND_INS: dict[type[BaseModel], dict[str, Any]] = {
     SystemShape: _SYSTEM,
     RoleShape: _ROLE,
     StepShape: {"any_of": ["-"]},
+    SinkShape: {"kind": "-"},
+    RuleShape: {"when": _WHEN, "then": "approve", "budget": "1/day"},
+    WhenShape: _WHEN,
     TemplateShape: {"title": "-", "roles": ["-"], "durations": ["5s"]},
 }
 """What stands in for a key that must be there. What is said of a stand-in is never shown."""
@@ -51,9 +66,14 @@ def fields_at(path: Path) -> list[str]:
     """The keys that the shape at a path has."""
     shape: Any = PolicyShape
     for part in path:
-        field = shape.model_fields.get(part) if _is_shape(shape) else None
+        field = _field(shape, part) if _is_shape(shape) else None
         shape = _inner(field.annotation) if field else _inner(shape)
-    return list(shape.model_fields) if _is_shape(shape) else []
+    return [field.alias or name for name, field in shape.model_fields.items()] if _is_shape(shape) else []
+
+
+def _field(shape: type[BaseModel], key: Any) -> FieldInfo | None:
+    """The field that a key of the file is read into."""
+    return next((field for name, field in shape.model_fields.items() if key == (field.alias or name)), None)
 
 
 def _mend(data: dict[str, Any], place: Path) -> None:

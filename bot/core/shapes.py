@@ -9,15 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from bot.core import durations, patterns
+from bot.core import durations, moments, patterns
+from bot.core.thresholds import Rules
 
 NOT_YET = {
-    "digest": "the daily digest",
-    "auditors": "reading the audit from Slack",
-    "rules": "automatic approval",
     "escalate": "escalation",
     "factors": "a second factor",
-    "notify": "choosing how approvers are told",
     "asks": "typed inputs",
     "max_per_day": "budgets",
 }
@@ -89,6 +86,18 @@ def _address(value: str) -> str:
     return value
 
 
+def _time_of_day(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+        raise ValueError('a time of day is written in quotes, like "09:00"')
+    return value
+
+
+def _zone(value: str) -> str:
+    if not moments.known(value):
+        raise ValueError("there is no such time zone; write it like Europe/Berlin, or UTC")
+    return value
+
+
 def _pattern(value: str) -> str:
     patterns.check(value)
     return value
@@ -108,6 +117,8 @@ Title = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_one_l
 Channel = Annotated[str, AfterValidator(_channel)]
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 """One or more names of groups."""
+TimeOfDay = Annotated[str, BeforeValidator(_time_of_day)]
+Zone = Annotated[str, AfterValidator(_zone)]
 Mfa = Literal["off", "required"]
 
 
@@ -132,12 +143,37 @@ class LimitsShape(Shape):
     submits: int = Field(default=10, ge=1, le=1000)
 
 
+class DigestShape(Shape):
+    """When the audit channel is told of the day before, and in which zone a day begins."""
+
+    at: TimeOfDay
+    timezone: Zone = "UTC"
+
+
+class SinkShape(Shape):
+    """A place that the record is shipped to. ``config`` is the sink's own."""
+
+    kind: str
+    config: Mapping[str, Any] = Field(default_factory=dict)
+    format: Literal["jsonl", "ocsf"] = "jsonl"
+    begin: Literal["start", "now"] = Field(default="start", alias="from")
+    """Where a sink begins that was never there: with the first event, or with the next one."""
+    behind: Duration = 900
+    """How long the oldest event may wait before the audit channel is told."""
+
+
 class WorkspaceShape(Shape):
     """What holds for the whole workspace. Durations in seconds."""
 
     audit_channel: Channel
+    digest: DigestShape | None = None
+    """No digest is posted without it."""
+    insights: Rules = Rules()
+    """What stands out in the record, rule by rule."""
     mfa: MfaShape = MfaShape()
     operators: Names = ()
+    auditors: Names = ()
+    """Who may read the record from Slack."""
     pending: Duration = 4 * 3600
     remind: Duration | None = None
     """When those who decide are reminded, from the asking; half of the time to decide when not given."""
@@ -148,6 +184,7 @@ class WorkspaceShape(Shape):
     grant_budget: Duration = 600
     retention: Duration = 30 * 86_400
     limits: LimitsShape = LimitsShape()
+    sinks: Annotated[dict[Name, SinkShape], Field(max_length=20)] = Field(default_factory=dict)
 
 
 class GroupShape(Shape):
@@ -171,6 +208,14 @@ class ApprovalShape(Shape):
     mfa: MfaWord = "off"
 
 
+class NotifyShape(Shape):
+    """How those who decide are reached: who is mentioned on the card, who gets a message of their own."""
+
+    mention: Literal["on-call", "group", "none"] = "group"
+    dm: Literal["on-call", "all", "none"] | None = None
+    """Not given: who is on call, where the system says who that is, and else nobody."""
+
+
 class RoleShape(Shape):
     """A level of access. ``grants`` are the provider's own."""
 
@@ -180,6 +225,7 @@ class RoleShape(Shape):
     max: Duration
     may_ask: Annotated[Names, Field(min_length=1)]
     approval: ApprovalShape = ApprovalShape()
+    notify: NotifyShape = NotifyShape()
 
 
 class SystemShape(Shape):
@@ -190,6 +236,8 @@ class SystemShape(Shape):
     config: Mapping[str, Any] = Field(default_factory=dict)
     channel: Channel
     approvers: Annotated[Names, Field(min_length=1)]
+    on_call: Name | None = None
+    """A group of those who are on call for it, kept by whoever keeps the schedule."""
     roles: Annotated[dict[Name, RoleShape], Field(min_length=1)]
 
 
@@ -211,6 +259,35 @@ class TemplateShape(Shape):
     reason: ReasonShape = ReasonShape()
 
 
+def _a_day(value: Any) -> int:
+    found = re.fullmatch(r"([0-9]{1,3})/day", value) if isinstance(value, str) else None
+    if not found or not 1 <= int(found[1]) <= MOST_A_DAY:
+        raise ValueError(f"write it like 3/day, at most {MOST_A_DAY}/day")
+    return int(found[1])
+
+
+MOST_A_DAY = 20
+"""What is approved more often than this a person and day is a standing right, and no request."""
+
+
+class WhenShape(Shape):
+    """The conditions of a rule, all of which must hold; what each means is in rules.py."""
+
+    sensitivity: Annotated[Sensitivity, Field(strict=False)]
+    asker_in: Annotated[Names, Field(min_length=1, max_length=50)] | None = None
+    at_most: Duration
+    what: Annotated[Names, Field(min_length=1, max_length=50)] | None = None
+
+
+class RuleShape(Shape):
+    """What is approved without a person."""
+
+    when: WhenShape
+    then: Literal["approve"]
+    budget: Annotated[int, BeforeValidator(_a_day)]
+    """So many a person within 24 hours."""
+
+
 class PolicyShape(Shape):
     """The whole file."""
 
@@ -219,3 +296,4 @@ class PolicyShape(Shape):
     groups: dict[Name, GroupShape]
     systems: Annotated[dict[Name, SystemShape], Field(min_length=1)]
     templates: dict[Name, TemplateShape] = Field(default_factory=dict)
+    rules: Annotated[tuple[RuleShape, ...], Field(strict=False, max_length=50)] = ()

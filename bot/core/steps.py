@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bot.core.deadlines import last_end, warning_at
 from bot.core.events import (
     Approved,
+    ApprovedByRule,
     Attempted,
     Cancelled,
     ClosedByHand,
@@ -100,21 +101,25 @@ def apply(request: Request, event: Event) -> Request:  # one line an event, to b
             return _revoke(request, event)
         case ClosedByHand():
             return _by_hand(request, event)
-        case Submitted():
+        case Submitted() | ApprovedByRule():
             raise IllegalEvent(f"{request.id} is submitted already")
 
 
 def _approve(request: Request, event: Approved) -> Request:
-    request = _with(
-        request,
-        reviews=(*request.reviews, event.review),
-        duration=event.duration,
-        approved_at=event.at,
-        remind_at=0.0,
-    )
-    if request.starts_at > event.at:
+    request = _with(request, reviews=(*request.reviews, event.review), duration=event.duration)
+    return _approved(request, event.at)
+
+
+def approve_by_rule(request: Request, event: ApprovedByRule) -> Request:
+    """The request that nobody is asked about."""
+    return _approved(_with(request, rule=event.rule), event.at)
+
+
+def _approved(request: Request, at: float) -> Request:
+    request = _with(request, approved_at=at, remind_at=0.0)
+    if request.starts_at > at:
         return _with(request, state=State.SCHEDULED)
-    return _begun(request, event.at)
+    return _begun(request, at)
 
 
 def _begun(request: Request, at: float) -> Request:
@@ -172,6 +177,7 @@ def _extended(request: Request, extension: Extension, receipts: Sequence[Facts],
         ends_at=extension.until,
         not_after=max(request.not_after, extension.until),
         warn_at=warning_at(request, extension.until, at),
+        extended=request.extended + 1,
     )
 
 
@@ -207,7 +213,7 @@ def _grant(request: Request, event: Granted) -> Request:
     # The answer settles this attempt; an earlier one that was never answered may still land.
     flying = leg.in_flight_until if leg.attempts > 1 else 0.0
     done = {"in_flight_until": flying, "tries": 0, "error": ""}
-    after = _put(request, leg, state=LegState.ACTIVE, receipt=event.receipt, **done)
+    after = _put(request, leg, state=LegState.ACTIVE, receipt=event.receipt, connect=event.connect, **done)
     after = _with(after, opened_at=request.opened_at or event.at)
     if any(leg.state is not LegState.ACTIVE for leg in after.legs):
         return after

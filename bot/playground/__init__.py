@@ -33,7 +33,9 @@ What is to go wrong: ``slack.faults.add("chat.postMessage", "drop_after")`` and 
 ``scale``; ``slack.clock``; ``slack.scopes``; ``slack.delivery`` has ``ack_seconds``, ``retry_delays``, ``redeliver``,
 ``disconnect(reason)``, and ``raw(body, headers)`` with ``signed(body, secret, at)`` for forgeries and replays.
 
-Not here: Enterprise Grid, files, history, private messages among people, and what an app sees of them.
+Files: ``slack.world.files`` has each upload, its bytes, alt text and where it is shown; `Message.files` names them.
+
+Not here: Enterprise Grid, reading files, history, private messages among people, and what an app sees of them.
 """
 
 from bot.playground.driver import Human, Reply

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Final, Literal
 
-How = Literal["ratelimited", "error_500", "hang", "drop_before", "drop_after", "refuse"]
+How = Literal["ratelimited", "error_500", "error_500_after", "hang", "drop_before", "drop_after", "refuse"]
+AFTER: Final = frozenset({"error_500_after", "drop_after"})
+"""What goes wrong once the call has had its effect."""
 
 
 @dataclass
@@ -22,9 +24,13 @@ class Fault:
 
 @dataclass
 class Faults:
-    """The faults that are still to happen, in the order in which they were added."""
+    """The faults that are still to happen, in the order in which they were added.
+
+    ``lost``: the arguments of the calls that had their effect, and whose answer never came.
+    """
 
     waiting: list[Fault] = field(default_factory=list)
+    lost: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """No call hangs."""

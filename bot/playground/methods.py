@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from bot.playground import chat, directory, modals
+from bot.playground import chat, directory, files, modals
 from bot.playground.errors import SlackRefusal, bad_arguments
 from bot.playground.workspace import Json
 
@@ -23,6 +23,7 @@ _STRUCTURES = {
     "view": "",
     "message": "",
     "attachments": "",
+    "files": "",
 }
 """What is JSON within the call, and the code for what is none."""
 _FLAGS = {"include_users", "include_disabled", "include_num_members", "return_im"}
@@ -130,6 +131,8 @@ METHODS: Mapping[str, Method] = {
     "conversations.members": Method(directory.channel_members, ("channel",), _CHANNELS, 4, json=False),
     "conversations.open": Method(directory.open_dm, (), _DMS, 3),
     "dnd.info": Method(directory.dnd_info, (), ("dnd:read",), 3, json=False),
+    "files.completeUploadExternal": Method(files.complete, ("files",), ("files:write",), 4),
+    "files.getUploadURLExternal": Method(files.begin, ("filename", "length"), ("files:write",), 4, json=False),
     "team.info": Method(_team, (), ("team:read",), 3),
     "usergroups.list": Method(directory.usergroups, (), ("usergroups:read",), 2, json=False),
     "usergroups.users.list": Method(directory.usergroup_users, ("usergroup",), ("usergroups:read",), 2, json=False),

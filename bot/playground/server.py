@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType, web
 
-from bot.playground import chat
+from bot.playground import chat, files
 from bot.playground.errors import RateLimited, SlackRefusal, lacks_scope
-from bot.playground.faults import Fault
+from bot.playground.faults import AFTER, Fault
 from bot.playground.methods import Method, arguments, method_of
 from bot.playground.workspace import RESPONSE_SECONDS, RESPONSE_USES, Json
 
 if TYPE_CHECKING:
     from bot.playground.slack import LocalSlack
 
+UPLOAD = "upload"
+"""The name under which faults are added for a file's bytes."""
 _MOST_SOCKETS = 10
 _MOST_BYTES = 8 * 1024 * 1024
 
@@ -36,6 +38,7 @@ class Server:
         app.router.add_route("*", "/api/{method:.*}", self._api)
         app.router.add_get("/socket", self._socket)
         app.router.add_post("/response/{id}", self._response)
+        app.router.add_post("/upload/v1/{ticket}", self._upload)
         return app
 
     # the Web API
@@ -46,7 +49,7 @@ class Server:
         try:
             method = method_of(name)
             args, token = await _read(request, method)
-            if fault and fault.how != "drop_after":
+            if fault and fault.how not in AFTER:
                 return await self._fail(request, fault, name, args)
             answer = self._call(name, method, args, token)
         except SlackRefusal as error:
@@ -57,7 +60,8 @@ class Server:
             return web.json_response(refusal, status=429 if limited else 200, headers=headers)
         await self._slack.called(name, args, "ok", answer)
         if fault:
-            return _dropped(request)
+            self._slack.faults.lost.append(args)
+            return _failed() if fault.how == "error_500_after" else _dropped(request)
         headers = {"X-OAuth-Scopes": ",".join(self._slack.scopes)} if method.caller == "bot" else {}
         return web.json_response({"ok": True, **answer}, headers=headers)
 
@@ -89,7 +93,7 @@ class Server:
                 raise SlackRefusal(fault.code)
         await self._slack.called(name, args, fault.how, {})
         if fault.how == "error_500":
-            return web.Response(status=500, text="Internal Server Error")
+            return _failed()
         if fault.how == "hang":
             await self._slack.faults.released.wait()
         return _dropped(request)
@@ -133,6 +137,19 @@ class Server:
         await self._slack.world.changed()
         return web.Response(text="ok")
 
+    # a file's bytes
+
+    async def _upload(self, request: web.Request) -> web.StreamResponse:
+        """Without a token: who has the address may send."""
+        fault = self._slack.faults.next(UPLOAD)
+        if fault and fault.how == "error_500":
+            return web.Response(status=500, text="Internal Server Error")
+        try:
+            files.take(self._slack, request.match_info["ticket"], await request.read())
+        except SlackRefusal as error:
+            return web.Response(status=400, text=error.code)
+        return _dropped(request) if fault else web.Response(text="OK")
+
 
 async def _read(request: web.Request, method: Method) -> tuple[Json, str]:
     """The arguments and the token, which is never among the arguments."""
@@ -156,6 +173,10 @@ async def _payload(request: web.Request) -> Json:
 
 def _same(given: str, known: str) -> bool:
     return hmac.compare_digest(given.encode(errors="replace"), known.encode())
+
+
+def _failed() -> web.StreamResponse:
+    return web.Response(status=500, text="Internal Server Error")
 
 
 def _dropped(request: web.Request) -> web.StreamResponse:

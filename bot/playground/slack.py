@@ -24,6 +24,7 @@ from bot.playground.workspace import Account, Channel, Json, Kind, Message, User
 SCOPES = (
     "commands",
     "chat:write",
+    "files:write",
     "users:read",
     "users:read.email",
     "usergroups:read",
@@ -240,6 +241,10 @@ class LocalSlack:
         if answer == "ok" and method in {"chat.postMessage", "chat.update", "chat.postEphemeral"}:
             self.payloads.append(("message", {"text": args.get("text"), "blocks": args.get("blocks")}))
         await self.world.changed()
+
+    def upload_url(self, ticket: str) -> str:
+        """Where a file's bytes go."""
+        return f"{self.base}/upload/v1/{ticket}"
 
     def posted(self, message: Message) -> None:
         """The app posted: tell it so, when it asked for that by metadata and may read that."""

@@ -103,6 +103,8 @@ class Message:
     to: str | None = None
     edits: int = 0
     author: str = ""
+    files: tuple[str, ...] = ()
+    """The ids of those shown in it."""
 
     def json(self) -> Json:
         """As Slack's payloads have it."""
@@ -116,6 +118,22 @@ class Message:
     def buttons(self) -> dict[str, Json]:
         """Its buttons, selects and menus by action id."""
         return {element["action_id"]: element for element in elements(self.blocks)}
+
+
+@dataclass
+class File:
+    """A file on its way, or shown: where it stands is empty until it is."""
+
+    id: str
+    name: str
+    length: int
+    alt: str
+    ticket: str
+    content: bytes | None = None
+    title: str = ""
+    channel: str = ""
+    thread: str | None = None
+    ts: str = ""
 
 
 @dataclass
@@ -201,6 +219,7 @@ class Workspace:
     homes: dict[str, View] = field(default_factory=dict)
     triggers: dict[str, Trigger] = field(default_factory=dict)
     responses: dict[str, ResponseUrl] = field(default_factory=dict)
+    files: dict[str, File] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Nothing has happened yet."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.core.errors import StoreAway
-from bot.seals import Entry, Head
+from bot.record.seals import Entry, Head
 from bot.store.store import Store
 from bot.store.wire import away, script, seconds, text
 
@@ -77,6 +77,17 @@ class Window:
             foreign=tuple(text(id_) for id_, _ in rows if not _ours(id_)),
         )
 
+    async def tail(self, after: int, most: int) -> list[Entry]:
+        """The entries after a number, which are not sealed yet where that is the last sealed one; ``most`` or so."""
+        found: list[Entry] = []
+        while len(found) < most:
+            reading = await self.read(after, min(_PAGE, most))
+            found += reading.entries
+            if not reading.entries:
+                break
+            after = reading.entries[-1].seq
+        return found
+
     async def until(self, last: int) -> list[Entry]:
         """Every entry up to a number that is still here."""
         found: list[Entry] = []
@@ -98,7 +109,7 @@ class Window:
         ``stale``: numbers whose entries here differ from what was sealed under them; they are written again under
         new numbers. False when it is recorded already.
         """
-        words: list[str | int] = [sealed, json.dumps(loss), *stale]
+        words: list[str | int] = [sealed, self.store.whence.on(json.dumps(loss)), *stale]
         answer = await away(self._resume(keys=[self.keys.audit, self.keys.seq], args=words))
         return text(answer[0]) == "RESUMED"
 

@@ -6,6 +6,7 @@ Plain values, which know nothing of Redis; they decide nothing.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bot.core.events import Attempted, Event
@@ -102,13 +103,28 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Answered:
+    """What became of a change, for whoever watches. ``at``: by the store's clock, 0 where it did not say.
+
+    ``word``: OK, SUPERSEDED, LATE, GUARD (see commit.lua); AWAY for no answer, UNSAFE for too few replicas.
+    ``took``: seconds from the call to the answer.
+    """
+
+    change: Change
+    word: str
+    at: float
+    took: float
+
+
+@dataclass(frozen=True)
 class Counters:
-    """What a person has open and asked lately, at ``revision``."""
+    """What a person has open and asked lately, at ``revision``; ``ruled``: what each rule approved, by its key."""
 
     revision: str
     open_ids: tuple[str, ...]
     submits: int
     now: float
+    ruled: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

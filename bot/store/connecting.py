@@ -12,10 +12,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.connection import Connection, ConnectionPool, SSLConnection, parse_url
+from redis.asyncio.connection import (
+    Connection,
+    ConnectionPool,
+    SSLConnection,
+    UnixDomainSocketConnection,
+    parse_url,
+)
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
 from redis.backoff import NoBackoff
+from redis.connection import HiredisRespSerializer
 from redis.crc import key_slot
 from redis.exceptions import MovedError, ReadOnlyError, RedisError, ResponseError
 
@@ -97,7 +104,9 @@ class Link:
         if self.address.kind != "server":
             options["connection_class"] = LedTls if self.address.tls else Led
             options["leader"] = self._leader(slot)
-        elif not self.address.url.startswith("unix://"):
+        elif self.address.url.startswith("unix://"):
+            options["connection_class"] = Unix
+        else:
             options["connection_class"] = Tls if self.address.tls else Tcp
         return options
 
@@ -182,7 +191,17 @@ class SlotOwner:
         """Nothing is kept open."""
 
 
-class _Leaving:
+class _Packing:
+    """Mixed into a connection: what is sent is put together in C, as redis-py does for the client that blocks."""
+
+    _packer = HiredisRespSerializer()
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        packed: list[bytes] = self._packer.pack(*args)
+        return packed
+
+
+class _Leaving(_Packing):
     """Mixed into a connection: it is closed when its server says that it leads no more, and the call is made again."""
 
     async def read_response(self, *args: Any, **kwargs: Any) -> Any:
@@ -198,6 +217,10 @@ class _Leaving:
 def _leads_no_more(error: ResponseError) -> bool:
     # Redis 6.2 hides the word in the text when a script's write was refused.
     return isinstance(error, ReadOnlyError | MovedError) or "-READONLY" in str(error)
+
+
+class Unix(_Packing, UnixDomainSocketConnection):
+    """To a server on this machine, by its socket's path."""
 
 
 class Tcp(_Leaving, Connection):

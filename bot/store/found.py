@@ -85,10 +85,11 @@ class Found:
     ) -> None:
         """Write the findings that are new, what sums them up, its message, and all that is told by now: at once."""
         keys = [self._keys.audit, self._keys.seq, self._keys.outbox, self._keys.rows, self._keys.found(system)]
-        words: list[str] = [str(_WEEK), self._keys.wake, "" if summary is None else _json(summary), row]
+        on = self._store.whence.on
+        words: list[str] = [str(_WEEK), self._keys.wake, "" if summary is None else on(_json(summary)), row]
         words.append(str(len(notes)))
         for note in notes:
-            words += [note.request, _json(note.facts), note.row]
+            words += [note.request, on(_json(note.facts)), note.row]
         words.append(str(len(told)))
         for what, how in told.items():
             words += [what, how]

@@ -90,7 +90,8 @@ async def books(store: Store) -> Books:
     async with redis.pipeline(transaction=False) as pipe:
         pipe.time()
         pipe.zrange(keys.due, 0, -1, withscores=True)
-        pipe.zrange(keys.outbox, 0, 0, withscores=True)
+        # A row that goes before all others has the score 0, and no age.
+        pipe.zrange(keys.outbox, "(0", "+inf", byscore=True, offset=0, num=1, withscores=True)
         pipe.zcard(keys.outbox)
         pipe.xrevrange(keys.audit, count=_LATELY)
         pipe.get(keys.policy)

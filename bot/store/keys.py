@@ -24,16 +24,25 @@ class Keys:
         self.dead = self._key("outbox:dead")
         self.policy = self._key("policy")
         self.poster = self._key("poster")
+        self.lockdown = self._key("lockdown")
         self.wake = self._key("wake")
         self.store = self._key("store")
         self.replicated = self._key("replicated")
         self.sealer = self._key("sealer")
+        self.shipper = self._key("shipper")
         self.sealed = self._key("sealed")
+        self.looked = self._key("homes", "looked")
+        self.stale = self._key("homes", "stale")
         self.leavers = self._key("leavers")
         self.seen_gone = self._key("leavers", "seen")
         self.hinted = self._key("leavers", "hinted")
         self.held = self._key("leavers", "held")
         self.confirmed = self._key("leavers", "confirmed")
+        self.insights = self._key("insights")
+        self.insights_turn = self._key("insights", "turn")
+        self.insights_members = self._key("insights", "members")
+        self.stakes = self._key("stakes")
+        self.staked = self._key("stakes", "complete")
 
     def record(self, request: str) -> str:
         """The request's body and seal. Expires after the retention once the request is over."""
@@ -67,6 +76,10 @@ class Keys:
         """Moves with each request a person submits. Expires after a day without one."""
         return self._key("person", person, "revision")
 
+    def ruled(self, person: str, rule: str) -> str:
+        """What a rule of the policy approved for a person, and when. Expires a day after the last."""
+        return self._key("person", person, "ruled", rule)
+
     def mine(self, person: str) -> str:
         """A person's open requests; gone with the last of them."""
         return self._key("person", person, "open")
@@ -74,6 +87,18 @@ class Keys:
     def of_system(self, system: str) -> str:
         """The open requests on a system; gone with the last of them."""
         return self._key("system", system, "open")
+
+    def home_of(self, person: str) -> str:
+        """The view that Slack shows on a person's Home tab, by its hash. Expires after a day."""
+        return self._key("homes", "of", person)
+
+    def home_rests(self, person: str) -> str:
+        """That a person's Home tab was shown anew just now. Expires after seconds."""
+        return self._key("homes", "rests", person)
+
+    def waiting(self, channel: str) -> str:
+        """The requests that wait for a decision in a channel, by when they were asked; gone with the last of them."""
+        return self._key("channel", channel, "waiting")
 
     def reconciling(self, system: str) -> str:
         """Who compares a system with the books just now. Expires with the lease."""
@@ -86,6 +111,10 @@ class Keys:
     def found(self, system: str) -> str:
         """What was found wrong in a system and told, so that it is told once. Expires a week after the last look."""
         return self._key("system", system, "found")
+
+    def digest(self, day: str) -> str:
+        """That the digest of a day (ISO) was claimed, and its event's number. Expires after 40 days."""
+        return self._key("digest", day)
 
     def holds(self, native: str) -> str:
         """The orders that need a shared native entitlement; gone with the last of them."""
@@ -112,11 +141,15 @@ PERMANENT = (
     "outbox:rows",
     "outbox:dead",
     "policy",
+    "lockdown",
     "store",
     "replicated",
     "sealed",
     "person:*:open",
     "system:*:open",
+    "stakes",
+    "stakes:complete",
+    "channel:*:waiting",
     "holds:*",
     "identity:*",
 )

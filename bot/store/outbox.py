@@ -7,6 +7,7 @@ A post is ``posting <seconds>`` while its outcome is unknown, ``<channel> <ts>``
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from bot.store.store import Store
 from bot.store.wire import away, script, seconds, text
 
 _MOST_DEAD = 1000
+_MOST_TRIED, _MOST_REMEMBERED = 500, 10_000
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,11 @@ class Row:
     def name(self) -> str:
         """As it is stored."""
         return f"{self.request}|{self.audience}"
+
+    @property
+    def kind(self) -> str:
+        """Who is told, without which event or end it is about."""
+        return self.audience.partition(":")[0]
 
     @property
     def seq(self) -> int | None:
@@ -70,6 +77,7 @@ class Outbox:
         self._announced, self._posting, self._stands = (
             script(self._redis, name) for name in ("announced", "posting", "stands")
         )
+        self._since: dict[str, float] = {}
 
     async def ready(self, most: int) -> tuple[list[Row], float | None, float]:
         """The rows to be given now, the oldest first; when the next is; and the store's time."""
@@ -79,6 +87,10 @@ class Outbox:
             time, scored = await away(pipe.execute())
         now = seconds(time)
         names = [text(name) for name, at in scored[:most] if at <= now]
+        if len(self._since) > _MOST_REMEMBERED:
+            self._since.clear()
+        for name in names:
+            self._since.setdefault(name, now)
         later = [at for _, at in scored if at > now]
         return await self._versions(names), min(later, default=None), now
 
@@ -89,14 +101,31 @@ class Outbox:
         pairs = zip(names, versions, strict=True)
         return [Row(*_parted(name), int(version or 0)) for name, version in pairs]
 
+    async def ask(self, rows: Sequence[Row]) -> None:
+        """Have these given too, as of their versions; one that waits already waits once."""
+        if not rows:
+            return
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hset(self._keys.rows, mapping={row.name: row.version for row in rows})
+            pipe.zadd(self._keys.outbox, {row.name: 0.0 for row in rows}, nx=True)
+            pipe.publish(self._keys.wake, "")
+            await away(pipe.execute())
+
     async def done(self, row: Row, version: int) -> bool:
         """It was told as of ``version``; False when a later commit asks for it again."""
         keys = [self._keys.outbox, self._keys.rows]
-        return bool(await away(self._announced(keys=keys, args=[row.name, version])) == b"DONE")
+        told = await away(self._announced(keys=keys, args=[row.name, version]))
+        self._since.pop(row.name, None)
+        return bool(told == b"DONE")
 
     async def defer(self, row: Row, until: float) -> None:
         """Not before ``until``, Unix seconds."""
         await away(self._redis.zadd(self._keys.outbox, {row.name: until}, xx=True))
+
+    async def hold(self, row: Row, until: float) -> None:
+        """Not before ``until``, and nobody need wonder why: it is told of elsewhere meanwhile."""
+        await self.defer(row, until)
+        self._since.pop(row.name, None)
 
     async def bury(self, row: Row, error: str) -> None:
         """It can never be told (``error`` says why): kept on the dead-letter list, for the doctor."""
@@ -106,6 +135,7 @@ class Outbox:
             pipe.lpush(self._keys.dead, f"{row.name}|{error[:200]}")
             pipe.ltrim(self._keys.dead, 0, _MOST_DEAD - 1)
             await away(pipe.execute())
+        self._since.pop(row.name, None)
 
     async def dead(self) -> list[str]:
         """The notices that could not be given, the latest first."""
@@ -114,6 +144,26 @@ class Outbox:
     async def waiting(self) -> int:
         """How many rows wait."""
         return int(await away(self._redis.zcard(self._keys.outbox)))
+
+    async def age(self) -> tuple[int, float]:
+        """How many rows wait, and for how many seconds the oldest has.
+
+        A row that is put off has a later score, so this process remembers since when it has tried those that it has.
+        """
+        tried = sorted(self._since, key=self._since.__getitem__)[:_MOST_TRIED]
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.time()
+            pipe.zcard(self._keys.outbox)
+            # A row that goes before all others has the score 0, and no age.
+            pipe.zrange(self._keys.outbox, "(0", "+inf", byscore=True, offset=0, num=1, withscores=True)
+            if tried:
+                pipe.zmscore(self._keys.outbox, tried)
+            time, waiting, first, *scores = await away(pipe.execute())
+        for name, score in zip(tried, scores[0] if scores else [], strict=True):
+            if score is None:  # another process gave it
+                self._since.pop(name, None)
+        starts = [at for _, at in first] + [self._since[name] for name in tried if name in self._since]
+        return int(waiting), max(0.0, seconds(time) - min(starts, default=math.inf))
 
     # where it was told
 
@@ -133,6 +183,19 @@ class Outbox:
     async def posted(self, row: Row, channel: str, ts: str) -> None:
         """Slack's answer says where it stands; if another copy showed up meanwhile, this one will be removed."""
         await self._note(row.request, row.audience, channel, ts, answered="1")
+
+    async def uploaded(self, row: Row, file: str) -> None:
+        """Slack has the file that belongs to the row, and shows it to nobody yet."""
+        key = self._keys.posts(row.request)
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hset(key, _ticket(row), f"file {file}")
+            pipe.expire(key, self._ttl)
+            await away(pipe.execute())
+
+    async def upload(self, row: Row) -> str | None:
+        """The file that was uploaded for the row before; None where there is none."""
+        found = await away(self._redis.hget(self._keys.posts(row.request), _ticket(row)))
+        return text(found).partition(" ")[2] or None
 
     async def not_posted(self, row: Row) -> None:
         """Slack surely refused it, or it is gone: there is nothing to look for."""
@@ -175,6 +238,10 @@ class Outbox:
 def _parted(name: str) -> tuple[str, str]:
     request, _, audience = name.partition("|")
     return request, audience
+
+
+def _ticket(row: Row) -> str:
+    return f"upload:{row.audience}"
 
 
 def _post(value: str) -> Post:

@@ -12,8 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from bot.core.errors import Tampered
-from bot.core.model import Frozen, Request
+from bot.core.model import Frozen
 from bot.store.store import Store
 from bot.store.wire import away, script, text
 
@@ -62,22 +61,6 @@ class Sightings:
         """Whether this process is the one that looks, for so many seconds from now; 0 gives it up."""
         return await self._store.lease(self._keys.leavers, holder, seconds)
 
-    async def open(self) -> list[Request]:
-        """Every open request; one that bears no seal of ours keeps no other from being seen."""
-        ids: Any = await away(self._redis.zrange(self._keys.due, 0, -1))
-        found: list[Request] = []
-        for start in range(0, len(ids), _PAGE):
-            found += await self._load([text(id_) for id_ in ids[start : start + _PAGE]])
-        return found
-
-    async def _load(self, ids: list[str]) -> list[Request]:
-        try:
-            return [loaded.request for loaded in await self._store.load_many(ids)]
-        except Tampered:
-            if len(ids) == 1:
-                return []
-            return [request for id_ in ids for request in await self._load([id_])]
-
     # what was seen
 
     async def seen(self, now: float) -> dict[str, Sighting]:
@@ -120,7 +103,7 @@ class Sightings:
     async def hold(self, holds: Iterable[Held], facts: Mapping[str, Any], row: str) -> None:
         """Tell, in the audit trail and by the message of ``row``, what is held back until somebody confirms it."""
         keys = [self._keys.audit, self._keys.seq, self._keys.outbox, self._keys.rows, self._keys.held]
-        event = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+        event = self._store.whence.on(json.dumps(facts, ensure_ascii=False, separators=(",", ":")))
         body = _HOLDS.dump_json(tuple(holds)).decode()
         await away(self._hold(keys=keys, args=[event, row, body, _HELD, self._keys.wake]))
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.core.deadlines import due
-from bot.core.lifecycle import OPEN
+from bot.core.lifecycle import AT_STAKE, OPEN
 from bot.core.model import Request, State
 from bot.core.notices import notices
+from bot.core.rules import WINDOW
 from bot.store.changes import Change, Guard, Op
 from bot.store.keys import Keys
 from bot.store.sealing import Sealing
@@ -58,6 +59,14 @@ class Spelling:
             Op("ZREMRANGEBYSCORE", k.submits(person), ("-inf", stamp(request.created_at - kept))),
             Op("EXPIRE", k.submits(person), (str(kept),)),
         ]
+        if request.rule:
+            # Counted in the script that checks the revision: whoever judged by the count that was must judge again.
+            ruled = k.ruled(person, request.rule.key)
+            ops += [
+                Op("ZADD", ruled, (at, request.id)),
+                Op("ZREMRANGEBYSCORE", ruled, ("-inf", stamp(request.created_at - WINDOW))),
+                Op("EXPIRE", ruled, (str(WINDOW),)),
+            ]
         if token:
             guards.append(Guard("EQUALS", k.once(token), ""))
             ops.append(Op("SET", k.once(token), (request.id, "EX", str(_ONCE))))
@@ -78,7 +87,6 @@ class Spelling:
             after.version,
             body,
             seal,
-            after.state,
             stamp(due(after)),
             stamp(change.lease_until),
             milliseconds(after.decide_by if after.state is State.PENDING else None),
@@ -93,13 +101,33 @@ class Spelling:
         """The difference that a change makes to the indexes."""
         old, new = self._indexes(change.before), self._indexes(change.after)
         ops = [Op("SADD", key, (change.after.id,)) for key in sorted(new - old)]
-        return ops + [Op("SREM", key, (change.after.id,)) for key in sorted(old - new)]
+        ops += [Op("SREM", key, (change.after.id,)) for key in sorted(old - new)]
+        was, is_ = (request is not None and request.state in AT_STAKE for request in (change.before, change.after))
+        # Before a provider is called it is noted again, whichever version of this wrote what came before.
+        if is_ and (not was or change.durable):
+            ops.append(Op("ZADD", self.keys.stakes, ("0", stake(change.after))))
+        if was and not is_:
+            ops.append(Op("ZREM", self.keys.stakes, (stake(change.after),)))
+        return ops + self._line(change)
+
+    def _line(self, change: Change) -> list[Op]:
+        """Who waits for a decision in a channel, in the order of asking."""
+        request, line = change.after, self.keys.waiting(change.after.channel)
+        waited, waits = (known is not None and known.state is State.PENDING for known in (change.before, request))
+        if waits and not waited:
+            return [Op("ZADD", line, (stamp(request.created_at), request.id))]
+        return [Op("ZREM", line, (request.id,))] if waited and not waits else []
 
     def _indexes(self, request: Request | None) -> set[str]:
         if request is None or request.state not in OPEN:
             return set()
         systems = {self.keys.of_system(leg.role.system) for leg in request.legs}
         return systems | {self.keys.mine(request.asker.id)}
+
+
+def stake(request: Request) -> str:
+    """What somebody could lose, as it is noted: whose it is comes first, so that a person's stand together."""
+    return f"{request.asker.id} {request.id}"
 
 
 class _Numbered:

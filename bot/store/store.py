@@ -6,24 +6,47 @@ It decides nothing. Every read brings Redis `TIME`, which is the ``now`` of what
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+import json
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from redis.asyncio import Redis
 
-from bot.core.errors import Late, Tampered
+from bot.core.errors import Late, StoreAway, Tampered
 from bot.core.events import EVENT, Event
+from bot.core.lockdown import BEGINS
 from bot.core.model import Request
+from bot.core.rules import WINDOW
 from bot.keyring import KeyRing
 from bot.store.barrier import Barrier
-from bot.store.changes import Change, Claimed, Counters, Due, Guard, Loaded, Op, Superseded
+from bot.store.changes import (
+    Answered,
+    Change,
+    Claimed,
+    Counters,
+    Due,
+    Guard,
+    GuardFailed,
+    Loaded,
+    NotSafe,
+    Op,
+    Superseded,
+)
 from bot.store.keys import Keys
+from bot.store.lockdowns import Lockdowns
 from bot.store.sealing import Sealing
 from bot.store.spelling import SUBMIT_WINDOW, Spelling
+from bot.store.together import Together
+from bot.store.whence import NOWHERE, Whence
 from bot.store.wire import away, script, seconds, stamp, text
 
 _MONTH = 30 * 86_400
+_POLICY = "policy|policy:#"
+_LOCK_TRIES = 5
+"""How often a commit is judged again since the lockdowns were changed meanwhile."""
 
 
 @dataclass
@@ -31,6 +54,8 @@ class Store:
     """One workspace's requests. ``retention`` in seconds: how long an ended request can be read.
 
     ``replicas``: how many must have the record of an attempt before it is made; None for what is found (`Barrier`).
+    ``watch`` is told what became of each change; it changes nothing, and raises nothing. ``whence``: what each event
+    bears about the process that writes it.
     """
 
     redis: Redis
@@ -38,6 +63,8 @@ class Store:
     ring: KeyRing
     retention: int = _MONTH
     replicas: int | None = None
+    watch: Callable[[Answered], None] = lambda _: None
+    whence: Whence = NOWHERE
     keys: Keys = field(init=False)
 
     def __post_init__(self) -> None:
@@ -48,7 +75,9 @@ class Store:
         self._commit, self._claim, self._free, self._keep, self._note, self._counters, self._lease = (
             script(self.redis, name) for name in ("commit", "claim", "free", "keep", "note", "counters", "lease")
         )
+        self._together = Together(self.redis, self._commit)
         self._barrier = Barrier(self.redis, self.keys, self._commit, self.replicas)
+        self.lockdowns = Lockdowns(self.redis, self.keys, self.ring, self.workspace, self.note, self.whence.on)
 
     # reading
 
@@ -85,11 +114,14 @@ class Store:
             time, *rows = await away(pipe.execute())
         return seconds(time), {id_: row for id_, row in zip(ids, rows, strict=True) if row[1] is not None}
 
-    async def counters(self, person: str) -> Counters:
-        """What a verdict on a new request relies on."""
+    async def counters(self, person: str, rules: Sequence[str] = ()) -> Counters:
+        """What a verdict on a new request relies on; ``rules`` by their keys."""
         keys = [self.keys.revision(person), self.keys.mine(person), self.keys.submits(person)]
-        now, revision, lately, *open_ids = await away(self._counters(keys=keys, args=[SUBMIT_WINDOW]))
-        return Counters(text(revision), tuple(sorted(text(i) for i in open_ids)), int(lately), float(now))
+        keys += [self.keys.ruled(person, rule) for rule in rules]
+        now, revision, lately, *more = await away(self._counters(keys=keys, args=[SUBMIT_WINDOW, WINDOW]))
+        ruled = {rule: int(count) for rule, count in zip(rules, more, strict=False)}
+        open_ids = tuple(sorted(text(id_) for id_ in more[len(rules) :]))
+        return Counters(text(revision), open_ids, int(lately), float(now), ruled)
 
     async def asked_by(self, token: str) -> str | None:
         """The request that a submission's token led to."""
@@ -135,12 +167,26 @@ class Store:
     async def commit(self, change: Change) -> float:
         """Write it, or say why not: `Superseded`, `Late`, `GuardFailed`. Answers Redis' time.
 
-        Before a provider is called: `OtherStore`, and `Unreplicated` where it is written and does not count.
+        Before a provider is called: `OtherStore`, and `Unreplicated` where it is written and does not count. What
+        begins or lengthens access: `LockedDown`.
         """
+        change = replace(change, event=self.whence.of(change.event))
+        if change.event.kind not in BEGINS:
+            return await self._commit_once(change)
+        for _ in range(_LOCK_TRIES):
+            unlocked = await self.lockdowns.guard([leg.role.system for leg in change.after.legs])
+            try:
+                return await self._commit_once(replace(change, guards=(*change.guards, unlocked)))
+            except GuardFailed as error:
+                if error.guard != unlocked:
+                    raise
+                await self.lockdowns.read()
+        raise Superseded(change.after.id)
+
+    async def _commit_once(self, change: Change) -> float:
         if change.durable:
             change = replace(change, guards=(*change.guards, await self._barrier.same_store()))
-        keys, words = self._spelling.spell(change)
-        answer = await (self._barrier.commit(keys, words) if change.durable else self._committed(keys, words))
+        answer = await self._watched(change)
         match text(answer[0]):
             case "OK":
                 return float(answer[1])
@@ -151,8 +197,21 @@ class Store:
             case _:
                 raise self._barrier.failed(change.guards[int(answer[2]) - 1])
 
+    async def _watched(self, change: Change) -> Any:
+        """The script's answer, told to whoever watches."""
+        keys, words = self._spelling.spell(change)
+        began = time.monotonic()
+        try:
+            answer = await (self._barrier.commit(keys, words) if change.durable else self._committed(keys, words))
+        except (StoreAway, NotSafe) as error:
+            word = "AWAY" if isinstance(error, StoreAway) else "UNSAFE"
+            self.watch(Answered(change, word, 0.0, time.monotonic() - began))
+            raise
+        self.watch(Answered(change, text(answer[0]), float(answer[1]), time.monotonic() - began))
+        return answer
+
     async def _committed(self, keys: Sequence[str], words: Sequence[Any]) -> Any:
-        return await away(self._commit(keys=keys, args=words))
+        return await away(self._together(keys, words))
 
     def submission(self, request: Request, token: str, revision: str) -> tuple[tuple[Guard, ...], tuple[Op, ...]]:
         """What a new request adds to the commit: the person's counters hold still, and a token is used once."""
@@ -167,7 +226,7 @@ class Store:
         """
         k = self.keys
         keys = [k.audit, k.seq, k.seen(once or kind), k.outbox, k.rows]
-        answer = await away(self._note(keys=keys, args=[id_, kind, event, window, row, k.wake]))
+        answer = await away(self._note(keys=keys, args=[id_, kind, self.whence.on(event), window, row, k.wake]))
         return text(answer[0]) == "WRITTEN"
 
     async def alarm(self, kind: str, id_: str) -> None:
@@ -188,17 +247,21 @@ class Store:
         later = [at for _, at in rows if at > now]
         return Due(ripe, now if len(ripe) == most else min(later, default=None), now)
 
-    async def claim(self, ids: Sequence[str], lease: float) -> list[Claimed]:
+    async def claim(self, ids: Sequence[str], lease: float, fence: str) -> list[Claimed]:
         """Take those of the due requests that no other worker holds, for ``lease`` seconds.
 
-        One whose record is missing or was tampered with comes back without a request: it stays in the due set.
+        ``fence`` is a name for this claim that was never used before (`new_fence`): who hears no answer can still
+        give back what it may have taken. One whose record is missing or was tampered with comes back without a
+        request: it stays in the due set.
         """
         async with self.redis.pipeline(transaction=False) as pipe:
             for id_ in ids:
-                await self._claim(keys=[self.keys.record(id_), self.keys.due], args=[id_, lease], client=pipe)
+                await self._claim(keys=[self.keys.record(id_), self.keys.due], args=[id_, lease, fence], client=pipe)
             answers = await away(pipe.execute())
         return [
-            self._claimed(id_, answer) for id_, answer in zip(ids, answers, strict=True) if text(answer[0]) != "HELD"
+            self._claimed(id_, fence, answer)
+            for id_, answer in zip(ids, answers, strict=True)
+            if text(answer[0]) != "HELD"
         ]
 
     async def keep(self, claimed: Claimed, lease: float) -> bool:
@@ -229,22 +292,29 @@ class Store:
         return text(await away(self.redis.get(key))) == user
 
     async def adopt(self, generation: str) -> None:
-        """Make a policy generation the one that the workspace decides by."""
-        await away(self.redis.set(self.keys.policy, generation))
+        """Make a policy generation the one that the workspace decides by; a change of it is audited, and told."""
+        k = self.keys
+        keys = [k.policy, k.audit, k.seq, k.outbox, k.rows]
+        words = [generation, json.dumps(self.whence.via), _POLICY, k.wake]
+        await away(script(self.redis, "adopt")(keys=keys, args=words))
 
     def same_policy(self, generation: str) -> Guard:
         """Holds while the workspace decides by this generation."""
         return Guard("EQUALS", self.keys.policy, generation)
 
-    def _claimed(self, id_: str, answer: Sequence[bytes]) -> Claimed:
+    def _claimed(self, id_: str, fence: str, answer: Sequence[bytes]) -> Claimed:
         now = float(answer[1])
         if text(answer[0]) == "MISSING":
-            return Claimed(id_, "", None, now)
-        fence, version, body, seal = answer[2:]
+            return Claimed(id_, fence, None, now)
         try:
-            return Claimed(id_, text(fence), self._sealing.open(id_, version, body, seal), now)
+            return Claimed(id_, fence, self._sealing.open(id_, *answer[2:]), now)
         except Tampered:
-            return Claimed(id_, text(fence), None, now)
+            return Claimed(id_, fence, None, now)
+
+
+def new_fence() -> str:
+    """A name for one claim, which no other claim has."""
+    return secrets.token_hex(8)
 
 
 def _latest(found: list[Loaded]) -> list[Loaded]:

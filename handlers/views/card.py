@@ -20,6 +20,7 @@ from slack_sdk.models.blocks import (
 
 from bot.core.events import (
     Approved,
+    ApprovedByRule,
     Cancelled,
     ClosedByHand,
     Denied,
@@ -43,7 +44,7 @@ from bot.core.events import (
 )
 from bot.core.model import Ending, Extension, ExtensionState, LegState, Request, Review, State, Verb
 from handlers.views import actions
-from handlers.views.words import clock, length, name, safe, title, user, when, who
+from handlers.views.words import by_rule, clock, length, linked, name, safe, title, user, when, who
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,16 @@ class Needed:
 
     mentions: str
     missing: int
+    told: str = ""
+    """What else there is to say of how they were told."""
 
 
-def card(request: Request, needed: Needed) -> Message:
-    """The card of a request, in whatever state it is."""
+def card(request: Request, needed: Needed, site: str = "") -> Message:
+    """The card of a request, in whatever state it is. ``site``: the workspace's own address, as `linked` has it."""
     blocks: list[Block] = [
         _section(f"{who(request.asker)} · *{title(request)}* · {length(request.duration)}\n{_badge(request)}"),
-        _section(f"> {safe(request.reason, 600) or '_no reason was asked for_'}"),
-        _section(_consequence(request)),
+        _section(f"> {linked(request.reason, 600, site) or '_no reason was asked for_'}"),
+        _section(consequence(request)),
         _section(_standing(request, needed)),
     ]
     buttons = _buttons(request)
@@ -86,6 +89,10 @@ def line(request: Request, event: Event, needed: Needed) -> str:
             return "Its start has come. Opening it."
         case Lapsed() if request.approved_at:
             return f"It could not be started in time ({when(request.starts_at)}), so it lapsed. Nothing was opened."
+        case ApprovedByRule(rule=rule, starts_at=start) if start > event.at:
+            return f"Approved by {by_rule(rule)}. It is opened {when(start)} for {length(request.duration)}."
+        case ApprovedByRule(rule=rule):
+            return f"Approved by {by_rule(rule)}. Opening it for {length(request.duration)}."
         case Approved(review=review, duration=duration) if request.starts_at > event.at:
             return f"{name(review.by)} approved. It is opened {when(request.starts_at)} for {length(duration)}."
         case ExtensionAsked(extension=extension):
@@ -133,6 +140,13 @@ def line(request: Request, event: Event, needed: Needed) -> str:
             return ""
 
 
+def by_hand(request: Request, event: Event) -> Message:
+    """What an operator did at a terminal, to those who look after the operators."""
+    did = line(request, event, Needed("", 0))
+    about = f"{request.id}, {name(request.asker)}, {title(request)}"
+    return warning(f"At a terminal: {about}. {did}")
+
+
 def alarm(request: Request) -> Message:
     """A message of its own: access that should be closed and may not be."""
     about = f"{request.id}, {name(request.asker)}, {title(request)}"
@@ -160,7 +174,8 @@ def _badge(request: Request) -> str:
     }[request.state]
 
 
-def _consequence(request: Request) -> str:
+def consequence(request: Request) -> str:
+    """What it opens, a line a role."""
     return "\n".join(
         f"*{safe(leg.role.sensitivity, 20)}* · {safe(leg.role.title, 120)} · {safe(leg.role.consequence, 200)}"
         for leg in request.legs
@@ -170,12 +185,16 @@ def _consequence(request: Request) -> str:
 def _standing(request: Request, needed: Needed) -> str:
     """Who decides, how many, by when; or what came of it and who did it."""
     said = [_answered(request, review) for review in request.reviews]
+    if request.rule:
+        said.append(f":ballot_box_with_check: Approved by {by_rule(request.rule)}")
     match request.state:
         case State.PENDING:
             count = "1 answer" if needed.missing == 1 else f"{needed.missing} answers"
             said.append(
                 f"{needed.mentions or 'Nobody'} can decide · {count} needed · lapses {clock(request.decide_by)}"
             )
+            if needed.told:
+                said.append(needed.told)
             if request.starts_at:
                 said.append(f"To be opened {when(request.starts_at)}.")
         case State.SCHEDULED:

@@ -7,11 +7,18 @@ from slack_sdk.models.views import View
 
 from bot.core import durations
 from bot.core.deadlines import last_end
-from bot.core.model import REASON_LIMIT, Request
+from bot.core.model import REASON_LIMIT, Request, State
 from handlers.views import actions, modals
 from handlers.views.words import clock, length, plain
 
 _LABEL = "Why is it still needed? Those who decide read this."
+
+
+def possible(request: Request) -> bool:
+    """Whether a later end could be asked for now; it is judged again when it is pressed."""
+    undone = request.extension is not None and request.extension.undone
+    prolongs = all(leg.role.prolongs for leg in request.legs)
+    return request.state is State.ACTIVE and not undone and prolongs and last_end(request) > request.ends_at
 
 
 def extend(request: Request, more: int | None = None, reason: str = "") -> View:

@@ -20,8 +20,8 @@ def listing(mine: Sequence[Request], others: Sequence[Request]) -> str:
     return "\n\n".join(parts) or "Nothing is open. `/jit request` asks for access."
 
 
-def holders(system: str, heading: str, held: Sequence[Request]) -> str:
-    """Who holds what on a system now, as far as the reader may know."""
+def holders(system: str, heading: str, held: Sequence[Request], *, everything: bool = False) -> str:
+    """Who holds what on a system now, as far as the reader may know: ``everything``, or what concerns them."""
     about = f"*{safe(heading, 80)}* (`{safe(system, 40)}`)"
     shown = [
         f"• {request.id} · {who(request.asker)} · {_roles_on(request, system)} · {standing(request)}"
@@ -30,7 +30,8 @@ def holders(system: str, heading: str, held: Sequence[Request]) -> str:
     if len(held) > _MOST:
         shown = [*shown[:_MOST], f"… and {len(held) - _MOST} more"]
     body = "\n".join(shown) or "Nobody holds anything there now, as far as you can see."
-    return f"{about}\n{body}\nYou see your own, and those that you answer for."
+    seen = "You see all of it, as an auditor, and that you looked is on the record."
+    return f"{about}\n{body}\n{seen if everything else 'You see your own, and those that you answer for.'}"
 
 
 def _roles_on(request: Request, system: str) -> str:

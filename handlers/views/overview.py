@@ -18,10 +18,12 @@ from slack_sdk.models.views import View
 
 from bot.books import Mine
 from bot.core.catalog import Choice
+from bot.core.lockdown import Lock
 from bot.core.model import Request, State
 from handlers.views import actions
 from handlers.views.card import later_end
 from handlers.views.showing import decide_block, own_buttons
+from handlers.views.stopping import banner
 from handlers.views.terms import how_long
 from handlers.views.words import length, safe, standing, title, when, who
 
@@ -42,6 +44,7 @@ def overview(mine: Mine) -> View:
         title="Your access",
         close="Close",
         blocks=[
+            *_stopped(mine.locks),
             *_open(mine.open, mine.secrets),
             *_asked("Asked for last", mine.asked[:_LAST]),
             *_ways(mine.offers),
@@ -55,6 +58,7 @@ def home(mine: Mine) -> View:
         type="home",
         callback_id=actions.HOME_VIEW,
         blocks=[
+            *_stopped(mine.locks),
             *_waiting(mine.waiting),
             *_open(mine.open, mine.secrets),
             *_ways(mine.offers),
@@ -66,6 +70,11 @@ def home(mine: Mine) -> View:
 def refused(text: str) -> View:
     """A Home tab for somebody for whom there is nothing here; the sentence says why."""
     return View(type="home", callback_id=actions.HOME_VIEW, blocks=[_section(text)])
+
+
+def _stopped(locks: Sequence[Lock]) -> list[Drawn]:
+    """That nothing new is opened, before anything else."""
+    return [_section(banner(locks))] if locks else []
 
 
 def _waiting(requests: Sequence[Request]) -> list[Drawn]:

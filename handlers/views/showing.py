@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from slack_sdk.models.blocks import ActionsBlock, ButtonElement
+from slack_sdk.models.blocks import ActionsBlock, ButtonElement, MarkdownTextObject, SectionBlock
 
 from bot.core.model import Request, State
-from handlers.views import actions
+from handlers.views import actions, connecting, later
 from handlers.views.card import Message, Needed, card
 
 DECIDE = "decide"
@@ -26,11 +26,12 @@ class Reader:
     """Whether there is a password to be shown."""
 
 
-def shown(request: Request, needed: Needed, reader: Reader) -> Message:
+def shown(request: Request, needed: Needed, reader: Reader, site: str = "") -> Message:
     """The request as it stands now."""
-    message = card(request, needed)
+    message = card(request, needed, site)
     buttons = own_buttons(request, secret=reader.secret) if reader.asked else []
-    own = [ActionsBlock(block_id="mine", elements=list(buttons)).to_dict()] if buttons else []
+    own = [_section(words).to_dict() for words in connecting.ways(request, secret=reader.secret) if reader.asked]
+    own += [ActionsBlock(block_id="mine", elements=list(buttons)).to_dict()] if buttons else []
     blocks = [block for block in message.blocks if block.get("block_id") != DECIDE or _acts(reader)]
     return Message(message.text, [*blocks[:-1], *own, *blocks[-1:]])
 
@@ -48,11 +49,16 @@ def own_buttons(request: Request, *, secret: bool) -> list[ButtonElement]:
             return [_button("Take it back", actions.CANCEL, request)]
         case State.ACTIVE:
             show = [_button("Show the password", actions.REVEAL, request)] if secret else []
-            return [*show, _button("I'm done", actions.RELEASE, request)]
+            extend = [_button("Extend…", actions.EXTEND, request)] if later.possible(request) else []
+            return [*show, *extend, _button("I'm done", actions.RELEASE, request)]
         case State.GRANTING:
             return [_button("I'm done", actions.RELEASE, request)]
         case _:
             return []
+
+
+def _section(words: str) -> SectionBlock:
+    return SectionBlock(text=MarkdownTextObject(text=words, verbatim=True))
 
 
 def _acts(reader: Reader) -> bool:

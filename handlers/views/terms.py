@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bot.books import RoleTerms, Terms
 from bot.core import durations
-from bot.core.catalog import EVERYONE, Choice, Step
+from bot.core.catalog import EVERYONE, Choice, Rule, Step
 from handlers.views.words import length, safe
 
 Names = Mapping[str, str]
@@ -46,6 +46,8 @@ def explained(terms: Terms, names: Names) -> str:
         f"Who decides: {decides(terms, names)}. If nobody does within {length(terms.within)}, it lapses.",
         f"How long: {how_long(choice)}.",
     ]
+    if terms.may_ask:
+        lines += [_at_once(rule) for rule in terms.at_once]
     if choice.reason.required:
         lines.append(f"Reason: needed. {expected(choice)}".strip())
     if terms.may_ask:
@@ -53,6 +55,12 @@ def explained(terms: Terms, names: Names) -> str:
     else:
         lines.append("You cannot ask for this yourself.")
     return "\n".join(lines)
+
+
+def _at_once(rule: Rule) -> str:
+    """What the reader need ask nobody for."""
+    budget = "once" if rule.budget == 1 else f"{rule.budget} times"
+    return f"At once, for you: up to {length(rule.at_most)} is approved by rule {rule.n}, {budget} in 24 hours."
 
 
 def how_long(choice: Choice) -> str:

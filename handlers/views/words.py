@@ -7,8 +7,11 @@ import unicodedata
 from datetime import UTC, datetime
 
 from bot.core import durations
-from bot.core.model import Person, Request, State
+from bot.core.model import ByRule, Person, Request, State
 
+_MESSAGE = r"/archives/[CDG][A-Z0-9]{5,20}/p[0-9]{16}(?:\?thread_ts=[0-9]{10}\.[0-9]{6}&cid=[CDG][A-Z0-9]{5,20})?"
+"""A message, or an answer in a thread, as Slack names it."""
+_FEW = 3
 _SPACES = re.compile(r"\s+")
 _SAFE = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
@@ -25,6 +28,24 @@ def plain(typed: str, most: int) -> str:
 def safe(typed: str, most: int = 300) -> str:
     """`plain`, with Slack's own signs escaped: no mention, no link, no channel comes of it."""
     return plain(typed, most).translate(_SAFE)
+
+
+def linked(typed: str, most: int, site: str) -> str:
+    """`safe`, in which a link to a message of our own workspace can be followed; every other address stays text.
+
+    ``site``: the workspace's own, ``https://acme.slack.com``; without it nothing is a link.
+    """
+    text = plain(typed, most)
+    if not site:
+        return text.translate(_SAFE)
+    ours = re.compile(rf"(?<!\S)({re.escape(site)}{_MESSAGE})(?!\S)", re.ASCII)
+    parts = (part.translate(_SAFE) for part in ours.split(text))
+    return "".join(f"<{part}>" if n % 2 else part for n, part in enumerate(parts))
+
+
+def copyable(typed: str) -> str:
+    """A line to be copied, as a block of code, which nothing in it ends early."""
+    return f"```{safe(typed, 500).replace('```', '` ` `')}```"
 
 
 def when(at: float, form: str = "{date_short_pretty} {time}") -> str:
@@ -56,6 +77,21 @@ def name(person: Person) -> str:
 def roles(request: Request) -> str:
     """What the request opens."""
     return ", ".join(safe(leg.role.title, 120) for leg in request.legs)
+
+
+def by_rule(rule: ByRule) -> str:
+    """The rule that approved it, and how much of it is used up; its groups are named, and not mentioned."""
+    groups = f"in {' or '.join(safe(group, 40) for group in rule.asker_in)}" if rule.asker_in else ""
+    said = [f"{safe(rule.sensitivity, 20)} at most", groups, f"up to {length(rule.at_most)}"]
+    if rule.what:
+        more = "…" if len(rule.what) > _FEW else ""
+        said.append(f"only {' or '.join(safe(each, 80) for each in rule.what[:_FEW])}{more}")
+    return f"rule {rule.n} ({', '.join(each for each in said if each)}; {rule.used} of {rule.budget} in 24 hours)"
+
+
+def approvers(request: Request) -> str:
+    """Who approved it: people by name, or a rule."""
+    return by_rule(request.rule) if request.rule else ", ".join(name(review.by) for review in request.reviews)
 
 
 def title(request: Request) -> str:

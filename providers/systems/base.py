@@ -14,28 +14,33 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
-Json = Any
-"""A value that JSON can carry; providers put only names and flags into it, never a secret."""
+from providers.base import Frozen, Health, Json, ProviderError, Refused, Unsure
 
-
-class Frozen(BaseModel):
-    """An immutable value that refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ProviderError(Exception):
-    """Whatever a provider says instead of doing; its text is shown to people, so it never carries a secret."""
-
-
-class Refused(ProviderError):
-    """A definite no: nothing was changed, and trying the same again will not help."""
-
-
-class Unsure(ProviderError):
-    """An unknown outcome: the effect may stand, may land later, or may never have been."""
+__all__ = [
+    "Capabilities",
+    "Closing",
+    "Connecting",
+    "Frozen",
+    "Health",
+    "Json",
+    "Order",
+    "Outcome",
+    "Presence",
+    "Principal",
+    "Prior",
+    "Prolonging",
+    "ProviderError",
+    "Receipt",
+    "Refused",
+    "Revealing",
+    "Secret",
+    "Standing",
+    "Subject",
+    "System",
+    "Unsure",
+]
 
 
 class Principal(Frozen):
@@ -113,14 +118,6 @@ class Outcome(Frozen):
     """In words, what the vendor cannot cut and for how long; empty when nothing remains."""
     kept: str = ""
     """In words, what was left alone because it was not ours (standing access, objects handed to the owner)."""
-
-
-class Health(Frozen):
-    """The answer of `check`: ``target`` identifies the very system, whatever address it is reached by."""
-
-    target: str
-    detail: str = ""
-    """One line for the doctor: version, the bot's rights."""
 
 
 class Standing(Frozen):
@@ -227,6 +224,18 @@ class System(Protocol):
 
     async def close(self) -> None:
         """Let go of connections. Called once, at the end."""
+
+
+@runtime_checkable
+class Connecting(Protocol):
+    """A system that can tell how to get in by what was opened."""
+
+    def connect(self, order: Order, receipt: Receipt) -> str:
+        """One line to be copied, with the account's name in it; quoted, where it is a command. Empty for none.
+
+        It is kept in the record and shown in messages: never a secret. Told from the config, the order and the
+        receipt alone; nothing is asked of the system.
+        """
 
 
 @runtime_checkable

@@ -14,9 +14,9 @@ Writing a provider
 
    `OwnConformance` (an account an order) or `SharedConformance` (an account that stood before), and in addition
    `RevealingConformance` where it hands out a secret, `conformance_closing.ClosingConformance` where it can close an
-   account of an order that the books have lost, and `ServerConformance` where it speaks TCP. They need
-   pytest-asyncio. For readable failures, call ``pytest.register_assert_rewrite("providers.systems.conformance")``
-   before the import.
+   account of an order that the books have lost, `conformance_connecting.ConnectingConformance` where it can tell how
+   to get in, and `ServerConformance` where it speaks TCP. They need pytest-asyncio. For readable failures, call
+   ``pytest.register_assert_rewrite("providers.systems.conformance")`` before the import.
 
 What is most often got wrong, and is tested here: a retry takes its own effect for standing access; a revoke takes
 away what stood before; a live session outlives it; an account of the same name but of another hand is touched; a

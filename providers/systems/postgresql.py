@@ -211,9 +211,11 @@ class PostgreSQL:
                 raise Refused(f"the login {name} is gone, was changed by another hand, or has no password of ours")
             await session.change(self._sql.set_password(session, name, password))
             await session.end_sessions(role)
-        host, port, dbname = self._session.where(self._config)
-        how = f'psql "host={host} port={port} dbname={dbname} user={name}"'
-        return Secret(username=name, password=SecretStr(password), how=how)
+        return Secret(username=name, password=SecretStr(password), how=self.connect(order, receipt))
+
+    def connect(self, order: Order, receipt: Receipt) -> str:
+        """The client's command; it asks for the password."""
+        return self._session.command(self._config, order.subject.native)
 
     async def prolong(self, order: Order, receipt: Receipt) -> Receipt:
         """A later ``VALID UNTIL`` for a login of the order's own; a membership has no end of its own."""

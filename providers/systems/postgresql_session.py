@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -17,7 +18,7 @@ from typing import Any
 
 import psycopg
 from psycopg import errors, sql
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import namedtuple_row
 
 from providers.systems.base import ProviderError, Refused, Unsure
@@ -245,12 +246,16 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def where(config: PostgresConfig) -> tuple[str, str, str]:
-    """Host, port and database that people are told to connect to."""
+def command(config: PostgresConfig, user: str) -> str:
+    """What somebody types to get in: of the dsn only where the server is, and how it is spoken to."""
     parts = conninfo_to_dict(config.dsn.get_secret_value())
     host, _, port = config.address.partition(":")
-    return (
-        host or str(parts.get("host") or "localhost"),
-        port or str(parts.get("port") or 5432),
-        str(parts.get("dbname") or parts.get("user") or "postgres"),
-    )
+    told: dict[str, str] = {
+        "host": host or str(parts.get("host") or "localhost"),
+        "port": port or str(parts.get("port") or 5432),
+        "dbname": str(parts.get("dbname") or parts.get("user") or "postgres"),
+        "user": user,
+    }
+    if mode := parts.get("sslmode"):
+        told["sslmode"] = str(mode)
+    return f"psql {shlex.quote(make_conninfo(**told))}"

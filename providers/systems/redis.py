@@ -18,6 +18,7 @@ import hashlib
 import json
 import re
 import secrets
+import shlex
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
@@ -210,6 +211,10 @@ class RedisAcl:
             await self._client.delete(_fence(name))
             return await self._deleted(name, user)
 
+    def connect(self, order: Order, receipt: Receipt) -> str:
+        """The client's command; it asks for the password."""
+        return self._how(order.subject.native)
+
     async def prolong(self, order: Order, receipt: Receipt) -> Receipt:
         """No user ends by itself here, so a later end changes nothing; one that is gone or changed has none."""
         if await self.verify(order, receipt) is not Presence.PRESENT:
@@ -338,9 +343,9 @@ class RedisAcl:
         url = urlsplit(self._config.url.get_secret_value())
         host, _, port = self._config.address.partition(":")
         if url.scheme == "unix" and not host:
-            where = f"-s {url.path}"
+            where = f"-s {shlex.quote(url.path)}"
         else:
-            where = f"-h {host or url.hostname or 'localhost'} -p {port or url.port or 6379}"
+            where = f"-h {shlex.quote(host or url.hostname or 'localhost')} -p {port or url.port or 6379}"
             where += " --tls" if url.scheme == "rediss" else ""
         return f"redis-cli {where} --user {name} --askpass"
 

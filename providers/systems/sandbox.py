@@ -177,6 +177,10 @@ class Sandbox:
         """A new password; the one before is dead, and so are its sessions."""
         return await self._about("reveal", order, lambda door: self._reveal(order, door, receipt))
 
+    def connect(self, order: Order, receipt: Receipt) -> str:
+        """Which door, and as whom."""
+        return _knock(SandboxParams.model_validate(order.params).door, order.subject.native)
+
     async def prolong(self, order: Order, receipt: Receipt) -> Receipt:
         """No door shuts by itself, so a later end changes nothing here."""
         return await self._about("prolong", order, lambda door: self._prolong(order, door, receipt))
@@ -279,7 +283,7 @@ class Sandbox:
             raise Refused(f"{door} is not open for {account} any more")
         password = secrets.token_urlsafe(24)
         self._doors.put(door, account, entry.model_copy(update={"password": password, "sessions": ()}))
-        return Secret(username=account, password=SecretStr(password), how=f"knock at {door}")
+        return Secret(username=account, password=SecretStr(password), how=_knock(door, account))
 
     def _close(self, standing: Standing) -> Outcome:
         entry = self._doors.get(standing.entitlement, standing.native)
@@ -363,6 +367,10 @@ class Sandbox:
 
 def _own_name(order_id: str) -> str:
     return "jit-" + order_id.lower().replace(".", "-")
+
+
+def _knock(door: str, account: str) -> str:
+    return f"knock at {door} as {account}"
 
 
 def _shared(target: str, door: str, account: str) -> str:

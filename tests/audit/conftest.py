@@ -9,10 +9,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from bot.archive import Archive
 from bot.keyring import KeyRing
-from bot.sealing import Sealer
-from bot.seals import PURPOSE, Signer
+from bot.record.archive import Archive
+from bot.record.sealing import Sealer
+from bot.record.seals import PURPOSE, Signer
 from bot.store.store import Store
 from tests.servers import PostgresServer, postgres_server
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from bot.archive import Archive
 from bot.keyring import KeyRing
-from bot.sealing import Sealer
+from bot.record.archive import Archive
+from bot.record.sealing import Sealer
 from bot.store.store import Store
 
 

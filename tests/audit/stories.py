@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from bot.archive import Archive
 from bot.core import lifecycle
 from bot.core.events import Approved, Attempted, Event, Expired, Granted, Revoked, Submitted
 from bot.core.model import Person, Request, Review, RoleSnapshot, Verb
-from bot.seals import MOST, Entry, Seal, Signer
+from bot.record.archive import Archive
+from bot.record.seals import MOST, Entry, Seal, Signer
 from bot.store.changes import Change
 from bot.store.store import Store
 from tests.house import person

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from bot.archive import Archive
-from bot.archive_tables import EVENTS
 from bot.keyring import KeyRing
-from bot.sealing import write_head
-from bot.seals import PURPOSE, Signer
+from bot.record.archive import Archive
+from bot.record.sealing import write_head
+from bot.record.seals import PURPOSE, Signer
+from bot.record.tables import EVENTS
 from bot.store.keys import home as home_key
 from bot.store.store import Store
 from tests.audit.conftest import MakeSealer

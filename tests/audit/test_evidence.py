@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from bot.archive import Archive
-from bot.evidence import NoEvidence, canonical, pack, read, verify
-from bot.evidence_page import page
-from bot.exporting import NotAnExport
 from bot.keyring import KeyRing
-from bot.seals import PURPOSE, Entry, Head, Signer
-from bot.verifying import What
+from bot.record.archive import Archive
+from bot.record.evidence import NoEvidence, canonical, pack, read, verify
+from bot.record.evidence_page import page
+from bot.record.exporting import NotAnExport
+from bot.record.seals import PURPOSE, Entry, Head, Signer
+from bot.record.verifying import What
 from tests.audit.stories import GENERATION, entries, keep, life
 
 W = "T000001"

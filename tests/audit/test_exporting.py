@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from bot import cli_audit
-from bot.archive import Archive
+from bot.commands import audit as cli_audit
 from bot.core.events import ClosedByHand, Event, Revealed
-from bot.exporting import export
-from bot.ocsf import ocsf
-from bot.seals import Entry, Seal, Signer
-from bot.verifying import Part, verify
+from bot.record.archive import Archive
+from bot.record.exporting import export
+from bot.record.ocsf import ocsf
+from bot.record.seals import Entry, Seal, Signer
+from bot.record.verifying import Part, verify
 from tests.audit.stories import entries, keep, life, note
 
 W = "T000001"

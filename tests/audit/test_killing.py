@@ -6,12 +6,12 @@ import asyncio
 import sys
 from pathlib import Path
 
-from bot.archive import Archive
-from bot.sealing import Sealer
-from bot.seals import PURPOSE, Signer
+from bot.record.archive import Archive
+from bot.record.sealing import Sealer
+from bot.record.seals import PURPOSE, Signer
+from bot.record.verifying import verify
 from bot.store.audit import Window
 from bot.store.store import Store
-from bot.verifying import verify
 from tests.audit.stories import notes
 from tests.servers import RedisServer
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bot.archive import Archive
-from bot.audit import Trail, Wanted
-from bot.seals import Signer
+from bot.record.archive import Archive
+from bot.record.audit import Trail, Wanted
+from bot.record.seals import Signer
 from tests.audit.stories import entries, keep, life, note
 
 W = "T000001"
@@ -49,6 +49,8 @@ def test_searching_scans_no_table(archive: Archive, signer: Signer) -> None:
     assert len(trail.search(Wanted(before=7)).entries) == 6
     assert len(trail.holders(1e9 + 100, Wanted())) == 1
     assert trail.request("J-2222") is not None
+    assert len(trail.search(Wanted(request="J-2222", person="UMIA", kind="granted")).entries) == 1
+    assert len(trail.search(Wanted(request="J-2222", before=6)).entries) == 5
     assert [step for step, _ in steps if "SCAN jit_" in step] == []
 
 

@@ -6,11 +6,11 @@ import asyncio
 import json
 from pathlib import Path
 
-from bot.archive import Archive
 from bot.playground import LocalSlack
 from bot.policy_file import full_text
-from bot.sealing import signer
-from bot.verifying import verify
+from bot.record.archive import Archive
+from bot.record.sealing import signer
+from bot.record.verifying import verify
 from tests.audit.stories import notes
 from tests.house import POLICY
 from tests.journeys.conftest import people, running, settings_for

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from bot.archive import Archive, Taken
 from bot.core.errors import StoreAway
 from bot.keyring import KeyRing
-from bot.sealing import Sealer, Unsealable, read_head, signer
-from bot.seals import Entry, Seal
+from bot.record.archive import Archive, Taken
+from bot.record.sealing import Sealer, Unsealable, read_head, signer
+from bot.record.seals import Entry, Seal
+from bot.record.verifying import verify
 from bot.store.audit import Window
 from bot.store.store import Store
-from bot.verifying import verify
 from tests.audit.conftest import MakeSealer
 from tests.audit.stories import commit, life, notes
 from tests.servers import redis_server
@@ -149,7 +149,7 @@ async def test_dying_between_any_two_writes_repeats_harmlessly(
 
     with monkeypatch.context() as patched:
         if line == "after the archive":
-            patched.setattr("bot.sealing.write_head", die)
+            patched.setattr("bot.record.sealing.write_head", die)
         elif line == "after the head":
             patched.setattr(part.window, "mark", die)
         else:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.archive import Archive
-from bot.audit import Trail, UnknownNumber, Wanted
 from bot.core.events import Attempted, ClosedByHand, Doubted, Event, Refused
-from bot.seals import Entry, Signer
+from bot.record.archive import Archive
+from bot.record.audit import Trail, UnknownNumber, Wanted
+from bot.record.seals import Entry, Signer
 from tests.audit.stories import HOUR, entries, keep, life, note
 
 W = "T000001"
@@ -27,10 +27,12 @@ def told() -> list[Entry]:
         *entries(life("J-4444", "eve", at=START + 2 * DAY), "J-4444", 13),
     ]
     refused = '{"by": "UEVE", "verb": "ask", "about": "safe/admin", "why": "no"}'
-    return [*found, note(19, START + 2.5 * DAY, event=refused), note(20, START + 2.6 * DAY, "alarm", '{"alarm":"x"}')]
+    tried = note(21, START + 2.7 * DAY, event='{"by": "UKIM", "verb": "review", "about": "J-3333"}')
+    alarm = note(20, START + 2.6 * DAY, "alarm", '{"alarm":"x"}')
+    return [*found, note(19, START + 2.5 * DAY, event=refused), alarm, tried]
 
 
-@pytest.fixture(params=[20, 0, 10], ids=["archive", "window", "both"])
+@pytest.fixture(params=[21, 0, 10], ids=["archive", "window", "both"])
 def trail(request: pytest.FixtureRequest, url: str, tmp_path: Path, signer: Signer) -> Iterator[Trail]:
     """The same events: sealed, not sealed yet, or some of each in the middle of a request."""
     opened = Archive.open(url, tmp_path, create=True)
@@ -46,23 +48,27 @@ def found(trail: Trail, **wanted: object) -> list[int]:
 @pytest.mark.parametrize(
     ("wanted", "numbers"),
     [
-        ({"person": "mia@example.com"}, range(1, 13)),
-        ({"person": "Mia@Example.com"}, range(1, 13)),
-        ({"person": "UMIA"}, range(1, 13)),
+        ({"person": "mia@example.com"}, (*range(1, 13), 21)),
+        ({"person": "Mia@Example.com"}, (*range(1, 13), 21)),
+        ({"person": "UMIA"}, (*range(1, 13), 21)),
         ({"person": "UEVE"}, range(13, 20)),
         ({"person": "nobody@example.com"}, ()),
-        ({"system": "hall"}, range(7, 13)),
+        ({"system": "hall"}, (*range(7, 13), 21)),
         ({"system": "safe"}, (19,)),
         ({"role": "vault/read-only"}, (*range(1, 7), *range(13, 19))),
         ({"kind": "granted"}, (4, 10, 16)),
         ({"kind": "alarm"}, (20,)),
         ({"kind": "granted", "person": "UDAN"}, ()),
+        ({"request": "J-3333"}, (*range(7, 13), 21)),
+        ({"request": "J-3333", "kind": "refused"}, (21,)),
+        ({"request": "J-3333", "person": "UMIA", "until": START + DAY + 61}, (7, 8)),
+        ({"request": "J-9999"}, ()),
         ({"kind": "approved", "person": "dan@example.com"}, (2, 8, 14)),
         ({"kind": "granted", "person": "mia@example.com", "system": "hall"}, (10,)),
         ({"since": START + DAY, "until": START + 2 * DAY}, range(7, 13)),
-        ({"since": START + DAY, "person": "UMIA"}, range(7, 13)),
+        ({"since": START + DAY, "person": "UMIA"}, (*range(7, 13), 21)),
         ({"until": START + 60}, (1,)),
-        ({}, range(1, 21)),
+        ({}, range(1, 22)),
     ],
 )
 def test_events_are_found_newest_first(trail: Trail, wanted: dict[str, object], numbers: tuple[int, ...]) -> None:

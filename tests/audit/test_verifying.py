@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from bot.archive import Archive
-from bot.archive_tables import EVENTS, SEALS
-from bot.exporting import NotAnExport, draw, export, read
 from bot.keyring import KeyRing
-from bot.seals import PURPOSE, Entry, Head, Signer
-from bot.verifying import Part, Report, What, verify
+from bot.record.archive import Archive
+from bot.record.exporting import NotAnExport, draw, export, read
+from bot.record.seals import PURPOSE, Entry, Head, Signer
+from bot.record.tables import EVENTS, SEALS
+from bot.record.verifying import Part, Report, What, verify
 from tests.audit.stories import entries, keep, life, note
 
 W = "T000001"

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from bot.archive import Archive, NoArchive, Taken
-from bot.archive_tables import HOLDINGS, LIVES, MENTIONS, PEOPLE, WORDS
-from bot.audit import Trail, Wanted
-from bot.seals import Signer
+from bot.record.archive import Archive, NoArchive, Taken
+from bot.record.audit import Trail, Wanted
+from bot.record.seals import Signer
+from bot.record.tables import HOLDINGS, LIVES, MENTIONS, PEOPLE, WORDS
+from bot.record.verifying import verify
 from bot.store.audit import KEPT
 from bot.store.store import Store
-from bot.verifying import verify
 from tests.audit.conftest import MakeSealer
 from tests.audit.stories import entries, keep, life, note
 

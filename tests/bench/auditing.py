@@ -6,21 +6,28 @@ The events are whole lives of requests, spread over a year, sealed a thousand at
 from __future__ import annotations
 
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from bot.archive import Archive
-from bot.audit import Trail, Wanted
 from bot.core.events import EVENT
 from bot.core.model import ID_ALPHABET
-from bot.exporting import export
+from bot.insights import findings as insights
+from bot.insights.cases import KINDS
 from bot.keyring import KeyRing
-from bot.seals import MOST, PURPOSE, Entry, Signer
-from bot.verifying import Part, verify
+from bot.policy_file import of_text
+from bot.record.archive import Archive
+from bot.record.audit import Trail, Wanted
+from bot.record.exporting import export
+from bot.record.seals import MOST, PURPOSE, Entry, Signer
+from bot.record.search import between
+from bot.record.verifying import Part, verify
 from tests.audit.stories import entries, life
+from tests.house import catalog
 
 T = TypeVar("T")
 _W = "TBENCH"
@@ -34,7 +41,7 @@ def measure(count: int) -> list[tuple[str, str, str]]:
     """The rows of the table."""
     with tempfile.TemporaryDirectory() as home:
         archive = Archive.open("", Path(home), create=True)
-        rows = [*_adding(archive, count), *_asking(archive, count)]
+        rows = [*_adding(archive, count), *_digesting(Path(home)), *_asking(archive, count)]
         size = sum(file.stat().st_size for file in Path(home).iterdir())
         archive.close()
     return [*rows, ("archive, bytes an event", f"{size / count:,.0f}", "")]
@@ -68,6 +75,9 @@ def _asking(archive: Archive, count: int) -> list[tuple[str, str, str]]:
     person = _best(lambda: trail.search(Wanted(person="p7@example.com", **week)))  # type: ignore[arg-type]
     system = _best(lambda: trail.search(Wanted(system="s7", **week)))  # type: ignore[arg-type]
     held = _best(lambda: trail.holders(middle, Wanted()))
+    month = _START + _YEAR - 30 * 86_400
+    read = _best(lambda: sum(1 for _ in between(archive, _W, month, _START + _YEAR, KINDS)))
+    looked = _best(lambda: insights.look(archive, _W, catalog(), _START + _YEAR, of_text))
     started, spent = time.perf_counter(), time.process_time()
     report = verify(archive.sealed(_W))
     verified, spent = time.perf_counter() - started, time.process_time() - spent
@@ -80,10 +90,40 @@ def _asking(archive: Archive, count: int) -> list[tuple[str, str, str]]:
         (f"a person's week ({len(person[1].entries)} events)", f"{person[0] * 1000:.0f} ms", "200 ms"),
         (f"a system's week ({len(system[1].entries)} events)", f"{system[0] * 1000:.0f} ms", "200 ms"),
         (f"who held what at a moment ({len(held[1])})", f"{held[0] * 1000:.0f} ms", "1,000 ms"),
+        (f"what stands out in 30 days ({read[1]} events counted)", f"{looked[0]:.1f} s", "a few seconds"),
+        ("ratio to reading these events alone", f"{looked[0] / read[0]:.1f}", ""),
         ("verified", f"{report.events / verified:,.0f} events/s", "50,000 events/s"),
         ("verified, of processor time", f"{report.events / spent:,.0f} events/s", ""),
         (f"exported, {lines:,} lines", f"{lines / exported:,.0f} lines/s", ""),
         ("memory that the export added", f"{_resident() - before:,} KiB", "constant"),
+    ]
+
+
+def _digesting(home: Path) -> list[tuple[str, str, str]]:
+    """A day in the middle, in a process of its own: its memory is nobody else's, and its start is not counted."""
+    code = f"""
+import resource, time
+from datetime import date
+from pathlib import Path
+from bot import policy_file
+from bot.digest import facts as digest
+from bot.record.archive import Archive
+taken = []
+for _ in range(3):
+    started, spent = time.perf_counter(), time.process_time()
+    archive = Archive.open("", Path({str(home)!r}))
+    day = date.fromtimestamp({_START + _YEAR / 2})
+    found = digest.make(archive, {_W!r}, day, "Europe/Berlin", 2e9, policy_file.of_text)
+    taken.append((time.perf_counter() - started, time.process_time() - spent))
+    archive.close()
+print(found.events, found.count("asked"), *min(taken), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    events, asked, took, spent, resident = done.stdout.split()
+    return [
+        (f"a day's digest ({events} events, {asked} asked)", f"{float(took) * 1000:.0f} ms", "2,000 ms"),
+        ("a day's digest, of processor time", f"{float(spent) * 1000:.0f} ms", ""),
+        ("a day's digest, all memory of its process", f"{int(resident) / 1024:.0f} MiB", "200 MB"),
     ]
 
 

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,11 @@ from redis.asyncio import Redis
 
 from bot.core.events import EVENT
 from bot.playground import LocalSlack
+from bot.store.stakes import Stakes
 from bot.store.store import Store
 from tests.bench.acknowledging import environment
 from tests.bench.granting import RING, WORKSPACE, fill
+from tests.bench.printing import Row, progress
 from tests.bench.starting import ready
 from tests.house import POLICY, House
 from tests.servers import RedisServer, free_port, program
@@ -40,43 +42,56 @@ _PATIENCE = 20.0
 _SETTLING, _IDLE = 5.0, 20.0
 """Seconds after its start in which a process may be busy, and over which it is watched then."""
 
-Rows = list[tuple[str, str, str]]
 
-
-async def measure(server: RedisServer, beside: RedisServer, live: int, at_once: int) -> Rows:
+async def measure(server: RedisServer, beside: RedisServer, live: int, at_once: int) -> AsyncGenerator[Row, None]:
     """The rows of the table. ``beside``: a server for the TTL keys alone; ``at_once``: due at one instant."""
+    many = f"{live:,} live"
     async with Redis.from_url(server.socket_url) as client, Redis.from_url(beside.socket_url) as other:
         house, told = await House(Store(client, WORKSPACE, RING)).open(), Lapses(other)
+        # As the first worker of a store does at its start.
+        await Stakes(house.store).fill(house.store.now)
+        progress(f"making {live:,} live grants")
         await told.fill(live)
-        if (there := await client.zcard(house.store.keys.due)) < live:
-            await fill(house, live - there)
+        await fill(house, live)
         with tempfile.TemporaryDirectory() as home:
             shift = Shift(server, house, told, Path(home))
+            progress(f"{_APART} end one by one")
             apart = await shift.closed([random.uniform(0, _OVER) for _ in range(_APART)])
+            what = f"deadline → revoke started, {many}, {WORKERS} workers, p50 / p99"
+            yield what, apart.shown, "p99 under 50 ms"
+            yield "beside it, `expired` events alone, p50 / p99", apart.told, ""
+            progress(f"{at_once:,} end at one instant")
             instant = await shift.closed([n / 1e6 for n in range(at_once)])
-            alone, whole = await shift.idle_alone(), await shift.idle()
-    many = f"{live:,} live"
-    return [
-        (f"deadline → revoke started, {many}, {WORKERS} workers, p50 / p99", apart.shown, "p99 under 50 ms"),
-        ("beside it, `expired` events alone, p50 / p99", apart.told, ""),
-        (f"{at_once:,} due at one instant, closed and read back, a second", f"{instant.rate:,.0f}", "1,000"),
-        ("their deadline → revoke started, first / p50 / last", instant.span, ""),
-        ("their order: places overtaken, at most", f"{instant.overtaken:,}", "oldest first"),
-        ("beside it, `expired` events alone, p50 / p99", instant.told, ""),
-        (f"CPU of an idle worker process, {many}", f"{whole:.1f} %", "under 2 %"),
-        ("of it, waiting for the next deadline", f"{alone:.1f} %", ""),
-    ]
+            yield f"{at_once:,} due at one instant, closed and read back, a second", f"{instant.rate:,.0f}", "1,000"
+            yield "processor time a close, all workers / Redis", instant.cost, ""
+            yield "their deadline → revoke started, first / p50 / last", instant.span, ""
+            yield "their order: places overtaken, at most", f"{instant.overtaken:,}", "oldest first"
+            yield "beside it, `expired` events alone, p50 / p99", instant.told, ""
+            progress("a worker with nothing to do")
+            yield f"CPU of an idle worker process, {many}", f"{await shift.idle():.1f} %", "under 2 %"
+            yield "of it, waiting for the next deadline", f"{await shift.idle_alone():.1f} %", ""
 
 
 @dataclass(frozen=True)
 class Closing:
-    """Grants that came to their end. ``late`` and ``heard``: seconds after it; ``order`` by deadline, as started."""
+    """Grants that came to their end. ``late`` and ``heard``: seconds after it; ``order`` by deadline, as started.
+
+    ``workers``, ``redis``: seconds of processor time that they took from the first deadline to the last read-back.
+    """
 
     count: int
     late: list[float]
     order: list[int]
     heard: list[float]
     seconds: float
+    workers: float
+    redis: float
+
+    @property
+    def cost(self) -> str:
+        """The processor time of one close: so many closes a second keep one core busy."""
+        ours, theirs = (1000 * spent / self.count for spent in (self.workers, self.redis))
+        return f"{ours:.2f} / {theirs:.2f} ms, {1000 / (ours + theirs):,.0f} a second a core"
 
     @property
     def rate(self) -> float:
@@ -163,7 +178,7 @@ class Shift:
         """Let so many grants end, each so many seconds after one moment, with the workers there."""
         redis, keys = self.house.store.redis, self.house.store.keys
         others = await redis.zcard(keys.due)
-        async with self._working() as diaries:
+        async with self._working() as (diaries, workers):
             began = time.time()
             begin = began + 2 + len(offsets) * self.pace
             ends = [begin + offset for offset in offsets]
@@ -171,7 +186,10 @@ class Shift:
             due = await fill(self.house, len(ends), ends)
             made = time.time()
             self.pace = 2 * (made - began) / len(ends)
-            await self._over(begin, others)
+            await asyncio.sleep(begin - time.time())
+            spent = [_busy(worker) for worker in (*workers, self.server.process.pid)]
+            await self._over(others)
+            spent = [_busy(w) - s for w, s in zip((*workers, self.server.process.pid), spent, strict=True)]
             heard = await hearing
             last: Any = await redis.xrevrange(keys.audit, count=1)
         started = _started(diaries, due)
@@ -184,26 +202,27 @@ class Shift:
             order=[places[id_] for id_ in sorted(started, key=started.__getitem__)],
             heard=heard,
             seconds=EVENT.validate_json(last[0][1][b"event"]).at - begin,
+            workers=sum(spent[:-1]),
+            redis=spent[-1],
         )
 
-    async def _over(self, begin: float, others: int) -> None:
+    async def _over(self, others: int) -> None:
         """Wait until none but the others is due any more."""
         redis, due = self.house.store.redis, self.house.store.keys.due
-        await asyncio.sleep(begin - time.time())
         async with asyncio.timeout(300):
             while await redis.zcard(due) > others:  # noqa: ASYNC110  # other processes change it
                 await asyncio.sleep(0.05)
 
     @contextlib.asynccontextmanager
-    async def _working(self) -> AsyncIterator[list[Path]]:
-        """The workers; their diaries are there when they have ended."""
+    async def _working(self) -> AsyncIterator[tuple[list[Path], list[int]]]:
+        """The workers' diaries, which are there when they have ended, and their process ids."""
         diaries = [self.home / f"diary{n}" for n in range(WORKERS)]
         log = self.home / "output"
         words = [(self.server.socket_url, str(diary)) for diary in diaries]
         processes = [program("tests.bench.closer", *each, log=log) for each in words]
         try:
             await self._heard_of(len(processes))
-            yield diaries
+            yield diaries, [process.pid for process in processes]
         finally:
             for process in processes:
                 process.send_signal(signal.SIGTERM)

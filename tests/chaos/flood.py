@@ -26,6 +26,7 @@ from redis.asyncio import Redis
 from bot.core.model import State
 from bot.keyring import KeyRing
 from bot.playground import LocalSlack, Message, Reply
+from bot.store.crowds import Crowds
 from bot.store.store import Store
 from tests.bench.acknowledging import environment
 from tests.bench.starting import ready
@@ -43,6 +44,7 @@ _PAUSE = 1.0, 5.0
 """Seconds until somebody who was told to press again does so."""
 _PATIENCE = 300.0
 _SAID = {State.PENDING: "waits for a decision", State.ACTIVE: "open until", State.CANCELLED: "cancelled"}
+_HELD = re.compile(r"(\d+) more requests? waits? for a decision")
 _ID = re.compile(r"J-[2-9A-Z]{4,8}")
 
 
@@ -57,6 +59,7 @@ class Flood:
     refused: Counter[str] = field(default_factory=Counter)
     wanted: dict[str, State] = field(default_factory=dict)
     again: int = 0
+    held: frozenset[str] = frozenset()
 
     async def all(self, count: int) -> None:
         """Everybody asks at once; then a third takes it back, and a third is approved."""
@@ -69,6 +72,7 @@ class Flood:
             for id_ in left & cards.keys():
                 await self._approved(id_, cards[id_][0])
                 approved.add(id_)
+            approved |= await self._from_the_list(left - cards.keys())
             await asyncio.sleep(_LOOK)
         await asking
 
@@ -97,6 +101,26 @@ class Flood:
         while (await self._states([id_]))[id_] is State.PENDING:
             self.acks.append((await self.slack.person("UDAN").click(card, "approve")).seconds)
 
+    async def _from_the_list(self, wanted: set[str]) -> set[str]:
+        """Those without a card are approved from the list that the summary offers."""
+        dan, summary = self.slack.person("UDAN"), self.summary()
+        if not wanted or summary is None or "waiting" not in summary.buttons():
+            return set()
+        self.acks.append((await dan.click(summary, "waiting")).seconds)
+        done = set()
+        for id_ in wanted:
+            # Each press shows the list anew, with others in it.
+            if (view := dan.view) is not None and f"({id_})" in view.said():
+                self.acks.append((await dan.click(view, "approve", value=id_)).seconds)
+                if (await self._states([id_]))[id_] is not State.PENDING:
+                    done.add(id_)
+        return done
+
+    def summary(self) -> Message | None:
+        """The last summary of those who have no card."""
+        found = [message for message in self.slack.messages(CHANNEL) if "crowd" in str(message.metadata)]
+        return found[-1] if found else None
+
     async def _asked(self, name: str) -> str:
         """What the person is told in the end."""
         line = "request debug 30m -- INC-1 the vault is stuck"
@@ -123,9 +147,10 @@ class Flood:
                 await asyncio.sleep(0.1)
 
     async def _settled(self) -> bool:
-        return await self._states(list(self.wanted)) == self.wanted and not await self.store.redis.zcard(
-            self.store.keys.outbox
-        )
+        """Nothing is left to tell but the cards of those for which there is no room, and the summary counts them."""
+        self.held = frozenset(await Crowds(self.store).held(CHANNEL))
+        left = await self.store.redis.zcard(self.store.keys.outbox)
+        return left == len(self.held) and await self._states(list(self.wanted)) == self.wanted
 
     async def _states(self, ids: Sequence[str]) -> dict[str, State]:
         return {found.request.id: found.request.state for found in await self.store.load_many(ids)}
@@ -133,11 +158,18 @@ class Flood:
     def wrong(self) -> list[str]:
         """What the channel shows that is not so, or does not show."""
         cards = {id_: [message.said() for message in messages] for id_, messages in self.cards().items()}
-        return [
+        summary = self.summary()
+        told = _HELD.search(summary.said()) if summary else None
+        flaws = [
             f"{id_} has {len(cards.get(id_, []))} cards, {state.value}: {cards.get(id_)}"
             for id_, state in self.wanted.items()
-            if len(cards.get(id_, [])) != 1 or _SAID[state] not in cards[id_][0]
+            if id_ not in self.held and (len(cards.get(id_, [])) != 1 or _SAID[state] not in cards[id_][0])
         ]
+        flaws += [f"{id_} has a card and is held" for id_ in self.held & cards.keys()]
+        flaws += [f"{id_} is held, {self.wanted[id_]}" for id_ in self.held if self.wanted[id_] is not State.PENDING]
+        if (int(told[1]) if told else 0) != len(self.held):
+            flaws.append(f"{len(self.held)} have no card, and the summary says {summary and summary.said()}")
+        return flaws
 
 
 @contextlib.asynccontextmanager
@@ -190,6 +222,7 @@ async def run(count: int, scale: float, seed: int, patience: float) -> dict[str,
         "states": Counter(state.value for state in flood.wanted.values()),
         "told to wait by Slack": sum(call.answer == "ratelimited" for call in slack.calls),
         "all told after, s": round(took, 1),
+        "without a card of their own": len(flood.held),
         "given up": dead,
         "wrong": flood.wrong(),
     }

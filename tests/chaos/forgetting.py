@@ -3,7 +3,8 @@
 `python -m tests.chaos.forgetting failover --grants 100` cuts the link between a master and its replica, goes on for a
 while, kills the master and has the sentinel promote the replica; `… failover --replicas 0` with the operator's word
 that nothing is to wait for replicas; `… restore` kills Redis and starts it on a copy that was made before. It prints
-what stood without a record before the comparison, and what is wrong after it.
+what stood without a record before the comparison, what is wrong after it, and whether each decision that was
+acknowledged after the cut, and no other, is listed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from redis.exceptions import RedisError
 from bot.core.errors import JitError, StoreAway
 from bot.core.lifecycle import OPEN
 from bot.core.model import State
+from bot.forgotten import Forgotten
 from bot.reconciling import Reconciler
+from bot.store.acknowledged import Acknowledged
 from bot.store.connecting import Link
 from tests.chaos.weather import MARGIN, house
 from tests.house import House
@@ -44,6 +47,7 @@ class Scene:
     """What is there before Redis forgets. ``cut``: from here on it will not remember; ``lose``: it has forgotten."""
 
     place: House
+    forgotten: Forgotten
     cut: Lose
     lose: Lose
 
@@ -101,6 +105,7 @@ async def play(scene: Scene, grants: int) -> dict[str, Any]:
     """Before the cut, after it, what is forgotten, and one comparison."""
     before = await scene.asked([f"a{n}" for n in range(grants)])
     await scene.are(before, State.ACTIVE)
+    await scene.forgotten.look()
     await scene.cut()
     given_back = before[: grants // 4]
     for n, id_ in enumerate(given_back):
@@ -110,6 +115,9 @@ async def play(scene: Scene, grants: int) -> dict[str, Any]:
     await scene.tried(after)
     opened = await scene.doors() & set(after)
     await scene.lose()
+    lost = [(decision.request, decision.kind) for decision in await scene.forgotten.look()]
+    made = [(id_, "withdrawn") for id_ in given_back]
+    made += [(id_, kind) for id_ in after for kind in ("submitted", "approved")]
     forgotten = set(after) - await scene.in_books()
     without = await scene.doors() - await scene.in_books()
     reconciler = Reconciler(
@@ -122,6 +130,9 @@ async def play(scene: Scene, grants: int) -> dict[str, Any]:
         "opened before the cut": len(before),
         "opened after it": len(opened),
         "requests forgotten": len(forgotten),
+        "decisions acknowledged after the cut": len(made),
+        "of them not listed": sorted(set(made) - set(lost)),
+        "listed and not lost": sorted(set(lost) - set(made)),
         "open without a record": len(without),
         "found gone": len(gone & set(given_back)),
         "given back after the cut": len(given_back),
@@ -140,14 +151,16 @@ async def _end(scene: Scene, before: Sequence[str]) -> list[str]:
 
 
 @contextlib.asynccontextmanager
-async def at_work(url: str, replicas: int | None) -> AsyncIterator[House]:
-    """A house, and workers in processes of their own, over doors that outlive all of it."""
+async def at_work(url: str, replicas: int | None) -> AsyncIterator[tuple[House, Forgotten]]:
+    """A house, what it remembers of its decisions, and workers in processes of their own, over lasting doors."""
     with tempfile.TemporaryDirectory(prefix="jit-", dir="/tmp") as doors:
         link = Link(url)
         words = (url, WORKSPACE, doors, *([] if replicas is None else [str(replicas)]))
         workers = [program("tests.chaos.laborer", *words, log=Path(doors) / "output") for _ in range(WORKERS)]
         try:
-            yield await house(link, WORKSPACE, Path(doors), replicas).open()
+            acknowledged = Acknowledged()
+            place = await house(link, WORKSPACE, Path(doors), replicas, acknowledged.heard).open()
+            yield place, Forgotten(place.store, acknowledged)
         finally:
             for worker in workers:
                 worker.kill()
@@ -163,7 +176,7 @@ async def failover(grants: int, replicas: int | None) -> dict[str, Any]:
         sentinels(SERVICE, master, replica, count=1) as [sentinel],
     ):
         url = f"redis+sentinel://127.0.0.1:{sentinel.port}/{SERVICE}"
-        async with at_work(url, replicas) as place:
+        async with at_work(url, replicas) as (place, forgotten):
 
             async def cut() -> None:
                 async with Redis.from_url(master.socket_url) as admin:
@@ -186,7 +199,7 @@ async def failover(grants: int, replicas: int | None) -> dict[str, Any]:
                 await met(promoted, "the replica to be promoted")
                 await met(lambda: _answers(place), "the bot to find it")
 
-            return await play(Scene(place, cut, lose), grants)
+            return await play(Scene(place, forgotten, cut, lose), grants)
 
 
 async def restore(grants: int, replicas: int | None) -> dict[str, Any]:
@@ -194,7 +207,7 @@ async def restore(grants: int, replicas: int | None) -> dict[str, Any]:
     with redis_server() as server, tempfile.TemporaryDirectory() as elsewhere:
         copy, data = Path(elsewhere) / "copy", server.directory / "appendonlydir"
         started = []
-        async with at_work(server.socket_url, replicas) as place:
+        async with at_work(server.socket_url, replicas) as (place, forgotten):
 
             async def cut() -> None:
                 shutil.copytree(data, copy)
@@ -208,7 +221,7 @@ async def restore(grants: int, replicas: int | None) -> dict[str, Any]:
                 await met(lambda: _answers(place), "the bot to find it")
 
             try:
-                return await play(Scene(place, cut, lose), grants)
+                return await play(Scene(place, forgotten, cut, lose), grants)
             finally:
                 for process in started:
                     process.kill()

@@ -1,11 +1,13 @@
 """One worker process, to be hurt: the bot's own worker over a real Redis and doors that processes share.
 
-`python -m tests.chaos.laborer REDIS_URL WORKSPACE DIRECTORY [JIT_REPLICAS]`; it works until it is told to stop.
+`python -m tests.chaos.laborer REDIS_URL WORKSPACE DIRECTORY [JIT_REPLICAS]`; it works until it is told to stop. The
+environment's CHAOS_LEASE is how long its claims are its own, in seconds, where it is not to be as short as usual.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
@@ -26,7 +28,8 @@ async def main() -> None:
     listening = asyncio.create_task(hints.listen())
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    worker = Worker(place.store, place.systems, place.deliver, place.judge, hints.waiter(), lease=LEASE, margin=MARGIN)
+    lease = float(os.environ.get("CHAOS_LEASE", LEASE))
+    worker = Worker(place.store, place.systems, place.deliver, place.judge, hints.waiter(), lease=lease, margin=MARGIN)
     Diary(directory).note("ready")
     await worker.run(stop)
     listening.cancel()

@@ -1,13 +1,15 @@
-"""Workers killed, stopped and resumed, Redis killed and started again, a provider that fails: nothing stays open.
+"""Workers killed, stopped and resumed, Redis killed and started again, a provider and a Slack that fail.
 
-`python -m tests.chaos.storm --requests 3000 --seconds 120 --seed 7` prints what was done and what was found. It is
-seeded: what is asked and what is broken follow from the seed, their interleaving does not.
+Nothing stays open, and no notice is lost. `python -m tests.chaos.storm --requests 3000 --seconds 120 --seed 7` prints
+what was done and what was found. It is seeded: what is asked and what is broken follow from the seed, their
+interleaving does not.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import random
 import signal
@@ -21,10 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from bot.core.errors import JitError, StoreAway
-from bot.core.events import EVENT
+from bot.core.events import EVENT, Event
 from bot.core.lifecycle import OPEN, fold
 from bot.store.connecting import Link
-from tests.chaos.weather import house
+from tests.chaos.telling import Telling
+from tests.chaos.weather import house, policy_of
 from tests.house import House
 from tests.servers import free_port, need, start_redis
 
@@ -69,18 +72,22 @@ class Storm:
         with (self.directory / "workers.log").open("ab") as log:
             return subprocess.Popen(words, stdout=log, stderr=log)
 
-    async def blow(self, seconds: float) -> None:
+    async def blow(self, seconds: float, telling: Telling) -> None:
         """Hurt something, again and again."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             await asyncio.sleep(self.dice.uniform(0.2, 0.6))
-            match self.dice.choices(["kill", "pause", "redis"], [5, 3, 1])[0]:
+            match self.dice.choices(["kill", "pause", "redis", "teller"], [5, 3, 1, 1])[0]:
                 case "kill":
                     self.kill_a_worker()
                 case "pause":
                     await self.pause_a_worker()
+                case "teller":
+                    telling.kill_a_teller()
                 case _:
                     self.restart_redis()
+                    telling.hurt.append(telling.slack.clock())
+            telling.tend()
 
     def kill_a_worker(self) -> None:
         """SIGKILL; another is started."""
@@ -168,7 +175,8 @@ async def found(place: House, ids: list[str]) -> list[str]:
         wrong.append("the audit has a gap")
     mine: dict[str, list[Any]] = {id_: [] for id_ in ids}
     for _, entry in entries:
-        mine.setdefault(entry[b"id"].decode(), []).append(EVENT.validate_json(entry[b"event"]))
+        if entry[b"version"] != b"0":  # what was found or noted about a request is no step of it
+            mine.setdefault(entry[b"id"].decode(), []).append(EVENT.validate_json(entry[b"event"]))
     for id_ in ids:
         request = await place.now(id_)
         if fold(mine[id_]) != request:
@@ -177,42 +185,72 @@ async def found(place: House, ids: list[str]) -> list[str]:
             wrong.append(f"{id_} ended before it was open")
     if holds := await place.store.redis.keys("*:holds:*"):
         wrong.append(f"holds left: {len(holds)}")
-    if lost := await _untold(place, ids):
-        wrong.append(f"no notice of the end: {lost}")
     return wrong
 
 
-async def _untold(place: House, ids: list[str]) -> list[str]:
-    """The requests whose end nobody would be told: no row asks for the card as it is now."""
-    versions: Any = await place.store.redis.hgetall(place.store.keys.rows)
-    rows = {row.decode(): int(version) for row, version in versions.items()}
-    return [id_ for id_ in ids if rows.get(f"{id_}|card") != (await place.now(id_)).version]
+async def told(place: House, telling: Telling, ids: list[str], patience: float) -> dict[str, Any]:
+    """Wait until nothing is left to tell; what of it was, and was not."""
+    started = time.monotonic()
+    async with asyncio.timeout(patience):
+        while await place.store.redis.zcard(place.store.keys.outbox):
+            telling.tend()
+            await asyncio.sleep(0.2)
+            if not await place.store.redis.zcard(place.store.keys.outbox):
+                await telling.slack.settled()  # what Slack still shows us may ask for a copy to be removed
+    took = time.monotonic() - started
+    entries: Any = await place.store.redis.xrange(place.store.keys.audit)
+    events: dict[str, list[tuple[int, Event]]] = {id_: [] for id_ in ids}
+    for number, entry in entries:
+        if entry[b"version"] != b"0":
+            events[entry[b"id"].decode()].append((int(number.split(b"-")[0]), EVENT.validate_json(entry[b"event"])))
+    again, left, odd = telling.copies()
+    dead: Any = await place.store.redis.lrange(place.store.keys.dead, 0, -1)
+    return {
+        "all told after, s": round(took, 1),
+        "messages": sum(map(len, telling.stand().values())),
+        "Slack": telling.met(),
+        "second copies posted": again,
+        "of them left": left,
+        "untold": telling.lost(events) + odd + [f"given up: {line.decode()}" for line in dead],
+    }
 
 
 async def run(requests: int, seconds: float, seed: int) -> dict[str, Any]:
     """One storm; what was done, how it ended."""
-    with tempfile.TemporaryDirectory(prefix="jit-", dir="/tmp") as directory:
+    async with contextlib.AsyncExitStack() as about:
+        directory = about.enter_context(tempfile.TemporaryDirectory(prefix="jit-", dir="/tmp"))
         storm = Storm(Path(directory), random.Random(seed))
-        place = house(Link(storm.url), WORKSPACE, storm.doors)
+        policy = policy_of(storm.doors)
+        place = house(Link(storm.url), WORKSPACE, storm.doors, policy=policy)
+        telling = await about.enter_async_context(
+            Telling.over(Path(directory), storm.url, policy, random.Random(seed + 1), WORKSPACE)
+        )
         place.sandbox.open_by_hand("hall", "boss@example.com")
         (storm.doors / "faults.json").write_text(json.dumps(FAULTS))
         try:
             await _insist(place.open)
+            for n in range(requests):
+                telling.somebody(f"p{n}")
             ids: list[str] = []
-            await asyncio.gather(people(storm, place, requests, ids), storm.blow(seconds))
-            # From here Redis, the workers and the provider all answer again.
-            (storm.doors / "faults.json").write_text("[]")
-            took = await settled(place, ids, patience=90)
+            await telling.told_by_somebody(place)
+            async with telling.blowing():
+                await asyncio.gather(people(storm, place, requests, ids), storm.blow(seconds, telling))
+                # From here Redis, the workers and the provider all answer again; Slack does when all is closed.
+                (storm.doors / "faults.json").write_text("[]")
+                took = await settled(place, ids, patience=90)
             states = Counter([(await place.now(id_)).state.value for id_ in ids])
             wrong = await found(place, ids)
+            tale = await told(place, telling, ids, patience=max(120, requests / 5))
         finally:
             storm.end()
     return {
         "requests": len(ids),
         "ended as": dict(states),
         **storm.done,
+        **telling.done,
         "settled after, s": round(took, 1),
         "wrong": wrong,
+        **tale,
     }
 
 

@@ -18,6 +18,8 @@ def found(*how: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(done.stdout)
     assert found["requests forgotten"] == GRANTS
     assert found["found gone"] == found["given back after the cut"] > 0
+    assert found["decisions acknowledged after the cut"] == 2 * GRANTS + found["given back after the cut"]
+    assert found["of them not listed"] == found["listed and not lost"] == []
     assert found["still open without a record"] == []
     assert found["left when all is given back"] == []
     return found

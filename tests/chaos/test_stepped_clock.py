@@ -20,7 +20,7 @@ from bot.store.store import Store
 from providers.systems.sandbox import Sandbox, SandboxConfig
 from tests.house import POLICY
 from tests.journeys.conftest import CHANNEL, people
-from tests.servers import RedisServer, program
+from tests.servers import RedisServer, free_port, program
 
 HOUR = 3600
 
@@ -34,7 +34,7 @@ class Town:
         self.ring = KeyRing.generate()
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, step: int) -> None:
+    def start(self, step: int, mode: str) -> None:
         """A bot whose clock will be stepped."""
         self.doors.mkdir()
         config = json.dumps({"path": str(self.doors), "settles_within": 1.0})
@@ -42,7 +42,7 @@ class Town:
         (self.home / "jit.yaml").write_text(policy)
         environment = {
             "SLACK_BOT_TOKEN": self.slack.bot_token,
-            "SLACK_APP_TOKEN": self.slack.app_token,
+            **self._way_in(mode),
             "SLACK_API_URL": self.slack.api_url,
             "REDIS_URL": self.redis.socket_url,
             "JIT_KEYS": self.ring.spelled(),
@@ -52,6 +52,19 @@ class Town:
         }
         words = (str(step), "run", "--role", "all")
         self.process = program("tests.chaos.stepped", *words, log=self.home / "output", **environment)
+
+    def _way_in(self, mode: str) -> dict[str, str]:
+        if mode == "socket":
+            return {"SLACK_APP_TOKEN": self.slack.app_token}
+        port = free_port()
+        self.slack.deliver_to(f"http://127.0.0.1:{port}/slack/events")
+        return {"SLACK_SIGNING_SECRET": self.slack.signing_secret, "PORT": str(port)}
+
+    async def ready(self) -> None:
+        """Wait until it answers Slack."""
+        async with asyncio.timeout(20):
+            while "ready: all of" not in (self.home / "output").read_text():  # noqa: ASYNC110  # another process
+                await asyncio.sleep(0.02)
 
     async def step(self) -> None:
         """Put the clock, and wait until it is."""
@@ -99,12 +112,13 @@ async def town(workspace: str, redis: RedisServer, tmp_path: Path) -> AsyncItera
             town.end()
 
 
+@pytest.mark.parametrize("mode", ["http", "socket"])
 @pytest.mark.parametrize("step", [HOUR, -HOUR], ids=["forward", "back"])
 async def test_a_clock_that_is_put_an_hour_off_opens_and_closes_nothing_at_another_time(
-    town: Town, redis: RedisServer, step: int
+    town: Town, redis: RedisServer, step: int, mode: str
 ) -> None:
-    town.start(step)
-    await town.slack.connected(patience=20)
+    town.start(step, mode)
+    await town.ready()
     async with Redis.from_url(redis.socket_url) as client:
         store = Store(client, town.slack.team, town.ring)
         before = await town.opened("request vault/read-only 6s -- to look at it")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from bot.keyring import KeyRing
+from bot.store.changes import Answered
 from bot.store.connecting import Link
 from bot.store.keys import Keys
 from bot.store.store import Store
 from providers.systems.base import Order, Outcome, Prior, Receipt
 from providers.systems.sandbox import Sandbox, SandboxConfig
-from tests.house import House
+from tests.house import POLICY, House, catalog
 
 LEASE, MARGIN, SETTLES = 2.0, 0.3, 0.5
 RING = KeyRing({"k1": bytes(32)})
@@ -52,8 +54,21 @@ class Watched(Sandbox):
         return await super().revoke(order, prior, receipt)
 
 
-def house(link: Link, workspace: str, directory: Path, replicas: int | None = None) -> House:
-    """A house whose doors and record outlive every process. ``replicas``: see `Store`."""
-    store = Store(link.commands(Keys(workspace).due), workspace, RING, replicas=replicas)
+def house(
+    link: Link,
+    workspace: str,
+    directory: Path,
+    replicas: int | None = None,
+    watch: Callable[[Answered], None] = lambda _: None,
+    policy: str = POLICY,
+) -> House:
+    """A house whose doors and record outlive every process. ``replicas``, ``watch``: see `Store`."""
+    store = Store(link.commands(Keys(workspace).due), workspace, RING, replicas=replicas, watch=watch)
     doors = Watched(SandboxConfig(path=str(directory), settles_within=SETTLES))
-    return House(store, systems={"vault": doors}, lease=LEASE, margin=MARGIN)
+    return House(store, catalog(policy), systems={"vault": doors}, lease=LEASE, margin=MARGIN)
+
+
+def policy_of(directory: Path) -> str:
+    """The policy by which whole processes of the bot serve the same doors."""
+    config = f'provider: sandbox\n    config: {{path: "{directory}", settles_within: {SETTLES}}}'
+    return POLICY.replace("provider: sandbox", config)

@@ -26,6 +26,25 @@ def test_what_is_not_written_has_a_careful_default() -> None:
     assert (space.limits.open, space.limits.submits) == (5, 10)
 
 
+@pytest.mark.parametrize(
+    ("on_call", "written", "mention", "dm"),
+    [
+        (False, "", "group", "none"),
+        (True, "", "group", "on-call"),
+        (True, "notify: {mention: on-call}", "on-call", "on-call"),
+        (True, "notify: {dm: none}", "group", "none"),
+        (False, "notify: {mention: none, dm: all}", "none", "all"),
+    ],
+)
+def test_who_decides_is_reached_as_the_role_says(on_call: bool, written: str, mention: str, dm: str) -> None:
+    text = WHOLE.replace("max: 8h", f"max: 8h\n        {written}")
+    found = catalog(text.replace("approvers: [dba]", "approvers: [dba]\n    on_call: dba") if on_call else text)
+    role = found.role("prod-db", "read-only")
+    assert role
+    assert (role.notify.mention, role.notify.dm) == (mention, dm)
+    assert found.systems["prod-db"].on_call == ("dba" if on_call else None)
+
+
 def test_a_role_without_steps_needs_one_of_its_systems_approvers() -> None:
     role = catalog(WHOLE).role("prod-db", "read-only")
     assert role
@@ -198,6 +217,7 @@ def test_a_role_is_another_when_what_it_grants_is(old: str, new: str) -> None:
         ("max: 8h", "max: 5h"),
         ("C0PRODDB1", "C0OTHER01"),
         ("max: 1h", "max: 60m\n        title: All of it"),
+        ("max: 1h", "max: 1h\n        notify: {mention: none, dm: all}"),
     ],
 )
 def test_a_role_is_the_same_when_only_who_decides_is_another(old: str, new: str) -> None:
@@ -216,7 +236,6 @@ def is_told_or_read(*texts: str) -> None:
 
 
 @given(st.text(max_size=300))
-@settings(deadline=None)
 @example("? a\n")
 @example("!!int ''\n")
 @example("!!float ''\n")
@@ -258,13 +277,13 @@ def damaged(draw: st.DrawFn) -> str:
 
 
 @given(damaged())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_damaged_policy_is_told_or_read(text: str) -> None:
     is_told_or_read(text)
 
 
 @given(damaged(), damaged())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_two_damaged_files_are_told_or_read(first: str, second: str) -> None:
     is_told_or_read(first, second)
 
@@ -286,7 +305,7 @@ PLACES = paths(yaml.safe_load(WHOLE))[1:]
 
 
 @given(st.dictionaries(st.sampled_from(PLACES), ODD, min_size=1, max_size=3))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_policy_of_odd_values_is_told_or_read(odd: dict[tuple[str | int, ...], object]) -> None:
     data = yaml.safe_load(WHOLE)
     for path, value in sorted(odd.items(), key=lambda item: -len(item[0])):

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from bot.core.mistakes import MOST_MISTAKES, PolicyMistakes
-from tests.core.policies import WHOLE, broken, catalog, marked, mistakes
+from tests.core.policies import HERE, WHOLE, broken, catalog, marked, mistakes
 
 TABLE = {
     # What is broken: (what is replaced, by what, path, what the sentence says, what the hint says)
@@ -22,15 +22,34 @@ TABLE = {
     "an unknown key that is like none": ("version: 1\n", "version: 1\n‸zzz: 1\n", "zzz", "no key", ""),
     "an unknown key of a step": ("count: 2", "‸cuont: 2", "@admin.approval.steps.1.cuont", "no key", "`count`"),
     "an unknown key of a reason": ("hint: Ticket", "‸hnit: Ticket", "templates.debug.reason.hnit", "no key", "`hint`"),
-    "a key of later: digest": (
+    "a time of day that is none": (
         "  mfa:",
-        "  ‸digest: {at: x}\n  mfa:",
-        "workspace.digest",
-        "not part of this version",
+        '  digest: {at: ‸"9:00"}\n  mfa:',
+        "workspace.digest.at",
+        "a time of day is written in quotes",
         "",
     ),
-    "a key of later: rules": ("version: 1\n", "version: 1\n‸rules: []\n", "rules", "not part of this version", ""),
-    "a key of later: auditors": ("  mfa:", "  ‸auditors: [dba]\n  mfa:", "workspace.auditors", "not part of this", ""),
+    "a time of day without quotes": (
+        "  mfa:",
+        "  digest: {at: ‸12:30}\n  mfa:",
+        "workspace.digest.at",
+        "a time of day is written in quotes",
+        "",
+    ),
+    "a zone that is none": (
+        "  mfa:",
+        '  digest: {at: "09:00", timezone: ‸Mars/Olympus}\n  mfa:',
+        "workspace.digest.timezone",
+        "there is no such time zone",
+        "",
+    ),
+    "auditors of no group": (
+        "  mfa:",
+        "  auditors: [‸audti]\n  mfa:",
+        "workspace.auditors.0",
+        "there is no group `audti`",
+        "",
+    ),
     "a key of later: factors": (
         "request: off",
         "request: off, ‸factors: [totp]",
@@ -45,7 +64,41 @@ TABLE = {
         "not part of this version",
         "leave it out",
     ),
-    "a key of later: notify": ("max: 8h", "max: 8h\n        ‸notify: dm", "@read-only.notify", "not part of this", ""),
+    "a word where ways to be reached are due": (
+        "max: 8h",
+        "max: 8h\n        notify: ‸dm",
+        "@read-only.notify",
+        "this should be a mapping",
+        "",
+    ),
+    "another way to be mentioned": (
+        "max: 8h",
+        "max: 8h\n        notify: {mention: ‸everyone}",
+        "@read-only.notify.mention",
+        "'on-call', 'group' or 'none'",
+        "",
+    ),
+    "on call, and nobody is": (
+        "max: 8h",
+        "max: 8h\n        notify: {mention: ‸on-call}",
+        "@read-only.notify.mention",
+        "nobody is known to be on call for `prod-db`",
+        "name a group of those who are as its `on_call`",
+    ),
+    "a message to who is on call, and nobody is": (
+        "max: 8h",
+        "max: 8h\n        notify: {dm: ‸on-call}",
+        "@read-only.notify.dm",
+        "nobody is known to be on call for `prod-db`",
+        "`on_call`",
+    ),
+    "an unknown group is on call": (
+        "approvers: [dba]",
+        "approvers: [dba]\n    on_call: ‸dbas",
+        "systems.prod-db.on_call",
+        "no group `dbas`",
+        "did you mean `dba`?",
+    ),
     "another version": ("version: 1", "version: ‸2", "version", "this should be 1", ""),
     "a missing key": ("    channel: C0PRODDB1\n", "", "systems.prod-db", "`channel` is missing", ""),
     "a missing section": ("version: 1\n", "", "", "`version` is missing", ""),
@@ -457,3 +510,18 @@ def test_a_flood_of_mistakes_is_cut_soon() -> None:
     assert time.process_time() - started < 20
     assert len(caught.value.mistakes) == MOST_MISTAKES
     assert str(caught.value).endswith(" more")
+
+
+def test_who_is_on_call_can_decide() -> None:
+    known = WHOLE.replace("dba: {slack_usergroup: S0DBA0001}", "dba: {people: [dan@example.com, eve@example.com]}")
+    text, marks = marked(known.replace("approvers: [dba]", f"approvers: [dba]\n    on_call: {HERE}platform"))
+    [found] = mistakes(text)
+    assert (found.mark, found.path) == (marks[0], "systems.prod-db.on_call")
+    assert "nobody in `platform`, who are on call, can decide about `prod-db/read-only`" in found.sentence
+
+
+def test_no_system_is_called_what_lifts_a_lockdown() -> None:
+    text, marks = marked(WHOLE.replace("  prod-db:", f"  {HERE}lift:").replace("prod-db/", "lift/"))
+    [found] = mistakes(text)
+    assert (found.mark, found.path) == (marks[0], "systems.lift")
+    assert "so no system has that name" in found.sentence

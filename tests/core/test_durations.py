@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core import durations
@@ -67,13 +67,11 @@ def test_a_duration_is_written(seconds: int, short: str, words: str) -> None:
 
 
 @given(st.integers(SHORTEST, LONGEST))
-@settings(deadline=None)
 def test_what_is_written_reads_the_same(seconds: int) -> None:
     assert durations.parse(durations.short(seconds)) == seconds
 
 
 @given(st.text(max_size=30))
-@settings(deadline=None)
 def test_any_text_is_a_duration_within_bounds_or_none(text: str) -> None:
     try:
         found = durations.parse(text)

@@ -12,6 +12,8 @@ from bot.core import deadlines, lifecycle
 from bot.core.deadlines import due
 from bot.core.events import (
     Approved,
+    ApprovedByRule,
+    Asked,
     Attempted,
     Cancelled,
     ClosedByHand,
@@ -40,8 +42,20 @@ from bot.core.events import (
     Warned,
     Withdrawn,
 )
-from bot.core.lifecycle import OPEN, TRANSITIONS, advance, begin, fold
-from bot.core.model import Ending, Extension, LegState, Person, Request, Reveal, Review, RoleSnapshot, State, Verb
+from bot.core.lifecycle import BEGINNINGS, OPEN, TRANSITIONS, advance, begin, fold
+from bot.core.model import (
+    ByRule,
+    Ending,
+    Extension,
+    LegState,
+    Person,
+    Request,
+    Reveal,
+    Review,
+    RoleSnapshot,
+    State,
+    Verb,
+)
 from bot.core.steps import MAY_STAND, IllegalEvent
 
 MIA = Person(workspace="T1", id="UMIA", identity="mia@example.com", email="mia@example.com", name="Mia")
@@ -83,6 +97,13 @@ def submitted(legs: int = 1) -> Submitted:
     )
 
 
+def by_rule(legs: int = 1) -> ApprovedByRule:
+    """The same, approved by a rule."""
+    facts = {name: getattr(submitted(legs), name) for name in Submitted.model_fields if name not in {"kind", "by"}}
+    rule = ByRule(n=1, key="k", sensitivity="low", at_most=3600, used=1, budget=3)
+    return ApprovedByRule(rule=rule, **facts)
+
+
 def review(verb: Verb = Verb.APPROVE, at: float = 1001.0) -> Review:
     """Dan's answer."""
     return Review(verb=verb, by=DAN, at=at, duration=1800, reason="because")
@@ -99,6 +120,7 @@ def any_event(at: float, leg: int) -> st.SearchStrategy[Event]:
     """Any event at all, fitting or not."""
     events: list[Event] = [
         submitted(),
+        by_rule(),
         Endorsed(at=at, review=review(at=at)),
         Approved(at=at, review=review(at=at), duration=1800),
         Denied(at=at, review=review(Verb.DENY, at)),
@@ -133,7 +155,8 @@ def any_event(at: float, leg: int) -> st.SearchStrategy[Event]:
 @st.composite
 def histories(draw: st.DrawFn) -> tuple[Request, list[Event]]:
     """A request after a run of events, the illegal ones left out; and the events that took effect."""
-    first = submitted(draw(st.integers(1, 3)))
+    legs = draw(st.integers(1, 3))
+    first: Submitted | ApprovedByRule = by_rule(legs) if draw(st.booleans()) else submitted(legs)
     plan = {"starts_at": draw(st.sampled_from([0.0, 1005.0, 1100.0])), "remind_at": 1500.0, "warn_before": 600}
     first = first.model_copy(update={**plan, "start_grace": 60})
     request, events, at = begin(first), [first], 1000.0
@@ -161,7 +184,7 @@ def test_folding_the_events_rebuilds_the_request(history: tuple[Request, list[Ev
 def test_an_end_is_only_ever_made_later_and_never_past_the_cap(history: tuple[Request, list[Event]]) -> None:
     _, events = history
     first = events[0]
-    assert isinstance(first, Submitted)
+    assert isinstance(first, Asked)
     request = begin(first)
     for event in events[1:]:
         after = advance(request, event)
@@ -285,6 +308,6 @@ def test_terminal_states_are_written_empty() -> None:
 
 
 def test_every_event_kind_has_a_place() -> None:
-    placed: set[str] = {kind for events in TRANSITIONS.values() for kind in events} | {"submitted"}
+    placed: set[str] = {kind for events in TRANSITIONS.values() for kind in events} | set(BEGINNINGS)
     kinds: set[Any] = {event.model_fields["kind"].default for event in Event.__origin__.__args__}  # type: ignore[attr-defined]  # typing's own
     assert placed == kinds

@@ -68,3 +68,18 @@ def test_a_time_that_the_clocks_skip_comes_an_hour_later_and_once() -> None:
 def test_of_a_time_that_comes_twice_the_first_is_meant() -> None:
     before = utc("2026-10-24 12:00")
     assert parse("tomorrow 02:30", BERLIN, before) == utc("2026-10-25 00:30")
+
+
+@pytest.mark.parametrize(
+    ("now", "meant"),
+    [
+        ("2026-03-29 00:59", "2026-03-29 01:30"),  # 01:59, and the clocks are about to skip it
+        ("2026-03-29 01:00", "2026-03-29 01:30"),  # 03:00, which was just put forward
+        ("2026-03-29 01:30", "2026-03-30 00:30"),  # 03:30: it was now, and the next one is tomorrow's
+        ("2026-10-25 00:29", "2026-10-25 00:30"),  # the first 02:29
+        ("2026-10-25 00:30", "2026-10-26 01:30"),  # the first 02:30: the next one is tomorrow's
+        ("2026-10-25 01:29", "2026-10-26 01:30"),  # the second 02:29: today's was an hour ago, and comes once
+    ],
+)
+def test_on_a_change_day_a_time_alone_is_one_moment_whenever_it_is_asked_for(now: str, meant: str) -> None:
+    assert parse("02:30", BERLIN, utc(now)) == utc(meant)

@@ -95,7 +95,7 @@ PARTS = [
 
 
 @given(st.lists(st.sampled_from(PARTS), max_size=24).map("".join))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_what_is_accepted_is_quick_on_the_worst_of_reasons(pattern: str) -> None:
     try:
         check(pattern)
@@ -108,7 +108,6 @@ def test_what_is_accepted_is_quick_on_the_worst_of_reasons(pattern: str) -> None
 
 
 @given(st.text(max_size=60))
-@settings(deadline=None)
 def test_any_text_is_accepted_or_refused(pattern: str) -> None:
     try:
         check(pattern)

@@ -18,12 +18,34 @@ from bot.books import Mine
 from bot.core.catalog import Catalog, Choice
 from bot.core.events import Submitted
 from bot.core.lifecycle import begin
+from bot.core.lockdown import Lock, Operator, Vote
 from bot.core.model import Ending, Extension, Request, Review, RoleSnapshot, State, Verb
+from bot.core.rights import Right, Shift
+from bot.insights.cases import Finding, Severity
+from bot.insights.watching import Look, Seen
 from bot.policy_file import consequence, prolongs
-from handlers.views import listing, modals, overview, showing, terms
+from bot.record.folding import Holding
+from bot.record.looking import Question, Shown
+from bot.record.seals import Entry
+from bot.stopping import Lift, Taken
+from handlers.views import (
+    changing,
+    crowd,
+    insights,
+    letters,
+    listing,
+    modals,
+    overview,
+    record,
+    showing,
+    stopping,
+    terms,
+)
+from handlers.views import digest as views_digest
 from handlers.views.card import Message, Needed
 from handlers.views.modals import Chosen
 from handlers.views.showing import Reader
+from tests.audit.days import golden
 from tests.house import catalog, person
 
 FOLDER = Path(__file__).parent / "golden"
@@ -94,7 +116,9 @@ def opened(id_: str = "J-7K3R") -> Request:
     """One that is open."""
     approved = Review(verb=Verb.APPROVE, by=DAN, at=AT + 60, duration=1800)
     times = {"approved_at": AT + 60, "opened_at": AT + 62, "granted_at": AT + 62, "ends_at": AT + 1862}
-    return request(id_).model_copy(update={"state": State.ACTIVE, "reviews": (approved,), **times})
+    asked = request(id_)
+    legs = tuple(leg.model_copy(update={"connect": "knock at vault as jit-j-7k3r-0"}) for leg in asked.legs)
+    return asked.model_copy(update={"state": State.ACTIVE, "reviews": (approved,), "legs": legs, **times})
 
 
 def longer(id_: str = "J-6668") -> Request:
@@ -123,12 +147,78 @@ def _full() -> Mine:
     return mine(open=both, waiting=waits, asked=(*both, *past), offers=offers, secrets=frozenset({"J-7K3R"}))
 
 
+PAT = Operator(by="UPAT", name="Pat", person=person("T0LOCAL01", "pat"))
+LOCK = Lock(system="", operator=PAT, reason=EVIL, at=AT, votes=(Vote(operator=PAT, at=AT + 60),))
+LOCK_OF_VAULT = Lock(system="vault", operator=Operator(by="cli:kim@host", name="cli:kim@host"), reason=EVIL, at=AT)
+
+
+def told(what: str, **more: Any) -> dict[str, Any]:
+    """A lockdown as the audit trail has it."""
+    return {"what": what, "by": PAT.by, "name": PAT.name, "system": "", "reason": EVIL, "votes": [], **more}
+
+
+LINK = "https://local.slack.com/archives/C0VAULT01/p1800000000000100"
+
+
+def half() -> Request:
+    """One that needs two answers, and has one."""
+    yes = Review(verb=Verb.APPROVE, by=DAN, at=AT + 60, duration=1800)
+    return request(what="vault/admin").model_copy(update={"reviews": (yes,)})
+
+
+def void() -> Request:
+    """One that the policy took back before it was decided."""
+    return request().model_copy(update={"state": State.CANCELLED, "closed_by": "policy", "closed_at": AT + 60})
+
+
+def _open_ones(count: int) -> list[Request]:
+    return [opened(f"J-{2222 + n:04}".replace("0", "A").replace("1", "B")) for n in range(count)]
+
+
 def _many() -> list[Choice]:
     return [choice("debug").model_copy(update={"name": f"t{n}", "title": f"Template {n}"}) for n in range(101)]
 
 
+def _crowd() -> list[Request]:
+    return [request(f"J-66{a}{b}", reason=EVIL * 20) for a in "23" for b in "23456789ABCDEFG"]
+
+
 def _explained(*names: str) -> str:
     return terms.all_explained([books.terms(policy(), choice(name)) for name in names], NAMES)
+
+
+_CHANGED = {"was": "0123456789abcdef", "now": "fedcba9876543210", "via": "worker@host"}
+
+
+def _question() -> Question:
+    return Question(person="UMIA", system="vault", when="last week", since=AT - 7 * 24 * HOUR, until=AT, pages=(40,))
+
+
+def _page() -> Shown:
+    """Of a request, a refusal with a hostile reason, and one that is not sealed yet."""
+    refused = {"by": "UEVE", "verb": "review", "about": EVIL, "why": EVIL}
+    entries = [
+        (Entry(39, AT + 70, "J-7K3R", 4, "granted", '{"by":"worker"}'), opened()),
+        (Entry(38, AT + 60, "J-7K3R", 2, "approved", '{"by":"UDAN"}'), opened()),
+        (Entry(37, AT + 50, "", 0, "refused", json.dumps(refused)), None),
+        (Entry(36, 1e300, "", 0, "read", '{"by":"cli:ada@host","read":"search"}'), None),
+    ]
+    return Shown(_question(), entries=entries, more=36, sealed=38, tail=1)
+
+
+def _held() -> Shown:
+    sure = Holding("J-7K3R", 1, 0, "UMIA", "mia@example.com", "vault", "read-only", AT + 61, AT + 62)
+    maybe = Holding("J-7K3S", 9, 0, "UEVE", "eve@example.com", "vault", "admin", AT + 63, None, AT + 90, "revoked")
+    return Shown(Question(at=AT + 70, when="at 2027-01-15T08:01Z"), holdings=[sure, maybe], held=2, sealed=38)
+
+
+def _look() -> Look:
+    ids = tuple(f"J-{n}{n}{n}{n}" for n in range(2, 9))
+    fast = f"{EVIL} said yes in less than 10 s 7 times, of 9 answers in 30 d."
+    seven = Finding("rubber-stamp", "rubber-stamp x", Severity.HIGH, fast, "Ask.", 7, AT, ids, tuple(range(1, 8)))
+    gone = Finding("inactive", "inactive dba", Severity.MEDIUM, "1 of 2 people.", "Look.", 1, AT, people=(EVIL,))
+    known = Finding("asked-again", "asked-again x", Severity.LOW, "Mia was given it.", "A template.", 5, AT, ids, (1,))
+    return Look(AT + HOUR, (Seen(seven, AT), Seen(gone, AT - HOUR), Seen(known, AT, AT + 30 * 24 * HOUR)))
 
 
 DRAWINGS: Mapping[str, Callable[[], View | Message | str | list[Any]]] = {
@@ -153,10 +243,51 @@ DRAWINGS: Mapping[str, Callable[[], View | Message | str | list[Any]]] = {
     "show-decider": lambda: showing.shown(request(), Needed(NAMES["dba"], 1), Reader(acts=True)),
     "show-reader": lambda: showing.shown(request(), Needed(NAMES["dba"], 1), Reader()),
     "show-decider-of-the-end": lambda: showing.shown(longer(), Needed(NAMES["dba"], 1), Reader(acts=True)),
+    "home-locked-down": lambda: overview.home(mine(locks=(LOCK, LOCK_OF_VAULT))),
+    "overview-locked-down": lambda: overview.overview(mine(locks=(LOCK,))),
+    "lockdown": lambda: stopping.lockdown({"vault": "Vault", "shed": "Shed"}, "", EVIL, ()),
+    "lockdown-of-a-system": lambda: stopping.lockdown({"vault": "Vault"}, "vault", EVIL, (LOCK_OF_VAULT,)),
+    "lockdown-of-many": lambda: stopping.lockdown({f"s{n}": f"System {n}" for n in range(200)}, "s150", "", ()),
+    "digest-busy": lambda: views_digest.told(golden("busy"), ("2026-11-23",), late=True),
+    "digest-quiet": lambda: views_digest.told(golden("quiet")),
+    "lockdown-told": lambda: stopping.told(told("locked_down")),
+    "lockdown-told-of-a-system": lambda: stopping.told(told("locked_down", system="vault")),
+    "lockdown-lift-told": lambda: stopping.told(told("lift_voted", votes=["Pat"])),
+    "lockdown-lifted-told": lambda: stopping.told(told("lifted", system="vault", votes=["Pat", EVIL])),
+    "lockdown-lift": lambda: stopping.lifting(Lift(LOCK, lifted=False, repeated=False)),
+    "lockdown-lift-again": lambda: stopping.lifting(Lift(LOCK, lifted=False, repeated=True)),
+    "lockdown-lifted": lambda: stopping.lifting(Lift(LOCK_OF_VAULT, lifted=True, repeated=False)),
+    "revoke-all": lambda: stopping.revoke_all("`vault`", '{"system":"vault"}', _open_ones(3), EVIL),
+    "revoke-all-of-many": lambda: stopping.revoke_all("<@UMIA>", '{"user":"UMIA"}', _open_ones(40), ""),
+    "revoked-all": lambda: stopping.taken(Taken(tuple(_open_ones(2)), over=1, left=0), operator=True),
+    "revoked-all-in-part": lambda: stopping.taken(Taken(tuple(_open_ones(1)), over=0, left=7), operator=False),
+    "crowd": lambda: crowd.summary("C0VAULT01", 23, [request(), request("J-6667", at=AT + 60)]),
+    "crowd-of-one": lambda: crowd.summary("C0VAULT01", 1, [request()]),
+    "crowd-over": lambda: crowd.summary("C0VAULT01", 0, []),
+    "waiting": lambda: crowd.waiting("C0VAULT01", [request(), request("J-6667", "vault/admin")]),
+    "waiting-of-many": lambda: crowd.waiting("C0VAULT01", _crowd()),
+    "waiting-for-others": lambda: crowd.waiting("C0VAULT01", []),
+    "approver-asked": lambda: letters.to_decide(request(), Needed(NAMES["dba"], 1), LINK),
+    "approver-asked-without-a-link": lambda: letters.to_decide(request(), Needed("`dba`", 1), "javascript:<evil>"),
+    "approver-half-answered": lambda: letters.to_decide(half(), Needed(NAMES["security"], 1), LINK),
+    "approver-answered": lambda: letters.to_decide(opened(), Needed("", 0), LINK),
+    "approver-void": lambda: letters.to_decide(void(), Needed("", 0), LINK),
     "list": lambda: listing.listing([request(), opened()], [ended()]),
+    "who-auditor": lambda: listing.holders("vault", "Vault", [opened()], everything=True),
+    "audit-waiting": lambda: record.waiting(_question()),
+    "audit-page": lambda: record.page(_page()),
+    "audit-nothing": lambda: record.page(Shown(Question(kind="granted"), sealed=7, doubts=("There is no archive.",))),
+    "audit-held": lambda: record.page(_held()),
+    "policy-changed": lambda: changing.told(_CHANGED, Shift((Right(EVIL, "ask for", "vault/admin"),), ())),
+    "policy-changed-unknown": lambda: changing.told(_CHANGED, None),
+    "policy-changed-nobody": lambda: changing.told(_CHANGED, Shift((), ())),
     "who": lambda: listing.holders("vault", "Vault", [opened()]),
     "who-nobody": lambda: listing.holders("vault", "Vault", []),
     "explain": lambda: _explained("debug", "vault/admin"),
+    "insights": lambda: insights.modal(_look(), shows=True),
+    "insights-of-an-auditor": lambda: insights.modal(_look(), shows=False),
+    "insights-none": lambda: insights.modal(Look(AT), shows=True),
+    "insights-nobody-looked": lambda: insights.modal(Look(0), shows=True),
 }
 """Each view, by the name of its golden file."""
 

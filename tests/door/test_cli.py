@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.servers import free_port
 
 JIT = [sys.executable, "-m", "bot"]
 
@@ -74,3 +78,20 @@ def test_keys_prints_a_ring_that_can_be_read(tmp_path: Path) -> None:
     assert done.returncode == 0
     ring = KeyRing.parse(done.stdout)
     assert ring.verify("x", b"y", ring.mac("x", b"y"))
+
+
+@pytest.mark.parametrize("form", ["json", "pretty"])
+def test_what_keeps_the_bot_from_starting_is_said_in_the_form_of_its_log(form: str, tmp_path: Path) -> None:
+    jit("init", cwd=tmp_path)
+    key = jit("keys", cwd=tmp_path).stdout.strip()
+    tokens = {"SLACK_BOT_TOKEN": "xoxb-1-secret", "SLACK_SIGNING_SECRET": "s" * 32}
+    store = {"REDIS_URL": f"redis://:hunter22@127.0.0.1:{free_port()}/0", "JIT_KEYS": key}
+    done = jit("run", cwd=tmp_path, JIT_LOG=form, **tokens, **store)
+    assert done.returncode == 1
+    assert "the store (REDIS_URL) does not answer" in done.stderr
+    assert not re.search("hunter22|xoxb-|Traceback", done.stderr)
+    lines = done.stderr.splitlines()
+    if form == "json":
+        assert [json.loads(line)["level"] for line in lines] == ["CRITICAL"]
+    else:
+        assert lines[-1].startswith("Error: ")

@@ -68,7 +68,7 @@ def test_what_is_not_set_has_its_default() -> None:
     assert settings.log_level == "INFO"
 
 
-TOLD_IN_WORDS = {"JIT_ARCHIVE_URL", "JIT_HOME", "JIT_KEYS", "JIT_REPLICAS"}
+TOLD_IN_WORDS = {"JIT_ARCHIVE_URL", "JIT_HOME", "JIT_KEYS", "JIT_LOG", "JIT_REPLICAS"}
 SHOWN = [setting for setting in SETTINGS if setting.default and setting.name not in TOLD_IN_WORDS]
 
 

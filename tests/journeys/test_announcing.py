@@ -497,6 +497,7 @@ async def test_an_announcer_that_is_told_to_stop_finishes_its_message_and_hands_
         key = town.app.store.keys.poster
         await until(lambda: town.app.redis.get(key), "a turn")
         async with running(settings, "worker") as leaving:
+            leaving.announcer.poster.unknown_for = 0.5
             # The one that leaves has the turn, and a message in hand.
             await town.app.redis.set(key, leaving.announcer.holder)
             slack.faults.add(NOTICES, "hang", 1)

@@ -52,7 +52,7 @@ async def test_the_buttons_of_what_is_shown_work(town: Town) -> None:
     await town.dan.click(town.dan.ephemerals[-1], "approve")
     await town.card(id_, "open until")
     await types(town.mia, "show")
-    assert set(town.mia.ephemerals[-1].buttons()) == {"reveal", "release"}
+    assert set(town.mia.ephemerals[-1].buttons()) == {"reveal", "extend", "release"}
     await types(town.pat, f"show {id_}")
     assert set(town.pat.ephemerals[-1].buttons()) == {"revoke"}
     await town.mia.click(town.mia.ephemerals[-1], "release")
@@ -133,14 +133,14 @@ async def test_done_is_release(town: Town) -> None:
     id_ = await opened(town)
     assert await types(town.mia, "done") == f"Thank you. {id_} is being closed."
     await town.card(id_, ":lock: closed")
-    assert "You have no request that this fits" in await types(town.mia, "done")
+    assert "You have no request that this fits now" in await types(town.mia, "done")
 
 
 async def test_the_id_is_asked_for_only_where_several_fit(town: Town) -> None:
     await town.asked()
     await town.asked(line="request vault/shared 30m -- to look")
     said = await types(town.mia, "show")
-    assert said.startswith("Which one? Say its id:")
+    assert said.startswith("Which one? Say its id after the command:")
     assert said.count("J-") == 2
 
 
@@ -169,7 +169,7 @@ async def test_nobody_else_reminds(town: Town, who: str, sentence: str) -> None:
 async def test_what_is_decided_is_not_reminded_of(town: Town) -> None:
     id_ = await opened(town)
     assert "is approved already" in await types(town.mia, f"remind {id_}")
-    assert "You have no request that this fits" in await types(town.mia, "remind")
+    assert "You have no request that this fits now" in await types(town.mia, "remind")
 
 
 # help
@@ -306,7 +306,8 @@ async def test_a_message_in_a_thread_becomes_the_reason(town: Town) -> None:
     assert (await town.mia.submit(form)).errors == {}
     link = f"https://local.slack.com/archives/C0GENERAL/p{message.ts.replace('.', '')}"
     card = await town.slack.sees(CHANNEL, lambda m: "archives" in m.said())
-    assert f"> {link}" in card.said()
+    assert f"> <{link}>" in card.said(), "it can be followed"
+    assert f"> <{link}>" in await types(town.mia, "show")
 
 
 @pytest.mark.parametrize("how", ["refuse", "error_500", "hang"])

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from bot.playground import Message
-from tests.journeys.conftest import CHANNEL, Town
+from pathlib import Path
+
+import pytest
+
+from bot.core import deadlines
+from bot.playground import LocalSlack, Message
+from tests.house import POLICY
+from tests.journeys.conftest import CHANNEL, Town, running, settings_for
+from tests.servers import RedisServer
 
 
 async def opened(town: Town) -> tuple[str, Message]:
@@ -30,7 +37,8 @@ async def test_wished_for_in_a_line_and_approved_on_the_card(town: Town) -> None
     await town.slack.sees(CHANNEL, lambda m: "It has a later end now" in m.text, thread=card.ts)
     await town.eve.click(card, "extend_approve")
     await town.eve.sees_told(lambda m: "cannot be done any more" in m.said())
-    await town.mia.sees_dm(lambda m: "Its end was moved; Dan approved" in m.said())
+    moved = await town.mia.sees_dm(lambda m: "was moved to" in m.said() and "Dan approved" in m.said())
+    assert moved.buttons() == {}
     assert len(town.mia.dms) == 3
 
 
@@ -56,3 +64,60 @@ async def test_beyond_the_cap_there_is_none(town: Town) -> None:
     reply = await town.mia.command("/jit", "extend 8h -- INC-1 still burns", CHANNEL)
     assert "its role allows" in reply.text
     assert "/jit extend" in (await town.mia.command("/jit", "extnd", CHANNEL)).text
+
+
+@pytest.mark.parametrize("place", ["home", "overview", "show"])
+async def test_extend_is_offered_wherever_what_is_open_is_shown(town: Town, place: str) -> None:
+    id_, _ = await opened(town)
+    if place == "home":
+        await town.mia.opens_home()
+        await town.mia.click(await town.mia.sees_home(lambda v: "extend" in v.buttons()), "extend", value=id_)
+    elif place == "overview":
+        await town.mia.command("/jit", "", CHANNEL)
+        await town.mia.click(await town.mia.sees_view("overview"), "extend", value=id_)
+    else:
+        await town.mia.command("/jit", f"show {id_}", CHANNEL)
+        await town.mia.click(town.mia.ephemerals[-1], "extend")
+    form = await town.mia.sees_view("extend", lambda v: id_ in v.said())
+    assert (await town.mia.submit(form, {"duration": "3600", "reason": "INC-1 still burns"})).errors == {}
+    await town.card(id_, "A later end")
+    if place == "overview":
+        # Beneath the form it is shown as it is now: what was asked for is not offered once more.
+        beneath = await town.mia.sees_view("overview")
+        assert "extend" not in beneath.buttons()
+    await town.mia.command("/jit", f"show {id_}", CHANNEL)
+    assert set(town.mia.ephemerals[-1].buttons()) == {"reveal", "release"}
+
+
+async def test_a_form_that_is_out_of_date_says_so_and_stays(town: Town) -> None:
+    id_, _ = await opened(town)
+    await town.mia.command("/jit", "", CHANNEL)
+    await town.mia.click(await town.mia.sees_view("overview"), "extend", value=id_)
+    form = await town.mia.sees_view("extend")
+    assert "Thank you" in (await town.mia.command("/jit", "release", CHANNEL)).text
+    refused = await town.mia.submit(form, {"duration": "3600", "reason": "INC-1 still burns"})
+    assert "cannot be done any more" in " ".join(refused.errors.values())
+
+
+async def test_a_later_end_is_warned_of_anew_and_by_a_message_of_its_own(
+    slack: LocalSlack, redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadlines, "_SHORTEST_WARNING", 1)
+    policy = POLICY.replace("mfa: {request: off}", "mfa: {request: off}\n  warn: 5s", 1)
+    async with running(settings_for(slack, redis, "http", tmp_path, policy)) as app:
+        slack.deliver_to(f"http://127.0.0.1:{app.port}/slack/events")
+        town = Town(slack, app)
+        card = await town.asked(line="request vault/read-only 12s -- to look at the vault")
+        await town.dan.click(card, "approve")
+        await town.card(town.id_of(card), "open until")
+        assert "Asked for" in (await town.mia.command("/jit", "extend 8s -- not done yet", CHANNEL)).text
+        asked = await town.mia.sees_dm(lambda m: "is asked for: not done yet" in m.said())
+        await town.dan.click(await town.card(town.id_of(card), "A later end"), "extend_approve")
+        await town.mia.sees_dm(lambda m: "was moved to" in m.said() and m.ts == asked.ts)
+        assert len(town.mia.dms) == 3
+        warned = await town.mia.sees_dm(lambda m: "closes by itself" in m.said(), patience=30)
+        assert warned.ts != asked.ts, "a new end is told of by a message that notifies"
+        assert "release" in warned.buttons()
+        await town.mia.click(warned, "release")
+        await town.mia.sees_dm(lambda m: "You gave it back" in m.said() and m.ts == warned.ts)
+        assert len(town.mia.dms) == 4

@@ -104,7 +104,9 @@ async def test_a_fault_can_last_until_it_is_cleared(client: AsyncWebClient, slac
     assert (await client.auth_test())["ok"]
 
 
-@pytest.mark.parametrize(("how", "posted"), [("drop_before", 0), ("drop_after", 1), ("error_500", 0)])
+@pytest.mark.parametrize(
+    ("how", "posted"), [("drop_before", 0), ("drop_after", 1), ("error_500", 0), ("error_500_after", 1)]
+)
 async def test_the_outcome_of_a_call_can_stay_unknown(
     client: AsyncWebClient, slack: LocalSlack, how: How, posted: int
 ) -> None:

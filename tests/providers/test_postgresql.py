@@ -17,6 +17,7 @@ from providers.systems.conformance import (
 )
 from providers.systems.conformance_bench import granted, shut
 from providers.systems.conformance_closing import ClosingConformance
+from providers.systems.conformance_connecting import ConnectingConformance
 from providers.systems.conformance_prolonging import ProlongingConformance
 from providers.systems.postgresql import PostgreSQL
 from providers.systems.postgresql_params import PostgresConfig, PostgresParams
@@ -41,7 +42,14 @@ def server(postgres: PostgresServer) -> PostgresServer:
     return postgres
 
 
-class TestOwnLogin(OwnConformance, RevealingConformance, ClosingConformance, ProlongingConformance, ServerConformance):
+class TestOwnLogin(
+    OwnConformance,
+    RevealingConformance,
+    ClosingConformance,
+    ConnectingConformance,
+    ProlongingConformance,
+    ServerConformance,
+):
     """A temporary login."""
 
     @pytest.fixture
@@ -50,7 +58,7 @@ class TestOwnLogin(OwnConformance, RevealingConformance, ClosingConformance, Pro
         return PostgresBench(server)
 
 
-class TestExistingLogin(SharedConformance, ProlongingConformance, ServerConformance):
+class TestExistingLogin(SharedConformance, ConnectingConformance, ProlongingConformance, ServerConformance):
     """Membership of a login that stood before."""
 
     @pytest.fixture
@@ -232,7 +240,8 @@ async def test_over_a_unix_socket(bench: PostgresBench) -> None:
     prior = await system.inspect(order)
     receipt = await system.grant(order, prior)
     secret = await system.reveal(order, receipt)
-    assert secret.how == f'psql "host=db.example.com port=5433 dbname=app user={secret.username}"'
+    assert secret.how == f"psql 'host=db.example.com port=5433 dbname=app user={secret.username}'"
+    assert system.connect(order, receipt) == secret.how
     await shut(bench, system, order, prior, receipt)
 
 

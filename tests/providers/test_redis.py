@@ -25,6 +25,7 @@ from providers.systems.conformance import (
 )
 from providers.systems.conformance_bench import granted, real_server
 from providers.systems.conformance_closing import ClosingConformance
+from providers.systems.conformance_connecting import ConnectingConformance
 from providers.systems.conformance_hazards import Wire
 from providers.systems.conformance_prolonging import ProlongingConformance
 from providers.systems.redis import RedisAcl, RedisConfig
@@ -117,7 +118,14 @@ class RedisBench(Bench):
             yield user
 
 
-class TestRedis(OwnConformance, RevealingConformance, ClosingConformance, ProlongingConformance, ServerConformance):
+class TestRedis(
+    OwnConformance,
+    RevealingConformance,
+    ClosingConformance,
+    ConnectingConformance,
+    ProlongingConformance,
+    ServerConformance,
+):
     """Debian's Redis."""
 
     @pytest.fixture
@@ -126,7 +134,14 @@ class TestRedis(OwnConformance, RevealingConformance, ClosingConformance, Prolon
         return RedisBench(debian_redis)
 
 
-class TestValkey(OwnConformance, RevealingConformance, ClosingConformance, ProlongingConformance, ServerConformance):
+class TestValkey(
+    OwnConformance,
+    RevealingConformance,
+    ClosingConformance,
+    ConnectingConformance,
+    ProlongingConformance,
+    ServerConformance,
+):
     """The embedded Valkey."""
 
     @pytest.fixture

@@ -20,6 +20,7 @@ from providers.systems.conformance import (
 )
 from providers.systems.conformance_bench import new_order
 from providers.systems.conformance_closing import ClosingConformance
+from providers.systems.conformance_connecting import ConnectingConformance
 from providers.systems.conformance_hazards import as_job, grant_and_die
 from providers.systems.conformance_prolonging import ProlongingConformance
 from providers.systems.sandbox import Sandbox, SandboxConfig
@@ -75,7 +76,7 @@ class SharedSandboxBench(SandboxBench):
     other_params: Mapping[str, Any] = {"door": "vault", "shared": True}
 
 
-class TestOwn(OwnConformance, RevealingConformance, ClosingConformance, ProlongingConformance):
+class TestOwn(OwnConformance, RevealingConformance, ClosingConformance, ConnectingConformance, ProlongingConformance):
     """Accounts of the orders' own."""
 
     @pytest.fixture
@@ -91,7 +92,7 @@ class TestOwn(OwnConformance, RevealingConformance, ClosingConformance, Prolongi
         assert (await system.revoke(order, Prior(present=False), receipt)).presence is Presence.FOREIGN
 
 
-class TestShared(SharedConformance, ProlongingConformance):
+class TestShared(SharedConformance, ConnectingConformance, ProlongingConformance):
     """Accounts that stood before."""
 
     @pytest.fixture

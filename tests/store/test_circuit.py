@@ -9,7 +9,7 @@ import pytest
 
 from bot.core.model import Request, State
 from bot.posts import Circuit, Post
-from bot.store.store import Store
+from bot.store.store import Store, new_fence
 from providers.systems.base import Order, Outcome, Prior, Receipt, Refused, Unsure
 from providers.systems.sandbox import Sandbox, SandboxConfig
 from tests.house import House
@@ -72,7 +72,7 @@ class Place:
         """One step of a request, once it is due."""
         store = self.house.store
         async with asyncio.timeout(20):
-            while not (claimed := await store.claim([request.id], 30)):  # noqa: ASYNC110  # it is due by Redis' clock
+            while not (claimed := await store.claim([request.id], 30, new_fence())):  # noqa: ASYNC110  # it is due by Redis' clock
                 await asyncio.sleep(0.01)
         await self.house.worker.handle(claimed[0])
         return await self.house.now(request.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import fcntl
@@ -24,8 +25,11 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from bot.operators import NoBooks, books
+from bot.settings import load
 from bot.store import embedded
 from bot.store.embedded import CannotEmbed, Embedded
+from tests.house import POLICY
 from tests.servers import need, until
 
 ROOT = Path(__file__).parents[2]
@@ -413,3 +417,28 @@ def test_a_server_that_never_answers_is_killed(home: Path, path: Path, monkeypat
     with pytest.raises(CannotEmbed, match="does not answer"):
         embedded.start(home)
     assert not _lives(int((home / "pid").read_text(encoding="utf-8")))
+
+
+def test_an_operators_look_leaves_no_server_and_ends_none_of_a_bots(home: Path) -> None:
+    (home / "jit.yaml").write_text(POLICY)
+    settings = load(
+        {
+            "SLACK_BOT_TOKEN": "xoxb-1",
+            "SLACK_APP_TOKEN": "xapp-1",
+            "JIT_STORE": "embedded",
+            "JIT_HOME": str(home),
+            "JIT_POLICY": str(home / "jit.yaml"),
+        }
+    )
+
+    async def look() -> None:
+        with pytest.raises(NoBooks, match="start the bot once"):
+            async with books(settings):
+                pass
+
+    asyncio.run(look())
+    assert embedded.running(home) is None
+    bots = embedded.start(home)
+    asyncio.run(look())
+    assert embedded.running(home) == bots.url
+    bots.stop()

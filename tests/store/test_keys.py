@@ -6,11 +6,13 @@ import fnmatch
 from typing import Any
 
 from bot.core.model import State
-from bot.seals import GENESIS, Head
+from bot.record.seals import GENESIS, Head
 from bot.store.audit import Mark, Window
+from bot.store.insights import Insights
 from bot.store.keys import PERMANENT
 from bot.store.outbox import Outbox
 from bot.store.sightings import Held, Sighting, Sightings
+from bot.store.stakes import Stakes
 from bot.store.store import Store
 from tests.house import House
 
@@ -29,14 +31,26 @@ async def left(sightings: Sightings) -> None:
     await sightings.confirm(["UMIA"], "cli:me@here")
 
 
+async def looked(insights: Insights) -> None:
+    """All that is kept of what stands out."""
+    await insights.turn(60)
+    await insights.keep("{}")
+    await insights.members({"dba": frozenset({"UDAN"})}, 1.0)
+    await insights.tell("a finding", {})
+    await insights.snooze("a finding", {}, 60)
+
+
 async def test_every_key_has_a_ttl_or_is_declared_permanent(store: Store) -> None:
     house = await House(store).open()
     await store.bind("mia@example.com", "UMIA")
     await store.lease(store.keys.poster, "me", 1)
     await store.lease(store.keys.sealer, "me", 1)
+    await store.lease(store.keys.shipper, "me", 1)
     await store.lease(store.keys.leavers, "me", 1)
     waiting = await house.ask("eve", token="V1")
     await left(Sightings(store))
+    await Stakes(store).fill(store.now)
+    await looked(Insights(store))
     await Window(store).mark(Mark("archive", Head(1, GENESIS)))
     await store.note("refused", "{}", window=60, once="x")
     await store.alarm("tampered", "J-2222")
@@ -50,6 +64,7 @@ async def test_every_key_has_a_ttl_or_is_declared_permanent(store: Store) -> Non
 
     open_records = {f"request:{r.id}" for r in await house.desk.mine(house.actor("mia"))} | {f"request:{waiting.id}"}
     assert await store.redis.exists(store.keys.seen_gone, store.keys.hinted, store.keys.held, store.keys.confirmed) == 4
+    assert await store.redis.exists(store.keys.insights, store.keys.insights_turn, store.keys.insights_members) == 3
     undeclared = [
         key
         for key in await _kept(store)

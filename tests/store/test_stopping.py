@@ -9,7 +9,7 @@ import pytest
 import bot.worker
 from bot.core.model import State
 from bot.posts import SLOTS
-from bot.store.store import Store
+from bot.store.store import Store, new_fence
 from providers.systems.base import Order, Outcome, Prior, Receipt
 from providers.systems.sandbox import Sandbox, SandboxConfig
 from tests.house import POLICY, House, catalog
@@ -48,7 +48,7 @@ async def test_what_is_under_way_is_finished_and_the_rest_is_anybodys_at_once(st
     states = [(await house.now(request.id)).state for request in requests]
     assert states.count(State.ENDED) == vault.under_way == SLOTS
     left = [request.id for request, state in zip(requests, states, strict=True) if state is State.REVOKING]
-    claimed = await store.claim(left, 30)
+    claimed = await store.claim(left, 30, new_fence())
     assert len(claimed) == 20, "no lease is left that another worker would have to wait for"
 
 

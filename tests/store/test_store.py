@@ -13,7 +13,7 @@ from bot.core.events import Cancelled, Lapsed
 from bot.core.lifecycle import advance
 from bot.core.model import State
 from bot.store.changes import Change, Superseded
-from bot.store.store import Store
+from bot.store.store import Store, new_fence
 from tests.house import POLICY, House, catalog
 
 
@@ -86,11 +86,11 @@ async def test_a_due_request_without_a_record_stays_due_and_raises_an_alarm(hous
 async def test_a_worker_whose_lease_another_took_writes_nothing(house: House) -> None:
     request = await house.ask()
     await house.approve("dan", request.id)
-    [old] = await house.store.claim([request.id], 0.01)
+    [old] = await house.store.claim([request.id], 0.01, new_fence())
     async with asyncio.timeout(5):
-        while not (taken := await house.store.claim([request.id], 30)):
+        while not (taken := await house.store.claim([request.id], 30, new_fence())):
             await house.store.now()  # a lease lapses by Redis' clock
-    assert int(taken[0].fence) > int(old.fence)
+    assert taken[0].fence != old.fence
     stale = await house.now(request.id)
     event = Lapsed(at=stale.created_at)
     with pytest.raises(Superseded):
@@ -103,7 +103,7 @@ async def test_two_workers_never_hold_one_claim(house: House) -> None:
     for request in requests:
         await house.approve("dan", request.id)
     ids = [request.id for request in requests]
-    claims = await asyncio.gather(*(house.store.claim(ids, 30) for _ in range(5)))
+    claims = await asyncio.gather(*(house.store.claim(ids, 30, new_fence()) for _ in range(5)))
     held = [claimed.id for claimed_by_one in claims for claimed in claimed_by_one]
     assert sorted(held) == sorted(ids)
 

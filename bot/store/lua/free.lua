@@ -5,7 +5,7 @@
 -- Returns FREED | LOST (another worker holds it, or it is over)
 local record = redis.call('HMGET', KEYS[1], 'fence', 'due')
 if record[1] ~= ARGV[2] or not record[2] or record[2] == '' then return 'LOST' end
-redis.call('HSET', KEYS[1], 'lease', '0')
+redis.call('HSET', KEYS[1], 'fence', '', 'lease', '0') -- what is still on its way under this claim is refused
 local score = tonumber(record[2])
 if ARGV[4] ~= '' and tonumber(ARGV[4]) > score then score = tonumber(ARGV[4]) end
 redis.call('ZADD', KEYS[2], string.format('%.6f', score), ARGV[1])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from bot import doctor as surgery
-from bot.findings import Finding, Verdict
+from bot.doctor import doctor as surgery
+from bot.doctor.findings import Finding, Verdict
 from bot.keyring import KeyRing
 
 ROOT = Path(__file__).parents[3]

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bot import doctor_systems
-from bot.doctor_slack import Unknown
-from bot.findings import Check, Finding, Once, Secrets, Verdict, gathered, good
+from bot.doctor import systems as doctor_systems
+from bot.doctor.findings import Check, Finding, Once, Verdict, gathered, good
+from bot.doctor.slack import Unknown
+from bot.hiding import Secrets
 from bot.playground import LocalSlack
 from tests.door.doctor.examining import REDIS_SYSTEM, Env, Found, has_no_secret, look, policy
 from tests.house import POLICY

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from bot import doctor as surgery
-from bot.findings import Check, Finding, Verdict
+from bot.doctor import doctor as surgery
+from bot.doctor.findings import Check, Finding, Verdict
 from bot.playground import LocalSlack
 from bot.playground.slack import SCOPES
 from bot.settings import SettingsMistakes

@@ -11,9 +11,10 @@ import pytest
 from slack_sdk.models.views import View
 
 from bot.core.catalog import Step
-from bot.doctor_named import MOST_PEOPLE, most_filled
-from bot.doctor_slack import Slack
-from bot.findings import Finding, Secrets, Verdict, gathered
+from bot.doctor.findings import Finding, Verdict, gathered
+from bot.doctor.named import MOST_PEOPLE, most_filled
+from bot.doctor.slack import Slack
+from bot.hiding import Secrets
 from bot.playground import LocalSlack
 from bot.playground.slack import SCOPES
 from bot.settings import load

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from bot.doctor_store import StoreDoctor
-from bot.findings import Secrets, Verdict, gathered
+from bot.doctor.findings import Verdict, gathered
+from bot.doctor.store import StoreDoctor
+from bot.hiding import Secrets
 from bot.keyring import KeyRing
 from bot.settings import load
 from bot.store.outbox import Outbox, Row
@@ -188,6 +189,7 @@ async def test_records_that_are_not_ours_or_gone_are_wrong_and_their_alarm_stays
     assert f"no seal of ours: {forged.id}" in found.said("books")
     assert f"are gone: {gone.id}" in found.said("books")
     assert "J-2345 (tampered)" in found.said("books", Verdict.NOTE)
+    assert "notices wait" not in found.said("books", Verdict.WRONG), "a row that goes before all others has no age"
     assert "{}" not in repr(found.all)
 
 

@@ -1,0 +1,349 @@
+"""The digest through the local Slack: at its time, once, after downtime too, whatever Slack does; with its picture."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from bot.app import App
+from bot.core import moments
+from bot.digest import picture as digest_picture
+from bot.digest.telling import Digesting, Facts
+from bot.keyring import KeyRing
+from bot.playground import LocalSlack, Message
+from bot.playground.faults import How
+from bot.playground.server import UPLOAD
+from bot.record.archive import NoArchive
+from bot.settings import Settings
+from bot.store.audit import Window
+from bot.store.dated import Dated
+from bot.store.store import Store
+from tests.audit.stories import commit, life
+from tests.house import POLICY
+from tests.journeys.conftest import running, settings_for
+from tests.journeys.test_announcing import until
+from tests.servers import RedisServer
+
+AUDIT = "C0AUDIT01"
+PATIENCE = 90.0
+"""Seconds for a picture on a machine that is busy with other tests."""
+COMPLETE = "files.completeUploadExternal"
+
+
+def due(hours_ago: float) -> tuple[str, str]:
+    """A time of the policy that was so many hours ago, in a zone in which that is shortly after nine in the morning."""
+    ago = datetime.now(UTC) - timedelta(hours=hours_ago)
+    offset = (9 - ago.hour + 12) % 24 - 12
+    zone = f"Etc/GMT{'-' if offset >= 0 else '+'}{abs(offset)}"
+    return f"09:{ago.minute:02}", zone
+
+
+@pytest.fixture
+def zone() -> str:
+    return due(1)[1]
+
+
+@pytest.fixture
+def policy() -> str:
+    """A digest that was due an hour ago."""
+    at, zone = due(1)
+    lines = f'workspace:\n  digest: {{at: "{at}", timezone: {zone}}}\n  auditors: [security]\n'
+    return POLICY.replace("workspace:\n", lines)
+
+
+@pytest.fixture(scope="module")
+def fonts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The drawing library's cache of fonts, which is made once."""
+    return tmp_path_factory.mktemp("fonts")
+
+
+@pytest.fixture
+def settings(slack: LocalSlack, redis: RedisServer, tmp_path: Path, policy: str, fonts: Path) -> Settings:
+    slack.limits.on = False
+    (tmp_path / "matplotlib").symlink_to(fonts)
+    return settings_for(slack, redis, "http", tmp_path, policy)
+
+
+@contextlib.asynccontextmanager
+async def bots(slack: LocalSlack, settings: Settings, *, ticks: bool = True) -> AsyncIterator[App]:
+    """The bot; without ``ticks`` it looks at no clock of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not ticks:
+
+            async def nothing(_: Digesting) -> None:
+                """It is told the time by the test."""
+
+            patch.setattr(Digesting, "tick", nothing)
+        async with running(settings) as app:
+            slack.deliver_to(f"http://127.0.0.1:{app.port}/slack/events")
+            app.announcer.poster.unknown_for = 1.0
+            yield app
+
+
+def yesterday(zone: str) -> tuple[str, float]:
+    """The day that is told, and its first moment."""
+    day = moments.today(zone, datetime.now(UTC).timestamp()) - timedelta(days=1)
+    return day.isoformat(), moments.span(day, zone)[0]
+
+
+async def happened(slack: LocalSlack, settings: Settings, zone: str, days_ago: int = 0) -> None:
+    """Somebody had access on the day that is told, or before it; the bot is not there yet."""
+    assert settings.keys is not None
+    assert settings.redis_url is not None
+    at = yesterday(zone)[1] - days_ago * 86_400 + 9 * 3_600
+    async with Redis.from_url(settings.redis_url.get_secret_value()) as redis:
+        store = Store(redis, slack.team, KeyRing.parse(settings.keys.get_secret_value()))
+        await commit(store, life("J-2222", "mia", at=at, workspace=slack.team))
+
+
+async def sealed(app: App) -> None:
+    """Wait until all that happened is in the archive."""
+
+    async def all_of_it() -> bool:
+        reading = await Window(app.store).read(0, 1)
+        with contextlib.suppress(NoArchive):  # the sealer makes it at this moment
+            return await app.digesting.facts.sealed(reading.seq)
+        return False
+
+    await until(all_of_it, "the seal", PATIENCE)
+
+
+async def given(app: App) -> None:
+    """Wait until there is nothing left to tell."""
+
+    async def nothing() -> bool:
+        return await app.announcer.outbox.waiting() == 0
+
+    await until(nothing, "an empty outbox", PATIENCE)
+
+
+def digests(slack: LocalSlack) -> list[Message]:
+    return [message for message in slack.messages(AUDIT) if "igest for" in message.text or "was quiet" in message.text]
+
+
+def pictures(slack: LocalSlack, under: Message) -> list[Message]:
+    return [message for message in slack.messages(under.channel, under.ts) if message.files]
+
+
+async def posted(slack: LocalSlack, wanted: Callable[[Message], bool] = bool) -> Message:
+    is_digest = lambda m: ("igest for" in m.text or "was quiet" in m.text) and wanted(m)  # noqa: E731
+    return await slack.sees(AUDIT, is_digest, patience=PATIENCE)
+
+
+async def test_it_is_posted_at_its_time_and_once_with_its_picture_beneath(
+    slack: LocalSlack, settings: Settings, zone: str
+) -> None:
+    await happened(slack, settings, zone)
+    async with bots(slack, settings, ticks=False) as app:
+        await sealed(app)
+        now = await app.store.now()
+        assert not await app.digesting.look(now - 3 * 3_600), "the time before it is of a day before anything began"
+        assert digests(slack) == []
+        assert await app.digesting.look(now)
+        assert not await app.digesting.look(now + 60)
+        digest = await posted(slack)
+        picture = await slack.sees(AUDIT, lambda m: bool(m.files), thread=digest.ts, patience=PATIENCE)
+        await given(app)
+    day = yesterday(zone)[0]
+    said = digest.said()
+    assert "1 asked, 1 approved, 0 denied, 1 opened, 1 closed" in digest.text
+    for part in ("events 1 to 6", "jit audit verify --head ", f'--when "{day} {zone}"', "--kind submitted", "J-2222"):
+        assert part in said.replace("numbers", "events").replace("events, events", "events"), part
+    file = slack.world.files[picture.files[0]]
+    assert file.content is not None
+    assert file.content.startswith(b"\x89PNG")
+    assert "vault: 1 asked, 1 opened, 1 closed" in file.alt
+    assert (len(digests(slack)), len(pictures(slack, digest))) == (1, 1)
+
+
+async def test_a_bot_that_was_down_at_the_time_makes_it_up_once_and_names_the_days_before(
+    slack: LocalSlack, settings: Settings, zone: str
+) -> None:
+    await happened(slack, settings, zone, days_ago=5)
+    async with bots(slack, settings, ticks=False) as app:
+        await sealed(app)
+        assert await app.digesting.look(await app.store.now() - 4 * 86_400)
+        await posted(slack)
+        await given(app)
+    day = datetime.fromisoformat(yesterday(zone)[0])
+    async with bots(slack, settings) as app:
+        made_up = await posted(slack, lambda m: m.text.startswith(f"{day:%A} {day.day} "))
+        await given(app)
+    async with bots(slack, settings) as app:
+        await given(app)
+    assert len(digests(slack)) == 2
+    for n in (1, 2, 3):
+        assert f"jit digest --date {(day - timedelta(days=n)).date()}" in made_up.said()
+    assert f"jit digest --date {(day - timedelta(days=4)).date()}" not in made_up.said()
+
+
+async def test_of_two_workers_one_posts_it(slack: LocalSlack, settings: Settings, zone: str, tmp_path: Path) -> None:
+    await happened(slack, settings, zone)
+    async with bots(slack, settings, ticks=False) as app:
+        await sealed(app)
+    async with bots(slack, settings) as one, bots(slack, settings) as other:
+        digest = await posted(slack)
+        await slack.sees(AUDIT, lambda m: bool(m.files), thread=digest.ts, patience=PATIENCE)
+        now = await one.store.now()
+        await asyncio.gather(*(app.digesting.look(now) for app in (one, other) for _ in range(5)))
+        await given(one)
+    assert (len(digests(slack)), len(pictures(slack, digest))) == (1, 1)
+
+
+async def test_one_that_was_claimed_before_a_crash_is_posted_by_the_next(
+    slack: LocalSlack, settings: Settings, zone: str
+) -> None:
+    await happened(slack, settings, zone)
+    async with bots(slack, settings, ticks=False) as app:
+        await sealed(app)
+        app.announcer._stopping = True  # from here on it is as good as dead
+        assert await app.digesting.look(await app.store.now())
+    assert digests(slack) == []
+    async with bots(slack, settings) as app:
+        await posted(slack)
+        await given(app)
+    assert len(digests(slack)) == 1
+
+
+@pytest.mark.parametrize("how", ["error_500", "drop_before", "drop_after", "ratelimited"])
+@pytest.mark.parametrize("method", ["chat.postMessage", COMPLETE, "files.getUploadURLExternal"])
+async def test_whatever_slack_does_both_come_once(
+    slack: LocalSlack, settings: Settings, zone: str, how: How, method: str
+) -> None:
+    await happened(slack, settings, zone)
+    async with bots(slack, settings, ticks=False) as app:
+        await sealed(app)
+        slack.faults.add(method, how, 2)
+        await app.digesting.look(await app.store.now())
+        digest = await posted(slack)
+        await slack.sees(AUDIT, lambda m: bool(m.files), thread=digest.ts, patience=PATIENCE)
+        await given(app)
+        assert await app.announcer.outbox.dead() == []
+    assert (len(digests(slack)), len(pictures(slack, digest))) == (1, 1)
+
+
+@pytest.mark.parametrize("how", ["error_500", "drop_after"])
+async def test_bytes_that_did_not_arrive_are_sent_again(
+    slack: LocalSlack, settings: Settings, zone: str, how: How
+) -> None:
+    await happened(slack, settings, zone)
+    async with bots(slack, settings, ticks=False) as app:
+        await sealed(app)
+        slack.faults.add(UPLOAD, how)
+        await app.digesting.look(await app.store.now())
+        digest = await posted(slack)
+        await slack.sees(AUDIT, lambda m: bool(m.files), thread=digest.ts, patience=PATIENCE)
+        await given(app)
+    assert len(pictures(slack, digest)) == 1
+
+
+async def test_without_the_scope_for_files_the_digest_comes_and_nothing_waits_for_its_picture(
+    slack: LocalSlack, settings: Settings, zone: str
+) -> None:
+    slack.scopes = [scope for scope in slack.scopes if scope != "files:write"]
+    await happened(slack, settings, zone)
+    async with bots(slack, settings, ticks=False) as app:
+        await sealed(app)
+        await app.digesting.look(await app.store.now())
+        digest = await posted(slack)
+        await given(app)
+        [dead] = await app.announcer.outbox.dead()
+    assert "files:write" in dead
+    assert pictures(slack, digest) == []
+
+
+async def test_without_matplotlib_it_comes_without_and_the_log_says_how_to_have_one(
+    slack: LocalSlack, settings: Settings, zone: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(digest_picture, "available", lambda: False)
+    await happened(slack, settings, zone)
+    async with bots(slack, settings, ticks=False) as app:
+        await sealed(app)
+        await app.digesting.look(await app.store.now())
+        digest = await posted(slack)
+        await given(app)
+    assert "jit-access[picture]" in caplog.text
+    assert pictures(slack, digest) == []
+    assert "matplotlib" not in digest.said()
+
+
+async def test_an_archive_that_lags_is_waited_for_and_then_that_is_said(
+    slack: LocalSlack, settings: Settings, zone: str
+) -> None:
+    await happened(slack, settings, zone)
+    async with bots(slack, settings, ticks=False) as app:
+        await sealed(app)
+        assert app.announcer.telling.digests is not None
+        lagging = True
+        really = app.announcer.telling.digests.reads.sealed
+
+        async def lags(number: int) -> bool:
+            return not lagging and await really(number)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(app.announcer.telling.digests.reads, "sealed", lags)
+            await app.digesting.look(await app.store.now())
+            await asyncio.sleep(1.5)
+            assert digests(slack) == []
+            lagging = False
+            digest = await posted(slack)
+            assert "NOT WHOLE" not in digest.said()
+            lagging, app.announcer.telling.digests.patience = True, 0.0
+            claim = {"at": 0, "by": "clock", "day": yesterday(zone)[0], "timezone": zone, "late": False, "missed": []}
+            await Dated(app.store).asked(
+                "again", {**claim, "day": moments.today(zone, await app.store.now()).isoformat()}, ["x|digest:#"]
+            )
+            assert "NOT WHOLE" in (await posted(slack, lambda m: "NOT WHOLE" in m.said())).said()
+
+
+async def test_an_archive_that_is_away_loses_no_digest(
+    slack: LocalSlack, settings: Settings, zone: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await happened(slack, settings, zone)
+    async with bots(slack, settings, ticks=False) as app:
+        await sealed(app)
+        assert app.announcer.telling.digests is not None
+        there = app.announcer.telling.digests.reads
+        app.announcer.telling.digests.reads = Facts(app.store.workspace, settings.home / "nowhere")
+        await app.digesting.look(await app.store.now())
+        await until(lambda: "digest:7 waits: there is no archive" in caplog.text, "its absence to be logged", PATIENCE)
+        app.announcer.telling.digests.reads = there
+        await posted(slack)
+        await given(app)
+    assert len(digests(slack)) == 1
+
+
+# for an auditor
+
+
+async def test_an_auditor_has_it_sent_with_its_picture(slack: LocalSlack, settings: Settings, zone: str) -> None:
+    await happened(slack, settings, zone)
+    async with bots(slack, settings, ticks=False) as app:
+        await sealed(app)
+        sam = slack.person("USAM")
+        reply = await sam.command("/jit", "digest yesterday", "C0GENERAL")
+        assert "on its way to your direct messages" in reply.text
+        letter = await sam.sees_dm(lambda m: "Digest for" in m.text, patience=PATIENCE)
+        await slack.sees(letter.channel, lambda m: bool(m.files), thread=letter.ts, patience=PATIENCE)
+        await given(app)
+        kinds = [entry.kind for entry in (await Window(app.store).read(0, 100)).entries]
+    assert kinds.count("read") == 1
+    assert digests(slack) == []
+
+
+async def test_nobody_else_is_told_anything(slack: LocalSlack, settings: Settings) -> None:
+    async with bots(slack, settings, ticks=False) as app:
+        for who in ("UPAT", "UMIA"):
+            reply = await slack.person(who).command("/jit", "digest", "C0GENERAL")
+            assert reply.text == "You cannot do this: only `security` can read the record."
+        reply = await slack.person("USAM").command("/jit", "digest someday", "C0GENERAL")
+        assert "is no day that is over or begun" in reply.text
+        kinds = [entry.kind for entry in (await Window(app.store).read(0, 100)).entries]
+        assert kinds.count("refused") == 2
+        assert await app.announcer.outbox.waiting() == 0

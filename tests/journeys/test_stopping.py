@@ -1,0 +1,298 @@
+"""The stop button: all of somebody's, all of a system's, and everything, over HTTP and over Socket Mode."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.core.model import State
+from bot.playground import Human, LocalSlack
+from bot.settings import Settings
+from tests.house import POLICY
+from tests.journeys.conftest import CHANNEL, Mode, Town, running, settings_for
+from tests.servers import RedisServer
+
+ROOT = str(Path(__file__).parents[2])
+AUDIT, SHED_CHANNEL = "C0AUDIT01", "C0SHED001"
+SHED = (
+    POLICY[POLICY.index("  vault:\n") : POLICY.index("templates:")]
+    .replace("  vault:", "  shed:")
+    .replace("title: Vault", "title: Shed")
+    .replace(CHANNEL, SHED_CHANNEL)
+    .replace("approvers: [dba]", "approvers: [security]")
+    .replace("{any_of: [dba]}, ", "")
+)
+RULES = POLICY.replace("people: [pat@example.com]", "people: [pat@example.com, kim@example.com]").replace(
+    "templates:", f"{SHED}templates:"
+)
+
+
+def id_in(said: str) -> str:
+    """The request that an answer tells of."""
+    [id_] = re.findall(r"J-\w{4}", said)
+    return str(id_)
+
+
+class Stopping(Town):
+    """A workspace with two operators, Pat and Kim, and two systems; ``settings`` are the bot's."""
+
+    settings: Settings
+
+    async def types(self, human: Human, line: str) -> str:
+        """What the person reads; empty where a modal is opened."""
+        reply = await human.command("/jit", line, CHANNEL)
+        assert reply.status == 200
+        return human.ephemerals[-1].said() if reply.body else ""
+
+    async def open(self, who: str, what: str = "vault/shared") -> str:
+        """Something that is open; its id."""
+        system = what.partition("/")[0]
+        human: Human = getattr(self, who)
+        id_ = id_in(await self.types(human, f"request {what} 30m -- INC-1 the thing is stuck"))
+        channel, reviewer = (CHANNEL, self.dan) if system == "vault" else (SHED_CHANNEL, self.sam)
+        card = await self.slack.sees(channel, lambda m: id_ in m.said() and "approve" in m.buttons())
+        await reviewer.click(card, "approve")
+        await self.slack.sees(channel, lambda m: id_ in m.said() and "open until" in m.said())
+        return id_
+
+    async def state(self, id_: str) -> State:
+        return (await self.app.desk.get(id_)).request.state
+
+    async def until(self, id_: str, state: State) -> None:
+        async with asyncio.timeout(15):
+            while await self.state(id_) is not state:  # noqa: ASYNC110  # the worker is a task of the app's
+                await asyncio.sleep(0.02)
+
+    async def locks_down(self, human: Human, line: str, **more: str) -> str:
+        """Through the modal; what it says in the end."""
+        assert await self.types(human, f"lockdown {line}") == ""
+        view = await human.sees_view("lockdown")
+        assert (await human.submit(view, more)).errors == {}
+        assert human.view
+        return human.view.said()
+
+    def jit(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Type it where the bot's environment is."""
+        read = self.settings
+        assert read.slack_bot_token
+        assert read.redis_url
+        assert read.keys
+        env = {
+            "SLACK_BOT_TOKEN": read.slack_bot_token.get_secret_value(),
+            "REDIS_URL": read.redis_url.get_secret_value(),
+            "JIT_KEYS": read.keys.get_secret_value(),
+            "JIT_POLICY": str(read.policy),
+            "PYTHONPATH": ROOT,
+            "PATH": os.environ["PATH"],
+            "HOME": str(read.home),
+        }
+        command = [sys.executable, "-m", "bot", *words]
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(params=["http", "socket"])
+async def town(
+    request: pytest.FixtureRequest, slack: LocalSlack, redis: RedisServer, tmp_path: Path
+) -> AsyncIterator[Stopping]:
+    """The bot in it, over HTTP and over Socket Mode."""
+    mode: Mode = request.param
+    slack.add_channel(SHED_CHANNEL, "shed", list(slack.world.people))
+    settings = settings_for(slack, redis, mode, tmp_path, RULES)
+    async with running(settings) as app:
+        if mode == "http":
+            slack.deliver_to(f"http://127.0.0.1:{app.port}/slack/events")
+        await (slack.connected() if mode == "socket" else asyncio.sleep(0))
+        town = Stopping(slack, app)
+        town.settings = settings
+        yield town
+
+
+# lockdown
+
+
+async def test_everything_is_locked_down_and_two_operators_lift_it(town: Stopping) -> None:
+    live, beside = await town.open("mia"), await town.open("eve", "shed/shared")
+    waits = await town.asked("eve")
+    said = await town.locks_down(town.pat, "INC-9 a <!channel> key leaked")
+    assert "Everything is locked down by Pat since <!date^" in said
+    assert "INC-9 a &lt;!channel&gt; key leaked" in said
+    for channel in (AUDIT, CHANNEL, SHED_CHANNEL):
+        told = await town.slack.sees(channel, lambda m: "Everything is locked down by Pat" in m.text)
+        assert told.thread is None
+    for id_ in (live, beside):
+        await town.until(id_, State.ENDED)
+    card = await town.card(live, ":lock: closed")
+    assert "Taken away by the system: lockdown by Pat: INC-9" in card.said()
+
+    stopped = "Everything is locked down by Pat since"
+    assert stopped in await town.types(town.sam, "request vault/shared 30m -- INC-2 please")
+    await town.dan.click(waits, "approve")
+    assert stopped in town.dan.ephemerals[-1].said()
+    assert await town.state(town.id_of(waits)) is State.PENDING
+    for reader in (town.mia, town.dan):
+        assert stopped in await town.types(reader, "list")
+        await reader.opens_home()
+        assert stopped in (await reader.sees_home()).said()
+    await town.types(town.mia, "")
+    assert stopped in (await town.mia.sees_view("overview")).said()
+
+    assert "1 of 2 operators want it lifted" in await town.types(town.pat, "lockdown lift")
+    await town.slack.sees(AUDIT, lambda m: "Pat wants the lockdown lifted, 1 of 2" in m.text)
+    assert "You have said so already, and count once" in await town.types(town.pat, "lockdown lift")
+    assert stopped in await town.types(town.sam, "request vault/shared 30m -- INC-2 please")
+    assert "the lockdown is lifted" in await town.types(town.kim, "lockdown lift")
+    await town.slack.sees(SHED_CHANNEL, lambda m: "the lockdown is lifted by Pat and Kim" in m.text)
+    await town.dan.click(waits, "approve")
+    await town.card(town.id_of(waits), "open until")
+    assert "locked down" not in await town.types(town.mia, "list")
+
+
+async def test_one_system_is_locked_down_and_the_other_goes_on(town: Stopping) -> None:
+    live, beside = await town.open("mia"), await town.open("mia", "shed/shared")
+    assert "`vault` is locked down by Kim" in await town.locks_down(town.kim, "VAULT INC-9 a key leaked")
+    await town.slack.sees(CHANNEL, lambda m: "`vault` is locked down by Kim" in m.text)
+    await town.until(live, State.ENDED)
+    assert await town.state(beside) is State.ACTIVE
+    assert not [m for m in town.slack.messages(SHED_CHANNEL) if "locked down" in m.said()]
+    assert "`vault` is locked down" in await town.types(town.sam, "request vault/shared 30m -- INC-2 please")
+    await town.open("eve", "shed/shared")
+    assert "There is no lockdown of everything; one of `vault` stands" in await town.types(town.pat, "lockdown lift")
+
+
+async def test_a_form_says_in_full_why_it_is_not_taken(town: Stopping) -> None:
+    await town.types(town.mia, "request")
+    view = await town.mia.sees_view("ask")
+    await town.mia.choose(view, "choice", "debug")
+    view = await town.mia.sees_view("ask", lambda v: "reason" in str(v.body))
+    await town.locks_down(town.pat, "vault INC-9 a key leaked, and it is looked for everywhere: please be patient")
+    await town.mia.submit(view, {"reason": "INC-2 please"})
+    note = await town.mia.sees_view("note")
+    assert "`vault` is locked down by Pat since <!date^" in note.said()
+    assert "please be patient. Nothing new is opened there until 2 operators lift it." in note.said()
+    await town.locks_down(town.pat, "INC-9 everything now")
+    assert "Everything is locked down by Pat" in await town.types(town.eve, "request")
+
+
+async def test_a_word_that_is_no_system_is_seen_before_it_stops_everything(town: Stopping) -> None:
+    assert await town.types(town.pat, "lockdown valt a key leaked") == ""
+    view = await town.pat.sees_view("lockdown")
+    assert "Everything" in str(view.body["blocks"])
+    await town.pat.submit(view, {"scope": "vault", "reason": "a key leaked"})
+    assert town.pat.view
+    assert "`vault` is locked down by Pat" in town.pat.view.said()
+
+
+@pytest.mark.parametrize("who", ["mia", "dan", "sam"])
+async def test_only_operators_stop_and_lift(town: Stopping, who: str) -> None:
+    human: Human = getattr(town, who)
+    refused = "only an operator of this workspace (`platform`) can do this"
+    assert refused in await town.types(human, "lockdown because I can")
+    assert human.view is None
+    await town.locks_down(town.pat, "INC-9 a key leaked")
+    assert refused in await town.types(human, "lockdown lift")
+
+
+async def test_a_terminal_stops_everything_and_cannot_lift_it_alone(town: Stopping) -> None:
+    live = await town.open("mia")
+    assert town.jit("lockdown").stdout == "Nothing is locked down.\n"
+    assert "--reason" in town.jit("lockdown", "vault").stderr
+    assert "There is no system valt" in town.jit("lockdown", "valt", "--reason", "INC-9 leaked").stderr
+    done = town.jit("lockdown", "--reason", "INC-9 leaked")
+    assert "Everything is locked down by cli:" in done.stdout, done.stderr
+    assert "<!date" not in done.stdout
+    await town.until(live, State.ENDED)
+    await town.slack.sees(CHANNEL, lambda m: "Everything is locked down by cli:" in m.text)
+    assert "1 of 2" in town.jit("lockdown", "lift").stdout
+    assert "count once" in town.jit("lockdown", "lift").stdout
+    assert "Everything is locked down by cli:" in town.jit("lockdown").stdout
+    assert "the lockdown is lifted" in await town.types(town.kim, "lockdown lift")
+    assert "nothing to lift" in town.jit("lockdown", "lift").stderr
+
+
+# all of it
+
+
+async def test_all_of_somebodys_access_is_taken_away_after_it_was_shown(town: Stopping) -> None:
+    ids = [await town.open("mia"), await town.open("mia", "vault/read-only"), await town.open("mia", "shed/shared")]
+    other = await town.open("eve")
+    assert await town.types(town.pat, "revoke <@UMIA|mia> left the company") == ""
+    view = await town.pat.sees_view("revoke_all")
+    assert all(id_ in view.said() for id_ in ids)
+    assert other not in view.said()
+    await town.pat.submit(view)
+    assert town.pat.view
+    assert "3 are being closed." in town.pat.view.said()
+    for id_ in ids:
+        await town.until(id_, State.ENDED)
+    assert "Taken away by <@UPAT>: left the company" in (await town.card(ids[0], ":lock: closed")).said()
+    assert await town.state(other) is State.ACTIVE
+    assert "Nothing is open there that you can end" in await town.types(town.pat, "revoke mia@example.com again")
+
+
+async def test_each_is_judged_by_itself_and_what_is_not_ones_own_to_take_is_left_and_not_counted(
+    town: Stopping,
+) -> None:
+    mine, hidden = await town.open("mia"), await town.open("mia", "shed/shared")
+    said = await town.types(town.dan, "revoke MIA@example.com INC-3 not needed")
+    assert said == "1 is being closed. If there is more, it is not yours to take: an operator can."
+    assert (await town.types(town.dan, "revoke <@USAM|sam> nothing there")).endswith("an operator can.")
+    await town.until(mine, State.ENDED)
+    assert await town.state(hidden) is State.ACTIVE
+
+
+async def test_all_of_a_systems_access_is_taken_away(town: Stopping) -> None:
+    ids, other = [await town.open("mia"), await town.open("eve")], await town.open("mia", "shed/shared")
+    assert await town.types(town.dan, "revoke vault INC-4 maintenance") == ""
+    view = await town.dan.sees_view("revoke_all")
+    assert other not in view.said()
+    errors = (await town.dan.submit(view, {"reason": "."})).errors
+    assert "Please say why" in errors["reason"]
+    await town.dan.submit(view, {"reason": "INC-4 maintenance"})
+    for id_ in ids:
+        await town.until(id_, State.ENDED)
+    assert await town.state(other) is State.ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("who", "line", "sentence"),
+    [
+        ("pat", "revoke @mia now", "Names are not believed"),
+        ("pat", "revoke <@UMIA|mia> .", "Nothing is open there"),
+        ("mia", "revoke vault now", "There is no system `vault` that you can see"),
+        ("mia", "revoke <@UEVE|eve> now", "Nothing is open there that you can end: <@UEVE>. If there is more"),
+        ("pat", "revoke", "Please say why"),
+    ],
+)
+async def test_what_cannot_be_taken_away_is_said(town: Stopping, who: str, line: str, sentence: str) -> None:
+    assert sentence in await town.types(getattr(town, who), line)
+
+
+async def test_what_slack_escaped_is_read_as_it_was_typed(town: Stopping) -> None:
+    line = "request debug 30m -- INC-1 a &lt;b&gt; <https://wiki.example/x?a=1&amp;copy=2> <#C0GENERAL|general>"
+    id_ = id_in(await town.types(town.mia, line))
+    reason = (await town.app.desk.get(id_)).request.reason
+    assert reason == "INC-1 a <b> https://wiki.example/x?a=1&copy=2 #general"
+
+
+async def test_at_a_terminal_one_is_taken_away_and_the_audit_channel_is_told(town: Stopping) -> None:
+    id_ = await town.open("mia")
+    assert "Missing option '--reason'" in town.jit("requests", "revoke", id_).stderr
+    assert "Please say" in town.jit("requests", "revoke", id_, "--reason", ".").stderr
+    done = town.jit("requests", "revoke", id_.lower(), "--reason", "INC-5 <!channel> leaked")
+    assert f"{id_} is taken away by cli:" in done.stdout, done.stderr
+    await town.until(id_, State.ENDED)
+    told = await town.slack.sees(AUDIT, lambda m: id_ in m.text)
+    assert f"At a terminal: {id_}, Mia, Vault: shared. cli:" in told.text
+    assert "INC-5 &lt;!channel&gt; leaked" in told.text
+    assert "so this cannot be done any more" in town.jit("requests", "revoke", id_, "--reason", "again").stderr
+    trail: Any = await town.app.redis.xrange(town.app.store.keys.audit)
+    [event] = [entry[b"event"] for _, entry in trail if entry[b"kind"] == b"withdrawn"]
+    assert b'"by":"cli:' in event
