@@ -16,7 +16,9 @@ import sys
 import termios
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
+T = TypeVar("T")
 _CHUNK = 65_536
 
 
@@ -27,6 +29,8 @@ class TlsStream:
         """Over a connected socket, with a receiver whose certificate must bear ``name``."""
         self._plain = plain
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        # Early releases of Python 3.11 set it, and then take a connection that broke for one that was ended.
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
         self._tls = context.wrap_bio(self._in, self._out, server_hostname=name)
 
     def shake_hands(self) -> None:
@@ -46,12 +50,15 @@ class TlsStream:
         except ssl.SSLWantReadError:
             self._flush()
         try:
-            while True:
-                self._step(lambda: self._tls.read(_CHUNK))
+            # The other side's end may be an error or nothing, by the version of Python; a fatal alert is an error.
+            while self._step(lambda: self._tls.read(_CHUNK)):
+                pass
         except ssl.SSLZeroReturnError:
             pass
-        except ssl.SSLEOFError:
-            return False
+        except ssl.SSLError as error:
+            if isinstance(error, ssl.SSLEOFError) or error.reason == "UNEXPECTED_EOF_WHILE_READING":
+                return False
+            raise
         while self._plain.recv(_CHUNK):
             pass
         return True
@@ -86,11 +93,11 @@ class TlsStream:
         fcntl.ioctl(self._plain.fileno(), termios.TIOCOUTQ, waiting)
         return waiting[0]
 
-    def _step(self, deed: Callable[[], object]) -> None:
+    def _step(self, deed: Callable[[], T]) -> T:
         """Do it, with as much reading and writing as it needs."""
         while True:
             try:
-                deed()
+                done = deed()
             except ssl.SSLWantReadError:
                 self._flush()
                 if data := self._plain.recv(_CHUNK):
@@ -99,7 +106,7 @@ class TlsStream:
                     self._in.write_eof()
             else:
                 self._flush()
-                return
+                return done
 
     def _flush(self) -> None:
         if data := self._out.read():
