@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from bot.commands import audit, digest, doctor, insights, leavers, lockdown, people, reconcile, sinks
+from bot.commands.desk import at_desk
 
 if TYPE_CHECKING:
-    from bot.core.errors import JitError
     from bot.core.mistakes import PolicyMistakes
-    from bot.desk import Desk
-
-T = TypeVar("T")
 
 STARTER = "jit.yaml"
 
@@ -123,7 +119,7 @@ def list_() -> None:
     """The open requests, the longest overdue first."""
     from bot import operators
 
-    for request in _at_desk(lambda desk: desk.everything()):
+    for request in at_desk(lambda desk: desk.everything()):
         click.echo(operators.row(request))
 
 
@@ -132,7 +128,7 @@ def stuck() -> None:
     """The requests that should be closed and are not; exits 1 when there are any."""
     from bot import operators
 
-    found = [request for request in _at_desk(lambda desk: desk.everything()) if operators.stuck(request)]
+    found = [request for request in at_desk(lambda desk: desk.everything()) if operators.stuck(request)]
     for request in found:
         click.echo(f"{operators.row(request)}\n    {operators.trouble(request)}")
     sys.exit(bool(found))
@@ -144,7 +140,7 @@ def show(id_: str) -> None:
     """All that the record of ID says, as JSON."""
     from bot import operators
 
-    click.echo(operators.details(_at_desk(lambda desk: desk.get(id_)).request))
+    click.echo(operators.details(at_desk(lambda desk: desk.get(id_)).request))
 
 
 @requests.command()
@@ -156,7 +152,7 @@ def revoke(id_: str, reason: str) -> None:
     from bot.stopping import Stopping
 
     by = operators.whoami()
-    request = _at_desk(lambda desk: Stopping(desk).take_at_terminal(by, id_, reason))
+    request = at_desk(lambda desk: Stopping(desk).take_at_terminal(by, id_, reason))
     click.echo(f"{request.id} is taken away by {by}; a worker closes it: jit requests show {request.id}")
 
 
@@ -167,36 +163,8 @@ def close(id_: str, reason: str) -> None:
     """Take ID out of the books by hand, when it cannot be closed: audited, told in its channel, never read back."""
     from bot import operators
 
-    request = _at_desk(lambda desk: desk.close_by_hand(operators.whoami(), id_, reason))
+    request = at_desk(lambda desk: desk.close_by_hand(operators.whoami(), id_, reason))
     click.echo(f"{request.id} is closed in the books, unverified, by {operators.whoami()}")
-
-
-def _at_desk(verb: Callable[[Desk], Awaitable[T]]) -> T:
-    """Do something over the store of this environment, and word what goes wrong."""
-    import asyncio
-
-    from bot import operators
-    from bot.core.errors import JitError
-    from bot.core.mistakes import PolicyMistakes
-    from bot.settings import SettingsMistakes, load
-
-    async def done() -> T:
-        async with operators.books(load(role="store")) as desk:
-            return await verb(desk)
-
-    try:
-        return asyncio.run(done())
-    except (SettingsMistakes, PolicyMistakes, operators.NoBooks) as error:
-        raise click.ClickException(str(error)) from error
-    except JitError as error:
-        raise click.ClickException(_refused(error)) from error
-
-
-def _refused(error: JitError) -> str:
-    """The sentence that Slack would show, without Slack's signs."""
-    from handlers.replies import sentence
-
-    return sentence(error).replace("`", "")
 
 
 def _mistakes(error: PolicyMistakes) -> str:

@@ -52,6 +52,9 @@ from bot.wishes import Actor, Answer, bounded, spelled
 
 _REFUSALS_WINDOW = 60
 
+Consequence = Callable[[str, Mapping[str, Any]], str]
+Prolongs = Callable[[str, Mapping[str, Any]], bool]
+
 
 @dataclass
 class Desk:
@@ -64,8 +67,8 @@ class Desk:
 
     store: Store
     catalog: Callable[[], Catalog]
-    consequence: Callable[[str, Mapping[str, Any]], str]
-    prolongs: Callable[[str, Mapping[str, Any]], bool]
+    consequence: Consequence
+    prolongs: Prolongs
 
     async def review(self, actor: Actor, id_: str, answer: Answer) -> Request:
         """Count one answer. Raises what `reviewable` does, and `Late`, `RoleChanged`, `PolicyMoved`."""

@@ -12,7 +12,7 @@ from bot.core.catalog import Catalog, Choice
 from bot.core.errors import AlreadyAsked, BadStart, LimitReached, NotAllowed, PolicyMoved, UnknownChoice
 from bot.core.events import ApprovedByRule, Submitted
 from bot.core.model import Request, RoleSnapshot, State
-from bot.desk import Desk
+from bot.desk import Consequence, Desk, Prolongs
 from bot.store.changes import Change, Counters, GuardFailed, Superseded
 from bot.store.spelling import SUBMIT_WINDOW
 from bot.wishes import Actor, Ask, check_duration, check_reason, check_start, new_id
@@ -111,7 +111,10 @@ class Submitting:
             title=choice.title,
             reason=wish.reason,
             duration=wish.duration or 0,
-            roles=tuple(self._snapshot(catalog, ref.system, ref.role) for ref in choice.roles),
+            roles=tuple(
+                snapshot(catalog, ref.system, ref.role, self.desk.consequence, self.desk.prolongs)
+                for ref in choice.roles
+            ),
             generation=catalog.generation,
             grant_budget=whole.grant_budget,
             decide_by=decide_by,
@@ -119,22 +122,6 @@ class Submitting:
             starts_at=wish.starts_at,
             start_grace=whole.start_grace if wish.starts_at else 0,
             warn_before=whole.warn,
-        )
-
-    def _snapshot(self, catalog: Catalog, system: str, name: str) -> RoleSnapshot:
-        owner, role = catalog.systems[system], catalog.systems[system].roles[name]
-        return RoleSnapshot(
-            system=system,
-            role=name,
-            title=f"{owner.title}: {role.title or name}",
-            channel=owner.channel,
-            provider=owner.provider,
-            params=role.grants,
-            sensitivity=role.sensitivity,
-            cap=role.max,
-            consequence=self.desk.consequence(owner.provider, role.grants),
-            prolongs=self.desk.prolongs(owner.provider, role.grants),
-            digest=role.digest,
         )
 
     async def _within_limits(self, catalog: Catalog, counters: Counters, choice: Choice) -> None:
@@ -147,3 +134,21 @@ class Submitting:
             raise LimitReached("open", limits.open)
         if counters.submits >= limits.submits:
             raise LimitReached("submits", limits.submits, SUBMIT_WINDOW)
+
+
+def snapshot(catalog: Catalog, system: str, name: str, consequence: Consequence, prolongs: Prolongs) -> RoleSnapshot:
+    """A role as it is asked for today. ``consequence``, ``prolongs``: see `Desk`."""
+    owner, role = catalog.systems[system], catalog.systems[system].roles[name]
+    return RoleSnapshot(
+        system=system,
+        role=name,
+        title=f"{owner.title}: {role.title or name}",
+        channel=owner.channel,
+        provider=owner.provider,
+        params=role.grants,
+        sensitivity=role.sensitivity,
+        cap=role.max,
+        consequence=consequence(owner.provider, role.grants),
+        prolongs=prolongs(owner.provider, role.grants),
+        digest=role.digest,
+    )

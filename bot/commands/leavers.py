@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bot.commands.desk import at_desk, printable
+
 if TYPE_CHECKING:
+    from bot.desk import Desk
     from bot.store.sightings import Held
 
 
@@ -17,23 +20,12 @@ if TYPE_CHECKING:
 @click.option("--confirm", is_flag=True, help="They have left: what is shown is taken away, for an hour from now.")
 def leavers(*, confirm: bool) -> None:
     """Show who seems to have left, where it is so many that nothing is taken away before somebody confirms it."""
-    import asyncio
-
     from bot import operators
-    from bot.core.errors import JitError
-    from bot.core.mistakes import PolicyMistakes
-    from bot.settings import SettingsMistakes
-    from handlers.replies import sentence
 
-    try:
-        held = asyncio.run(_held(confirm=confirm))
-    except (SettingsMistakes, PolicyMistakes, operators.NoBooks) as error:
-        raise click.ClickException(str(error)) from error
-    except JitError as error:
-        raise click.ClickException(sentence(error).replace("`", "")) from error
+    held = at_desk(lambda desk: _held(desk, confirm=confirm))
     for each in held:
         line = f"{each.request}  {each.who:<30}  {each.what:<30}  {each.why}"
-        click.echo("".join(sign if sign.isprintable() else "\ufffd" for sign in line))
+        click.echo(printable(line.replace("\n", " ")))
     people = len({each.user for each in held})
     if not held:
         click.echo("Nobody's access is held back.")
@@ -43,14 +35,12 @@ def leavers(*, confirm: bool) -> None:
         click.echo(f"{people} people. If they have left: jit leavers --confirm")
 
 
-async def _held(*, confirm: bool) -> tuple[Held, ...]:
+async def _held(desk: Desk, *, confirm: bool) -> tuple[Held, ...]:
     from bot import operators
-    from bot.settings import load
     from bot.store.sightings import Sightings
 
-    async with operators.books(load(role="store")) as desk:
-        sightings = Sightings(desk.store)
-        held = await sightings.held()
-        if confirm and held:
-            await sightings.confirm({each.user for each in held}, operators.whoami())
-        return held
+    sightings = Sightings(desk.store)
+    held = await sightings.held()
+    if confirm and held:
+        await sightings.confirm({each.user for each in held}, operators.whoami())
+    return held

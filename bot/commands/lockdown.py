@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+from bot.commands.desk import at_desk, plain
 
+if TYPE_CHECKING:
     from bot.core.lockdown import Standing
     from bot.desk import Desk
 
@@ -32,13 +32,13 @@ def lockdown(words: tuple[str, ...], reason: str | None) -> None:
         raise click.UsageError("a lift needs no --reason")
     system = named[0] if named else ""
     if lifts:
-        click.echo(_told(_at_desk(lambda desk: _lifted(desk, system))))
+        click.echo(plain(at_desk(lambda desk: _lifted(desk, system))))
     elif reason is not None:
-        click.echo(_told(_at_desk(lambda desk: _locked(desk, system, reason))))
+        click.echo(plain(at_desk(lambda desk: _locked(desk, system, reason))))
     elif named:
         raise click.UsageError("say why: --reason")
     else:
-        click.echo(_told(_at_desk(_shown)))
+        click.echo(plain(at_desk(_shown)))
 
 
 async def _locked(desk: Desk, system: str, reason: str) -> str:
@@ -66,33 +66,3 @@ async def _shown(desk: Desk) -> str:
 
     standing: Standing = await desk.store.lockdowns.read()
     return banner(standing.locks).replace(":octagonal_sign: ", "") or "Nothing is locked down."
-
-
-def _at_desk(verb: Callable[[Desk], Awaitable[str]]) -> str:
-    import asyncio
-
-    from bot import operators
-    from bot.core.errors import JitError
-    from bot.core.mistakes import PolicyMistakes
-    from bot.settings import SettingsMistakes, load
-    from handlers.replies import sentence
-
-    async def done() -> str:
-        async with operators.books(load(role="store")) as desk:
-            return await verb(desk)
-
-    try:
-        return asyncio.run(done())
-    except (SettingsMistakes, PolicyMistakes, operators.NoBooks) as error:
-        raise click.ClickException(str(error)) from error
-    except JitError as error:
-        raise click.ClickException(_told(sentence(error))) from error
-
-
-def _told(said: str) -> str:
-    """Without Slack's signs: a time as UTC, and nothing that a terminal would obey."""
-    import html
-    import re
-
-    plain = html.unescape(re.sub(r"<!date\^[^|>]*\|([^>]*)>", r"\1", said).replace("`", ""))
-    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in plain)

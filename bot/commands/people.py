@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import click
 
+from bot.commands.desk import at_desk
+
 
 @click.group()
 def people() -> None:
@@ -22,28 +24,9 @@ def unbind(email: str, reason: str) -> None:
     For somebody who is told that their address is bound to another account. Make sure first that it is theirs: who is
     bound to an address is taken for the person who had it before. Running bots know it within a minute.
     """
-    import asyncio
-
     from bot import operators
-    from bot.core.errors import JitError
-    from bot.core.mistakes import PolicyMistakes
-    from bot.settings import SettingsMistakes
-    from bot.unbinding import CannotUnbind
-    from handlers.replies import sentence
+    from bot.unbinding import CannotUnbind, Unbinding
 
-    try:
-        user = asyncio.run(_unbound(email, reason))
-    except (SettingsMistakes, PolicyMistakes, operators.NoBooks, CannotUnbind) as error:
-        raise click.ClickException(str(error)) from error
-    except JitError as error:
-        raise click.ClickException(sentence(error).replace("`", "")) from error
-    click.echo(f"{email.strip()} is free; it was bound to {user}. Told in the audit channel by {operators.whoami()}.")
-
-
-async def _unbound(email: str, reason: str) -> str:
-    from bot import operators
-    from bot.settings import load
-    from bot.unbinding import Unbinding
-
-    async with operators.books(load(role="store")) as desk:
-        return await Unbinding(desk).unbind(operators.whoami(), email, reason)
+    by = operators.whoami()
+    user = at_desk(lambda desk: Unbinding(desk).unbind(by, email, reason), CannotUnbind)
+    click.echo(f"{email.strip()} is free; it was bound to {user}. Told in the audit channel by {by}.")

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bot.commands.desk import at_desk, printable
+
 if TYPE_CHECKING:
     from bot.comparing import Look
+    from bot.desk import Desk
 
 
 @click.command()
@@ -23,40 +26,28 @@ def reconcile(system: str | None, *, dry_run: bool) -> None:
     Exits 0 when nothing is wrong, 1 when something is or could not be looked at. It waits for what may be in flight,
     up to half a minute a system.
     """
-    import asyncio
-
-    from bot import operators
     from bot.comparing import Interrupted
-    from bot.core.errors import JitError
-    from bot.core.mistakes import PolicyMistakes
-    from bot.settings import SettingsMistakes
-    from handlers.replies import sentence
     from providers.systems.base import ProviderError
 
     try:
-        looks = asyncio.run(_looks(system, dry_run=dry_run))
+        looks = at_desk(lambda desk: _looks(desk, system, dry_run=dry_run), ProviderError)
     except Interrupted as error:
         raise click.ClickException(f"{error} is compared by a worker just now: try again in a while") from error
-    except (SettingsMistakes, PolicyMistakes, operators.NoBooks, ProviderError) as error:
-        raise click.ClickException(str(error)) from error
-    except JitError as error:
-        raise click.ClickException(sentence(error).replace("`", "")) from error
     for look in looks:
         click.echo(_told(look))
     sys.exit(any(finding.wrong for look in looks for finding in look.findings))
 
 
-async def _looks(system: str | None, *, dry_run: bool) -> list[Look]:
+async def _looks(desk: Desk, system: str | None, *, dry_run: bool) -> list[Look]:
     from contextlib import AsyncExitStack
 
     from bot import operators
     from bot.posts import Post
     from bot.reconciling import Reconciler
-    from bot.settings import environment, load
+    from bot.settings import environment
     from providers.systems import registry
 
     async with AsyncExitStack() as stack:
-        desk = await stack.enter_async_context(operators.books(load(role="store")))
         systems = desk.catalog().systems
         if system is not None and system not in systems:
             raise operators.NoBooks(f"the policy has no system {system}: there are {', '.join(systems)}")
@@ -73,5 +64,4 @@ def _told(look: Look) -> str:
     """One line for the system, one a finding; signs that a terminal would obey are taken out."""
     lines = [f"{look.system}: {look.stands} stand, {look.ours} of them ours"] if look.whole else []
     lines += [f"  {finding.kind.value:<8} {finding.said}" for finding in look.findings]
-    text = "\n".join(lines)
-    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text)
+    return printable("\n".join(lines))

@@ -195,12 +195,16 @@ def _grant(grant: Grant, tz: str) -> str:
 
 def _trouble(trouble: Trouble) -> str:
     about = f"{trouble.id}  {trouble.who}  {', '.join(trouble.roles)}"
-    how = {
+    return f"{about}  {wrong(trouble)}{f': {trouble.said}' if trouble.said else ''}"
+
+
+def wrong(trouble: Trouble) -> str:
+    """What is wrong with how it ended, in a few words."""
+    return {
         "late": f"closed {length(trouble.seconds)} late",
         "stuck": f"not closed, {length(trouble.seconds)} after it should have been",
         "unverified": "closed by hand, never read back",
     }[trouble.kind]
-    return f"{about}  {how}{f': {trouble.said}' if trouble.said else ''}"
 
 
 def _clock(at: float, tz: str) -> str:

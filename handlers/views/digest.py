@@ -102,12 +102,7 @@ def _list(name: str, lines: Iterable[str], unseen: int = 0) -> str:
 
 def _trouble(trouble: Trouble) -> str:
     about = f"{trouble.id} · {safe(trouble.who, 80)} · {_roles(trouble.roles)}"
-    how = {
-        "late": f"closed {length(trouble.seconds)} late",
-        "stuck": f"not closed, {length(trouble.seconds)} after it should have been",
-        "unverified": "closed by hand, never read back",
-    }[trouble.kind]
-    return f"{about} · *{how}*{f': {safe(trouble.said, 200)}' if trouble.said else ''}"
+    return f"{about} · *{digest_words.wrong(trouble)}*{f': {safe(trouble.said, 200)}' if trouble.said else ''}"
 
 
 def _grant(grant: Grant) -> str:

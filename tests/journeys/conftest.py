@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,3 +129,21 @@ async def town(
             slack.deliver_to(f"http://127.0.0.1:{app.port}/slack/events")
         await (slack.connected() if mode == "socket" else asyncio.sleep(0))
         yield Town(slack, app)
+
+
+async def at_terminal(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
+    """`jit …` where the environment of a bot is, as far as its store goes; the bot itself goes on meanwhile."""
+    assert settings.slack_bot_token
+    assert settings.redis_url
+    assert settings.keys
+    env = {
+        "SLACK_BOT_TOKEN": settings.slack_bot_token.get_secret_value(),
+        "REDIS_URL": settings.redis_url.get_secret_value(),
+        "JIT_KEYS": settings.keys.get_secret_value(),
+        "JIT_POLICY": str(settings.policy),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "PATH": os.environ["PATH"],
+        "HOME": str(settings.home),
+    }
+    command = [sys.executable, "-m", "bot", *words]
+    return await asyncio.to_thread(subprocess.run, command, env=env, capture_output=True, text=True, check=False)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
@@ -27,10 +25,9 @@ from bot.settings import Settings
 from bot.store.keys import Keys
 from bot.store.sightings import Sightings
 from handlers.people import People
-from tests.journeys.conftest import CHANNEL, Town, running, settings_for
+from tests.journeys.conftest import CHANNEL, Town, at_terminal, running, settings_for
 from tests.servers import RedisServer
 
-ROOT = str(Path(__file__).parents[2])
 AUDIT = "C0AUDIT01"
 
 
@@ -70,23 +67,9 @@ class Leaving(Town):
     async def state(self, id_: str) -> State:
         return (await self.app.desk.get(id_)).request.state
 
-    def jit(self, *words: str) -> subprocess.CompletedProcess[str]:
+    async def jit(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Type it where the bot's environment is."""
-        read = self.settings
-        assert read.slack_bot_token
-        assert read.redis_url
-        assert read.keys
-        env = {
-            "SLACK_BOT_TOKEN": read.slack_bot_token.get_secret_value(),
-            "REDIS_URL": read.redis_url.get_secret_value(),
-            "JIT_KEYS": read.keys.get_secret_value(),
-            "JIT_POLICY": str(read.policy),
-            "PYTHONPATH": ROOT,
-            "PATH": os.environ["PATH"],
-            "HOME": str(read.home),
-        }
-        command = [sys.executable, "-m", "bot", *words]
-        return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        return await at_terminal(self.settings, *words)
 
 
 @pytest.fixture
@@ -265,7 +248,7 @@ async def test_a_mass_change_asks_a_person_who_confirms_it_at_the_terminal(leavi
         leaving.slack.add_person(f"U{name.upper()}", name, f"{name.lower()}@example.com")
         leaving.slack.world.channels[CHANNEL].members.add(f"U{name.upper()}")
         cards.append(await leaving.asked(name.lower()))
-    assert "Nobody's access is held back." in leaving.jit("leavers").stdout
+    assert "Nobody's access is held back." in (await leaving.jit("leavers")).stdout
     for name in names:
         leaving.slack.world.people[f"U{name.upper()}"].kind = "deactivated"
     await leaving.looks(0, 20, 20)
@@ -275,10 +258,10 @@ async def test_a_mass_change_asks_a_person_who_confirms_it_at_the_terminal(leavi
     assert len(leaving.slack.messages(AUDIT)) == 1
     assert {await leaving.state(leaving.id_of(card)) for card in cards} == {State.PENDING}
 
-    shown = leaving.jit("leavers")
+    shown = await leaving.jit("leavers")
     assert "7 people. If they have left: jit leavers --confirm" in shown.stdout, shown.stderr
     assert "ned6@example.com" in shown.stdout
-    confirmed = leaving.jit("leavers", "--confirm")
+    confirmed = await leaving.jit("leavers", "--confirm")
     assert "Confirmed for 7 people by cli:" in confirmed.stdout, confirmed.stderr
     await leaving.looks(20)
     assert {await leaving.state(leaving.id_of(card)) for card in cards} == {State.CANCELLED}

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,10 +15,9 @@ from bot.core.model import State
 from bot.playground import Human, LocalSlack
 from bot.settings import Settings
 from tests.house import POLICY
-from tests.journeys.conftest import CHANNEL, Mode, Town, running, settings_for
+from tests.journeys.conftest import CHANNEL, Mode, Town, at_terminal, running, settings_for
 from tests.servers import RedisServer
 
-ROOT = str(Path(__file__).parents[2])
 AUDIT, SHED_CHANNEL = "C0AUDIT01", "C0SHED001"
 SHED = (
     POLICY[POLICY.index("  vault:\n") : POLICY.index("templates:")]
@@ -79,23 +76,9 @@ class Stopping(Town):
         assert human.view
         return human.view.said()
 
-    def jit(self, *words: str) -> subprocess.CompletedProcess[str]:
+    async def jit(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Type it where the bot's environment is."""
-        read = self.settings
-        assert read.slack_bot_token
-        assert read.redis_url
-        assert read.keys
-        env = {
-            "SLACK_BOT_TOKEN": read.slack_bot_token.get_secret_value(),
-            "REDIS_URL": read.redis_url.get_secret_value(),
-            "JIT_KEYS": read.keys.get_secret_value(),
-            "JIT_POLICY": str(read.policy),
-            "PYTHONPATH": ROOT,
-            "PATH": os.environ["PATH"],
-            "HOME": str(read.home),
-        }
-        command = [sys.executable, "-m", "bot", *words]
-        return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        return await at_terminal(self.settings, *words)
 
 
 @pytest.fixture(params=["http", "socket"])
@@ -202,19 +185,19 @@ async def test_only_operators_stop_and_lift(town: Stopping, who: str) -> None:
 
 async def test_a_terminal_stops_everything_and_cannot_lift_it_alone(town: Stopping) -> None:
     live = await town.open("mia")
-    assert town.jit("lockdown").stdout == "Nothing is locked down.\n"
-    assert "--reason" in town.jit("lockdown", "vault").stderr
-    assert "There is no system valt" in town.jit("lockdown", "valt", "--reason", "INC-9 leaked").stderr
-    done = town.jit("lockdown", "--reason", "INC-9 leaked")
+    assert (await town.jit("lockdown")).stdout == "Nothing is locked down.\n"
+    assert "--reason" in (await town.jit("lockdown", "vault")).stderr
+    assert "There is no system valt" in (await town.jit("lockdown", "valt", "--reason", "INC-9 leaked")).stderr
+    done = await town.jit("lockdown", "--reason", "INC-9 leaked")
     assert "Everything is locked down by cli:" in done.stdout, done.stderr
     assert "<!date" not in done.stdout
     await town.until(live, State.ENDED)
     await town.slack.sees(CHANNEL, lambda m: "Everything is locked down by cli:" in m.text)
-    assert "1 of 2" in town.jit("lockdown", "lift").stdout
-    assert "count once" in town.jit("lockdown", "lift").stdout
-    assert "Everything is locked down by cli:" in town.jit("lockdown").stdout
+    assert "1 of 2" in (await town.jit("lockdown", "lift")).stdout
+    assert "count once" in (await town.jit("lockdown", "lift")).stdout
+    assert "Everything is locked down by cli:" in (await town.jit("lockdown")).stdout
     assert "the lockdown is lifted" in await town.types(town.kim, "lockdown lift")
-    assert "nothing to lift" in town.jit("lockdown", "lift").stderr
+    assert "nothing to lift" in (await town.jit("lockdown", "lift")).stderr
 
 
 # all of it
@@ -284,15 +267,15 @@ async def test_what_slack_escaped_is_read_as_it_was_typed(town: Stopping) -> Non
 
 async def test_at_a_terminal_one_is_taken_away_and_the_audit_channel_is_told(town: Stopping) -> None:
     id_ = await town.open("mia")
-    assert "Missing option '--reason'" in town.jit("requests", "revoke", id_).stderr
-    assert "Please say" in town.jit("requests", "revoke", id_, "--reason", ".").stderr
-    done = town.jit("requests", "revoke", id_.lower(), "--reason", "INC-5 <!channel> leaked")
+    assert "Missing option '--reason'" in (await town.jit("requests", "revoke", id_)).stderr
+    assert "Please say" in (await town.jit("requests", "revoke", id_, "--reason", ".")).stderr
+    done = await town.jit("requests", "revoke", id_.lower(), "--reason", "INC-5 <!channel> leaked")
     assert f"{id_} is taken away by cli:" in done.stdout, done.stderr
     await town.until(id_, State.ENDED)
     told = await town.slack.sees(AUDIT, lambda m: id_ in m.text)
     assert f"At a terminal: {id_}, Mia, Vault: shared. cli:" in told.text
     assert "INC-5 &lt;!channel&gt; leaked" in told.text
-    assert "so this cannot be done any more" in town.jit("requests", "revoke", id_, "--reason", "again").stderr
+    assert "so this cannot be done any more" in (await town.jit("requests", "revoke", id_, "--reason", "again")).stderr
     trail: Any = await town.app.redis.xrange(town.app.store.keys.audit)
     [event] = [entry[b"event"] for _, entry in trail if entry[b"kind"] == b"withdrawn"]
     assert b'"by":"cli:' in event
