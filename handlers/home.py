@@ -55,7 +55,8 @@ async def again(door: Door, actor: Actor, payload: Payload, client: AsyncWebClie
         return
     try:
         if place == actions.WAITING_VIEW:
-            await screens.change(client, payload, await waiting(door, actor, payloads.about(payload)))
+            channel, start = payloads.id_and_number(payloads.about(payload))
+            await screens.change(client, payload, await waiting(door, actor, channel, start))
             return
         seen = await door.homes.kept.hash_of(actor.person.id)
         mine = await books.mine(door.desk, actor)
@@ -67,22 +68,24 @@ async def again(door: Door, actor: Actor, payload: Payload, client: AsyncWebClie
         log.warning("what %s pressed in is not shown anew: %s", actor.person.id, said(error))
 
 
-async def beneath(door: Door, actor: Actor, payload: Payload, client: AsyncWebClient, channel: str = "") -> None:
+async def beneath(
+    door: Door, actor: Actor, payload: Payload, client: AsyncWebClient, channel: str = "", start: int = 0
+) -> None:
     """Show anew what a form was opened from: the list of those who wait in ``channel``, or else the overview."""
     if not payloads.stacked(payload):
         return
     try:
-        view = await (waiting(door, actor, channel) if channel else _overview(door, actor))
+        view = await (waiting(door, actor, channel, start) if channel else _overview(door, actor))
         await screens.change_beneath(client, payload, view)
     except (JitError, *NOT_SHOWN) as error:
         log.warning("what %s came from is not shown anew: %s", actor.person.id, said(error))
 
 
-async def waiting(door: Door, actor: Actor, channel: str) -> View:
-    """Those that wait in a channel without a card of their own, as far as this person decides about them."""
+async def waiting(door: Door, actor: Actor, channel: str, start: int = 0) -> View:
+    """Those that wait in a channel without a card of their own, as far as this person decides about them: a page."""
     theirs = {request.id: request for request in await books.waiting(door.desk, actor)}
     held = await door.announcer.telling.crowding.crowds.held(channel)
-    return crowd.waiting(channel, [theirs[id_] for id_ in held if id_ in theirs])
+    return crowd.waiting(channel, [theirs[id_] for id_ in held if id_ in theirs], start)
 
 
 async def _overview(door: Door, actor: Actor) -> View:

@@ -118,7 +118,7 @@ def id_and_rest(rest: str) -> tuple[str, str]:
 
 
 def id_and_number(value: str) -> tuple[str, int]:
-    """``J-7K3Q 2`` → the request, and the number of its extension; 0, which none has, where there is no number."""
+    """``J-7K3Q 2`` → the request, and the number of its extension, or of a place in a list; 0 where there is none."""
     first, _, number = value.partition(" ")
     return first, int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0
 
@@ -180,6 +180,11 @@ def pressed(payload: Payload) -> str:
 def about(payload: Payload) -> str:
     """The request id that a modal carries."""
     return str(payload["view"].get("private_metadata") or "")
+
+
+def page(payload: Payload) -> int:
+    """Where in the list of those who wait it was pressed, counted from 0; 0 where it was pressed anywhere else."""
+    return id_and_number(about(payload))[1] if callback(payload) == actions.WAITING_VIEW else 0
 
 
 def trigger(payload: Payload) -> str:

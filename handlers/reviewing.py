@@ -26,13 +26,13 @@ def register(app: AsyncApp, door: Door) -> None:
     @app.action(actions.APPROVE_LESS)
     async def approve_less(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         request = await door.desk.reviewable(await door.who(body), payloads.pressed(body))
-        await screens.show(client, body, modals.approve_less(request))
+        await screens.show(client, body, modals.approve_less(request, payloads.page(body)))
         await ack()
 
     @app.action(actions.DENY)
     async def deny(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         request = await door.desk.reviewable(await door.who(body), payloads.pressed(body))
-        await screens.show(client, body, modals.deny(request))
+        await screens.show(client, body, modals.deny(request, payloads.page(body)))
         await ack()
 
     @app.view(actions.APPROVE_LESS_VIEW)
@@ -51,7 +51,15 @@ def register(app: AsyncApp, door: Door) -> None:
         await screens.show(client, body, theirs)
         await ack()
 
+    @app.action(actions.WAITING_BEFORE)
+    @app.action(actions.WAITING_AFTER)
+    async def turn(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        channel, start = payloads.id_and_number(payloads.pressed(body))
+        await screens.change(client, body, await home.waiting(door, await door.who(body), channel, start))
+        await ack()
+
     async def _answered(body: Payload, answer: Answer, client: AsyncWebClient) -> None:
         actor = await door.who(body)
-        request = await door.desk.review(actor, payloads.about(body), answer)
-        await home.beneath(door, actor, body, client, request.channel)
+        id_, start = payloads.id_and_number(payloads.about(body))
+        request = await door.desk.review(actor, id_, answer)
+        await home.beneath(door, actor, body, client, request.channel, start)

@@ -18,6 +18,8 @@ AGAIN = "again"
 OLDER = "audit_older"
 NEWER = "audit_newer"
 WAITING = "waiting"
+WAITING_BEFORE = "waiting_before"
+WAITING_AFTER = "waiting_after"
 SNOOZE = "snooze"
 CHOICE = "choice"
 DURATION = "duration"
@@ -60,6 +62,8 @@ BUTTONS = (
     OLDER,
     NEWER,
     WAITING,
+    WAITING_BEFORE,
+    WAITING_AFTER,
     SNOOZE,
 )
 VIEWS = (

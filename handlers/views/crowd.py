@@ -33,22 +33,37 @@ def summary(channel: str, waiting: int, first: Sequence[Request]) -> Message:
     return Message(text, [block.to_dict() for block in blocks])
 
 
-def waiting(channel: str, requests: Sequence[Request]) -> View:
-    """Those of them that this person's answer counts for, the oldest first."""
+def waiting(channel: str, requests: Sequence[Request], start: int = 0) -> View:
+    """Those of them that this person's answer counts for, the oldest first: a page of them, from ``start`` on.
+
+    The view carries where it is, so that it stays there when one of them is decided.
+    """
+    start = min(start, max(0, len(requests) - 1)) // _MOST * _MOST
     blocks: list[Block | dict[str, Any]] = []
-    for request in requests[:_MOST]:
+    for request in requests[start : start + _MOST]:
         blocks += [_section(_wish(request)), *decide_block(request)]
     if len(requests) > _MOST:
-        blocks.append(_section(f"… and {len(requests) - _MOST} more, once some of these are decided."))
+        blocks += _turns(channel, start, len(requests))
     nothing = "None of those that wait here without a card is yours to decide. `/jit list` shows what is."
     return View(
         type="modal",
         callback_id=actions.WAITING_VIEW,
-        private_metadata=channel,
+        private_metadata=f"{channel} {start}",
         title="Waiting here",
         close="Close",
         blocks=blocks or [_section(nothing)],
     )
+
+
+def _turns(channel: str, start: int, there: int) -> list[Block]:
+    """Which of them these are, and the ways to the others."""
+    last = min(start + _MOST, there)
+    before, after = f"{channel} {start - _MOST}", f"{channel} {start + _MOST}"
+    buttons = [ButtonElement(text="Those before", action_id=actions.WAITING_BEFORE, value=before)] if start else []
+    if last < there:
+        buttons.append(ButtonElement(text="Those after", action_id=actions.WAITING_AFTER, value=after))
+    which = f"{start + 1} to {last} of {there}, who has waited longest first."
+    return [_section(which), ActionsBlock(block_id="turns", elements=list(buttons))]
 
 
 def _wish(request: Request) -> str:

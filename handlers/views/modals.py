@@ -87,15 +87,15 @@ def suggested(choices: Sequence[Choice], typed: str) -> list[OptionGroup]:
     return _grouped(fits[:_MOST_OPTIONS])
 
 
-def approve_less(request: Request) -> View:
-    """Approve for a shorter time."""
+def approve_less(request: Request, start: int = 0) -> View:
+    """Approve for a shorter time. ``start``: where in the list of those who wait it was pressed."""
     shorter = [p for p in PRESETS if p < request.duration] or [max(durations.SHORTEST, request.duration // 2)]
     options = [Option(value=str(seconds), text=length(seconds)) for seconds in shorter]
     element = StaticSelectElement(action_id=actions.DURATION, options=options, initial_option=options[-1])
     return View(
         type="modal",
         callback_id=actions.APPROVE_LESS_VIEW,
-        private_metadata=request.id,
+        private_metadata=_carried(request, start),
         title="Approve for less",
         submit="Approve",
         close="Not now",
@@ -103,9 +103,9 @@ def approve_less(request: Request) -> View:
     )
 
 
-def deny(request: Request) -> View:
-    """Deny, and say why."""
-    return _reasoned(request, actions.DENY_VIEW, "Deny", "Deny", "Why not? The asker reads this.")
+def deny(request: Request, start: int = 0) -> View:
+    """Deny, and say why. ``start``: where in the list of those who wait it was pressed."""
+    return _reasoned(request, actions.DENY_VIEW, "Deny", "Deny", "Why not? The asker reads this.", start)
 
 
 def revoke(request: Request) -> View:
@@ -223,12 +223,17 @@ def _start(starts_at: float) -> InputBlock:
     return InputBlock(block_id=actions.START, label=label, element=element, optional=True)
 
 
-def _reasoned(request: Request, callback: str, heading: str, submit: str, label: str) -> View:
+def _carried(request: Request, start: int) -> str:
+    """Which request it is about, and the place in the list to which one comes back."""
+    return f"{request.id} {start}" if start else request.id
+
+
+def _reasoned(request: Request, callback: str, heading: str, submit: str, label: str, start: int = 0) -> View:
     element = PlainTextInputElement(action_id=actions.REASON, multiline=True, max_length=REASON_LIMIT)
     return View(
         type="modal",
         callback_id=callback,
-        private_metadata=request.id,
+        private_metadata=_carried(request, start),
         title=heading,
         submit=submit,
         close="Not now",

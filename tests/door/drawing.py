@@ -13,7 +13,7 @@ from typing import Any
 
 from slack_sdk.models.views import View
 
-from bot import books
+from bot import books, submitting
 from bot.books import Mine
 from bot.core.catalog import Catalog, Choice
 from bot.core.events import Submitted
@@ -96,20 +96,7 @@ def request(id_: str = "J-7K3Q", what: str = "debug", reason: str = EVIL, asked:
 
 def snapshot(rules: Catalog, system: str, name: str) -> RoleSnapshot:
     """A role as it was asked for."""
-    owner, role = rules.systems[system], rules.systems[system].roles[name]
-    return RoleSnapshot(
-        system=system,
-        role=name,
-        title=f"{owner.title}: {role.title or name}",
-        channel=owner.channel,
-        provider=owner.provider,
-        params=role.grants,
-        sensitivity=role.sensitivity,
-        cap=role.max,
-        consequence=consequence(owner.provider, role.grants),
-        digest=role.digest,
-        prolongs=prolongs(owner.provider, role.grants),
-    )
+    return submitting.snapshot(rules, system, name, consequence, prolongs)
 
 
 def opened(id_: str = "J-7K3R") -> Request:
@@ -266,6 +253,7 @@ DRAWINGS: Mapping[str, Callable[[], View | Message | str | list[Any]]] = {
     "crowd-over": lambda: crowd.summary("C0VAULT01", 0, []),
     "waiting": lambda: crowd.waiting("C0VAULT01", [request(), request("J-6667", "vault/admin")]),
     "waiting-of-many": lambda: crowd.waiting("C0VAULT01", _crowd()),
+    "waiting-after": lambda: crowd.waiting("C0VAULT01", _crowd(), 20),
     "waiting-for-others": lambda: crowd.waiting("C0VAULT01", []),
     "approver-asked": lambda: letters.to_decide(request(), Needed(NAMES["dba"], 1), LINK),
     "approver-asked-without-a-link": lambda: letters.to_decide(request(), Needed("`dba`", 1), "javascript:<evil>"),

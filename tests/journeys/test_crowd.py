@@ -113,6 +113,37 @@ async def test_of_forty_twenty_have_a_card_and_each_gets_its_own_in_the_end(town
     assert all("Approve" in everyone[id_].said() for id_ in ids[20:30] + ids[32:])
 
 
+async def test_whoever_decides_gets_to_each_of_those_that_wait_without_deciding_the_others(town: Town) -> None:
+    ids = await crowd(town, 2 * ROOM + 5)
+    await town.dan.click(await counts(town, ROOM + 5), "waiting")
+    first = await town.dan.sees_view("waiting", lambda v: f"1 to {ROOM} of {ROOM + 5}" in v.said())
+    assert ids[-1] not in first.said()
+    assert "waiting_before" not in first.buttons()
+    await town.dan.click(first, "waiting_after")
+    second = await town.dan.sees_view("waiting", lambda v: f"{ROOM + 1} to {ROOM + 5} of" in v.said())
+    assert all(id_ in second.said() for id_ in ids[-5:])
+
+    # What is decided there leaves one where one is.
+    await town.dan.click(second, "deny", value=ids[-1])
+    form = await town.dan.sees_view("deny", lambda v: ids[-1] in v.said())
+    assert (await town.dan.submit(form, {"reason": "not tonight"})).errors == {}
+    second = await town.dan.sees_view("waiting", lambda v: f"{ROOM + 1} to {ROOM + 4} of" in v.said())
+    await town.dan.click(second, "approve", value=ids[-2])
+    second = await town.dan.sees_view("waiting", lambda v: f"{ROOM + 1} to {ROOM + 3} of" in v.said())
+    await town.dan.click(second, "waiting_before")
+    await town.dan.sees_view("waiting", lambda v: ids[ROOM] in v.said() and ids[-3] not in v.said())
+
+    # Once a page is empty, it is the last that is not.
+    await town.dan.click(second, "waiting_after")
+    for n, id_ in enumerate(ids[-5:-2], start=1):
+        view = await town.dan.sees_view("waiting", lambda v, id_=id_: id_ in v.said())  # type: ignore[misc]
+        await town.dan.click(view, "approve", value=id_)
+        await town.dan.sees_view("waiting", lambda v, n=n: f"of {ROOM + 3 - n}" in v.said() or n == 3)  # type: ignore[misc]
+    await town.dan.sees_view(
+        "waiting", lambda v: ids[ROOM] in v.said() and not {"waiting_before", "waiting_after"} & v.buttons().keys()
+    )
+
+
 async def test_nobody_has_to_scroll_where_few_wait(town: Town) -> None:
     ids = await crowd(town, ROOM)
     await carded(town, lambda c: set(c) == set(ids))
