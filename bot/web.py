@@ -31,6 +31,11 @@ LIMIT = 512 * 1024
 WINDOW = 300
 """Seconds by which a signature's time may differ from ours (Slack, "Verifying requests from Slack")."""
 _PATIENCE = 10.0
+_KEPT = 75
+"""Seconds for which an idle connection stays open: longer than a balancer in front keeps it (most do for 60 s).
+
+Whoever closes first may close while a request is on its way, and Slack sends a command only once.
+"""
 _SIGNATURE = re.compile(r"^v0=[0-9a-f]{64}$")
 _TIMESTAMP = re.compile(r"^[0-9]{1,12}$")
 _LENGTH = _TIMESTAMP
@@ -236,6 +241,7 @@ async def serve(app: Asgi, host: str, port: int) -> Serving:
         date_header=False,
         lifespan="off",
         timeout_graceful_shutdown=10,
+        timeout_keep_alive=_KEPT,
         h11_max_incomplete_event_size=32 * 1024,
     )
     server = _Server(config)

@@ -10,7 +10,7 @@ from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncRespond
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.core.errors import IdentityTaken, LimitReached, LockedDown, NotAMember, StoreAway
+from bot.core.errors import Crowded, IdentityTaken, LimitReached, LockedDown, NotAMember, StoreAway
 from handlers import (
     asking,
     commands,
@@ -68,7 +68,7 @@ def register(app: AsyncApp, door: Door) -> None:
         elif body.get("trigger_id"):
             await screens.say(client, body, text)
         # An event that could not be noted is to be delivered again.
-        unheard = kind == "event_callback" and isinstance(error, StoreAway)
+        unheard = kind == "event_callback" and isinstance(error, StoreAway | Crowded)
         return BoltResponse(status=503 if unheard else 200, body="")
 
 

@@ -1,4 +1,4 @@
-"""Each payload on its way through Bolt: timed, and named for the log; it changes nothing of it and answers nothing.
+"""Each payload on its way through Bolt: in its turn, timed, and named for the log; it changes nothing of it.
 
 Every way in passes here, over HTTP and over Socket Mode. A payload's own texts are not told: people typed them.
 """
@@ -8,19 +8,21 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncApp
+from slack_bolt.context.async_context import AsyncBoltContext
 from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot import logs
-from bot.core.errors import JitError, StoreAway
+from bot.core.errors import Crowded, JitError, StoreAway
 from bot.core.model import ID_ALPHABET
 from handlers import replies
 from handlers.commands import COMMANDS
 from handlers.payloads import Payload
+from handlers.queueing import Queue
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +30,10 @@ Told = Callable[[str, str, float], None]
 """Of each payload: its kind, its outcome, and how many seconds its answer took.
 
 Kinds: `KINDS` and ``other``. Outcomes: ``ok``, ``refused`` (on purpose), ``away`` (the store does not answer),
-``broke``, ``unheard`` (nobody listens to such a payload).
+``crowded`` (its turn did not come in time), ``broke``, ``unheard`` (nobody listens to such a payload).
 """
 KINDS = ("command", "action", "view", "options", "shortcut", "event")
+_TOO_LATE = "too_late"
 _SLOW = 2.5
 """Seconds; Slack gives up after three."""
 _TYPES = {
@@ -49,10 +52,11 @@ _NAME = re.compile(r"[\w.-]{1,60}")
 class Receiving(AsyncApp):
     """Bolt's app, which tells of each payload."""
 
-    def __init__(self, told: Told, **more: Any) -> None:
+    def __init__(self, told: Told, queue: Queue | None = None, **more: Any) -> None:
         """``told`` changes nothing, and raises nothing; the rest is Bolt's."""
         super().__init__(**more)
-        self._told = told
+        self._told, self._queue = told, queue or Queue()
+        self.use(_in_time)
 
     async def async_dispatch(self, req: AsyncBoltRequest) -> BoltResponse:
         """What Bolt does."""
@@ -60,7 +64,7 @@ class Receiving(AsyncApp):
         keeping = replies.said.set(errors)
         try:
             with logs.about(**facts(req.body)):
-                response = await super().async_dispatch(req)
+                response = await self._answered(req)
                 took = time.monotonic() - came
                 if took > _SLOW:
                     log.warning("Slack had to wait %.1f s for an answer, and may have given up", took)
@@ -69,12 +73,28 @@ class Receiving(AsyncApp):
         self._told(kind(req.body), _outcome(errors, response), took)
         return response
 
+    async def _answered(self, req: AsyncBoltRequest) -> BoltResponse:
+        try:
+            async with self._queue.turn():
+                return await super().async_dispatch(req)
+        except Crowded as error:
+            # Worded where every refusal is.
+            req.context[_TOO_LATE] = error
+            return await super().async_dispatch(req)
+
+
+async def _in_time(context: AsyncBoltContext, next_: Callable[[], Awaitable[None]]) -> None:
+    """Whose turn did not come goes no further."""
+    if (error := context.get(_TOO_LATE)) is not None:
+        raise error
+    await next_()
+
 
 def _outcome(errors: Sequence[Exception], response: BoltResponse) -> str:
     if not errors:
         return {200: "ok", 404: "unheard"}.get(response.status, "broke")
-    if isinstance(errors[-1], StoreAway):
-        return "away"
+    if isinstance(errors[-1], StoreAway | Crowded):
+        return "away" if isinstance(errors[-1], StoreAway) else "crowded"
     return "refused" if isinstance(errors[-1], JitError) else "broke"
 
 

@@ -19,6 +19,7 @@ from bot.core.errors import (
     BadStart,
     CannotExtend,
     CouldNotCheck,
+    Crowded,
     IdentityTaken,
     JitError,
     Late,
@@ -279,6 +280,10 @@ _WORDS: dict[type[Exception], Callable[[Any], str]] = {
     Tampered: lambda e: (
         f"The record of {e.id} does not bear our seal, so nothing is done with it. The operators were told. "
         "What is needed now has to be asked for anew."
+    ),
+    Crowded: lambda _: (
+        "Very many people use this at the moment, and it could not be done in time. Nothing was recorded; "
+        "please try again in a few seconds."
     ),
     StoreAway: lambda _: (
         "The store does not answer just now. Look at `/jit list` in a minute before you try again: "

@@ -27,6 +27,7 @@
     ├── NotLockedDown           nothing is locked down there, so there is nothing to lift
     ├── PolicyMoved             this replica holds another policy than the workspace
     ├── CouldNotCheck           a directory did not answer in time
+    ├── Crowded                 so much came at once that its turn did not come in time
     ├── IdentityTaken           another account of the workspace is bound to this e-mail address
     ├── Tampered                a record's seal does not fit its body
     └── StoreAway               Redis does not answer
@@ -266,6 +267,10 @@ class Tampered(JitError):
         """Keep whose record it is."""
         super().__init__(id_)
         self.id = id_
+
+
+class Crowded(JitError):
+    """More came at once than could be answered in time; nothing was done."""
 
 
 class StoreAway(JitError):

@@ -142,7 +142,8 @@ class Delivery:
     async def raw(self, body: bytes, headers: dict[str, str]) -> Acked:
         """Any bytes with any headers, to the request URL."""
         if self._session is None:
-            self._session = aiohttp.ClientSession()
+            # As many at once as there are: Slack does not wait for one answer before it asks for the next.
+            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         loop = asyncio.get_running_loop()
         started, patience = loop.time(), aiohttp.ClientTimeout(total=self.ack_seconds)
         call = self._session.post(str(self.url), data=body, headers=headers, timeout=patience, allow_redirects=False)

@@ -13,6 +13,7 @@ import contextlib
 import json
 import random
 import re
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -39,10 +40,11 @@ WAITS = 5
 """How often Slack says so at least."""
 _LOOK = 0.5
 """Seconds between two looks of the one who approves."""
-_AGAIN = ("press again", "does not answer just now")
+_AGAIN = ("press again", "try again in a few seconds", "does not answer just now")
 _PAUSE = 1.0, 5.0
 """Seconds until somebody who was told to press again does so."""
 _PATIENCE = 300.0
+_TELLS = 5.0
 _SAID = {State.PENDING: "waits for a decision", State.ACTIVE: "open until", State.CANCELLED: "cancelled"}
 _HELD = re.compile(r"(\d+) more requests? waits? for a decision")
 _ID = re.compile(r"J-[2-9A-Z]{4,8}")
@@ -59,15 +61,18 @@ class Flood:
     refused: Counter[str] = field(default_factory=Counter)
     wanted: dict[str, State] = field(default_factory=dict)
     again: int = 0
+    unanswered: int = 0
     held: frozenset[str] = frozenset()
 
     async def all(self, count: int) -> None:
         """Everybody asks at once; then a third takes it back, and a third is approved."""
         asking = asyncio.gather(*(self._one(n) for n in range(count)))
-        left: set[str] = set()
         approved: set[str] = set()
-        while not asking.done() or left:
+        while True:
+            asked = asking.done()
             left = {id_ for id_, state in self.wanted.items() if state is State.ACTIVE} - approved
+            if asked and not left:
+                break
             cards = self.cards()
             for id_ in left & cards.keys():
                 await self._approved(id_, cards[id_][0])
@@ -75,6 +80,14 @@ class Flood:
             approved |= await self._from_the_list(left - cards.keys())
             await asyncio.sleep(_LOOK)
         await asking
+
+    async def progress(self) -> None:
+        """How far it is, on stderr."""
+        while True:
+            await asyncio.sleep(_TELLS)
+            states = Counter(state.value for state in (await self._states(list(self.wanted))).values())
+            left = await self.store.redis.zcard(self.store.keys.outbox)
+            print(f"asked {len(self.wanted)}: {dict(states)}; {left} left to tell", file=sys.stderr, flush=True)
 
     def cards(self) -> dict[str, list[Message]]:
         """The cards in the channel by request."""
@@ -102,18 +115,23 @@ class Flood:
             self.acks.append((await self.slack.person("UDAN").click(card, "approve")).seconds)
 
     async def _from_the_list(self, wanted: set[str]) -> set[str]:
-        """Those without a card are approved from the list that the summary offers."""
+        """Those without a card are approved from the list that the summary offers, page by page."""
         dan, summary = self.slack.person("UDAN"), self.summary()
         if not wanted or summary is None or "waiting" not in summary.buttons():
             return set()
         self.acks.append((await dan.click(summary, "waiting")).seconds)
-        done = set()
-        for id_ in wanted:
-            # Each press shows the list anew, with others in it.
-            if (view := dan.view) is not None and f"({id_})" in view.said():
-                self.acks.append((await dan.click(view, "approve", value=id_)).seconds)
-                if (await self._states([id_]))[id_] is not State.PENDING:
-                    done.add(id_)
+        done: set[str] = set()
+        while (view := dan.view) is not None:
+            here = next((id_ for id_ in wanted - done if f"({id_})" in view.said()), None)
+            if here is not None:
+                # Each press shows the page anew, with others in it.
+                self.acks.append((await dan.click(view, "approve", value=here)).seconds)
+                if (await self._states([here]))[here] is not State.PENDING:
+                    done.add(here)
+            elif "waiting_after" in view.buttons():
+                self.acks.append((await dan.click(view, "waiting_after")).seconds)
+            else:
+                break
         return done
 
     def summary(self) -> Message | None:
@@ -135,22 +153,35 @@ class Flood:
         while True:
             reply = await verb()
             self.acks.append(reply.seconds)
-            if not any(word in reply.text for word in _AGAIN):
+            self.unanswered += reply.status == 0
+            if reply.status != 0 and not any(word in reply.text for word in _AGAIN):
                 return reply
             self.again += 1
             await asyncio.sleep(self.dice.uniform(*_PAUSE))
 
     async def told(self) -> None:
         """Wait until nothing is left to tell, and what was approved is open."""
-        async with asyncio.timeout(_PATIENCE):
-            while not await self._settled():  # noqa: ASYNC110  # other processes change it
-                await asyncio.sleep(0.1)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                while not await self._settled():  # noqa: ASYNC110  # other processes change it
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            sys.exit(f"not settled after {_PATIENCE:.0f} s:\n{await self._unsettled()}")
 
     async def _settled(self) -> bool:
         """Nothing is left to tell but the cards of those for which there is no room, and the summary counts them."""
         self.held = frozenset(await Crowds(self.store).held(CHANNEL))
         left = await self.store.redis.zcard(self.store.keys.outbox)
         return left == len(self.held) and await self._states(list(self.wanted)) == self.wanted
+
+    async def _unsettled(self) -> str:
+        """What is not as it should be in the end."""
+        states = await self._states(list(self.wanted))
+        lines = [f"{id_} is {states.get(id_)}, not {to}" for id_, to in self.wanted.items() if states.get(id_) != to]
+        rows: Any = await self.store.redis.zrange(self.store.keys.outbox, 0, -1, withscores=True)
+        now, cards = await self.store.now(), {f"{id_}|card".encode() for id_ in self.held}
+        lines += [f"{name.decode()} is to be told in {at - now:.1f} s" for name, at in rows if name not in cards]
+        return "\n".join(lines)
 
     async def _states(self, ids: Sequence[str]) -> dict[str, State]:
         return {found.request.id: found.request.state for found in await self.store.load_many(ids)}
@@ -206,8 +237,12 @@ async def run(count: int, scale: float, seed: int, patience: float) -> dict[str,
                 # However slow the machine is, and the bot with it: it is told to wait.
                 slack.faults.add("chat.postMessage", "ratelimited", times=WAITS)
                 began = time.monotonic()
-                await flood.all(count)
-                await flood.told()
+                telling = asyncio.create_task(flood.progress())
+                try:
+                    await flood.all(count)
+                    await flood.told()
+                finally:
+                    telling.cancel()
                 took = time.monotonic() - began
                 dead = await client.llen(flood.store.keys.dead)
     acks = sorted(flood.acks)
@@ -215,6 +250,7 @@ async def run(count: int, scale: float, seed: int, patience: float) -> dict[str,
         "requests": count,
         "committed": len(flood.wanted),
         "told to press again": flood.again,
+        "not answered": flood.unanswered,
         "refused": dict(flood.refused),
         "acknowledged after, p50 / p99 / last, s": [round(acks[len(acks) * p // 100], 2) for p in (50, 99)]
         + [acks[-1]],

@@ -81,6 +81,7 @@ REFUSALS: Mapping[str, Exception] = {
     "CouldNotCheck": errors.CouldNotCheck("who is in dba"),
     "IdentityTaken": errors.IdentityTaken("UMIA"),
     "Tampered": errors.Tampered("J-7K3Q"),
+    "Crowded": errors.Crowded(),
     "StoreAway": errors.StoreAway("ConnectionError"),
     "what nobody expected": KeyError("a fault of ours"),
 }

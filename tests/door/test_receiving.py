@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncAck
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot.core.errors import NotFound, StoreAway
 from handlers import replies
+from handlers.queueing import Queue
 from handlers.receiving import KINDS, Receiving, facts, kind
 
 Told = list[tuple[str, str]]
@@ -98,7 +101,35 @@ async def test_a_payload_that_nobody_listens_to_is_told_too() -> None:
     assert told == [("action", "unheard")]
 
 
-def bolt(told: Told) -> Receiving:
+async def test_each_is_answered_in_its_turn_and_whose_turn_comes_too_late_is_told_so() -> None:
+    told: Told = []
+    app, holds, done = bolt(told, Queue(at_once=1, patience=0.2)), asyncio.Event(), list[str]()
+
+    @app.command("/jit")
+    async def answer(ack: AsyncAck, body: dict[str, Any]) -> None:
+        done.append(body["text"])
+        await holds.wait()
+        await ack()
+
+    @app.error
+    async def worded(error: Exception) -> BoltResponse:
+        return BoltResponse(status=200, body=replies.sentence(error))
+
+    first = asyncio.create_task(app.async_dispatch(request({**COMMAND, "text": "first"})))
+    while done != ["first"]:  # noqa: ASYNC110  # it is on its way through Bolt
+        await asyncio.sleep(0)
+    late = await app.async_dispatch(request({**COMMAND, "text": "late"}))
+    assert "Nothing was recorded" in late.body
+    assert told == [("command", "crowded")]
+    rest = [asyncio.create_task(app.async_dispatch(request({**COMMAND, "text": f"{n}"}))) for n in range(3)]
+    await asyncio.sleep(0)
+    holds.set()
+    await asyncio.gather(first, *rest)
+    assert done == ["first", "0", "1", "2"]
+    assert told == [("command", "crowded"), *[("command", "ok")] * 4]
+
+
+def bolt(told: Told, queue: Queue | None = None) -> Receiving:
     async def authorize() -> AuthorizeResult:
         return AuthorizeResult(enterprise_id=None, team_id="T0", bot_token="xoxb-1", bot_id="B0", bot_user_id="U0")
 
@@ -107,7 +138,12 @@ def bolt(told: Told) -> Receiving:
         told.append((of, outcome))
 
     return Receiving(
-        keep, signing_secret="s", authorize=authorize, process_before_response=True, request_verification_enabled=False
+        keep,
+        queue,
+        signing_secret="s",
+        authorize=authorize,
+        process_before_response=True,
+        request_verification_enabled=False,
     )
 
 

@@ -210,7 +210,7 @@ async def test_a_scrape_is_answered_while_the_store_is_away(slack: LocalSlack, t
 LABELS = {
     "kind": {"command", "action", "view", "options", "shortcut", "event", "other"}
     | {"refused", "unsure", "timeout", "broke"},
-    "outcome": {"ok", "refused", "away", "broke", "unheard", "limited", "locked_out", "unanswered"},
+    "outcome": {"ok", "refused", "away", "crowded", "broke", "unheard", "limited", "locked_out", "unanswered"},
     "event": None,
     "result": {"OK", "SUPERSEDED", "LATE", "GUARD", "AWAY", "UNSAFE"},
     "decision": {"approved", "denied", "lapsed", "cancelled"},

@@ -202,8 +202,7 @@ async def test_in_a_cluster_each_workspace_is_on_the_node_of_its_slot(nodes: lis
     url = f"redis+cluster://127.0.0.1:{free_port()},127.0.0.1:{nodes[0].port}"
     for node, workspace in zip(nodes, workspaces(), strict=True):
         async with started(url, doors, workspace=workspace) as house, Redis.from_url(node.url) as there:
-            request = await house.granted()
-            assert request.state is State.ACTIVE
+            request = await house.until((await house.granted()).id, State.ACTIVE)
             assert await there.exists(house.store.keys.record(request.id))
     assert doors.grants == 2
 
