@@ -15,7 +15,7 @@ CHECKS: list[tuple[str, list[str]]] = [
     ("format", [str(BIN / "ruff"), "format", "--check", *CODE]),
     ("mypy", [str(BIN / "mypy")]),
     ("arrows", [str(BIN / "lint-imports")]),
-    ("tests", [str(BIN / "pytest"), "-n", "2", "--dist", "loadfile", "--cov", "--cov-report", "term:skip-covered"]),
+    ("tests", [str(BIN / "pytest"), "-n", "3", "--dist", "loadfile", "--cov", "--cov-report", "term:skip-covered"]),
 ]
 
 
