@@ -93,9 +93,15 @@ async def _in_time(context: AsyncBoltContext, next_: Callable[[], Awaitable[None
 def _outcome(errors: Sequence[Exception], response: BoltResponse) -> str:
     if not errors:
         return {200: "ok", 404: "unheard"}.get(response.status, "broke")
-    if isinstance(errors[-1], StoreAway | Crowded):
-        return "away" if isinstance(errors[-1], StoreAway) else "crowded"
-    return "refused" if isinstance(errors[-1], JitError) else "broke"
+    match errors[-1]:
+        case StoreAway():
+            return "away"
+        case Crowded():
+            return "crowded"
+        case JitError():
+            return "refused"
+        case _:
+            return "broke"
 
 
 def kind(body: Payload) -> str:

@@ -45,6 +45,7 @@ _PAUSE = 1.0, 5.0
 """Seconds until somebody who was told to press again does so."""
 _PATIENCE = 300.0
 _TELLS = 5.0
+"""Seconds between two lines that say how far it is."""
 _SAID = {State.PENDING: "waits for a decision", State.ACTIVE: "open until", State.CANCELLED: "cancelled"}
 _HELD = re.compile(r"(\d+) more requests? waits? for a decision")
 _ID = re.compile(r"J-[2-9A-Z]{4,8}")
