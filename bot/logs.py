@@ -18,7 +18,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from bot.hiding import Secrets
+from bot.redaction import Secrets
+from bot.terminal import shown, spelled
 
 Form = Literal["json", "pretty"]
 ROOMS = ("bot", "handlers", "providers")
@@ -30,7 +31,6 @@ _BETWEEN = "\x1f"
 _MOST_WAITING = 10_000
 _GRACE = 1.0
 """Seconds for which a reader may read nothing at the end before the lines that wait are given up."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ADDRESS = re.compile(r"(?<!cli:)(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 """An e-mail address is no secret, and nobody asked to stand in a log; `cli:user@host` is who acts at a terminal."""
 _NUMBERS = int | float
@@ -79,7 +79,8 @@ class Lines(logging.Formatter):
             return _pretty(at, record, said, more, trace)
         time = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line = {"time": time, "level": record.levelname, "logger": record.name, "message": said, **more}
-        return json.dumps(line | ({"exception": trace} if trace else {}))
+        # Whoever looks at it looks with a terminal, too.
+        return spelled(json.dumps(line | ({"exception": trace} if trace else {})))
 
     def _struck(self, texts: Sequence[str]) -> list[str]:
         """Without secrets and addresses; all at once, since looking for them is the dearest part of a line."""
@@ -99,7 +100,7 @@ def _pretty(at: datetime, record: logging.LogRecord, said: str, more: Mapping[st
 
 
 def _seen(text: str) -> str:
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return shown(text)
 
 
 class Log(logging.Handler):

@@ -7,7 +7,6 @@ short time, so that the answer comes whether the store does or not. What each me
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -24,13 +23,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from bot import tasks
+from bot.audit.shipping.cursors import Lag
 from bot.core.errors import StoreAway
-from bot.core.events import Approved, Cancelled, Denied, Expired, Lapsed, Revoked
-from bot.core.model import Ending, State
-from bot.posts import Post
-from bot.record.cursors import Lag
-from bot.store.backlog import Backlog, Lookout
-from bot.store.changes import Answered
+from bot.core.events import AccessExpired, Approved, Cancelled, Denied, RequestExpired, Revoked
+from bot.core.request import Ending, State
+from bot.store.indexes.backlog import Backlog, Lookout
+from bot.store.types import Answered
+from bot.worker.provider_gateway import ProviderGateway
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ _COMMIT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 _CALL = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _LATE = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
 _DECISION = (10.0, 30.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 14_400.0, 86_400.0)
-_DECIDED = (Approved, Denied, Lapsed, Cancelled)
+_DECIDED = (Approved, Denied, RequestExpired, Cancelled)
 
 
 class Metrics:
@@ -77,6 +77,12 @@ class Metrics:
         self._slack = Counter(
             "jit_slack_calls_total", "Calls of Slack's Web API", ["method", "outcome"], registry=self.registry
         )
+        self._connections = Counter(
+            "jit_connections_dropped_total",
+            "Connections that were dropped, having proven nothing",
+            ["port", "why"],
+            registry=self.registry,
+        )
         self._present = Present(dropped)
         self.registry.register(self._present)
 
@@ -86,7 +92,7 @@ class Metrics:
     # what happens
 
     def acknowledged(self, kind: str, outcome: str, took: float) -> None:
-        """A payload was answered; see `handlers.receiving`."""
+        """A payload was answered; see `handlers.slack.bolt_app`."""
         self._acks.labels(kind, outcome).observe(took)
 
     def committed(self, answered: Answered) -> None:
@@ -99,20 +105,24 @@ class Metrics:
             return
         if before.state is State.PENDING and isinstance(event, _DECIDED):
             self._decision.labels(event.kind).observe(max(0.0, at - before.created_at))
-        if isinstance(event, Expired):
+        if isinstance(event, AccessExpired):
             self._ends.labels("started").observe(max(0.0, at - before.ends_at))
         elif isinstance(event, Revoked) and after.state is State.ENDED and after.ending is Ending.EXPIRED:
             self._ends.labels("closed").observe(max(0.0, at - before.ends_at))
 
     def called(self, system: str, verb: str, how: str, took: float) -> None:
-        """A provider was called; see `bot.posts.Told`."""
+        """A provider was called; see `bot.worker.provider_gateway.Told`."""
         self._calls.labels(system, verb).observe(took)
         if how != "ok":
             self._failures.labels(system, verb, how).inc()
 
     def asked_slack(self, method: str, outcome: str) -> None:
-        """Slack's Web API was called; see `handlers.calls.Heard`."""
+        """Slack's Web API was called; see `handlers.slack.api.CallObserver`."""
         self._slack.labels(method, outcome).inc()
+
+    def dropped(self, port: str, why: str) -> None:
+        """A connection had to go; see `bot.dropped_connections`."""
+        self._connections.labels(port, why).inc()
 
     # what stands
 
@@ -120,11 +130,11 @@ class Metrics:
         """From now on each scrape has a look at the store. ``systems``: each with its channel."""
         self._present.lookout, self._present.systems = lookout, systems
 
-    def serve(self, posts: Mapping[str, Post]) -> None:
+    def serve(self, gateways: Mapping[str, ProviderGateway]) -> None:
         """From now on each scrape tells of these systems' circuits."""
-        self._present.posts = posts
-        for post in posts.values():
-            post.told = harmless(self.called)
+        self._present.gateways = gateways
+        for gateway in gateways.values():
+            gateway.observe = harmless(self.called)
 
     def ship(self, lag: Callable[[], Mapping[str, Lag]]) -> None:
         """From now on each scrape tells how far each sink is behind."""
@@ -147,7 +157,7 @@ class Present(Collector):
         """Know no store yet."""
         self.lookout: Lookout | None = None
         self.systems: Callable[[], Mapping[str, str]] = dict
-        self.posts: Mapping[str, Post] = {}
+        self.gateways: Mapping[str, ProviderGateway] = {}
         self.lag: Callable[[], Mapping[str, Lag]] = dict
         self._dropped = dropped
         self._looking: asyncio.Task[Backlog] | None = None
@@ -174,17 +184,15 @@ class Present(Collector):
     async def close(self) -> None:
         """End the look that is under way."""
         if self._looking:
-            self._looking.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await self._looking
+            await tasks.end([self._looking])
 
     def collect(self) -> Iterator[Metric]:
         """Prometheus asks for it at each scrape."""
         circuits = GaugeMetricFamily(
             "jit_circuit_open", "Whether a system answers nothing, so that new access is held back", labels=["system"]
         )
-        for name, post in self.posts.items():
-            circuits.add_metric([name], float(post.circuit.open))
+        for name, gateway in self.gateways.items():
+            circuits.add_metric([name], float(gateway.circuit.open))
         yield circuits
         yield CounterMetricFamily(
             "jit_log_lines_dropped_total", "Lines of the log that nobody read in time", self._dropped()

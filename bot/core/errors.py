@@ -1,4 +1,4 @@
-"""What can be refused and why, as types with facts; it words nothing for people (handlers/replies.py does).
+"""What can be refused and why, as types with facts; it words nothing for people (handlers/error_messages.py does).
 
 ::
 
@@ -11,25 +11,30 @@
     │   ├── BadDay              no day, or one that has not begun
     │   ├── UnknownWord         a word that the record cannot be asked for, or one thing asked for twice
     │   ├── BadReason           missing, too long, or not of the expected form
+    │   ├── BadQuestion         a question or an answer that is empty or too long
     │   └── BadStart            no time, or one that is past, or too far away
-    ├── NotAMember              a guest, an external, a bot, someone deactivated, or without an address
+    ├── NotAMember              a guest, an external, a bot, someone deactivated, or without a usable address
     ├── NotAllowed              the policy's verdict, with its reasons
     ├── LimitReached            too many open requests, or too many in a short time
-    ├── AlreadyAsked            the same is asked for and not decided yet
+    ├── AlreadyAsked            the same is requested and not decided yet
     ├── NotFound                no such request, or not one that this person may read
     ├── Ambiguous               several requests fit; an id is needed
-    ├── CannotExtend            no later end is possible, or one is asked for already
+    ├── CannotExtend            no extension is possible, or one is already waiting
     ├── Late                    the deadline passed before the commit
     ├── Overtaken               the request is no longer in a state where this can be done
-    ├── AlreadyAnswered         this person's answer is already recorded
-    ├── RoleChanged             the role changed since it was asked for: the request is void
-    ├── LockedDown              an operator stopped all that is new
+    ├── AlreadyAnswered         this person has already answered
+    ├── NoSuchQuestion          the request has no such question without an answer
+    ├── RoleChanged             the role changed since the request, which is cancelled
+    ├── LockedDown              an operator locked it down
+    ├── TerminalDoesNotCount    an account of a machine that is nobody's, or not certainly somebody's
+    ├── WrongCode               a terminal's code that is wrong, used or too old
     ├── NotLockedDown           nothing is locked down there, so there is nothing to lift
     ├── PolicyMoved             this replica holds another policy than the workspace
     ├── CouldNotCheck           a directory did not answer in time
-    ├── Crowded                 so much came at once that its turn did not come in time
+    ├── Crowded                 too much load for its turn to come in time
     ├── IdentityTaken           another account of the workspace is bound to this e-mail address
-    ├── Tampered                a record's seal does not fit its body
+    ├── Tampered                a record's MAC is wrong
+    │   └── RolledBack          a record is older than what is known of its request
     └── StoreAway               Redis does not answer
 """
 
@@ -39,8 +44,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bot.core.lockdown import Lock
-    from bot.core.model import Request
-    from bot.core.policy import Verdict
+    from bot.core.request import Request
+    from bot.core.verdict import Verdict
 
 
 class JitError(Exception):
@@ -48,11 +53,11 @@ class JitError(Exception):
 
 
 class NotUnderstood(JitError):
-    """What was typed can be mended by the person who typed it."""
+    """What was typed can be corrected by the person who typed it."""
 
 
 class UnknownChoice(NotUnderstood):
-    """Neither a template nor a system/role by that name that this person may ask for."""
+    """Neither a template nor a system/role by that name that this person may request."""
 
     def __init__(self, what: str, nearest: tuple[str, ...] = ()) -> None:
         """Keep the word and what is like it."""
@@ -70,7 +75,7 @@ class UnknownSystem(NotUnderstood):
 
 
 class UnknownPerson(NotUnderstood):
-    """Neither an account nor an e-mail address: people are never told apart by name."""
+    """Neither an account nor an e-mail address: a name identifies nobody."""
 
     def __init__(self, what: str) -> None:
         """Keep what was typed."""
@@ -91,9 +96,18 @@ class BadReason(NotUnderstood):
     """A reason that will not do. ``problem`` is ``missing``, ``short``, ``long`` or ``form``."""
 
     def __init__(self, problem: str, hint: str = "", limit: int = 0) -> None:
-        """Keep what is wrong, and the hint of whoever wrote the policy."""
+        """Keep what is wrong, and what the policy says that it expects."""
         super().__init__(problem)
         self.problem, self.hint, self.limit = problem, hint, limit
+
+
+class BadQuestion(NotUnderstood):
+    """A ``question`` or an ``answer`` (``what``) that is too long, or where ``limit`` is 0 empty."""
+
+    def __init__(self, what: str, limit: int = 0) -> None:
+        """Keep which of them it is, and the most characters where it has more."""
+        super().__init__(what)
+        self.what, self.limit = what, limit
 
 
 class BadDay(NotUnderstood):
@@ -126,7 +140,8 @@ class BadStart(NotUnderstood):
 class NotAMember(JitError):
     """Not a full, active member of this workspace.
 
-    ``kind`` is ``guest``, ``external``, ``bot``, ``deactivated``, ``no_email`` or ``elsewhere``.
+    ``kind`` is ``guest``, ``external``, ``bot``, ``deactivated``, ``no_email`` or
+    ``odd_email`` (not ASCII).
     """
 
     def __init__(self, kind: str) -> None:
@@ -145,7 +160,7 @@ class NotAllowed(JitError):
 
 
 class LimitReached(JitError):
-    """One more than allowed. ``kind`` is ``open``, ``submits`` or ``reminders``, ``window`` in seconds."""
+    """One more than allowed. ``kind``: ``open``, ``submits``, ``reminders``, ``questions``; ``window`` in seconds."""
 
     def __init__(self, kind: str, limit: int, window: int = 0) -> None:
         """Keep which limit it is."""
@@ -154,7 +169,7 @@ class LimitReached(JitError):
 
 
 class AlreadyAsked(JitError):
-    """The same person has asked for the same, and it is not decided or opened yet."""
+    """The same person has already requested the same, and it is not granted yet."""
 
     def __init__(self, request: Request) -> None:
         """Keep the request that waits."""
@@ -181,7 +196,7 @@ class Ambiguous(JitError):
 
 
 class CannotExtend(JitError):
-    """No later end. ``why`` is ``cap``, ``asked``, ``systems`` or ``changed``; ``latest`` in Unix seconds."""
+    """Cannot be extended. ``why`` is ``cap``, ``asked``, ``systems`` or ``changed``; ``latest`` in Unix seconds."""
 
     def __init__(self, request: Request, why: str, latest: float = 0) -> None:
         """Keep why, and the latest end that there can be."""
@@ -207,6 +222,15 @@ class Overtaken(JitError):
         self.request = request
 
 
+class NoSuchQuestion(JitError):
+    """No approver asked this, or it has its answer already."""
+
+    def __init__(self, request: Request) -> None:
+        """Keep the request as it is now."""
+        super().__init__(request.id)
+        self.request = request
+
+
 class AlreadyAnswered(JitError):
     """This person has answered; a second press changes nothing."""
 
@@ -217,16 +241,16 @@ class AlreadyAnswered(JitError):
 
 
 class RoleChanged(JitError):
-    """What was asked for is not what the policy grants today."""
+    """The policy grants something else today than what was requested."""
 
     def __init__(self, request: Request) -> None:
-        """Keep the request that is void."""
+        """Keep the request."""
         super().__init__(request.id)
         self.request = request
 
 
 class LockedDown(JitError):
-    """Nothing new is opened: an operator, or a doubt about the record of lockdowns, stopped it."""
+    """A lockdown: declared by an operator, or assumed while the lockdowns' value cannot be trusted."""
 
     def __init__(self, lock: Lock) -> None:
         """Keep the lockdown."""
@@ -234,8 +258,26 @@ class LockedDown(JitError):
         self.lock = lock
 
 
+class TerminalDoesNotCount(JitError):
+    """Where operators are counted, the account that types (``by``) is nobody. ``why``: empty where it is not bound."""
+
+    def __init__(self, by: str, why: str = "") -> None:
+        """Keep the account and the reason."""
+        super().__init__(f"{by}: {why or 'not bound'}")
+        self.by, self.why = by, why
+
+
+class WrongCode(JitError):
+    """No terminal has this code, or this name, now."""
+
+    def __init__(self, what: str) -> None:
+        """Keep what was typed."""
+        super().__init__(what)
+        self.what = what
+
+
 class NotLockedDown(JitError):
-    """No lockdown of that system, or of everything (``system`` is empty), stands."""
+    """There is no lockdown of that system, or of everything (``system`` is empty)."""
 
     def __init__(self, system: str, locked: tuple[str, ...]) -> None:
         """Keep what was meant, and what is locked down."""
@@ -261,12 +303,16 @@ class IdentityTaken(JitError):
 
 
 class Tampered(JitError):
-    """A body that our key did not seal; nothing is done with it."""
+    """A record that failed its integrity check; it is ignored."""
 
     def __init__(self, id_: str) -> None:
         """Keep whose record it is."""
         super().__init__(id_)
         self.id = id_
+
+
+class RolledBack(Tampered):
+    """A record that is authentic, but older than what is known of its request: somebody rolled it back."""
 
 
 class Crowded(JitError):

@@ -10,7 +10,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from bot.core.model import ByRule, Ending, Extension, Facts, Frozen, Person, Reveal, Review, RoleSnapshot
+from bot.core.request import (
+    ApproverQuestion,
+    ByRule,
+    Ending,
+    Extension,
+    Facts,
+    Frozen,
+    Person,
+    Reveal,
+    Review,
+    RoleSnapshot,
+)
 
 
 class Happening(Frozen):
@@ -22,7 +33,7 @@ class Happening(Frozen):
     generation: str = ""
 
 
-class Asked(Happening):
+class Requested(Happening):
     """How a request begins; each fact that later decisions rest on is in it."""
 
     kind: Literal["submitted", "approved_by_rule"]
@@ -42,13 +53,13 @@ class Asked(Happening):
     warn_before: int = 0
 
 
-class Submitted(Asked):
+class Submitted(Requested):
     """Asked for; people decide."""
 
     kind: Literal["submitted"] = "submitted"
 
 
-class ApprovedByRule(Asked):
+class ApprovedByRule(Requested):
     """Asked for, and approved in the same moment by a rule of the policy that ``generation`` names."""
 
     kind: Literal["approved_by_rule"] = "approved_by_rule"
@@ -61,6 +72,21 @@ class Reminded(Happening):
 
     kind: Literal["reminded"] = "reminded"
     by: str = "clock"
+
+
+class QuestionAsked(Happening):
+    """An approver asks the requester something before a decision."""
+
+    kind: Literal["question_asked"] = "question_asked"
+    question: ApproverQuestion
+
+
+class QuestionAnswered(Happening):
+    """The requester answers question ``n``."""
+
+    kind: Literal["question_answered"] = "question_answered"
+    n: int
+    answer: str
 
 
 class Endorsed(Happening):
@@ -99,17 +125,17 @@ class Started(Happening):
     by: str = "clock"
 
 
-class Lapsed(Happening):
+class RequestExpired(Happening):
     """Nobody decided in time, or the start was missed."""
 
-    kind: Literal["lapsed"] = "lapsed"
+    kind: Literal["request_expired"] = "request_expired"
     by: str = "clock"
 
 
-class Attempted(Happening):
+class GrantAttempted(Happening):
     """A grant call is about to be made; what stood before it is known from here on."""
 
-    kind: Literal["attempted"] = "attempted"
+    kind: Literal["grant_attempted"] = "grant_attempted"
     leg: int
     subject: Facts
     target: str
@@ -145,17 +171,17 @@ class Refused(Happening):
     error: str
 
 
-class Doubted(Happening):
+class GrantUncertain(Happening):
     """The grant budget ran out without a certain answer."""
 
-    kind: Literal["doubted"] = "doubted"
+    kind: Literal["grant_uncertain"] = "grant_uncertain"
     error: str
 
 
-class Withdrawn(Happening):
+class EndedEarly(Happening):
     """Given back by the asker, or taken away by someone entitled."""
 
-    kind: Literal["withdrawn"] = "withdrawn"
+    kind: Literal["ended_early"] = "ended_early"
     ending: Literal[Ending.RELEASED, Ending.REVOKED]
     reason: str = ""
 
@@ -167,10 +193,10 @@ class Warned(Happening):
     by: str = "clock"
 
 
-class ExtensionAsked(Happening):
+class ExtensionRequested(Happening):
     """The asker wants a later end."""
 
-    kind: Literal["extension_asked"] = "extension_asked"
+    kind: Literal["extension_requested"] = "extension_requested"
     extension: Extension
 
 
@@ -219,17 +245,17 @@ class Extended(Happening):
     """Of each leg, as the systems know it now."""
 
 
-class Expired(Happening):
+class AccessExpired(Happening):
     """Its time was up."""
 
-    kind: Literal["expired"] = "expired"
+    kind: Literal["access_expired"] = "access_expired"
     by: str = "clock"
 
 
-class RevealAsked(Happening):
+class RevealRequested(Happening):
     """The asker has a modal open in which the secret is to be shown."""
 
-    kind: Literal["reveal_asked"] = "reveal_asked"
+    kind: Literal["reveal_requested"] = "reveal_requested"
     reveal: Reveal
 
 
@@ -248,42 +274,55 @@ class Revoked(Happening):
     outcome: Facts
 
 
-class ClosedByHand(Happening):
+class ClosedManually(Happening):
     """An operator takes the rest on themself: nothing was read back. ``by`` is ``cli:<user>@<host>``."""
 
-    kind: Literal["closed_by_hand"] = "closed_by_hand"
+    kind: Literal["closed_manually"] = "closed_manually"
     reason: str
+
+
+class RecordRestored(Happening):
+    """Its record was missing, forged or older than what is known, and is written again as it is known to be.
+
+    It changes nothing of the request but ``version``, which is past that of whatever stood in its place.
+    """
+
+    kind: Literal["record_restored"] = "record_restored"
+    version: int
 
 
 Event = Annotated[
     Submitted
     | ApprovedByRule
     | Reminded
+    | QuestionAsked
+    | QuestionAnswered
     | Endorsed
     | Approved
     | Denied
     | Cancelled
     | Started
-    | Lapsed
-    | Attempted
+    | RequestExpired
+    | GrantAttempted
     | Retried
     | Granted
     | Refused
-    | Doubted
-    | Withdrawn
+    | GrantUncertain
+    | EndedEarly
     | Warned
-    | ExtensionAsked
+    | ExtensionRequested
     | ExtensionEndorsed
     | ExtensionApproved
     | ExtensionDenied
     | ExtensionRetried
     | ExtensionFailed
     | Extended
-    | Expired
-    | RevealAsked
+    | AccessExpired
+    | RevealRequested
     | Revealed
     | Revoked
-    | ClosedByHand,
+    | ClosedManually
+    | RecordRestored,
     Field(discriminator="kind"),
 ]
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)

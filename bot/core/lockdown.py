@@ -1,20 +1,19 @@
 """A lockdown: what is begun nowhere while it stands, who stands behind it, and who wants it lifted; it has no clock.
 
-Two operators lift it. They are told apart by bound identity; the terminal, whoever types there, is one of them.
+Two operators lift it. They are told apart by bound identity: a terminal is the person whose account types there, or it
+does not count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bot.core.model import Frozen, Person
+from bot.core.request import Frozen, Person
 
 NEEDED = 2
 """How many operators lift it."""
 VOTE_FOR = 3600
 """Seconds for which the first one's word stands: half a lift that lies about for a week is forgotten about."""
-TERMINAL = "cli"
-"""Whom everybody at a terminal counts as."""
 BEGINS = frozenset(
     {
         "submitted",
@@ -22,9 +21,9 @@ BEGINS = frozenset(
         "endorsed",
         "approved",
         "started",
-        "attempted",
-        "reveal_asked",
-        "extension_asked",
+        "grant_attempted",
+        "reveal_requested",
+        "extension_requested",
         "extension_endorsed",
         "extension_approved",
     }
@@ -34,7 +33,10 @@ theirs. What says only what has happened (granted, extended) is recorded as alwa
 
 
 class Operator(Frozen):
-    """Who says so. ``by`` is a Slack user id or ``cli:<user>@<host>``; ``person`` is None at a terminal."""
+    """Who says so. ``by`` is a Slack user id or ``cli:<user>@<host>``.
+
+    ``person`` is None for a terminal that is nobody's: it can lock down, and counts for nothing else.
+    """
 
     by: str
     name: str
@@ -42,8 +44,8 @@ class Operator(Frozen):
 
     @property
     def counts_as(self) -> str:
-        """What tells one operator from another."""
-        return self.person.identity if self.person else TERMINAL
+        """What tells one operator from another; empty for one who does not count."""
+        return self.person.identity if self.person else ""
 
 
 class Vote(Frozen):
@@ -63,7 +65,7 @@ class Lock(Frozen):
     votes: tuple[Vote, ...] = ()
 
 
-class Standing(Frozen):
+class Lockdowns(Frozen):
     """All the lockdowns of a workspace; ``revision`` counts the changes, so that an older one is known for older."""
 
     revision: int = 0
@@ -78,20 +80,20 @@ class Standing(Frozen):
         """That of this very system, or of everything."""
         return next((lock for lock in self.locks if lock.system == system), None)
 
-    def locked(self, lock: Lock) -> Standing:
+    def locked(self, lock: Lock) -> Lockdowns:
         """With one more, or another of the same system; its votes are its own."""
         return self._with(*self._others(lock.system), lock)
 
-    def voted(self, lock: Lock, votes: tuple[Vote, ...]) -> Standing:
+    def voted(self, lock: Lock, votes: tuple[Vote, ...]) -> Lockdowns:
         """With the words for its being lifted that count."""
         return self._with(*self._others(lock.system), lock.model_copy(update={"votes": votes}))
 
-    def lifted(self, system: str) -> Standing:
+    def lifted(self, system: str) -> Lockdowns:
         """Without it."""
         return self._with(*self._others(system))
 
     def _others(self, system: str) -> tuple[Lock, ...]:
         return tuple(lock for lock in self.locks if lock.system != system)
 
-    def _with(self, *locks: Lock) -> Standing:
-        return Standing(revision=self.revision + 1, locks=locks)
+    def _with(self, *locks: Lock) -> Lockdowns:
+        return Lockdowns(revision=self.revision + 1, locks=locks)

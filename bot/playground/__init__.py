@@ -1,4 +1,4 @@
-"""A local Slack: small, honest, refusing what Slack refuses, with Slack's own error codes; it knows nothing of the bot.
+"""A local Slack: small, honest, and it refuses what Slack refuses, with Slack's own error codes.
 
 ::
 
@@ -10,41 +10,44 @@
         mia = slack.person("UMIA")
         reply = await mia.command("/jit", "request debug 30m -- INC-1", "C0VAULT01")
         card = await slack.sees("C0VAULT01", lambda message: "debug" in message.text)
-        await mia.click(card, "approve")                         # value= where several buttons share an id
+        await mia.click(card, "approve")                         # value= if several buttons share an id
         view = await mia.sees_view("ask")
         await mia.choose(view, "duration", "1800")               # a select; in a message too
         reply = await mia.submit(view, {"reason": "INC-1"})      # reply.errors; or fill(), close_view()
-    await mia.shortcut("request_access", message)            # a message's; without one, a global shortcut
-    await mia.opens_home()                                   # and home; searches() asks for a select's options
+    await mia.shortcut("request_access", message)            # without a message: a global shortcut
+    await mia.opens_home()                                   # searches() types into an external select
 
-``slack.install(manifest)`` makes the app from a manifest, refusing what Slack refuses: it then has those scopes and
-commands, and is told of those events alone.
+``slack.install(manifest)`` creates the app from a manifest: it refuses what Slack refuses, and the app gets only those
+scopes, commands and events.
 
-What a person sees: `Human.view`, `home`, `dms`, `ephemerals`, and ``sees_view``, ``sees_home``, ``sees_dm``,
-``sees_told``, which wait. A message is as it was seen: one that was kept while it changed gives a stale click. What is
-not before a person raises `NotThere`; an answer at which Slack would show an error of its own raises `BadAnswer` or
-`SlackRefusal`. The payloads can be had before they are delivered, to deliver them twice: ``command_payload``,
-``click_payload``, ``submission``.
+What a person sees: `Human.view`, `home`, `dms`, `ephemerals`; ``sees_view``, ``sees_home``, ``sees_dm`` and
+``sees_ephemeral`` wait. A `Message` is one version of it: clicking a kept one after an update is a stale click. What
+the person cannot see raises `NotThere`; an answer for which Slack shows an error raises `BadAnswer` or `SlackRefusal`.
+``command_payload``, ``click_payload`` and ``submission`` build a payload without delivering it, to deliver it twice.
 
-What went on: `LocalSlack.calls` has every Web API call, ``payloads`` each message, view and options that were accepted;
-``was_called`` waits for a call, ``settled`` for events on their way.
+What the app did: `LocalSlack.calls` has every Web API call, ``payloads`` every message, view and list of options that
+was accepted. ``was_called`` waits for a call, ``settled`` for events in the background.
 
-What is to go wrong: ``slack.faults.add("chat.postMessage", "drop_after")`` and its like; ``slack.limits.on`` and
-``scale``; ``slack.clock``; ``slack.scopes``; ``slack.delivery`` has ``ack_seconds``, ``retry_delays``, ``redeliver``,
+Faults: ``slack.faults.add("chat.postMessage", "drop_after")`` and others; ``slack.limits.on`` and ``scale``;
+``slack.clock``; ``slack.scopes``. ``slack.delivery`` has ``ack_seconds``, ``retry_delays``, ``redeliver``,
 ``disconnect(reason)``, and ``raw(body, headers)`` with ``signed(body, secret, at)`` for forgeries and replays.
 
-Files: ``slack.world.files`` has each upload, its bytes, alt text and where it is shown; `Message.files` names them.
+Files: ``slack.world.files`` has each upload with its bytes, alt text and place; `Message.files` has their ids.
 
-Not here: Enterprise Grid, reading files, history, private messages among people, and what an app sees of them.
+Enterprise Grid: ``LocalSlack(enterprise="E0LOCAL01")`` is a team of an organisation; ``organisation=True`` installs
+the app for the whole organisation (only its ``granted`` teams). People have ``teams``; a user group has one team.
+
+Not here: administration of a Grid's teams, reading files, history, private messages between people.
 """
 
-from bot.playground.driver import Human, Reply
 from bot.playground.errors import BadAnswer, NotThere, SlackRefusal
 from bot.playground.faults import Fault
-from bot.playground.slack import Call, LocalSlack
+from bot.playground.human import Human, Reply
+from bot.playground.installation import SCOPES, Call
+from bot.playground.slack import LocalSlack
 from bot.playground.workspace import Account, Channel, Message, View
 
 __all__ = [
-    "Account", "BadAnswer", "Call", "Channel", "Fault", "Human", "LocalSlack", "Message", "NotThere", "Reply",
+    "SCOPES", "Account", "BadAnswer", "Call", "Channel", "Fault", "Human", "LocalSlack", "Message", "NotThere", "Reply",
     "SlackRefusal", "View",
 ]  # fmt: skip

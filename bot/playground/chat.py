@@ -1,45 +1,45 @@
-"""Messages: posted, changed and taken back by the app; it touches nobody else's."""
+"""The ``chat.*`` methods: the app posts, updates and deletes its own messages, and nobody else's."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bot.playground import blocks
+from bot.playground.block_tree import Json, with_ids
 from bot.playground.directory import channel_of
 from bot.playground.elements import Flaws
 from bot.playground.errors import SlackRefusal, bad_arguments
-from bot.playground.workspace import Channel, Json, Message, with_ids
-
-if TYPE_CHECKING:
-    from bot.playground.slack import LocalSlack
+from bot.playground.installation import Installation
+from bot.playground.workspace import Channel, Message
 
 
-def post(slack: LocalSlack, args: Json) -> Json:
-    """``chat.postMessage``; a user id stands for the DM with that person."""
-    blocks.check_message(args.get("text"), args.get("blocks"))
+def post(slack: Installation, args: Json) -> Json:
+    """``chat.postMessage``; a user id means the DM with that person."""
+    blocks.check_message(args.get("text"), args.get("blocks"), slack.unknown_blocks)
+    _check_files(slack, args.get("blocks") or [])
     metadata = _metadata(args)
     channel = _writable(slack, args)
     message = _message(slack, channel.id, args, thread=_thread(slack, channel, args), metadata=metadata)
-    slack.posted(message)
-    return {"channel": channel.id, "ts": message.ts, "message": slack.as_ours(message)}
+    slack.record_post(message)
+    return {"channel": channel.id, "ts": message.ts, "message": slack.message_json(message)}
 
 
-def post_ephemeral(slack: LocalSlack, args: Json) -> Json:
+def post_ephemeral(slack: Installation, args: Json) -> Json:
     """``chat.postEphemeral``."""
-    blocks.check_message(args.get("text"), args.get("blocks"))
+    blocks.check_message(args.get("text"), args.get("blocks"), slack.unknown_blocks)
     if len(args.get("text") or "") > blocks.TEXT:
         raise SlackRefusal("msg_too_long")
     channel = _writable(slack, args)
     if args["user"] not in channel.members:
         raise SlackRefusal("user_not_in_channel")
-    return {"message_ts": _message(slack, channel.id, args, to=str(args["user"])).ts}
+    thread = _thread(slack, channel, args)
+    return {"message_ts": _message(slack, channel.id, args, to=str(args["user"]), thread=thread).ts}
 
 
-def update(slack: LocalSlack, args: Json) -> Json:
-    """``chat.update``: blocks that are left out are taken away."""
-    blocks.check_message(args.get("text"), args.get("blocks"))
+def update(slack: Installation, args: Json) -> Json:
+    """``chat.update``: it removes blocks that are left out."""
+    blocks.check_message(args.get("text"), args.get("blocks"), slack.unknown_blocks)
     if len(args.get("text") or "") > blocks.UPDATED_TEXT:
         raise SlackRefusal("msg_too_long")
+    _check_files(slack, args.get("blocks") or [])
     metadata = _metadata(args)
     channel, message = channel_of(slack, args), _ours(slack, args, "cant_update_message")
     if channel.archived:
@@ -49,27 +49,38 @@ def update(slack: LocalSlack, args: Json) -> Json:
     changes: Json = {"metadata": metadata} if metadata else {}
     body = with_ids(args.get("blocks") or [])
     message = slack.world.change(message, text=args.get("text") or "", blocks=body, **changes)
-    return {"channel": channel.id, "ts": message.ts, "text": message.text, "message": slack.as_ours(message)}
+    return {"channel": channel.id, "ts": message.ts, "text": message.text, "message": slack.message_json(message)}
 
 
-def delete(slack: LocalSlack, args: Json) -> Json:
+def _check_files(slack: Installation, found: list[Json]) -> None:
+    """An image shows only a file that is there, and shown to somebody already."""
+    for index, block in enumerate(found):
+        named = block.get("slack_file", {}).get("id")
+        file = slack.world.files.get(named) if named else None
+        if named and not (file and file.ts):
+            flaws = Flaws()
+            flaws.say(f"/blocks/{index}/slack_file", "invalid slack file")
+            raise SlackRefusal("invalid_blocks", response_metadata=flaws.messages())
+
+
+def delete(slack: Installation, args: Json) -> Json:
     """``chat.delete``."""
     message = _ours(slack, args, "cant_delete_message")
     slack.world.messages.remove(message)
     return {"channel": message.channel, "ts": message.ts}
 
 
-def permalink(slack: LocalSlack, args: Json) -> Json:
+def permalink(slack: Installation, args: Json) -> Json:
     """``chat.getPermalink``."""
-    message = _standing(slack, {**args, "ts": args["message_ts"]})
+    message = _existing(slack, {**args, "ts": args["message_ts"]})
     path = f"archives/{message.channel}/p{message.ts.replace('.', '')}"
     return {"channel": message.channel, "permalink": f"https://local.slack.com/{path}"}
 
 
-def answer(slack: LocalSlack, user: str, channel: str, body: Json, ts: str | None = None) -> None:
-    """What an app answers to a command or a click: to the person alone, unless it says otherwise.
+def respond(slack: Installation, user: str, channel: str, body: Json, ts: str | None = None) -> None:
+    """The app's answer to a command or a click: only the person sees it, unless ``in_channel``.
 
-    ``ts`` is the message that was clicked in; only that one can be replaced or deleted.
+    ``ts`` is the clicked message; only that one can be replaced or deleted.
     """
     original = slack.world.message(channel, ts)
     if body.get("delete_original"):
@@ -86,8 +97,8 @@ def answer(slack: LocalSlack, user: str, channel: str, body: Json, ts: str | Non
     _message(slack, channel, body, thread=thread, to=None if body.get("response_type") == "in_channel" else user)
 
 
-def validate(_: LocalSlack, args: Json) -> Json:
-    """``blocks.validate``: what would be wrong with it, and nothing is posted."""
+def validate(_: Installation, args: Json) -> Json:
+    """``blocks.validate``: it lists the flaws, and posts nothing."""
     given = [part for part in ("blocks", "message", "view") if part in args]
     if len(given) != 1:
         raise bad_arguments("must provide exactly one of `blocks`, `view`, or `message`")
@@ -101,14 +112,14 @@ def validate(_: LocalSlack, args: Json) -> Json:
     else:
         flaws = Flaws()
         flaws.say("", "must be an object")
-    if flaws.found:
-        found = [{"code": "failed_constraint", "message": what, "pointer": where} for where, what in flaws.found]
+    if flaws.all:
+        found = [{"code": "failed_constraint", "message": what, "pointer": where} for where, what in flaws.all]
         raise SlackRefusal(f"invalid_{part}", errors=found)
     return {}
 
 
 def _message(
-    slack: LocalSlack,
+    slack: Installation,
     channel: str,
     body: Json,
     *,
@@ -130,7 +141,7 @@ def _message(
     return message
 
 
-def _writable(slack: LocalSlack, args: Json) -> Channel:
+def _writable(slack: Installation, args: Json) -> Channel:
     if args["channel"] in slack.world.people:
         return slack.world.dm(str(args["channel"]))
     channel = channel_of(slack, args)
@@ -138,11 +149,12 @@ def _writable(slack: LocalSlack, args: Json) -> Channel:
         raise SlackRefusal("is_archived")
     if not channel.bot_inside:
         raise SlackRefusal("not_in_channel")
+    slack.check_granted(channel.team or slack.team)
     return channel
 
 
-def _thread(slack: LocalSlack, channel: Channel, args: Json) -> str | None:
-    """The thread's first message. Slack quietly posts a reply to a deleted message outside any thread."""
+def _thread(slack: Installation, channel: Channel, args: Json) -> str | None:
+    """The thread's first message. Slack posts a reply to a deleted message outside of any thread, without an error."""
     if not args.get("thread_ts"):
         return None
     parent = slack.world.message(channel.id, str(args["thread_ts"]))
@@ -151,7 +163,7 @@ def _thread(slack: LocalSlack, channel: Channel, args: Json) -> str | None:
     return (parent.thread or parent.ts) if parent else None
 
 
-def _standing(slack: LocalSlack, args: Json) -> Message:
+def _existing(slack: Installation, args: Json) -> Message:
     channel = channel_of(slack, args)
     message = slack.world.message(channel.id, str(args["ts"]))
     if message is None or message.to:
@@ -159,8 +171,8 @@ def _standing(slack: LocalSlack, args: Json) -> Message:
     return message
 
 
-def _ours(slack: LocalSlack, args: Json, code: str) -> Message:
-    message = _standing(slack, args)
+def _ours(slack: Installation, args: Json, code: str) -> Message:
+    message = _existing(slack, args)
     if message.author != slack.bot_user_id:
         raise SlackRefusal(code)
     return message

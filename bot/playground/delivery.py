@@ -1,7 +1,7 @@
-"""From the local Slack to the app: signed HTTP, or a Socket Mode envelope, acknowledged within three seconds.
+"""Delivers to the app: signed HTTP, or a Socket Mode envelope, acknowledged within three seconds.
 
-Events are delivered again over HTTP, and anything over Socket Mode, while nothing acknowledges them; commands and
-clicks over HTTP are delivered once.
+Without an acknowledgement, events are retried over HTTP, and everything over Socket Mode; commands and clicks over
+HTTP are not.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ import contextlib
 import json
 import secrets
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp import web
 from slack_sdk.signature import SignatureVerifier
 
-if TYPE_CHECKING:
-    from bot.playground.slack import LocalSlack
+from bot.playground.installation import Installation
 
 _TYPES = {"command": "slash_commands", "interactive": "interactive", "event": "events_api"}
+_STOP_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Acked:
-    """The app's answer: the HTTP status (0: none came, and ``why``), and the body as JSON or text."""
+class Ack:
+    """The app's answer: the HTTP status (0: no answer, ``why`` says the reason), and the body as JSON or text."""
 
     status: int
     body: Any
     seconds: float
     why: str = ""
     final: bool = False
-    """The app asks not to be told again."""
+    """The app wants no retry."""
 
     @property
     def ok(self) -> bool:
@@ -43,7 +43,7 @@ class Acked:
 
 @dataclass(eq=False)
 class Socket:
-    """One connection of the app; ``lost`` is done when it is gone."""
+    """One socket of the app; ``lost`` is done when it is closed."""
 
     ws: web.WebSocketResponse
     lost: asyncio.Future[None]
@@ -51,44 +51,48 @@ class Socket:
 
 @dataclass
 class Delivery:
-    """Delivers over HTTP where there is a request URL, else to one of the sockets."""
+    """Delivers over HTTP if there is a request URL, else to one of the sockets."""
 
-    slack: LocalSlack
+    slack: Installation
     url: str | None = None
     sockets: list[Socket] = field(default_factory=list)
     retry_delays: tuple[float, ...] = (0.05, 0.2, 0.5)
-    """Seconds before an event is delivered again (Slack: at once, a minute, five minutes)."""
+    """Seconds before each retry of an event (Slack: none, a minute, five minutes)."""
     redeliver: bool = True
-    """Whether an envelope that is not acknowledged goes to another socket."""
+    """Whether an envelope without acknowledgement goes to another socket."""
     ack_seconds: float = 3.0
 
     def __post_init__(self) -> None:
-        """Nothing waits for an acknowledgement."""
         self._session: aiohttp.ClientSession | None = None
         self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._turn = 0
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Cancel what is in the background, and close the connections."""
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_STOP_SECONDS)
         for socket in list(self.sockets):
             await socket.ws.close()
         if self._session:
             await self._session.close()
 
-    async def command(self, payload: dict[str, Any]) -> Acked:
-        """A slash command."""
+    async def command(self, payload: dict[str, Any]) -> Ack:
+        """Deliver a slash command."""
         return await self._deliver("command", payload, urlencode(payload))
 
-    async def interactive(self, payload: dict[str, Any]) -> Acked:
-        """A click or a submission; without interactivity the person sees an error, and the app nothing."""
-        if self.slack.installed is not None and not self.slack.installed.interactive:
-            return Acked(0, "", 0.0, "interactivity_is_off")
+    async def interactive(self, payload: dict[str, Any]) -> Ack:
+        """Deliver a click or a submission, unless the manifest has no interactivity."""
+        if not self.slack.interactive:
+            return Ack(0, "", 0.0, "interactivity_is_off")
         return await self._deliver("interactive", payload, urlencode({"payload": json.dumps(payload)}))
 
-    async def event(self, event: dict[str, Any]) -> Acked:
-        """An event; delivered again, up to three times, while it is not acknowledged; one not subscribed to, never."""
-        if not self.slack.hears(event):
-            return Acked(0, "", 0.0, "not_subscribed")
+    async def event(self, event: dict[str, Any]) -> Ack:
+        """Deliver an event that the app subscribed to; over HTTP it is retried up to three times."""
+        if not self.slack.subscribes_to(event):
+            return Ack(0, "", 0.0, "not_subscribed")
         payload = self.event_payload(event)
         acked = await self._deliver("event", payload, json.dumps(payload))
         for attempt, delay in enumerate(self.retry_delays, start=1):
@@ -99,29 +103,44 @@ class Delivery:
             acked = await self._http(json.dumps(payload), "application/json", again)
         return acked
 
+    def send_events(self) -> None:
+        """Deliver, in the background, the events that the app's own calls caused."""
+        while self.slack.events:
+            task = asyncio.create_task(self.event(self.slack.events.pop(0)))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def settled(self) -> None:
+        """Wait until every event in the background was delivered or given up."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
     def event_payload(self, event: dict[str, Any]) -> dict[str, Any]:
-        """What Slack would deliver."""
-        installed = {"enterprise_id": None, "team_id": self.slack.team, "user_id": self.slack.bot_user_id}
+        """The payload of an event."""
+        enterprise, whole = self.slack.enterprise or None, self.slack.organisation
+        team = None if whole else self.slack.team
+        installed = {"enterprise_id": enterprise, "team_id": team, "user_id": self.slack.bot_user_id}
         return {
             "token": "unused",
             "team_id": self.slack.team,
+            **({"enterprise_id": enterprise} if enterprise else {}),
             "api_app_id": self.slack.app_id,
             "type": "event_callback",
             "event_id": f"Ev{secrets.token_hex(5).upper()}",
             "event_time": int(self.slack.clock()),
             "event": {"event_ts": self.slack.world.ts(), **event},
-            "authorizations": [{**installed, "is_bot": True, "is_enterprise_install": False}],
+            "authorizations": [{**installed, "is_bot": True, "is_enterprise_install": whole}],
             "is_ext_shared_channel": False,
         }
 
     async def verifies_url(self) -> bool:
-        """Whether the app answers the challenge with which Slack tries a request URL."""
+        """Whether the app answers the challenge that verifies a request URL."""
         challenge = secrets.token_hex(16)
         body = json.dumps({"token": "unused", "challenge": challenge, "type": "url_verification"})
         acked = await self._http(body, "application/json", {})
         return acked.ok and acked.body in ({"challenge": challenge}, challenge)
 
-    async def _deliver(self, kind: str, payload: dict[str, Any], encoded: str) -> Acked:
+    async def _deliver(self, kind: str, payload: dict[str, Any], encoded: str) -> Ack:
         if self.url is None:
             return await self._envelope(kind, payload)
         content_type = "application/json" if kind == "event" else "application/x-www-form-urlencoded"
@@ -129,20 +148,20 @@ class Delivery:
 
     # HTTP
 
-    async def _http(self, body: str, content_type: str, more: dict[str, str]) -> Acked:
+    async def _http(self, body: str, content_type: str, more: dict[str, str]) -> Ack:
         return await self.raw(body.encode(), {**self.signed(body), "content-type": content_type, **more})
 
     def signed(self, body: str, secret: str | None = None, at: float | None = None) -> dict[str, str]:
-        """The headers that sign a body; with another secret or time, a forgery or a replay."""
+        """The headers that sign a body; another secret makes a forgery, another time a replay."""
         timestamp = str(int(self.slack.clock() if at is None else at))
         verifier = SignatureVerifier(secret or self.slack.signing_secret)
         signature = verifier.generate_signature(timestamp=timestamp, body=body)
         return {"x-slack-request-timestamp": timestamp, "x-slack-signature": str(signature)}
 
-    async def raw(self, body: bytes, headers: dict[str, str]) -> Acked:
-        """Any bytes with any headers, to the request URL."""
+    async def raw(self, body: bytes, headers: dict[str, str]) -> Ack:
+        """Send any bytes with any headers to the request URL."""
         if self._session is None:
-            # As many at once as there are: Slack does not wait for one answer before it asks for the next.
+            # No limit: Slack does not wait for one answer before it sends the next request.
             self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         loop = asyncio.get_running_loop()
         started, patience = loop.time(), aiohttp.ClientTimeout(total=self.ack_seconds)
@@ -150,17 +169,21 @@ class Delivery:
         try:
             async with call as answer:
                 text, final = await answer.text(), answer.headers.get("x-slack-no-retry") == "1"
-                return Acked(answer.status, _parsed(text), loop.time() - started, "", final)
+                return Ack(answer.status, _parsed(text), loop.time() - started, "", final)
         except TimeoutError:
-            return Acked(0, "", loop.time() - started, "http_timeout")
+            return Ack(0, "", loop.time() - started, "http_timeout")
         except (aiohttp.ClientError, OSError):
-            return Acked(0, "", loop.time() - started, "connection_failed")
+            return Ack(0, "", loop.time() - started, "connection_failed")
 
     # Socket Mode
 
+    async def connected(self, sockets: int, patience: float) -> None:
+        """Wait for the app's sockets."""
+        await self.slack.world.until(lambda: len(self.sockets) >= sockets or None, f"{sockets} sockets", patience)
+
     @contextlib.contextmanager
     def connection(self, ws: web.WebSocketResponse) -> Any:
-        """A socket that gets its share of the envelopes while it is open."""
+        """Deliver to this socket, too, while it is open."""
         socket = Socket(ws, asyncio.get_running_loop().create_future())
         self.sockets.append(socket)
         try:
@@ -169,7 +192,7 @@ class Delivery:
             self.sockets.remove(socket)
             socket.lost.set_result(None)
 
-    async def _envelope(self, kind: str, payload: dict[str, Any]) -> Acked:
+    async def _envelope(self, kind: str, payload: dict[str, Any]) -> Ack:
         loop = asyncio.get_running_loop()
         started, id_ = loop.time(), secrets.token_hex(16)
         answered = self._waiting[id_] = loop.create_future()
@@ -184,15 +207,15 @@ class Delivery:
                 again = {"retry_attempt": attempt, "retry_reason": "timeout"} if attempt else {"retry_attempt": 0}
                 await self._send({**envelope, **again}, answered)
                 if answered.done():
-                    return Acked(200, answered.result().get("payload") or "", loop.time() - started)
-            return Acked(0, "", loop.time() - started, "timeout")
+                    return Ack(200, answered.result().get("payload") or "", loop.time() - started)
+            return Ack(0, "", loop.time() - started, "timeout")
         finally:
             del self._waiting[id_]
 
     async def _send(self, envelope: dict[str, Any], answered: asyncio.Future[dict[str, Any]]) -> None:
-        """To the next socket, and wait until it answers, is lost, or time is up."""
+        """Send it to the next socket, and wait for an answer, the end of the socket, or the timeout."""
         try:
-            await self.slack.connected(patience=self.ack_seconds)
+            await self.connected(1, self.ack_seconds)
         except TimeoutError:
             return
         self._turn += 1
@@ -203,15 +226,15 @@ class Delivery:
             await asyncio.wait(either, timeout=self.ack_seconds, return_when=asyncio.FIRST_COMPLETED)
 
     def acked(self, answer: dict[str, Any]) -> None:
-        """The app acknowledges an envelope; the first acknowledgement counts."""
+        """Receive an acknowledgement; the first one of an envelope counts."""
         future = self._waiting.get(str(answer.get("envelope_id")))
         if future and not future.done():
             future.set_result(answer)
 
     async def disconnect(self, reason: str = "refresh_requested") -> None:
-        """Ask the app to connect anew, as Slack does now and then; after anything but a ``warning``, close.
+        """Ask the app to reconnect, as Slack does at times; any reason but ``warning`` closes the sockets.
 
-        After ``link_disabled`` no new connection is given out.
+        After ``link_disabled`` there are no new sockets.
         """
         self.slack.socket_mode = self.slack.socket_mode and reason != "link_disabled"
         for socket in list(self.sockets):

@@ -1,38 +1,37 @@
-"""What the Web API tells of people, user groups and channels, as far as the token's scopes go; it changes nothing."""
+"""Methods that look up people, user groups and channels, as far as the scopes allow; only `open_dm` adds anything."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
+from bot.playground.block_tree import Json
 from bot.playground.errors import SlackRefusal, lacks_scope
-from bot.playground.workspace import Account, Channel, Json
-
-if TYPE_CHECKING:
-    from bot.playground.slack import LocalSlack
+from bot.playground.installation import Installation
+from bot.playground.workspace import Account, Channel
 
 T = TypeVar("T")
 _MOST_A_PAGE = 1000
 
 
-def channel_of(slack: LocalSlack, args: Json) -> Channel:
-    """The channel that a call is about; a private one is hidden from a bot that is outside."""
+def channel_of(slack: Installation, args: Json) -> Channel:
+    """The channel of a call; a private one is hidden unless the bot is a member."""
     channel = slack.world.channels.get(str(args["channel"]))
     if channel is None or (channel.private and not channel.bot_inside):
         raise SlackRefusal("channel_not_found")
     return channel
 
 
-def _readable(slack: LocalSlack, args: Json) -> Channel:
+def _readable(slack: Installation, args: Json) -> Channel:
     channel = channel_of(slack, args)
     if channel.scope() not in slack.scopes:
         raise lacks_scope(channel.scope(), slack.scopes)
     return channel
 
 
-def channel_info(slack: LocalSlack, args: Json) -> Json:
+def channel_info(slack: Installation, args: Json) -> Json:
     """``conversations.info``."""
     channel = _readable(slack, args)
     facts = {
@@ -50,15 +49,15 @@ def channel_info(slack: LocalSlack, args: Json) -> Json:
     return {"channel": {**facts, **({"num_members": len(channel.members)} if args.get("include_num_members") else {})}}
 
 
-def channel_members(slack: LocalSlack, args: Json) -> Json:
+def channel_members(slack: Installation, args: Json) -> Json:
     """``conversations.members``."""
     channel = _readable(slack, args)
     inside = {slack.bot_user_id} if channel.bot_inside else set()
     return _page("members", sorted(channel.members | inside), args, 100)
 
 
-def open_dm(slack: LocalSlack, args: Json) -> Json:
-    """``conversations.open``, of a DM with one person."""
+def open_dm(slack: Installation, args: Json) -> Json:
+    """``conversations.open``, for a DM with one person."""
     if not args.get("users"):
         raise SlackRefusal("users_list_not_supplied")
     users = [user for user in str(args["users"]).split(",") if user]
@@ -72,33 +71,35 @@ def open_dm(slack: LocalSlack, args: Json) -> Json:
     return {"channel": {"id": channel.id, **full}}
 
 
-def _account(slack: LocalSlack, id_: str) -> Account:
+def _account(slack: Installation, id_: str) -> Account:
     account = slack.world.people.get(id_)
     if account is None:
         raise SlackRefusal("user_not_found")
     return account
 
 
-def user_info(slack: LocalSlack, args: Json) -> Json:
+def user_info(slack: Installation, args: Json) -> Json:
     """``users.info``."""
-    return {"user": slack.shown(_account(slack, str(args["user"])))}
+    return {"user": slack.user_json(_account(slack, str(args["user"])))}
 
 
-def users(slack: LocalSlack, args: Json) -> Json:
+def users(slack: Installation, args: Json) -> Json:
     """``users.list``."""
-    return _page("members", [slack.shown(account) for account in slack.world.people.values()], args, _MOST_A_PAGE)
+    team = slack.team_of(args)
+    people = [one for one in slack.world.people.values() if not slack.organisation or team in one.teams]
+    return _page("members", [slack.user_json(account) for account in people], args, _MOST_A_PAGE)
 
 
-def user_by_email(slack: LocalSlack, args: Json) -> Json:
-    """``users.lookupByEmail``; someone deactivated is not found."""
-    wanted = str(args["email"]).casefold()
+def user_by_email(slack: Installation, args: Json) -> Json:
+    """``users.lookupByEmail``; a deactivated person is not found."""
+    email = str(args["email"]).casefold()  # the widest match: callers must not rely on the address being exact
     for account in slack.world.people.values():
-        if account.email.casefold() == wanted and account.kind != "deactivated":
-            return {"user": slack.shown(account)}
+        if account.email.casefold() == email and account.kind != "deactivated":
+            return {"user": slack.user_json(account)}
     raise SlackRefusal("users_not_found")
 
 
-def bot_info(slack: LocalSlack, args: Json) -> Json:
+def bot_info(slack: Installation, args: Json) -> Json:
     """``bots.info``."""
     if args.get("bot", slack.bot_id) != slack.bot_id:
         raise SlackRefusal("bot_not_found")
@@ -106,7 +107,7 @@ def bot_info(slack: LocalSlack, args: Json) -> Json:
     return {"bot": ours}
 
 
-def dnd_info(slack: LocalSlack, args: Json) -> Json:
+def dnd_info(slack: Installation, args: Json) -> Json:
     """``dnd.info``."""
     user = str(args.get("user") or slack.bot_user_id)
     _account(slack, user)
@@ -114,22 +115,24 @@ def dnd_info(slack: LocalSlack, args: Json) -> Json:
     return {"dnd_enabled": quiet, "snooze_enabled": quiet, "next_dnd_start_ts": 1, "next_dnd_end_ts": 1}
 
 
-def usergroups(slack: LocalSlack, args: Json) -> Json:
+def usergroups(slack: Installation, args: Json) -> Json:
     """``usergroups.list``."""
-    shown = [group for group in slack.world.usergroups.values() if args.get("include_disabled") or not group.disabled]
-    return {"usergroups": [slack.shown_group(group, users=bool(args.get("include_users"))) for group in shown]}
+    team = slack.team_of(args)
+    there = [group for group in slack.world.usergroups.values() if group.team == team]
+    shown = [group for group in there if args.get("include_disabled") or not group.disabled]
+    return {"usergroups": [group.json(users=bool(args.get("include_users"))) for group in shown]}
 
 
-def usergroup_users(slack: LocalSlack, args: Json) -> Json:
+def usergroup_users(slack: Installation, args: Json) -> Json:
     """``usergroups.users.list``."""
-    group = slack.world.usergroups.get(str(args["usergroup"]))
-    if group is None or (group.disabled and not args.get("include_disabled")):
+    team, group = slack.team_of(args), slack.world.usergroups.get(str(args["usergroup"]))
+    if group is None or group.team != team or (group.disabled and not args.get("include_disabled")):
         raise SlackRefusal("no_such_subteam")
     return {"users": list(group.users)}
 
 
 def _page(name: str, items: Sequence[T], args: Json, default: int) -> Json:
-    """So many items from where the cursor stands, and the next cursor, empty at the end."""
+    """One page from the cursor on, and the next cursor: empty at the end."""
     limit = _number(args.get("limit") or default, "invalid_limit")
     start = _number(_cursor(args["cursor"]) if args.get("cursor") else 0, "invalid_cursor")
     if not 1 <= limit <= _MOST_A_PAGE:

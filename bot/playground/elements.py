@@ -1,7 +1,7 @@
-"""Slack's limits on texts, options and interactive elements, those too that its SDK does not check.
+"""Slack's limits on texts, options and interactive elements, including those that its SDK does not check.
 
-It says what is wrong and where, never how to mend it, as Slack does. An element that no bot of this kind uses is
-refused as unsupported. Sources: Slack's references "Block elements" and "Composition objects".
+As with Slack, a flaw has a place but no advice. An element that no bot of this kind uses is refused as unsupported.
+Sources: Slack's references "Block elements" and "Composition objects".
 """
 
 from __future__ import annotations
@@ -10,27 +10,27 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Json = Any
+from bot.playground.block_tree import options
+
 ID = 255
 
 
 class Flaws:
-    """What is wrong, each with the JSON pointer to the place."""
+    """What is wrong, each flaw with the JSON pointer to its place."""
 
     def __init__(self) -> None:
-        """Nothing yet."""
-        self.found: list[tuple[str, str]] = []
+        self.all: list[tuple[str, str]] = []
 
     def say(self, where: str, what: str) -> None:
-        """One more."""
-        self.found.append((where, what))
+        """Add a flaw."""
+        self.all.append((where, what))
 
     def messages(self) -> dict[str, list[str]]:
         """As ``response_metadata`` has it."""
-        return {"messages": [f"[ERROR] {what} [json-pointer:{where}]" for where, what in self.found]}
+        return {"messages": [f"[ERROR] {what} [json-pointer:{where}]" for where, what in self.all]}
 
-    def length(self, where: str, value: Json, most: int, least: int = 1) -> None:
-        """A string of so many characters."""
+    def length(self, where: str, value: Any, most: int, least: int = 1) -> None:
+        """Check a string and its length."""
         if not isinstance(value, str):
             self.say(where, "must be a string")
         elif len(value) < least:
@@ -38,8 +38,8 @@ class Flaws:
         elif len(value) > most:
             self.say(where, f"must be less than {most + 1} characters")
 
-    def object(self, where: str, value: Json, allowed: Iterable[str]) -> bool:
-        """An object with no other keys; whether it is worth looking further."""
+    def object(self, where: str, value: Any, allowed: Iterable[str]) -> bool:
+        """Check that it is an object, with these keys only. Returns whether it is an object."""
         if not isinstance(value, dict):
             self.say(where, "must be an object")
             return False
@@ -47,8 +47,8 @@ class Flaws:
             self.say(f"{where}/{key}", f"invalid additional property: {key}")
         return True
 
-    def array(self, where: str, value: Json, most: int, least: int = 1) -> list[Json]:
-        """A list of so many items; empty if it is none."""
+    def array(self, where: str, value: Any, most: int, least: int = 1) -> list[Any]:
+        """Check a list and its length. Returns its items."""
         if not isinstance(value, list):
             self.say(where, "must be an array")
             return []
@@ -58,8 +58,8 @@ class Flaws:
             self.say(where, f"no more than {most} items allowed")
         return value
 
-    def distinct(self, where: str, key: str, items: Iterable[Json]) -> None:
-        """No two items with the same id; one that has none is given its own by Slack."""
+    def distinct(self, where: str, key: str, items: Iterable[Any]) -> None:
+        """Check that no two items have the same id; an item may have none."""
         seen: set[str] = set()
         for index, item in enumerate(items):
             value = item.get(key) if isinstance(item, dict) else None
@@ -71,7 +71,7 @@ class Flaws:
 
 @dataclass(frozen=True)
 class Element:
-    """``places``: the blocks it may stand in. ``keys``: what it may have beside its type, id and confirm dialog."""
+    """``places``: the blocks that may contain it. ``keys``: what it may have besides type, id and confirm dialog."""
 
     places: str
     keys: str
@@ -102,14 +102,14 @@ ELEMENTS: Mapping[str, Element] = {
 _MARKDOWN_OPTIONS = {"radio_buttons", "checkboxes"}
 
 
-def kind_of(value: Json) -> str:
-    """The type that a block, an element or a text says it has; empty if it says none."""
+def kind_of(value: Any) -> str:
+    """The type of a block, an element or a text; empty if it has none."""
     kind = value.get("type") if isinstance(value, dict) else None
     return kind if isinstance(kind, str) else ""
 
 
-def check_element(flaws: Flaws, where: str, element: Json, place: str) -> None:
-    """An element that stands in a block of the type ``place``."""
+def check_element(flaws: Flaws, where: str, element: Any, place: str) -> None:
+    """Check an element in a block of the type ``place``."""
     kind = kind_of(element)
     known = ELEMENTS.get(kind)
     if known is None or place not in known.places.split():
@@ -135,8 +135,8 @@ def check_element(flaws: Flaws, where: str, element: Json, place: str) -> None:
             _check_offered(flaws, where, element, known.most_options)
 
 
-def check_text(flaws: Flaws, where: str, text: Json, most: int, *, plain: bool = False) -> None:
-    """A text object."""
+def check_text(flaws: Flaws, where: str, text: Any, most: int, *, plain: bool = False) -> None:
+    """Check a text object."""
     kind = kind_of(text)
     if kind not in ({"plain_text"} if plain else {"plain_text", "mrkdwn"}):
         flaws.say(where, "must be a plain_text object" if plain else "must be a text object")
@@ -145,16 +145,22 @@ def check_text(flaws: Flaws, where: str, text: Json, most: int, *, plain: bool =
     flaws.length(f"{where}/text", text.get("text"), most)
 
 
-def check_image(flaws: Flaws, where: str, image: Mapping[str, Json]) -> None:
-    """What an image block and an image element have in common."""
+def check_image(flaws: Flaws, where: str, image: Mapping[str, Any]) -> None:
+    """Check what image blocks and image elements have in common."""
     flaws.length(f"{where}/alt_text", image.get("alt_text"), 2000)
     if "slack_file" not in image:
         flaws.length(f"{where}/image_url", image.get("image_url"), 3000)
+        return
+    file = image["slack_file"]
+    if flaws.object(f"{where}/slack_file", file, {"id", "url"}) and len(file) != 1:
+        flaws.say(f"{where}/slack_file", "must provide either id or url")
+    if "image_url" in image:
+        flaws.say(where, "must provide either image_url or slack_file")
 
 
-def check_options(flaws: Flaws, where: str, options: Json, most: int, *, plain: bool = True) -> None:
-    """The options of a select, a menu or a group."""
-    for index, option in enumerate(flaws.array(where, options, most)):
+def check_options(flaws: Flaws, where: str, value: Any, most: int, *, plain: bool = True) -> None:
+    """Check the options of a select, a menu or a group."""
+    for index, option in enumerate(flaws.array(where, value, most)):
         at = f"{where}/{index}"
         if not flaws.object(at, option, {"text", "value", "description", "url"}):
             continue
@@ -164,21 +170,15 @@ def check_options(flaws: Flaws, where: str, options: Json, most: int, *, plain: 
             check_text(flaws, f"{at}/description", option["description"], 75, plain=plain)
 
 
-def check_groups(flaws: Flaws, where: str, groups: Json) -> None:
-    """Options under headings."""
+def check_groups(flaws: Flaws, where: str, groups: Any) -> None:
+    """Check groups of options."""
     for index, group in enumerate(flaws.array(where, groups, 100)):
         if flaws.object(f"{where}/{index}", group, {"label", "options"}):
             check_text(flaws, f"{where}/{index}/label", group.get("label"), 75, plain=True)
             check_options(flaws, f"{where}/{index}/options", group.get("options"), 100)
 
 
-def offered(element: Mapping[str, Json]) -> list[Json]:
-    """All options of an element, those in groups too."""
-    groups = element.get("option_groups") or []
-    return [*(element.get("options") or []), *(option for group in groups for option in group["options"])]
-
-
-def _check_button(flaws: Flaws, where: str, element: Mapping[str, Json]) -> None:
+def _check_button(flaws: Flaws, where: str, element: Mapping[str, Any]) -> None:
     check_text(flaws, f"{where}/text", element.get("text"), 75, plain=True)
     for part, most in (("value", 2000), ("url", 3000), ("accessibility_label", 75)):
         if part in element:
@@ -187,32 +187,32 @@ def _check_button(flaws: Flaws, where: str, element: Mapping[str, Json]) -> None
         flaws.say(f"{where}/style", "must be a valid enum value")
 
 
-def _check_confirm(flaws: Flaws, where: str, confirm: Json) -> None:
+def _check_confirm(flaws: Flaws, where: str, confirm: Any) -> None:
     if not flaws.object(where, confirm, {"title", "text", "confirm", "deny", "style"}):
         return
     for part, most in (("title", 100), ("text", 300), ("confirm", 30), ("deny", 30)):
         check_text(flaws, f"{where}/{part}", confirm.get(part), most, plain=part != "text")
 
 
-def _check_offered(flaws: Flaws, where: str, element: Mapping[str, Json], most: int) -> None:
+def _check_offered(flaws: Flaws, where: str, element: Mapping[str, Any], most: int) -> None:
     if ("options" in element) == ("option_groups" in element):
         flaws.say(where, "must provide either options or option_groups")
         return
-    before, plain = len(flaws.found), element["type"] not in _MARKDOWN_OPTIONS
+    before, plain = len(flaws.all), element["type"] not in _MARKDOWN_OPTIONS
     if "options" in element:
         check_options(flaws, f"{where}/options", element["options"], most, plain=plain)
     else:
         check_groups(flaws, f"{where}/option_groups", element["option_groups"])
-    if len(flaws.found) > before:
+    if len(flaws.all) > before:
         return
     initial = [element["initial_option"]] if "initial_option" in element else []
     if "initial_options" in element:
         initial = flaws.array(f"{where}/initial_options", element["initial_options"], most)
-    if any(option not in offered(element) for option in initial):
+    if any(option not in options(element) for option in initial):
         flaws.say(f"{where}/initial_option", "must be one of the provided options")
 
 
-def _check_looked_up(flaws: Flaws, where: str, element: Mapping[str, Json]) -> None:
+def _check_looked_up(flaws: Flaws, where: str, element: Mapping[str, Any]) -> None:
     least = element.get("min_query_length", 0)
     if not isinstance(least, int) or isinstance(least, bool) or least < 0:
         flaws.say(f"{where}/min_query_length", "must be an integer of 0 or more")
@@ -220,7 +220,7 @@ def _check_looked_up(flaws: Flaws, where: str, element: Mapping[str, Json]) -> N
         check_options(flaws, f"{where}/initial_option", [element["initial_option"]], 1)
 
 
-def _check_typed(flaws: Flaws, where: str, element: Mapping[str, Json]) -> None:
+def _check_typed(flaws: Flaws, where: str, element: Mapping[str, Any]) -> None:
     most, least = element.get("max_length", 3000), element.get("min_length", 0)
     if not isinstance(most, int) or not 1 <= most <= 3000:
         flaws.say(f"{where}/max_length", "must be 1 to 3000")

@@ -1,4 +1,4 @@
-"""What is to go wrong with the next calls of a method: Slack answering 429, 500, nothing, or only half."""
+"""Faults for the next calls of a method: Slack answers 429 or 500, hangs, or drops the connection."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 How = Literal["ratelimited", "error_500", "error_500_after", "hang", "drop_before", "drop_after", "refuse"]
 AFTER: Final = frozenset({"error_500_after", "drop_after"})
-"""What goes wrong once the call has had its effect."""
+"""The faults that come after the call took effect."""
 
 
 @dataclass
@@ -24,32 +24,31 @@ class Fault:
 
 @dataclass
 class Faults:
-    """The faults that are still to happen, in the order in which they were added.
+    """The faults still to happen, in the order in which they were added.
 
-    ``lost``: the arguments of the calls that had their effect, and whose answer never came.
+    ``lost``: the arguments of the calls that took effect but whose answer was lost.
     """
 
     waiting: list[Fault] = field(default_factory=list)
     lost: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """No call hangs."""
         self.released = asyncio.Event()
 
     def add(
         self, method: str, how: How, times: int | None = 1, *, code: str = "internal_error", retry_after: int = 1
     ) -> None:
-        """Let the next ``times`` calls of a method (``*``: of any) go wrong; ``code`` is what a ``refuse`` says."""
+        """Make the next ``times`` calls of a method (``*``: any) fail; ``code`` is the error of a ``refuse``."""
         self.released.clear()
         self.waiting.append(Fault(method, how, times, code, retry_after))
 
     def clear(self) -> None:
-        """Let all go well again, and let go of the calls that hang."""
+        """Remove all faults, and release the calls that hang."""
         self.waiting.clear()
         self.released.set()
 
     def next(self, method: str) -> Fault | None:
-        """The fault that this call meets; it is used up by one."""
+        """The fault for this call; it counts as used once more."""
         for fault in self.waiting:
             if fault.method in {method, "*"}:
                 if fault.times is not None:

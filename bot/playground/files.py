@@ -1,26 +1,24 @@
-"""Files in three steps: an address for the bytes, the bytes, and then where they are shown; images and text alike.
+"""Uploads in three steps: request an address, send the bytes, complete; files of every type are treated alike.
 
-Sources: Slack's references `files.getUploadURLExternal` and `files.completeUploadExternal`. That a completed upload is
-not found a second time is how the reference words the ticket; it could not be tried on Slack itself.
+Sources: Slack's references `files.getUploadURLExternal` and `files.completeUploadExternal`. That an upload can
+be completed only once follows from the wording of the reference; it was not tried on Slack itself.
 """
 
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
 
+from bot.playground.block_tree import Json
 from bot.playground.directory import channel_of
 from bot.playground.errors import SlackRefusal, bad_arguments
-from bot.playground.workspace import Channel, File, Json, Message
-
-if TYPE_CHECKING:
-    from bot.playground.slack import LocalSlack
+from bot.playground.installation import Installation
+from bot.playground.workspace import Channel, File, Message
 
 _MOST_ALT = 1_000
 _MOST_BYTES = 1_000_000_000
 
 
-def begin(slack: LocalSlack, args: Json) -> Json:
+def begin(slack: Installation, args: Json) -> Json:
     """``files.getUploadURLExternal``."""
     written = str(args["length"])
     if not (written.isascii() and written.isdigit()):
@@ -37,8 +35,8 @@ def begin(slack: LocalSlack, args: Json) -> Json:
     return {"file_id": file.id, "upload_url": slack.upload_url(file.ticket)}
 
 
-def take(slack: LocalSlack, ticket: str, content: bytes) -> None:
-    """The bytes, as many as were said."""
+def receive(slack: Installation, ticket: str, content: bytes) -> None:
+    """Receive the bytes; their number must match."""
     file = next((file for file in slack.world.files.values() if file.ticket == ticket), None)
     if file is None:
         raise SlackRefusal("invalid_ticket")
@@ -47,15 +45,15 @@ def take(slack: LocalSlack, ticket: str, content: bytes) -> None:
     file.content = content
 
 
-def complete(slack: LocalSlack, args: Json) -> Json:
-    """``files.completeUploadExternal``: shown in a channel or a thread, or to nobody but the app."""
+def complete(slack: Installation, args: Json) -> Json:
+    """``files.completeUploadExternal``: show it in a channel or a thread, or only to the app."""
     files = [_uploaded(slack, entry) for entry in _entries(args)]
-    channel = _shared_in(slack, args)
+    channel = _channel(slack, args)
     for file, entry in zip(files, _entries(args), strict=True):
         file.title = str(entry.get("title") or file.name)
         if channel:
             file.channel, file.thread = channel.id, str(args["thread_ts"]) if args.get("thread_ts") else None
-            file.ts = _shown(slack, file, str(args.get("initial_comment") or ""))
+            file.ts = _post(slack, file, str(args.get("initial_comment") or ""))
         else:
             file.ts = "private"
     return {"files": [{"id": file.id, "title": file.title} for file in files]}
@@ -70,15 +68,15 @@ def _entries(args: Json) -> list[Json]:
     return found
 
 
-def _uploaded(slack: LocalSlack, entry: Json) -> File:
-    """One whose bytes are here, and which is not completed yet."""
+def _uploaded(slack: Installation, entry: Json) -> File:
+    """A file whose bytes arrived and which is not completed."""
     file = slack.world.files.get(entry["id"])
     if file is None or file.content is None or file.ts:
         raise SlackRefusal("file_not_found")
     return file
 
 
-def _shared_in(slack: LocalSlack, args: Json) -> Channel | None:
+def _channel(slack: Installation, args: Json) -> Channel | None:
     if not args.get("channel_id"):
         return None
     channel = channel_of(slack, {"channel": args["channel_id"]})
@@ -89,7 +87,7 @@ def _shared_in(slack: LocalSlack, args: Json) -> Channel | None:
     return channel
 
 
-def _shown(slack: LocalSlack, file: File, comment: str) -> str:
+def _post(slack: Installation, file: File, comment: str) -> str:
     message = Message(
         file.channel,
         slack.world.ts(),

@@ -1,7 +1,7 @@
-"""An app made from a manifest: what Slack refuses in one, and what an app that was made so gets; nothing more.
+"""App manifests: what Slack refuses in one, and what the app gets from it.
 
-Sources: Slack's reference "App manifest" and its published schema; what must go together, from its validator's answers.
-Only the parts that an app of this kind has are known; others are refused as unsupported.
+Sources: Slack's reference "App manifest" and its published schema; the rules across parts, from its validator's
+answers. A part that no app of this kind has is refused as unsupported.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 from bot.playground.elements import Flaws
 from bot.playground.errors import SlackRefusal
 
-Json = Any
-Rule = Callable[[Flaws, str, Json], None]
+Rule = Callable[[Flaws, str, Any], None]
 _URL = re.compile(r"^https?://")
 _EVENT_SCOPES = {
     "app_home_opened": (),
     "app_mention": ("app_mentions:read",),
     "app_uninstalled": (),
+    "message.im": ("im:history",),
     "message_metadata_posted": ("metadata.message:read",),
     "subteam_members_changed": ("usergroups:read",),
     "subteam_updated": ("usergroups:read",),
@@ -41,8 +41,8 @@ _BOT_SCOPES = frozenset(
 
 
 @dataclass(frozen=True)
-class Installed:
-    """What an app made from a manifest has: its commands, its events, and which metadata it is told of."""
+class Manifest:
+    """What the app gets from a manifest: scopes, commands, shortcuts, events, and the metadata that it receives."""
 
     scopes: tuple[str, ...]
     commands: frozenset[str]
@@ -53,28 +53,28 @@ class Installed:
     socket_mode: bool
     url: str | None
 
-    def hears(self, event: Mapping[str, Any]) -> bool:
-        """Whether the app is told of an event."""
+    def subscribes_to(self, event: Mapping[str, Any]) -> bool:
+        """Whether the app receives an event."""
         kind = str(event.get("type"))
         if kind == "message_metadata_posted":
             named = (event.get("metadata") or {}).get("event_type")
             wanted = {(app, named) for app in ("*", event.get("app_id"))}
             return kind in self.events and bool(wanted & self.metadata)
-        return kind in self.events
+        return (f"message.{event.get('channel_type')}" if kind == "message" else kind) in self.events
 
 
-def installed(manifest: Json) -> Installed:
-    """What the manifest gives. Raises `SlackRefusal` ``invalid_manifest``, with each flaw and its place."""
+def read_manifest(manifest: Any) -> Manifest:
+    """Check and read a manifest. Raises `SlackRefusal` ``invalid_manifest`` with each flaw and its place."""
     flaws = Flaws()
     _MANIFEST(flaws, "", manifest)
-    if not flaws.found:
-        _together(flaws, manifest)
-    if flaws.found:
-        errors = [{"message": what, "pointer": where or "/"} for where, what in flaws.found]
+    if not flaws.all:
+        _check_across(flaws, manifest)
+    if flaws.all:
+        errors = [{"message": what, "pointer": where or "/"} for where, what in flaws.all]
         raise SlackRefusal("invalid_manifest", errors=errors)
     features, settings = manifest.get("features", {}), manifest.get("settings", {})
     subscribed, commands = settings.get("event_subscriptions", {}), features.get("slash_commands", [])
-    return Installed(
+    return Manifest(
         scopes=tuple(_scopes(manifest)),
         commands=frozenset(command["command"] for command in commands),
         shortcuts=frozenset(shortcut["callback_id"] for shortcut in features.get("shortcuts", [])),
@@ -86,13 +86,13 @@ def installed(manifest: Json) -> Installed:
     )
 
 
-def _scopes(manifest: Json) -> list[str]:
+def _scopes(manifest: Any) -> list[str]:
     found: list[str] = manifest.get("oauth_config", {}).get("scopes", {}).get("bot", [])
     return found
 
 
-def _together(flaws: Flaws, manifest: Json) -> None:
-    """What one part wants of another."""
+def _check_across(flaws: Flaws, manifest: Any) -> None:
+    """Check what one part requires of another."""
     features, settings, scopes = manifest.get("features", {}), manifest.get("settings", {}), _scopes(manifest)
     for index, scope in enumerate(scopes):
         if scope not in _BOT_SCOPES:
@@ -109,11 +109,11 @@ def _together(flaws: Flaws, manifest: Json) -> None:
         elif missing := set(_EVENT_SCOPES[event]) - set(scopes):
             flaws.say(where, f"{event} requires the bot scope {min(missing)}")
     if not settings.get("socket_mode_enabled"):
-        _reachable(flaws, features, settings)
+        _check_addresses(flaws, features, settings)
 
 
-def _reachable(flaws: Flaws, features: Json, settings: Json) -> None:
-    """Without Socket Mode, each thing that Slack delivers needs an address."""
+def _check_addresses(flaws: Flaws, features: Any, settings: Any) -> None:
+    """Check that everything delivered over HTTP has an address."""
     for index, command in enumerate(features.get("slash_commands", [])):
         if "url" not in command:
             flaws.say(f"/features/slash_commands/{index}", "url is required without Socket Mode")
@@ -124,11 +124,11 @@ def _reachable(flaws: Flaws, features: Json, settings: Json) -> None:
         flaws.say("/settings/interactivity", "request_url is required without Socket Mode")
 
 
-# the form of each part
+# the schema of each part
 
 
 def _text(most: int, least: int = 1, pattern: re.Pattern[str] | None = None) -> Rule:
-    def check(flaws: Flaws, where: str, value: Json) -> None:
+    def check(flaws: Flaws, where: str, value: Any) -> None:
         flaws.length(where, value, most, least)
         if pattern and isinstance(value, str) and not pattern.match(value):
             flaws.say(where, f"must match {pattern.pattern}")
@@ -136,13 +136,13 @@ def _text(most: int, least: int = 1, pattern: re.Pattern[str] | None = None) -> 
     return check
 
 
-def _flag(flaws: Flaws, where: str, value: Json) -> None:
+def _flag(flaws: Flaws, where: str, value: Any) -> None:
     if not isinstance(value, bool):
         flaws.say(where, "must be a boolean")
 
 
 def _one_of(*words: str) -> Rule:
-    def check(flaws: Flaws, where: str, value: Json) -> None:
+    def check(flaws: Flaws, where: str, value: Any) -> None:
         if value not in words:
             flaws.say(where, f"must be one of {', '.join(words)}")
 
@@ -150,12 +150,12 @@ def _one_of(*words: str) -> Rule:
 
 
 def _each(rule: Rule, most: int, least: int = 0) -> Rule:
-    def check(flaws: Flaws, where: str, value: Json) -> None:
+    def check(flaws: Flaws, where: str, value: Any) -> None:
         items = flaws.array(where, value, most, least)
         for index, item in enumerate(items):
             rule(flaws, f"{where}/{index}", item)
             if item in items[:index]:
-                flaws.say(f"{where}/{index}", "stands there twice")
+                flaws.say(f"{where}/{index}", "is a duplicate")
 
     return check
 
@@ -163,7 +163,7 @@ def _each(rule: Rule, most: int, least: int = 0) -> Rule:
 def _parts(required: Mapping[str, Rule], optional: Mapping[str, Rule] | None = None) -> Rule:
     rules = {**required, **(optional or {})}
 
-    def check(flaws: Flaws, where: str, value: Json) -> None:
+    def check(flaws: Flaws, where: str, value: Any) -> None:
         if not flaws.object(where, value, rules):
             return
         for name in required:

@@ -1,4 +1,4 @@
-"""The Web API methods that such a bot uses: their arguments, scopes and tiers; any other is an ``unknown_method``.
+"""The Web API methods of a bot of this kind, with arguments, scopes and tiers; any other is an ``unknown_method``.
 
 Source: Slack's method reference.
 """
@@ -8,14 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from bot.playground import chat, directory, files, modals
+from bot.playground import chat, directory, files, views
+from bot.playground.block_tree import Json
 from bot.playground.errors import SlackRefusal, bad_arguments
-from bot.playground.workspace import Json
-
-if TYPE_CHECKING:
-    from bot.playground.slack import LocalSlack
+from bot.playground.installation import Installation
 
 _STRUCTURES = {
     "blocks": "invalid_blocks_format",
@@ -25,19 +23,19 @@ _STRUCTURES = {
     "attachments": "",
     "files": "",
 }
-"""What is JSON within the call, and the code for what is none."""
+"""The arguments that are JSON texts, and the error code for a malformed one."""
 _FLAGS = {"include_users", "include_disabled", "include_num_members", "return_im"}
 
 
 @dataclass(frozen=True)
 class Method:
-    """``scopes``: one of them is needed. ``tier`` None: not limited, or limited in another way.
+    """``scopes``: one of them is needed. ``tier`` None: not limited by a tier.
 
-    ``caller``: whose token it takes. ``json``: whether a JSON body is read at all; Slack ignores one where its
-    reference does not offer it.
+    ``caller``: whose token it takes. ``json``: whether it reads a JSON body; Slack ignores one where its reference
+    does not offer it.
     """
 
-    run: Callable[[LocalSlack, Json], Json]
+    run: Callable[[Installation, Json], Json]
     required: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
     tier: int | None = None
@@ -45,30 +43,30 @@ class Method:
     json: bool = True
 
     def check(self, args: Json) -> None:
-        """Raise `SlackRefusal` if a required argument is left out."""
+        """Raise `SlackRefusal` if a required argument is missing."""
         missing = [name for name in self.required if args.get(name) in (None, "")]
         if missing:
             raise bad_arguments(*(f"missing required field: {name}" for name in missing))
 
 
 def method_of(name: str) -> Method:
-    """The method of that name."""
+    """The method with this name. Raises `SlackRefusal` ``unknown_method``."""
     if name not in METHODS:
         raise SlackRefusal("unknown_method", req_method=name)
     return METHODS[name]
 
 
 def arguments(method: Method, query: Mapping[str, Any], form: Mapping[str, Any], body: bytes | None) -> Json:
-    """What a call says: a query, a form whose structures are JSON texts, or (``body``) a JSON object."""
-    said: Any = {}
+    """The arguments of a call: a query, a form with JSON texts in it, or (``body``) a JSON object."""
+    parsed: Any = {}
     if body is not None and method.json:
         try:
-            said = json.loads(body or b"{}")
+            parsed = json.loads(body or b"{}")
         except ValueError:
             raise SlackRefusal("invalid_json") from None
-        if not isinstance(said, dict):
+        if not isinstance(parsed, dict):
             raise SlackRefusal("json_not_object")
-    both = {name: value for name, value in {**query, **form, **said}.items() if value is not None}
+    both = {name: value for name, value in {**query, **form, **parsed}.items() if value is not None}
     return {name: _typed(name, value) for name, value in both.items()}
 
 
@@ -80,35 +78,36 @@ def _typed(name: str, value: Any) -> Any:
             return json.loads(value)
         except ValueError:
             code = _STRUCTURES[name]
-            raise (SlackRefusal(code) if code else bad_arguments(f"{name} is no JSON")) from None
+            raise (SlackRefusal(code) if code else bad_arguments(f"{name} is not valid JSON")) from None
     if name not in _STRUCTURES and isinstance(value, list | dict):
         raise bad_arguments(f"{name} must be a string")
     return value
 
 
-def _test(_: LocalSlack, args: Json) -> Json:
+def _test(_: Installation, args: Json) -> Json:
     if args.get("error"):
         raise SlackRefusal(str(args["error"]), args=args)
     return {"args": args}
 
 
-def _auth_test(slack: LocalSlack, _: Json) -> Json:
+def _auth_test(slack: Installation, _: Json) -> Json:
     return {
-        "url": "https://local.slack.com/",
+        "url": "https://local.enterprise.slack.com/" if slack.organisation else "https://local.slack.com/",
         "team": "Local",
-        "team_id": slack.team,
+        "team_id": slack.enterprise if slack.organisation else slack.team,
         "user": "jit",
         "user_id": slack.bot_user_id,
         "bot_id": slack.bot_id,
-        "is_enterprise_install": False,
+        **({"enterprise_id": slack.enterprise} if slack.enterprise else {}),
+        "is_enterprise_install": slack.organisation,
     }
 
 
-def _team(slack: LocalSlack, _: Json) -> Json:
+def _team(slack: Installation, _: Json) -> Json:
     return {"team": {"id": slack.team, "name": "Local", "domain": "local"}}
 
 
-def _connections_open(slack: LocalSlack, _: Json) -> Json:
+def _connections_open(slack: Installation, _: Json) -> Json:
     if not slack.socket_mode:
         raise SlackRefusal("forbidden_team")
     return {"url": slack.socket_url()}
@@ -139,8 +138,8 @@ METHODS: Mapping[str, Method] = {
     "users.info": Method(directory.user_info, ("user",), ("users:read",), 4, json=False),
     "users.list": Method(directory.users, (), ("users:read",), 2, json=False),
     "users.lookupByEmail": Method(directory.user_by_email, ("email",), ("users:read.email",), 3, json=False),
-    "views.open": Method(modals.open_view, ("view",), (), 4),
-    "views.publish": Method(modals.publish_view, ("user_id", "view"), (), 4),
-    "views.push": Method(modals.push_view, ("view",), (), 4),
-    "views.update": Method(modals.update_view, ("view",), (), 4),
+    "views.open": Method(views.open_view, ("view",), (), 4),
+    "views.publish": Method(views.publish_view, ("user_id", "view"), (), 4),
+    "views.push": Method(views.push_view, ("view",), (), 4),
+    "views.update": Method(views.update_view, ("view",), (), 4),
 }

@@ -1,24 +1,21 @@
-"""What Slack would deliver of a person's doings: commands, clicks, shortcuts, submissions; it delivers none of them."""
+"""What Slack delivers when a person acts: commands, clicks, shortcuts, submissions; it only builds the payloads."""
 
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
 
-from bot.playground import filling
+from bot.playground import inputs
+from bot.playground.block_tree import Json
 from bot.playground.errors import NotThere
-from bot.playground.filling import Seen
-from bot.playground.workspace import Account, Json, Message, ResponseUrl, View
-
-if TYPE_CHECKING:
-    from bot.playground.slack import LocalSlack
+from bot.playground.inputs import Surface
+from bot.playground.installation import Installation
+from bot.playground.workspace import Account, Message, ResponseUrl, View
 
 
 class Payloads:
     """The payloads of one person."""
 
-    def __init__(self, slack: LocalSlack, account: Account) -> None:
-        """Whoever it is."""
+    def __init__(self, slack: Installation, account: Account) -> None:
         self._slack, self.account = slack, account
 
     @property
@@ -40,13 +37,14 @@ class Payloads:
             "command": command,
             "text": text,
             "api_app_id": self._slack.app_id,
-            "is_enterprise_install": "false",
+            "is_enterprise_install": "true" if self._slack.organisation else "false",
+            **self._enterprise(),
             "response_url": self._response(channel),
             "trigger_id": self._slack.world.trigger(self.id),
         }
 
-    def click_payload(self, seen: Seen, element: Json, chosen: Json | None = None) -> Json:
-        """A click, or something chosen."""
+    def click_payload(self, seen: Surface, element: Json, chosen: Json | None = None) -> Json:
+        """A click, or a choice."""
         what = chosen or ({"value": element["value"]} if "value" in element else {})
         action = {"type": element["type"], "action_id": element["action_id"], "block_id": element["block_id"]}
         stamped = {**action, **what, "action_ts": self._slack.world.ts()}
@@ -62,31 +60,31 @@ class Payloads:
             **click,
             "container": {"type": "message", **where},
             "channel": {"id": channel.id, "name": "privategroup" if channel.private else channel.name},
-            **({"message": self._slack.as_ours(seen)} if seen.to is None else {}),
+            **({"message": self._slack.message_json(seen)} if seen.to is None else {}),
             "response_url": self._response(seen.channel, seen.ts),
-            "state": {"values": {**filling.values(seen), **_stated(element, chosen)}},
+            "state": {"values": {**inputs.values(seen), **_state(element, chosen)}},
         }
 
     def shortcut_payload(self, callback: str, message: Message | None = None) -> Json:
-        """A shortcut, of the kind that has a message where there is one."""
+        """A global shortcut, or one of a message."""
         kind = "shortcut" if message is None else "message_action"
         used = {**self._sender(kind), "callback_id": callback, "trigger_id": self._slack.world.trigger(self.id)}
         stamped = {**used, "action_ts": self._slack.world.ts()}
         if message is None:
             return stamped
         if message.to is not None:
-            raise NotThere("a message that only one person sees has no shortcuts")
+            raise NotThere("an ephemeral message has no shortcuts")
         channel = self._slack.world.channels[message.channel]
         return {
             **stamped,
             "message_ts": message.ts,
             "channel": {"id": channel.id, "name": "privategroup" if channel.private else channel.name},
-            "message": self._slack.as_ours(message),
+            "message": self._slack.message_json(message),
             "response_url": self._response(message.channel, message.ts),
         }
 
     def submission(self, view: View) -> Json:
-        """A modal, submitted as it is filled in now."""
+        """The submission of a modal as filled in now."""
         trigger = self._slack.world.trigger(self.id)
         return {**self._sender("view_submission"), "view": self._json(view), "trigger_id": trigger, "response_urls": []}
 
@@ -100,16 +98,22 @@ class Payloads:
         return {
             "type": kind,
             "user": {"id": self.id, "username": name, "name": name, "team_id": self.account.team},
-            "team": {"id": self._slack.team, "domain": "local"},
+            "team": {"id": self._slack.team, "domain": "local", **self._enterprise()},
             "api_app_id": self._slack.app_id,
             "token": "unused",
-            "enterprise": None,
-            "is_enterprise_install": False,
+            "enterprise": self._slack.enterprise_json(),
+            "is_enterprise_install": self._slack.organisation,
         }
+
+    def _enterprise(self) -> Json:
+        enterprise = self._slack.enterprise_json()
+        return {"enterprise_id": enterprise["id"], "enterprise_name": enterprise["name"]} if enterprise else {}
 
     def _json(self, view: View) -> Json:
         shown = view.json(self._slack.team, self._slack.app_id, self._slack.bot_id)
-        return {**shown, "state": {"values": filling.values(view)}}
+        if self._slack.organisation:
+            shown["app_installed_team_id"] = self._slack.enterprise
+        return {**shown, "state": {"values": inputs.values(view)}}
 
     def _response(self, channel: str, ts: str | None = None) -> str:
         id_ = secrets.token_hex(16)
@@ -117,8 +121,8 @@ class Payloads:
         return self._slack.response_url(id_)
 
 
-def _stated(element: Json, chosen: Json | None) -> Json:
-    """What was just chosen in a message, as its state has it."""
+def _state(element: Json, chosen: Json | None) -> Json:
+    """A choice in a message, as its state has it."""
     if not chosen or element["type"] == "overflow":
         return {}
     return {element["block_id"]: {element["action_id"]: {"type": element["type"], **chosen}}}

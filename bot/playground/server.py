@@ -1,39 +1,38 @@
-"""The local Slack's doors: the Web API over HTTP, Socket Mode over WebSocket, answers to `response_url`.
+"""The local Slack's endpoints: Web API, Socket Mode, `response_url`, uploads.
 
-They check tokens, scopes and rates, and what a method does is elsewhere.
+They check tokens, scopes and rates; the methods are in other modules.
 """
 
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType, web
 
 from bot.playground import chat, files
+from bot.playground.block_tree import Json
+from bot.playground.delivery import Delivery
 from bot.playground.errors import RateLimited, SlackRefusal, lacks_scope
-from bot.playground.faults import AFTER, Fault
+from bot.playground.faults import AFTER, Fault, Faults
+from bot.playground.installation import Installation
 from bot.playground.methods import Method, arguments, method_of
-from bot.playground.workspace import RESPONSE_SECONDS, RESPONSE_USES, Json
-
-if TYPE_CHECKING:
-    from bot.playground.slack import LocalSlack
+from bot.playground.rate_limits import RateLimits
+from bot.playground.workspace import RESPONSE_SECONDS, RESPONSE_USES
 
 UPLOAD = "upload"
-"""The name under which faults are added for a file's bytes."""
+"""The name for faults of a file's upload."""
 _MOST_SOCKETS = 10
 _MOST_BYTES = 8 * 1024 * 1024
 
 
 class Server:
-    """The doors of one workspace."""
+    """The endpoints of one workspace."""
 
-    def __init__(self, slack: LocalSlack) -> None:
-        """Nothing listens yet."""
-        self._slack = slack
+    def __init__(self, slack: Installation, delivery: Delivery, faults: Faults, limits: RateLimits) -> None:
+        self._slack, self._delivery, self._faults, self._limits = slack, delivery, faults, limits
 
     def app(self) -> web.Application:
-        """What an HTTP server serves."""
+        """The application for an HTTP server."""
         app = web.Application(client_max_size=_MOST_BYTES)
         app.router.add_route("*", "/api/{method:.*}", self._api)
         app.router.add_get("/socket", self._socket)
@@ -45,7 +44,7 @@ class Server:
 
     async def _api(self, request: web.Request) -> web.StreamResponse:
         name, args = request.match_info["method"], Json()
-        fault = self._slack.faults.next(name)
+        fault = self._faults.next(name)
         try:
             method = method_of(name)
             args, token = await _read(request, method)
@@ -54,22 +53,24 @@ class Server:
             answer = self._call(name, method, args, token)
         except SlackRefusal as error:
             refusal: Json = {"ok": False, "error": error.code, **error.more}
-            await self._slack.called(name, args, error.code, refusal)
+            await self._slack.record_call(name, args, error.code, refusal)
             limited = isinstance(error, RateLimited)
             headers = {"Retry-After": str(error.retry_after)} if isinstance(error, RateLimited) else {}
             return web.json_response(refusal, status=429 if limited else 200, headers=headers)
-        await self._slack.called(name, args, "ok", answer)
+        await self._slack.record_call(name, args, "ok", answer)
         if fault:
-            self._slack.faults.lost.append(args)
+            self._faults.lost.append(args)
             return _failed() if fault.how == "error_500_after" else _dropped(request)
         headers = {"X-OAuth-Scopes": ",".join(self._slack.scopes)} if method.caller == "bot" else {}
         return web.json_response({"ok": True, **answer}, headers=headers)
 
     def _call(self, name: str, method: Method, args: Json, token: str) -> Json:
         self._check_token(method, token)
-        self._slack.limits.take(name, method.tier, str(args.get("channel")))
+        self._limits.take(name, method.tier, str(args.get("channel")))
         method.check(args)
-        return method.run(self._slack, args)
+        answer = method.run(self._slack, args)
+        self._delivery.send_events()
+        return answer
 
     def _check_token(self, method: Method, token: str) -> None:
         if method.caller == "anyone":
@@ -91,32 +92,31 @@ class Server:
                 raise RateLimited(fault.retry_after)
             case "refuse":
                 raise SlackRefusal(fault.code)
-        await self._slack.called(name, args, fault.how, {})
+        await self._slack.record_call(name, args, fault.how, {})
         if fault.how == "error_500":
             return _failed()
         if fault.how == "hang":
-            await self._slack.faults.released.wait()
+            await self._faults.released.wait()
         return _dropped(request)
 
     # Socket Mode
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
-        slack, ws = self._slack, web.WebSocketResponse(heartbeat=30)
+        slack, delivery, ws = self._slack, self._delivery, web.WebSocketResponse(heartbeat=30)
         if not slack.admits(request.query.get("ticket", "")):
             return web.Response(status=403)
         await ws.prepare(request)
-        if len(slack.delivery.sockets) >= _MOST_SOCKETS:
+        if len(delivery.sockets) >= _MOST_SOCKETS:
             await ws.send_json({"type": "disconnect", "reason": "too_many_websockets", "debug_info": {"host": "local"}})
             await ws.close()
             return ws
-        with slack.delivery.connection(ws):
-            connections = len(slack.delivery.sockets)
+        with delivery.connection(ws):
             info = {"connection_info": {"app_id": slack.app_id}, "debug_info": {"host": "local"}}
-            await ws.send_json({"type": "hello", "num_connections": connections, **info})
+            await ws.send_json({"type": "hello", "num_connections": len(delivery.sockets), **info})
             await slack.world.changed()
             async for message in ws:
                 if message.type is WSMsgType.TEXT:
-                    slack.delivery.acked(message.json())
+                    delivery.acked(message.json())
         await slack.world.changed()
         return ws
 
@@ -131,28 +131,28 @@ class Server:
             return web.json_response({"ok": False, "error": code}, status=404)
         found.uses += 1
         try:
-            chat.answer(self._slack, found.user, found.channel, await _payload(request), found.ts)
+            chat.respond(self._slack, found.user, found.channel, await _payload(request), found.ts)
         except SlackRefusal as error:
             return web.json_response({"ok": False, "error": error.code, **error.more}, status=400)
         await self._slack.world.changed()
         return web.Response(text="ok")
 
-    # a file's bytes
+    # uploads
 
     async def _upload(self, request: web.Request) -> web.StreamResponse:
-        """Without a token: who has the address may send."""
-        fault = self._slack.faults.next(UPLOAD)
+        """Takes no token: the address is the secret."""
+        fault = self._faults.next(UPLOAD)
         if fault and fault.how == "error_500":
             return web.Response(status=500, text="Internal Server Error")
         try:
-            files.take(self._slack, request.match_info["ticket"], await request.read())
+            files.receive(self._slack, request.match_info["ticket"], await request.read())
         except SlackRefusal as error:
             return web.Response(status=400, text=error.code)
         return _dropped(request) if fault else web.Response(text="OK")
 
 
 async def _read(request: web.Request, method: Method) -> tuple[Json, str]:
-    """The arguments and the token, which is never among the arguments."""
+    """The arguments, and the token, which is removed from them."""
     json_body = request.content_type == "application/json"
     form = {} if json_body else dict(await request.post())
     args = arguments(method, dict(request.query), form, await request.read() if json_body else None)
@@ -180,7 +180,7 @@ def _failed() -> web.StreamResponse:
 
 
 def _dropped(request: web.Request) -> web.StreamResponse:
-    """Break the connection, so that the caller does not learn what came of the call."""
+    """Break the connection, so that the caller does not learn the outcome."""
     if request.transport:
         request.transport.abort()
     return web.Response(status=500)

@@ -1,86 +1,39 @@
-"""One workspace of the local Slack: its people, what the app has called and shown, and its doors on loopback."""
+"""The local Slack, put together and listening on loopback; tests and the demo set it up and watch it here."""
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-import secrets
-import time
-from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import web
 
+from bot.playground.block_tree import Json
 from bot.playground.delivery import Delivery
-from bot.playground.driver import Human
 from bot.playground.faults import Faults
-from bot.playground.limits import Limits
-from bot.playground.manifests import Installed, installed
+from bot.playground.human import Human
+from bot.playground.installation import Call, Installation
+from bot.playground.manifests import read_manifest
+from bot.playground.rate_limits import RateLimits
 from bot.playground.server import Server
-from bot.playground.workspace import Account, Channel, Json, Kind, Message, Usergroup, Workspace
-
-SCOPES = (
-    "commands",
-    "chat:write",
-    "files:write",
-    "users:read",
-    "users:read.email",
-    "usergroups:read",
-    "im:write",
-    "channels:read",
-    "groups:read",
-    "metadata.message:read",
-)
+from bot.playground.workspace import Account, Channel, Kind, Message, Usergroup
 
 
-@dataclass(frozen=True)
-class Call:
-    """One Web API call: what was asked, ``ok`` or the error, and the whole answer."""
-
-    method: str
-    args: Json
-    answer: str
-    at: float
-    result: Json = field(default_factory=dict)
-
-
-@dataclass
-class LocalSlack:
-    """``clock`` in Unix seconds. ``edit_window``: for how many seconds a message may be changed; None: for ever."""
-
-    team: str = "T0LOCAL01"
-    scopes: Iterable[str] = SCOPES
-    clock: Callable[[], float] = time.time
-    metadata_events: bool = True
-    port: int = 0
-    edit_window: float | None = None
-    calls: list[Call] = field(default_factory=list)
-    payloads: list[tuple[str, Json]] = field(default_factory=list)
-    do_not_disturb: set[str] = field(default_factory=set)
+class LocalSlack(Installation):
+    """A workspace, the app in it, and a server for that app; the arguments are those of `Installation`."""
 
     def __post_init__(self) -> None:
-        """Make the tokens; nothing listens before `start`."""
-        self.world = Workspace(self.team, self.clock)
-        self.faults, self.limits = Faults(), Limits(self.clock)
-        self.bot_token, self.app_token = f"xoxb-{secrets.token_hex(12)}", f"xapp-1-A0LOCAL01-{secrets.token_hex(12)}"
-        self.signing_secret = secrets.token_hex(16)
-        self.app_id, self.bot_id, self.bot_user_id = "A0LOCAL01", "B0LOCAL01", "U0JITBOT1"
-        self.world.people[self.bot_user_id] = Account(self.bot_user_id, "jit", "", "bot", self.team)
-        self.socket_mode = True
-        self.installed: Installed | None = None
+        super().__post_init__()
+        self.faults, self.limits = Faults(), RateLimits(self.clock)
         self.delivery = Delivery(self)
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._tickets = itertools.count(1)
-        self._valid_tickets: set[str] = set()
         self._runner: web.AppRunner | None = None
 
     # running
 
     async def start(self) -> LocalSlack:
         """Listen on loopback."""
-        self._runner = web.AppRunner(Server(self).app(), access_log=None, shutdown_timeout=1)
+        server = Server(self, self.delivery, self.faults, self.limits)
+        self._runner = web.AppRunner(server.app(), access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port)
         await site.start()
@@ -88,11 +41,8 @@ class LocalSlack:
         return self
 
     async def stop(self) -> None:
-        """Let go of everything."""
+        """Release the calls that hang, and close every connection."""
         self.faults.clear()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.delivery.close()
         if self._runner:
             await self._runner.cleanup()
@@ -108,42 +58,22 @@ class LocalSlack:
         """Stop."""
         await self.stop()
 
-    @property
-    def base(self) -> str:
-        """Where it is."""
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def api_url(self) -> str:
-        """What a client takes as its base URL."""
-        return f"{self.base}/api/"
-
-    def response_url(self, id_: str) -> str:
-        """Where the app may answer."""
-        return f"{self.base}/response/{id_}"
-
-    def socket_url(self) -> str:
-        """A ticket for one socket."""
-        ticket = f"{next(self._tickets)}-{secrets.token_hex(8)}"
-        self._valid_tickets.add(ticket)
-        return f"ws://127.0.0.1:{self.port}/socket?ticket={ticket}&app_id={self.app_id}"
-
-    def admits(self, ticket: str) -> bool:
-        """Whether a socket may be opened with the ticket; it serves once."""
-        valid = ticket in self._valid_tickets
-        self._valid_tickets.discard(ticket)
-        return valid and self.socket_mode
+    # the app
 
     def install(self, manifest: Json) -> None:
-        """Make the app from a manifest and install it: it then has what that says, and is told of nothing else.
+        """Create the app from a manifest: it gets those scopes and commands, and only the subscribed events.
 
-        Raises `SlackRefusal` ``invalid_manifest``. Without it, the app has `SCOPES` and is told of everything.
+        Raises `SlackRefusal` ``invalid_manifest``. Without a manifest, the app has `SCOPES` and receives everything.
         """
-        self.installed = installed(manifest)
-        self.scopes, self.socket_mode = self.installed.scopes, self.installed.socket_mode
-        self.deliver_to(None if self.socket_mode else self.installed.url)
+        self.manifest = read_manifest(manifest)
+        self.scopes, self.socket_mode = self.manifest.scopes, self.manifest.socket_mode
+        self.deliver_to(None if self.socket_mode else self.manifest.url)
 
-    # what there is
+    def deliver_to(self, url: str | None) -> None:
+        """Deliver over HTTP to the app's request URL; None: over Socket Mode."""
+        self.delivery.url = url
+
+    # people, channels, user groups
 
     def add_person(
         self,
@@ -153,51 +83,73 @@ class LocalSlack:
         kind: Kind = "member",
         team: str | None = None,
         tz: str = "Europe/Berlin",
+        teams: Iterable[str] | None = None,
     ) -> Human:
-        """Someone. An external has a team of their own."""
-        home = team or ("T0ELSEWHR" if kind in {"external", "stranger"} else self.team)
-        self.world.people[id_] = Account(id_, name, email, kind, home, tz)
+        """Add a person. An external one has a team of their own; on a Grid a person is in one or several ``teams``."""
+        outside = kind in {"external", "stranger"}
+        home = team if team is not None else ("T0ELSEWHR" if outside else self.team)
+        within = tuple(teams) if teams is not None else (home,)
+        account = Account(id_, name, email, kind, home, tz, updated=self._yesterday())
+        if self.enterprise:
+            account.enterprise, account.teams = "E0ELSEWHR" if outside else self.enterprise, within
+        self.world.people[id_] = account
         return self.person(id_)
 
     def add_channel(self, id_: str, name: str, members: Iterable[str] = (), **more: Any) -> Channel:
-        """A channel."""
+        """Add a channel."""
         channel = Channel(id_, name, set(members), **more)
         self.world.channels[id_] = channel
         return channel
 
-    def add_usergroup(self, id_: str, handle: str, users: Iterable[str]) -> Usergroup:
-        """A user group."""
-        group = Usergroup(id_, handle, list(users))
+    def add_usergroup(self, id_: str, handle: str, users: Iterable[str], team: str = "") -> Usergroup:
+        """Add a user group; on a Grid it belongs to one team."""
+        group = Usergroup(id_, handle, list(users), team=team or self.team, updated=self._yesterday())
         self.world.usergroups[id_] = group
         return group
 
     def person(self, id_: str) -> Human:
-        """Someone's hands and eyes."""
-        return Human(self, self.world.people[id_])
+        """A person, to act as."""
+        return Human(self, self.delivery, self.world.people[id_])
 
     async def deactivate(self, id_: str) -> None:
-        """Take someone's account away; the app is told."""
-        self.world.people[id_].kind = "deactivated"
-        await self.delivery.event({"type": "user_change", "user": self.shown(self.world.people[id_])})
+        """Deactivate an account, and deliver the event."""
+        await self.set_kind(id_, "deactivated")
 
-    async def set_usergroup(self, id_: str, users: Iterable[str]) -> None:
-        """Change who is in a user group; the app is told."""
+    async def set_kind(self, id_: str, kind: Kind) -> Json:
+        """Change the kind of an account, and deliver the event. Returns the event, to deliver it again."""
+        account = self.world.people[id_]
+        account.kind, account.updated = kind, self.world.second()
+        event = {"type": "user_change", "user": self.user_json(account)}
+        await self.delivery.event(event)
+        return event
+
+    async def set_usergroup(self, id_: str, users: Iterable[str]) -> list[Json]:
+        """Change the members of a user group, and deliver the events. Returns the events, to deliver them again."""
         group = self.world.usergroups[id_]
-        group.users = list(users)
-        await self.delivery.event({"type": "subteam_updated", "subteam": self.shown_group(group, users=True)})
+        before, group.users = set(group.users), list(users)
+        was, group.updated = group.updated, self.world.second()
+        added, removed = [u for u in group.users if u not in before], sorted(before - set(group.users))
+        changed = {"subteam_id": id_, "team_id": group.team, "date_previous_update": was, "date_update": group.updated}
+        counted = {"added_users_count": len(added), "removed_users_count": len(removed)}
+        events: list[Json] = [
+            {"type": "subteam_updated", "subteam": group.json(users=True)},
+            {"type": "subteam_members_changed", **changed, "added_users": added, "removed_users": removed, **counted},
+        ]
+        for event in events:
+            await self.delivery.event(event)
+        return events
 
-    def deliver_to(self, url: str | None) -> None:
-        """Deliver over HTTP to the app's request URL; None: over Socket Mode."""
-        self.delivery.url = url
+    def _yesterday(self) -> int:
+        return int(self.clock()) - 86_400
 
-    # what can be seen and waited for
+    # what can be waited for
 
-    async def connected(self, sockets: int = 1, patience: float = 10.0) -> None:
+    async def connected(self, sockets: int = 1, patience: float = 30.0) -> None:
         """Wait for the app's sockets."""
-        await self.world.until(lambda: len(self.delivery.sockets) >= sockets or None, f"{sockets} sockets", patience)
+        await self.delivery.connected(sockets, patience)
 
-    async def was_called(self, method: str, wanted: Callable[[Call], bool] = bool, patience: float = 10.0) -> Call:
-        """Wait until the app has called a method so."""
+    async def was_called(self, method: str, wanted: Callable[[Call], bool] = bool, patience: float = 30.0) -> Call:
+        """Wait for a matching call of a method."""
 
         def find() -> Call | None:
             return next((call for call in reversed(self.calls) if call.method == method and wanted(call)), None)
@@ -205,74 +157,15 @@ class LocalSlack:
         return await self.world.until(find, f"a call of {method}", patience)
 
     def messages(self, channel: str, thread: str | None = None) -> list[Message]:
-        """What stands in a channel, or in a thread of it, for everyone to see."""
-        return [m for m in self.world.messages if m.channel == channel and m.thread == thread and m.to is None]
+        """The messages in a channel, or in a thread of it, that everyone sees."""
+        return self.world.messages_in(channel, thread)
 
     async def sees(
-        self, channel: str, wanted: Callable[[Message], bool], *, thread: str | None = None, patience: float = 10.0
+        self, channel: str, wanted: Callable[[Message], bool], *, thread: str | None = None, patience: float = 30.0
     ) -> Message:
-        """Wait until a message there is as wanted."""
-
-        def find() -> Message | None:
-            return next((m for m in reversed(self.messages(channel, thread)) if wanted(m)), None)
-
-        return await self.world.until(find, f"a message in {channel}", patience)
-
-    def shown(self, account: Account) -> Json:
-        """An account as far as the app's scopes go."""
-        return account.json(self.clock(), email="users:read.email" in self.scopes)
-
-    def shown_group(self, group: Usergroup, *, users: bool) -> Json:
-        """A user group as the app is told of it."""
-        facts: Json = {"id": group.id, "team_id": self.team, "handle": group.handle, "name": group.handle}
-        facts |= {"is_usergroup": True, "date_delete": int(group.disabled), "user_count": len(group.users)}
-        return {**facts, **({"users": list(group.users)} if users else {})}
-
-    def as_ours(self, message: Message) -> Json:
-        """A message as payloads have it, with whose it is."""
-        ours = {"bot_id": self.bot_id, "app_id": self.app_id} if message.author == self.bot_user_id else {}
-        return {**message.json(), "team": self.team, **ours}
-
-    # what happens
-
-    async def called(self, method: str, args: Json, answer: str, result: Json) -> None:
-        """Note a call, and what it has shown if it was accepted."""
-        self.calls.append(Call(method, args, answer, self.clock(), result))
-        if answer == "ok" and method in {"chat.postMessage", "chat.update", "chat.postEphemeral"}:
-            self.payloads.append(("message", {"text": args.get("text"), "blocks": args.get("blocks")}))
-        await self.world.changed()
-
-    def upload_url(self, ticket: str) -> str:
-        """Where a file's bytes go."""
-        return f"{self.base}/upload/v1/{ticket}"
-
-    def posted(self, message: Message) -> None:
-        """The app posted: tell it so, when it asked for that by metadata and may read that."""
-        if not self.metadata_events or message.metadata is None or "metadata.message:read" not in self.scopes:
-            return
-        event = {
-            "type": "message_metadata_posted",
-            "app_id": self.app_id,
-            "bot_id": self.bot_id,
-            "user_id": self.bot_user_id,
-            "team_id": self.team,
-            "channel_id": message.channel,
-            "message_ts": message.ts,
-            "metadata": message.metadata,
-        }
-        self.spawn(self.delivery.event(event))
-
-    def hears(self, event: Json) -> bool:
-        """Whether the app has subscribed to an event."""
-        return self.installed is None or self.installed.hears(event)
+        """Wait for a matching message that everyone in the channel sees."""
+        return await self.world.sees(channel, wanted, thread=thread, patience=patience)
 
     async def settled(self) -> None:
-        """Wait until what is delivered beside has arrived, or was given up."""
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Do it beside."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        """Wait until every event in the background was delivered or given up."""
+        await self.delivery.settled()

@@ -1,21 +1,21 @@
-"""Who and what there is in the local Slack: accounts, channels, user groups, messages, views; plain facts."""
+"""What a workspace of the local Slack contains: accounts, channels, user groups, messages, views, files; plain data."""
 
 from __future__ import annotations
 
 import asyncio
-import copy
 import itertools
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
+from bot.playground.block_tree import Json, elements, texts
+
 T = TypeVar("T")
 Kind = Literal["member", "guest", "single_channel_guest", "deactivated", "bot", "stranger", "external"]
-Json = dict[str, Any]
 TRIGGER_SECONDS = 3.0
 RESPONSE_SECONDS = 1800.0
 RESPONSE_USES = 5
@@ -23,7 +23,7 @@ RESPONSE_USES = 5
 
 @dataclass
 class Account:
-    """Someone, or some app."""
+    """A person, or an app."""
 
     id: str
     name: str
@@ -31,14 +31,19 @@ class Account:
     kind: Kind
     team: str
     tz: str = "Europe/Berlin"
+    enterprise: str = ""
+    """Its Enterprise Grid organisation."""
+    teams: tuple[str, ...] = ()
+    """Its teams in that organisation; ``team`` is one of them, or empty."""
+    updated: int = 0
 
     @property
     def handle(self) -> str:
-        """The name as payloads spell it."""
+        """The name as payloads have it."""
         return self.name.lower().replace(" ", ".")
 
     def json(self, now: float, *, email: bool = True) -> Json:
-        """As ``users.info`` has it; an address is shown only to who has the scope for it."""
+        """As ``users.info`` has it; ``email``: with the address."""
         profile = {"real_name": self.name, "display_name": self.handle, "team": self.team}
         offset = datetime.fromtimestamp(now, ZoneInfo(self.tz)).utcoffset()
         return {
@@ -54,8 +59,16 @@ class Account:
             "is_stranger": self.kind == "stranger",
             "tz": self.tz,
             "tz_offset": int(offset.total_seconds()) if offset else 0,
+            "updated": self.updated,
             "profile": {**profile, **({"email": self.email} if self.email and email else {})},
+            **self._grid(),
         }
+
+    def _grid(self) -> Json:
+        if not self.enterprise:
+            return {}
+        facts = {"id": self.id, "enterprise_id": self.enterprise, "enterprise_name": "Local", "is_admin": False}
+        return {"enterprise_user": {**facts, "is_owner": False, "teams": list(self.teams)}}
 
 
 @dataclass
@@ -69,11 +82,13 @@ class Channel:
     ext_shared: bool = False
     pending_ext_shared: bool = False
     archived: bool = False
+    team: str = ""
+    """Its team on a Grid; empty for the app's own."""
     private: bool = False
     is_im: bool = False
 
     def scope(self) -> str:
-        """What one needs to read about it."""
+        """The scope to read it."""
         return "im:read" if self.is_im else "groups:read" if self.private else "channels:read"
 
 
@@ -85,13 +100,22 @@ class Usergroup:
     handle: str
     users: list[str]
     disabled: bool = False
+    team: str = ""
+    updated: int = 0
+
+    def json(self, *, users: bool) -> Json:
+        """As ``usergroups.list`` has it; ``users``: with the members."""
+        named = {"id": self.id, "team_id": self.team, "handle": self.handle, "name": self.handle}
+        facts = {"is_usergroup": True, "date_update": self.updated, "date_delete": int(self.disabled)}
+        members = {"users": list(self.users)} if users else {}
+        return {**named, **facts, "user_count": len(self.users), **members}
 
 
 @dataclass(frozen=True)
 class Message:
-    """A message as it was seen: an update puts another in its place, so one that was kept is a stale one.
+    """One version of a message: an update replaces it, so a kept one is stale.
 
-    ``edits`` counts its updates; ``to`` is set on an ephemeral one.
+    ``edits`` counts the updates; ``to`` is set on an ephemeral message.
     """
 
     channel: str
@@ -104,7 +128,7 @@ class Message:
     edits: int = 0
     author: str = ""
     files: tuple[str, ...] = ()
-    """The ids of those shown in it."""
+    """The ids of its files."""
 
     def json(self) -> Json:
         """As Slack's payloads have it."""
@@ -112,7 +136,7 @@ class Message:
         return {**body, **({"thread_ts": self.thread} if self.thread else {})}
 
     def said(self) -> str:
-        """All its text, for a test to look in."""
+        """All its text."""
         return "\n".join([self.text, *texts(self.blocks)])
 
     def buttons(self) -> dict[str, Json]:
@@ -122,7 +146,7 @@ class Message:
 
 @dataclass
 class File:
-    """A file on its way, or shown: where it stands is empty until it is."""
+    """An upload; ``channel``, ``thread`` and ``ts`` are empty until it is shown."""
 
     id: str
     name: str
@@ -138,7 +162,7 @@ class File:
 
 @dataclass
 class View:
-    """A modal that is open before someone, or their Home tab."""
+    """A person's modal or Home tab."""
 
     id: str
     user: str
@@ -149,11 +173,11 @@ class View:
     state: dict[str, Json] = field(default_factory=dict)
     open: bool = True
     suggested: dict[str, list[Json]] = field(default_factory=dict)
-    """What an external select last offered, by action id."""
+    """The last options of an external select, by action id."""
 
     @property
     def home(self) -> bool:
-        """Whether it is a Home tab; those are in no stack."""
+        """Whether it is a Home tab, which is in no stack."""
         return self.body.get("type") == "home"
 
     def said(self) -> str:
@@ -187,7 +211,7 @@ class View:
 
 @dataclass
 class Trigger:
-    """What allows a view to be opened, once and soon."""
+    """Allows one view to be opened, within `TRIGGER_SECONDS`."""
 
     user: str
     at: float
@@ -196,7 +220,7 @@ class Trigger:
 
 @dataclass
 class ResponseUrl:
-    """Where an app may answer to a command or a click."""
+    """Where the app may answer a command or a click."""
 
     user: str
     channel: str
@@ -207,7 +231,7 @@ class ResponseUrl:
 
 @dataclass
 class Workspace:
-    """Everything, and a way to wait for it to change."""
+    """Everything in the workspace, and a way to wait for a change."""
 
     team: str
     clock: Callable[[], float] = time.time
@@ -222,27 +246,32 @@ class Workspace:
     files: dict[str, File] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Nothing has happened yet."""
         self._changed = asyncio.Condition()
         self._numbers = itertools.count(1)
         self._last = 0.0
+        self._second = 0
 
     def number(self) -> str:
-        """An id part that was not used before."""
+        """A new part of an id."""
         return f"{next(self._numbers):04d}{secrets.token_hex(2).upper()}"
 
+    def second(self) -> int:
+        """The time in whole seconds, for accounts and user groups; never the same twice, so that it gives the order."""
+        self._second = max(int(self.clock()), self._second + 1)
+        return self._second
+
     def ts(self) -> str:
-        """A message's timestamp: the time, and never the same twice."""
-        self._last = max(self.clock(), self._last + 2e-6)  # a step that survives the six decimals it is written with
+        """A message's timestamp; never the same twice."""
+        self._last = max(self.clock(), self._last + 2e-6)  # a step that six decimals can show
         return f"{self._last:.6f}"
 
     async def changed(self) -> None:
-        """Wake whoever waits for something to be seen."""
+        """Wake everyone who waits."""
         async with self._changed:
             self._changed.notify_all()
 
     async def until(self, find: Callable[[], T | None], what: str, patience: float) -> T:
-        """The first thing that ``find`` finds. Raises `TimeoutError`, saying what there is instead."""
+        """Wait for what ``find`` returns. Raises `TimeoutError` with the last messages."""
         try:
             async with asyncio.timeout(patience), self._changed:
                 while (found := find()) is None:
@@ -259,50 +288,34 @@ class Workspace:
         return id_
 
     def stack(self, user: str) -> list[View]:
-        """The modals that are open before someone, the topmost last."""
+        """A person's open modals, the topmost last."""
         return [view for view in self.views.values() if view.user == user and view.open and not view.home]
 
     def dm(self, user: str) -> Channel:
-        """The DM between the app and someone."""
+        """The DM between the app and a person."""
         id_ = f"D{user[1:]}"
         return self.channels.setdefault(id_, Channel(id_, "directmessage", {user}, is_im=True))
 
     def message(self, channel: str, ts: str | None) -> Message | None:
-        """The message as it stands now; None if there is none, or no longer."""
+        """The current version of a message; None if there is none."""
         return next((m for m in self.messages if m.channel == channel and m.ts == ts), None)
 
     def change(self, message: Message, **changes: Any) -> Message:
-        """Put the message as changed in its place."""
+        """Replace a message by its next version."""
         changed = replace(message, **changes, edits=message.edits + 1)
         self.messages[self.messages.index(message)] = changed
         return changed
 
+    def messages_in(self, channel: str, thread: str | None = None) -> list[Message]:
+        """The messages in a channel, or in a thread of it, that everyone sees."""
+        return [m for m in self.messages if m.channel == channel and m.thread == thread and m.to is None]
 
-def elements(blocks: Iterable[Json]) -> list[Json]:
-    """Each interactive element, with its block id."""
-    found = []
-    for block in blocks:
-        inner = [*block.get("elements", []), block.get("accessory"), block.get("element")]
-        named = [element for element in inner if isinstance(element, dict) and "action_id" in element]
-        found += [{**element, "block_id": block.get("block_id", "")} for element in named]
-    return found
+    async def sees(
+        self, channel: str, wanted: Callable[[Message], bool], *, thread: str | None = None, patience: float = 10.0
+    ) -> Message:
+        """Wait for a matching message that everyone in the channel sees."""
 
+        def find() -> Message | None:
+            return next((m for m in reversed(self.messages_in(channel, thread)) if wanted(m)), None)
 
-def with_ids(blocks: list[Json]) -> list[Json]:
-    """A copy in which each block and element has an id, since Slack makes up those that are left out."""
-    copied = copy.deepcopy(blocks)
-    for block in copied:
-        block.setdefault("block_id", secrets.token_urlsafe(4))
-        if block["type"] not in {"section", "actions", "input"}:
-            continue
-        for element in [*block.get("elements", []), block.get("accessory"), block.get("element")]:
-            if element and element["type"] != "image":
-                element.setdefault("action_id", secrets.token_urlsafe(4))
-    return copied
-
-
-def texts(value: Any) -> list[str]:
-    """Every text in a tree of blocks."""
-    if isinstance(value, dict):
-        return [s for k, v in value.items() for s in ([v] if k == "text" and isinstance(v, str) else texts(v))]
-    return [s for inner in value for s in texts(inner)] if isinstance(value, list) else []
+        return await self.until(find, f"a message in {channel}", patience)

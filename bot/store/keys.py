@@ -1,4 +1,19 @@
-"""Every Redis key, made here and nowhere else; a key that is neither permanent nor given a TTL does not exist."""
+"""Every Redis key, made here and nowhere else; a key that is neither permanent nor given a TTL does not exist.
+
+Names that are kept
+-------------------
+A name that outlives the process that wrote it is an interface: other versions, other tools and people's own files
+rely on it. These are
+
+- the keys here, and what kind of value each has (`key_types.KINDS`);
+- the fields of a record (`bot.core.request`), the kinds and fields of events (`bot.core.events`), and the states;
+- the tables of the archive (`bot.audit.archive.tables`), and with the events what sinks and exports send;
+- the names of metrics, settings and policy keys, and the commands of `/jit` and `jit`.
+
+`tests/store/golden/persisted_names.txt` lists them. A name may be added. One that goes or changes its meaning needs a
+migration in the same commit: read the old name for as long as it may be there (records live for the retention, events
+for ever), write the new one only, and say in the migration's docstring when the old one can go.
+"""
 
 from __future__ import annotations
 
@@ -31,18 +46,21 @@ class Keys:
         self.sealer = self._key("sealer")
         self.shipper = self._key("shipper")
         self.sealed = self._key("sealed")
-        self.looked = self._key("homes", "looked")
-        self.stale = self._key("homes", "stale")
-        self.leavers = self._key("leavers")
-        self.seen_gone = self._key("leavers", "seen")
-        self.hinted = self._key("leavers", "hinted")
-        self.held = self._key("leavers", "held")
-        self.confirmed = self._key("leavers", "confirmed")
+        self.looked = self._key("home_tabs", "looked")
+        self.stale = self._key("home_tabs", "stale")
+        self.leavers = self._key("offboarding")
+        self.seen_gone = self._key("offboarding", "seen")
+        self.hinted = self._key("offboarding", "hinted")
+        self.held = self._key("offboarding", "held")
+        self.confirmed = self._key("offboarding", "confirmed")
+        self.account_checks = self._key("directory", "account_checks")
+        self.changed = self._key("directory", "changed")
+        self.changed_until = self._key("directory", "changed_until")
         self.insights = self._key("insights")
         self.insights_turn = self._key("insights", "turn")
         self.insights_members = self._key("insights", "members")
-        self.stakes = self._key("stakes")
-        self.staked = self._key("stakes", "complete")
+        self.stakes = self._key("exposure")
+        self.staked = self._key("exposure", "complete")
 
     def record(self, request: str) -> str:
         """The request's body and seal. Expires after the retention once the request is over."""
@@ -53,32 +71,28 @@ class Keys:
         return self._key("pending", request)
 
     def active(self, request: str) -> str:
-        """Lapses at the end of the grant: whoever reads it reads "not past its end"."""
+        """Expires at the end of the grant: a key that is there says "not past its end"."""
         return self._key("active", request)
 
     def posts(self, request: str) -> str:
         """Where its card, thread lines and DMs stand in Slack. Expires after the retention."""
-        return self._key("posts", request)
+        return self._key("messages", request)
 
     def once(self, token: str) -> str:
         """A submission's token, so that an envelope delivered twice asks once. Expires after an hour."""
-        return self._key("once", _digest(token))
+        return self._key("submission", _digest(token))
 
     def seen(self, what: str) -> str:
         """Coalesces repeated audit notes. Expires after their window."""
-        return self._key("seen", _digest(what))
+        return self._key("coalesced", _digest(what))
 
     def submits(self, person: str) -> str:
         """What a person asked for and when. Expires after the retention."""
         return self._key("person", person, "submits")
 
-    def revision(self, person: str) -> str:
-        """Moves with each request a person submits. Expires after a day without one."""
-        return self._key("person", person, "revision")
-
-    def ruled(self, person: str, rule: str) -> str:
-        """What a rule of the policy approved for a person, and when. Expires a day after the last."""
-        return self._key("person", person, "ruled", rule)
+    def ledger(self, person: str) -> str:
+        """What a person asked lately and rules approved for them, sealed. Expires two days after the last request."""
+        return self._key("person", person, "counters")
 
     def mine(self, person: str) -> str:
         """A person's open requests; gone with the last of them."""
@@ -90,18 +104,18 @@ class Keys:
 
     def home_of(self, person: str) -> str:
         """The view that Slack shows on a person's Home tab, by its hash. Expires after a day."""
-        return self._key("homes", "of", person)
+        return self._key("home_tabs", "of", person)
 
     def home_rests(self, person: str) -> str:
-        """That a person's Home tab was shown anew just now. Expires after seconds."""
-        return self._key("homes", "rests", person)
+        """That a person's Home tab was published just now. Expires after seconds."""
+        return self._key("home_tabs", "rests", person)
 
     def waiting(self, channel: str) -> str:
         """The requests that wait for a decision in a channel, by when they were asked; gone with the last of them."""
         return self._key("channel", channel, "waiting")
 
     def reconciling(self, system: str) -> str:
-        """Who compares a system with the books just now. Expires with the lease."""
+        """The lease on comparing a system with our records. Expires with it."""
         return self._key("system", system, "reconciling")
 
     def reconciled(self, system: str, turn: int) -> str:
@@ -109,20 +123,28 @@ class Keys:
         return self._key("system", system, "reconciled", str(turn))
 
     def found(self, system: str) -> str:
-        """What was found wrong in a system and told, so that it is told once. Expires a week after the last look."""
-        return self._key("system", system, "found")
+        """The drift of a system that was reported, so that it is reported once. Expires a week after the last scan."""
+        return self._key("system", system, "drift")
 
     def digest(self, day: str) -> str:
-        """That the digest of a day (ISO) was claimed, and its event's number. Expires after 40 days."""
+        """That a digest was claimed, by its day (ISO) or its edition and last day. Expires after 40 days."""
         return self._key("digest", day)
 
     def holds(self, native: str) -> str:
         """The orders that need a shared native entitlement; gone with the last of them."""
-        return self._key("holds", _digest(native))
+        return self._key("shared", _digest(native))
 
     def left(self, native: str) -> str:
         """Who closed a shared native entitlement last, so that nobody takes that one's for standing access. An hour."""
-        return self._key("left", _digest(native))
+        return self._key("shared_revoked", _digest(native))
+
+    def terminal(self, by: str) -> str:
+        """Whose an account of a machine is. Expires with the binding."""
+        return self._key("terminal", _digest(by))
+
+    def terminal_code(self, code: str) -> str:
+        """Which account of a machine a code was given to. Expires after ten minutes."""
+        return self._key("terminal_code", _digest(code))
 
     def identity(self, email: str) -> str:
         """Which Slack user an e-mail address is bound to."""
@@ -147,18 +169,21 @@ PERMANENT = (
     "sealed",
     "person:*:open",
     "system:*:open",
-    "stakes",
-    "stakes:complete",
+    "exposure",
+    "exposure:complete",
     "channel:*:waiting",
-    "holds:*",
+    "shared:*",
     "identity:*",
 )
 """Kept without a TTL: bounded by what is open, or the record itself. Open `request:*` are kept until they end."""
 
 
+HOMES = "jit:home:"
+
+
 def home(token: str) -> str:
     """Which workspace a bot token belongs to, for a start while Slack is away; names the token by its hash alone."""
-    return f"jit:home:{_digest(token)}"
+    return f"{HOMES}{_digest(token)}"
 
 
 def _digest(text: str) -> str:

@@ -1,13 +1,13 @@
-"""Which lockdowns stand, sealed, in one value that the commit script compares; it never takes a doubt for "none".
+"""The lockdowns in force, with a MAC, in one value that the commit script compares. It fails closed.
 
-A commit that begins anything is guarded by the value that this process has opened and judged: once a lockdown is
-written, none that was judged before it goes through, on whatever replica. The value bears the key ring's seal and a
-revision. One that is missing although there was one, that is older than one seen before, or that we did not seal is a
-doubt, and a doubt is a lockdown of everything, told in the audit channel and lifted as any other.
+Every commit that begins or lengthens access is guarded by the value that this process has read and judged: once a
+lockdown is written, no commit that was judged before it succeeds, on any replica. The value has a revision. A value
+that is missing, older than its high-water mark or without our MAC is a doubt, and a doubt locks everything down, is
+posted in the audit channel, and is lifted like any lockdown.
 
-Whoever can write to Redis can therefore stop everything, and can lift nothing: with one hole. An older value that was
-ours is known for older by whoever saw the newer one: by each process that runs, and by a worker that starts, from the
-archive. While nobody who saw it runs, and where the archive has lost it too, it passes.
+So write access to Redis can stop everything and lift nothing, with one exception: an older value with a valid MAC is
+detected by the processes that saw a newer one, and by a worker that starts from the archive. While none of them runs,
+and where the archive has lost the newer one too, it passes.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from bot.core.errors import LockedDown, StoreAway
-from bot.core.lockdown import Lock, Operator, Standing
-from bot.keyring import KeyRing
-from bot.store.changes import Guard
+from bot.core.lockdown import Lock, Lockdowns, Operator
+from bot.store.encoding import away, script, seconds, text
+from bot.store.keyring import KeyRing
 from bot.store.keys import Keys
-from bot.store.wire import away, script, seconds, text
+from bot.store.types import Guard
 
 log = logging.getLogger(__name__)
 
 SEAL = "lockdown"
 """What the key ring's subkey for lockdowns is called."""
 ID = "lockdown"
-"""Under what its audit events are found."""
+"""The request id of its audit events."""
 AUDIT = "audit"
 """In a row, the audit channel, whichever that is when it is told."""
 AUDIENCE = "lockdown:#"
@@ -42,18 +42,18 @@ _US = Operator(by="worker", name="JIT Access")
 
 
 _AGAIN = 3600
-"""Seconds after which a doubt that could not be written down is told again."""
+"""Seconds after which a doubt that could not be recorded is alarmed again."""
 
 
 class Doubtful(Exception):
-    """What stands there cannot be believed; the text says why."""
+    """The value cannot be believed; the text says why."""
 
 
 class Unreadable(Doubtful):
-    """Another key sealed it: this process is one that was not given it, or a forger made one up."""
+    """Its MAC is of a key that this process does not have: a rotation that it missed, or a forgery."""
 
 
-class Lockdowns:
+class LockdownStore:
     """The lockdowns of one workspace. Its verbs raise `StoreAway`."""
 
     def __init__(
@@ -63,27 +63,29 @@ class Lockdowns:
         ring: KeyRing,
         workspace: str,
         note: Callable[..., Awaitable[bool]],
-        whence: Callable[[str], str] = str,
+        said: Callable[..., tuple[str, ...]],
     ) -> None:
-        """Register the script; nothing is sent. ``note`` is `Store.note`, ``whence`` `Whence.on`."""
-        self._whence = whence
+        """Register the script; nothing is sent. ``note`` is `Store.note`, ``said`` `Store.said`."""
+        self._said = said
         self._redis, self._keys, self._ring, self._workspace = redis, keys, ring, workspace
         self._note, self._write = note, script(redis, "lockdown")
         self._floor = 0
-        self._known: Standing | None = None
+        self._known: Lockdowns | None = None
         self._value = ""
         self._readable = True
 
     # reading
 
-    async def read(self) -> Standing:
-        """All that stand now; one of everything where that cannot be told."""
+    async def read(self) -> Lockdowns:
+        """The lockdowns in force; one of everything where that cannot be read."""
         for _ in range(_TRIES):
-            value = text(await away(self._redis.get(self._keys.lockdown)))
+            found: Any = await away(self._redis.get(self._keys.lockdown))
+            value = text(found)
             try:
                 standing = self._opened(value)
             except Doubtful as doubt:
-                if locked := await self._doubted(value, doubt):
+                # Compared as bytes: a forged value may be invalid UTF-8.
+                if locked := await self._doubted(value, found or b"", doubt):
                     return locked
                 continue
             self._remember(value, standing)
@@ -91,7 +93,7 @@ class Lockdowns:
         raise StoreAway("which lockdowns stand changes faster than it can be read")
 
     async def guard(self, systems: Sequence[str]) -> Guard:
-        """Holds while none stands over these systems. Raises `LockedDown` where one does."""
+        """Holds while none of these systems is locked down. Raises `LockedDown` where one is."""
         if self._known is None or self._known.over(systems):
             await self.read()
         if self._known and (locks := self._known.over(systems)):
@@ -99,7 +101,7 @@ class Lockdowns:
         return Guard("EQUALS", self._keys.lockdown, self._value)
 
     async def require(self, systems: Iterable[str]) -> None:
-        """Raises `LockedDown` while one stands over these systems."""
+        """Raises `LockedDown` while one of these systems is locked down."""
         if locks := (await self.read()).over(systems):
             raise LockedDown(locks[0])
 
@@ -117,7 +119,7 @@ class Lockdowns:
     # writing
 
     async def write(
-        self, before: Standing, after: Standing, kind: str, facts: Mapping[str, Any], to: Iterable[str]
+        self, before: Lockdowns, after: Lockdowns, kind: str, facts: Mapping[str, Any], to: Iterable[str]
     ) -> bool:
         """Change them, with the audit event and a message to each channel of ``to``; False when they moved on."""
         if before != self._known:
@@ -132,56 +134,62 @@ class Lockdowns:
             await self._written(self._value, standing, "", {}, ())
 
     async def _written(
-        self, expected: str, after: Standing, kind: str, facts: Mapping[str, Any], to: Iterable[str]
+        self, expected: str | bytes, after: Lockdowns, kind: str, facts: Mapping[str, Any], to: Iterable[str]
     ) -> bool:
         k, value = self._keys, self._sealed(after)
         rows = [f"{channel}|{AUDIENCE}" for channel in dict.fromkeys((AUDIT, *to))] if kind else []
-        event = self._whence(json.dumps({**facts, "revision": after.revision}, ensure_ascii=False))
-        keys, words = [k.lockdown, k.audit, k.seq, k.outbox, k.rows], [expected, value, kind, event, k.wake, *rows]
-        if text(await away(self._write(keys=keys, args=words))) != "WRITTEN":
+        said: tuple[str, ...] = ()
+        if kind:
+            event = json.dumps({**facts, "revision": after.revision}, ensure_ascii=False)
+            at = seconds(await away(self._redis.time()))
+            said = self._said(kind, event, at, id_=ID, rows=rows)
+        keys = [k.audit, k.seq, k.outbox, k.rows, k.lockdown]
+        if text(await away(self._write(keys=keys, args=[expected, value, k.wake, *said]))) != "WRITTEN":
             return False
         self._remember(value, after)
         return True
 
     # what cannot be believed
 
-    async def _doubted(self, value: str, doubt: Doubtful) -> Standing | None:
+    async def _doubted(self, value: str, found: bytes, doubt: Doubtful) -> Lockdowns | None:
         """Everything is locked down, and told; None when it was changed meanwhile, and is to be read again."""
         log.critical("the record of the lockdowns cannot be believed (%s): nothing is opened", doubt)
         now = seconds(await away(self._redis.time()))
         reason = f"the record of the lockdowns cannot be believed: {doubt}"
-        before = self._known or Standing()
+        before = self._known or Lockdowns()
         before = before.model_copy(update={"revision": max(self._floor, before.revision)})
         after = before.locked(Lock(system="", operator=_US, reason=reason, at=now))
         facts = {"by": _US.by, "name": _US.name, "system": "", "reason": reason}
         if not isinstance(doubt, Unreadable):
-            return after if await self._written(value, after, DOUBTED, facts, ()) else None
+            return after if await self._written(found, after, DOUBTED, facts, ()) else None
         # Written over, it would be a doubt to those who have the key, in a workspace that has no trouble.
         said, row = json.dumps(facts, ensure_ascii=False), f"{AUDIT}|{AUDIENCE}"
         await self._note(DOUBTED, said, id_=ID, window=_AGAIN, once=f"{DOUBTED} {reason}", row=row)
         self._value, self._known, self._readable = value, after, False
         return after
 
-    def _remember(self, value: str, standing: Standing) -> None:
+    def _remember(self, value: str, standing: Lockdowns) -> None:
         self._value, self._known, self._readable = value, standing, True
         self._floor = max(self._floor, standing.revision)
 
-    def _sealed(self, standing: Standing) -> str:
+    def _sealed(self, standing: Lockdowns) -> str:
         body = json.dumps(standing.model_dump(mode="json", exclude_defaults=True))
         return f"{body}|{self._ring.mac(SEAL, self._bound(body))}"
 
-    def _opened(self, value: str) -> Standing:
+    def _opened(self, value: str) -> Lockdowns:
         if not value:
             if self._floor:
                 raise Doubtful("it is gone")
-            return Standing()
+            return Lockdowns()
         body, _, tag = value.rpartition("|")
         if (key := tag.partition(":")[0]) not in self._ring.ids:
-            raise Unreadable(f"the key {key[:16]!r} that sealed it is not among JIT_KEYS here")
+            # The key's name may be anybody's words: they are for the log, and for nobody's screen.
+            log.error("the lockdowns are sealed by the key %r, which is not among JIT_KEYS here", key[:16])
+            raise Unreadable("the key that sealed it is not among JIT_KEYS here")
         if not self._ring.verify(SEAL, self._bound(body), tag):
             raise Doubtful("it does not bear our seal")
         try:
-            standing = Standing.model_validate_json(body)
+            standing = Lockdowns.model_validate_json(body)
         except ValidationError:
             raise Doubtful("another version of this product wrote it") from None
         if standing.revision < self._floor:

@@ -1,4 +1,4 @@
-"""The modals: ask, approve for less, deny, end now, and a sentence; pure, and no secret but in `secret`."""
+"""The modals: request, approve for less, deny, end now, and a sentence; pure, and no secret but in `secret`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from slack_sdk.models.blocks import (
+    ActionsBlock,
     Block,
+    ButtonElement,
     DateTimePickerElement,
     ExternalDataSelectElement,
     InputBlock,
@@ -20,14 +22,14 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
-from bot.books import Terms
+from bot.access.read import Terms
 from bot.core import durations
-from bot.core.catalog import Choice
-from bot.core.model import REASON_LIMIT, Request
-from bot.core.shapes import ReasonShape
-from handlers.views import actions, terms
-from handlers.views.terms import Names
-from handlers.views.words import clock, length, plain, safe, title, who
+from bot.core.request import QUESTION_LIMIT, REASON_LIMIT, ApproverQuestion, Request
+from bot.policy.catalog import Choice
+from bot.policy.schema import ReasonShape
+from handlers.views import action_ids, role_terms
+from handlers.views.role_terms import GroupNames
+from handlers.views.text import clock, fitting, length, name, plain, safe, title, who
 from providers.systems.base import Secret
 
 PRESETS = (900, 1800, 3600, 7200, 14_400, 28_800, 86_400, 259_200)
@@ -43,11 +45,11 @@ def offered(choice: Choice) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What was chosen, with all that the person should know before they ask. ``lapses`` in Unix seconds."""
+    """What was chosen, with all that the person should know before they request it. ``expires`` in Unix seconds."""
 
     terms: Terms
-    names: Names
-    lapses: float
+    names: GroupNames
+    expires: float
 
     @property
     def choice(self) -> Choice:
@@ -55,27 +57,34 @@ class Chosen:
         return self.terms.choice
 
 
-def ask(
-    choices: Sequence[Choice],
-    chosen: Chosen | None = None,
-    duration: int | None = None,
-    reason: str = "",
-    starts_at: float = 0,
-) -> View:
-    """Ask for access: only what this person may ask for, filled in with what is known, never guessed."""
-    blocks: list[Block] = [_what(choices, chosen.choice if chosen else None)]
+@dataclass(frozen=True)
+class Filled:
+    """What a form is filled in with; durations in seconds, a start in Unix seconds. ``note`` stands above it all."""
+
+    duration: int | None = None
+    reason: str = ""
+    starts_at: float = 0
+    note: str = ""
+
+
+def ask(choices: Sequence[Choice], chosen: Chosen | None = None, known: Filled = Filled()) -> View:
+    """The request form: only what this person may request, filled in with what is known, never guessed."""
+    blocks: list[Block] = [text(f":information_source: {known.note}")] if known.note else []
+    blocks.append(_what(choices, chosen.choice if chosen else None))
     if chosen:
-        blocks += _too_long(chosen.choice, duration)
-        blocks += [text(_told(chosen)), _duration(chosen.choice, duration), _start(starts_at)]
-        blocks.append(_why(chosen.choice.reason, reason))
-    elif reason:
-        blocks.append(_why(ReasonShape(), reason))
+        blocks += _too_long(chosen.choice, known.duration)
+        blocks += [text(_told(chosen)), _duration(chosen.choice, known), _start(known.starts_at)]
+        blocks.append(_why(chosen.choice.reason, known.reason))
+    elif known.reason:
+        blocks.append(_why(ReasonShape(), known.reason))
     return View(
         type="modal",
-        callback_id=actions.ASK_VIEW,
+        callback_id=action_ids.ASK_VIEW,
+        # Until something is chosen there are no inputs for these.
+        private_metadata="" if chosen else f"{known.duration or 0} {int(known.starts_at)}",
         title="Request access",
-        submit="Ask",
-        close="Not now",
+        submit="Request",
+        close="Cancel",
         blocks=blocks,
     )
 
@@ -88,34 +97,48 @@ def suggested(choices: Sequence[Choice], typed: str) -> list[OptionGroup]:
 
 
 def approve_less(request: Request, start: int = 0) -> View:
-    """Approve for a shorter time. ``start``: where in the list of those who wait it was pressed."""
+    """Approve for a shorter time. ``start``: where in the list of waiting requests it was pressed."""
     shorter = [p for p in PRESETS if p < request.duration] or [max(durations.SHORTEST, request.duration // 2)]
     options = [Option(value=str(seconds), text=length(seconds)) for seconds in shorter]
-    element = StaticSelectElement(action_id=actions.DURATION, options=options, initial_option=options[-1])
+    element = StaticSelectElement(action_id=action_ids.DURATION, options=options, initial_option=options[-1])
     return View(
         type="modal",
-        callback_id=actions.APPROVE_LESS_VIEW,
+        callback_id=action_ids.APPROVE_LESS_VIEW,
         private_metadata=_carried(request, start),
         title="Approve for less",
         submit="Approve",
-        close="Not now",
-        blocks=[about(request), InputBlock(block_id=actions.DURATION, label="For how long?", element=element)],
+        close="Cancel",
+        blocks=[about(request), InputBlock(block_id=action_ids.DURATION, label="For how long?", element=element)],
     )
 
 
 def deny(request: Request, start: int = 0) -> View:
-    """Deny, and say why. ``start``: where in the list of those who wait it was pressed."""
-    return _reasoned(request, actions.DENY_VIEW, "Deny", "Deny", "Why not? The asker reads this.", start)
+    """Deny, with a reason. ``start``: where in the list of waiting requests it was pressed."""
+    return _reasoned(request, action_ids.DENY_VIEW, "Deny", "Deny", "Reason (the requester will see this)", start)
+
+
+def question(request: Request, start: int = 0) -> View:
+    """Ask the requester something. ``start``: where in the list of waiting requests it was pressed."""
+    label = "Your question (the requester and the other approvers will see this)"
+    return _typed(request, _carried(request, start), action_ids.QUESTION_VIEW, "Ask a question", "Ask", label)
+
+
+def answer(request: Request, asked: ApproverQuestion) -> View:
+    """Answer an approver's question."""
+    carried, label = f"{request.id} {asked.n}", "Your answer (the approvers will see this)"
+    said = text(f"{name(asked.by)} asks: {fitting(asked.text, 1_500)}")
+    return _typed(request, carried, action_ids.ANSWER_VIEW, "Answer", "Answer", label, said)
 
 
 def revoke(request: Request) -> View:
-    """End access before its time, and say why."""
-    return _reasoned(request, actions.REVOKE_VIEW, "End now", "End it", "Why? The asker reads this.")
+    """End access early, with a reason."""
+    return _reasoned(request, action_ids.REVOKE_VIEW, "End now", "End access", "Reason (the holder will see this)")
 
 
-def note(heading: str, words: str) -> View:
-    """A sentence, where a modal is what the person looks at."""
-    return View(type="modal", callback_id=actions.NOTE_VIEW, title=heading[:24], close="Close", blocks=[text(words)])
+def note(heading: str, words: str, buttons: Sequence[ButtonElement] = ()) -> View:
+    """A sentence, where a modal is what the person looks at, and what can be done next."""
+    blocks: list[Block] = [text(words), *([ActionsBlock(elements=[*buttons])] if buttons else [])]
+    return View(type="modal", callback_id=action_ids.NOTE_VIEW, title=heading[:24], close="Close", blocks=blocks)
 
 
 def secret(request: Request, shown: Secret) -> View:
@@ -128,10 +151,10 @@ def secret(request: Request, shown: Secret) -> View:
     ]
     if shown.how:
         lines.append(f"Connect\n```{safe(shown.how, 1000)}```")
-    lines.append("Showing it again makes a new password; this one stops working then.")
+    lines.append("Showing it again creates a new password. This one then stops working.")
     return View(
         type="modal",
-        callback_id=actions.NOTE_VIEW,
+        callback_id=action_ids.NOTE_VIEW,
         title="Your access",
         close="Close",
         blocks=[text(each) for each in lines],
@@ -145,14 +168,17 @@ def _what(choices: Sequence[Choice], chosen: Choice | None) -> InputBlock:
     element: InputInteractiveElement
     if len(choices) > _MOST_OPTIONS:
         element = ExternalDataSelectElement(
-            action_id=actions.CHOICE, placeholder=f"{words}: type to search", min_query_length=0, initial_option=initial
+            action_id=action_ids.CHOICE,
+            placeholder=f"{words}: type to search",
+            min_query_length=0,
+            initial_option=initial,
         )
     else:
         groups = _grouped(choices)
         element = StaticSelectElement(
-            action_id=actions.CHOICE, placeholder=words, option_groups=groups, initial_option=initial
+            action_id=action_ids.CHOICE, placeholder=words, option_groups=groups, initial_option=initial
         )
-    return InputBlock(block_id=actions.CHOICE, label="What do you need?", dispatch_action=True, element=element)
+    return InputBlock(block_id=action_ids.CHOICE, label="What do you need?", dispatch_action=True, element=element)
 
 
 def _grouped(choices: Sequence[Choice]) -> list[OptionGroup]:
@@ -169,58 +195,59 @@ def _choice_option(choice: Choice) -> Option:
 
 
 def _told(chosen: Chosen) -> str:
-    """What it opens, who decides, and until when."""
-    decides = terms.decides(chosen.terms, chosen.names)
+    """What it grants, who approves, and until when."""
+    approvers = role_terms.decides(chosen.terms, chosen.names)
     within = length(chosen.terms.within)
-    until = f"If nobody does within {within}, by {clock(chosen.lapses)}, it lapses."
-    return f"{terms.opens(chosen.terms)}\nWho decides: {decides}. {until}"
+    until = f"If nobody answers within {within} (by {clock(chosen.expires)}), the request expires."
+    return f"{role_terms.opens(chosen.terms)}\nApproved by: {approvers}. {until}"
 
 
 def _too_long(choice: Choice, duration: int | None) -> list[Block]:
-    """What was typed and cannot be had is said, not quietly made into something else."""
+    """A duration that is too long is named, not quietly shortened."""
     if duration is None or _fits(choice, duration):
         return []
-    return [text(f":warning: {length(duration)} does not fit: {length(max(offered(choice)))} is the most here.")]
+    return [text(f":warning: {length(duration)} is too long: the maximum is {length(max(offered(choice)))}.")]
 
 
 def _fits(choice: Choice, duration: int) -> bool:
     return durations.SHORTEST <= duration <= (max(choice.durations) if choice.durations else choice.cap)
 
 
-def _duration(choice: Choice, duration: int | None) -> InputBlock:
+def _duration(choice: Choice, filled: Filled) -> InputBlock:
+    """The shortest is selected where nothing was said of it; a line that was not understood is asked back."""
+    duration = filled.duration
     fits = duration is not None and _fits(choice, duration)
     seconds = sorted({*offered(choice), *([duration] if duration and fits else [])})
     options = [Option(value=str(s), text=length(s)) for s in seconds][:_MOST_OPTIONS]
-    known = options[0] if duration is None else next((o for o in options if o.value == str(duration)), None)
+    untold = None if filled.note else options[0]
+    known = untold if duration is None else next((o for o in options if o.value == str(duration)), None)
     element = StaticSelectElement(
-        action_id=actions.DURATION, options=options, initial_option=known, placeholder="Choose how long"
+        action_id=action_ids.DURATION, options=options, initial_option=known, placeholder="Choose how long"
     )
-    return InputBlock(block_id=f"{actions.DURATION}:{choice.name}", label="For how long?", element=element)
+    return InputBlock(block_id=f"{action_ids.DURATION}:{choice.name}", label="For how long?", element=element)
 
 
 def _why(rule: ReasonShape, reason: str) -> InputBlock:
     element = PlainTextInputElement(
-        action_id=actions.REASON,
+        action_id=action_ids.REASON,
         multiline=True,
         max_length=REASON_LIMIT,
         initial_value=plain(reason, REASON_LIMIT) or None,
-        placeholder=plain(rule.hint, 140) or None,
+        placeholder=plain(rule.expected, 140) or None,
     )
-    label, hint = "Why? Those who decide read this.", _expected(rule)
-    return InputBlock(block_id=actions.REASON, label=label, hint=hint, element=element, optional=not rule.required)
+    label, hint = "Reason (approvers will see this)", _expected(rule)
+    return InputBlock(block_id=action_ids.REASON, label=label, hint=hint, element=element, optional=not rule.required)
 
 
 def _expected(rule: ReasonShape) -> str | None:
     """What a reason has to look like, beneath the field."""
-    if rule.pattern:
-        return f"Expected: {plain(rule.hint, 140)}" if rule.hint else f"It has to fit {plain(rule.pattern, 200)}"
-    return None
+    return f"Expected: {plain(rule.expected, 240)}" if rule.pattern else None
 
 
 def _start(starts_at: float) -> InputBlock:
-    element = DateTimePickerElement(action_id=actions.START, initial_date_time=int(starts_at) or None)
-    label = "When should it start? Leave it empty for at once."
-    return InputBlock(block_id=actions.START, label=label, element=element, optional=True)
+    element = DateTimePickerElement(action_id=action_ids.START, initial_date_time=int(starts_at) or None)
+    label = "Start (leave empty to start right away)"
+    return InputBlock(block_id=action_ids.START, label=label, element=element, optional=True)
 
 
 def _carried(request: Request, start: int) -> str:
@@ -229,15 +256,31 @@ def _carried(request: Request, start: int) -> str:
 
 
 def _reasoned(request: Request, callback: str, heading: str, submit: str, label: str, start: int = 0) -> View:
-    element = PlainTextInputElement(action_id=actions.REASON, multiline=True, max_length=REASON_LIMIT)
+    element = PlainTextInputElement(action_id=action_ids.REASON, multiline=True, max_length=REASON_LIMIT)
     return View(
         type="modal",
         callback_id=callback,
         private_metadata=_carried(request, start),
         title=heading,
         submit=submit,
-        close="Not now",
-        blocks=[about(request), InputBlock(block_id=actions.REASON, label=label, element=element)],
+        close="Cancel",
+        blocks=[about(request), InputBlock(block_id=action_ids.REASON, label=label, element=element)],
+    )
+
+
+def _typed(
+    request: Request, carried: str, callback: str, heading: str, submit: str, label: str, *said: SectionBlock
+) -> View:
+    """One line or a few of a question or an answer."""
+    element = PlainTextInputElement(action_id=action_ids.REASON, multiline=True, max_length=QUESTION_LIMIT)
+    return View(
+        type="modal",
+        callback_id=callback,
+        private_metadata=carried,
+        title=heading,
+        submit=submit,
+        close="Cancel",
+        blocks=[about(request), *said, InputBlock(block_id=action_ids.REASON, label=label, element=element)],
     )
 
 

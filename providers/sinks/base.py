@@ -4,8 +4,8 @@ A sink is one class per protocol. It gets records in the order of their numbers,
 has them. What was not answered is sent again, perhaps by another process: a receiver may get a record twice, and
 tells it by its number. How to write one, and the tests that it must pass: `providers.sinks.conformance`.
 
-Errors: `Refused` is about a record that can never be taken, `Unsure` about everything else that is mended by time or
-by a person, `Gone` says that the receiver wants no more. Whatever else escapes a sink is treated as `Unsure`.
+Errors: `RecordRefused` is about a record that can never be taken, `NotDelivered` about everything else that time or a
+person cures, `ReceiverGone` says that the receiver wants no more. Anything else from a sink counts as `NotDelivered`.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from providers import base
 from providers.base import Frozen, Health, ProviderError
 
 __all__ = [
-    "Capabilities",
     "Frozen",
-    "Gone",
     "Health",
+    "NotDelivered",
     "ProviderError",
+    "ReceiverGone",
     "Record",
-    "Refused",
+    "RecordRefused",
     "Severity",
     "Sink",
-    "Unsure",
+    "SinkCapabilities",
 ]
 
 
@@ -76,10 +76,10 @@ class Record:
         return f"{self.workspace}-{self.number}"
 
 
-class Refused(base.Refused):
+class RecordRefused(base.Refused):
     """A record that can never be taken, as it is: too large, not understood. It is one of the batch after ``taken``.
 
-    A receiver that takes nothing from us (a wrong token, a wrong address) is `Unsure`: no record is at fault there.
+    A receiver that takes nothing from us (a wrong token, a wrong address) is `NotDelivered`: no record is at fault.
     """
 
     def __init__(self, said: str, taken: int = 0) -> None:
@@ -88,7 +88,7 @@ class Refused(base.Refused):
         self.taken = taken
 
 
-class Unsure(base.Unsure):
+class NotDelivered(base.Unsure):
     """Not taken, or not known to be: to be sent again. ``after``: not before so many seconds, as the receiver says."""
 
     def __init__(self, said: str, taken: int = 0, after: float = 0.0) -> None:
@@ -97,7 +97,7 @@ class Unsure(base.Unsure):
         self.taken, self.after = taken, after
 
 
-class Gone(ProviderError):
+class ReceiverGone(ProviderError):
     """The receiver says that nothing is to be sent to it any more: a person decides what to do."""
 
     def __init__(self, said: str, taken: int = 0) -> None:
@@ -106,7 +106,7 @@ class Gone(ProviderError):
         self.taken = taken
 
 
-class Capabilities(Frozen):
+class SinkCapabilities(Frozen):
     """What a protocol can do, told beforehand so that docs are honest."""
 
     most: int
@@ -130,7 +130,7 @@ class Sink(Protocol):
         """Seconds after which a call has surely ended, by its own timeouts."""
 
     @classmethod
-    def capabilities(cls) -> Capabilities:
+    def capabilities(cls) -> SinkCapabilities:
         """What this protocol can do. Asked of the class."""
 
     async def send(self, batch: Sequence[Record]) -> None:

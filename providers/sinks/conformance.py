@@ -26,8 +26,8 @@ from typing import Any, ClassVar
 import pytest
 import pytest_asyncio
 
-from providers.sinks.base import Record, Refused, Severity, Sink, Unsure
-from providers.systems.conformance_hazards import Wire
+from providers.sinks.base import NotDelivered, Record, RecordRefused, Severity, Sink
+from providers.systems.conformance.hazards import Wire
 
 AWKWARD = 'a "quote", a \\ and a ] and </script>, a tab\t and a line\nbreak, ü, ℵ, 😀, %s, {0}, \u2028, \x00'
 _MOST_MESSAGES = 80
@@ -142,9 +142,9 @@ class SinkConformance:
     async def test_a_receiver_that_is_down_is_unsure_and_is_found_again(self, bench: SinkBench, sink: Sink) -> None:
         await sink.send(records(1, 2))
         await bench.stop()
-        with pytest.raises(Unsure):
+        with pytest.raises(NotDelivered):
             await sink.send(records(3, 4))
-        with pytest.raises(Unsure):
+        with pytest.raises(NotDelivered):
             await sink.check()
         await bench.start()
         await sink.send(records(3, 4))
@@ -156,11 +156,11 @@ class SinkConformance:
         bad = bench.poison(3)
         if bad is None:
             return
-        with pytest.raises(Refused) as told:
+        with pytest.raises(RecordRefused) as told:
             await sink.send([*records(1, 2), bad, *records(4, 5)])
         assert 0 <= told.value.taken <= 2
         assert len(await numbers(bench)) >= told.value.taken
-        with pytest.raises(Refused) as told:
+        with pytest.raises(RecordRefused) as told:
             await sink.send([bad])
         assert told.value.taken == 0
         await sink.send(records(1, 2))
@@ -169,9 +169,9 @@ class SinkConformance:
 
     async def test_a_receiver_that_takes_nothing_from_us_blames_no_record(self, bench: SinkBench, sink: Sink) -> None:
         if await bench.deny():
-            with pytest.raises(Unsure):
+            with pytest.raises(NotDelivered):
                 await sink.send(records(1, 2))
-            with pytest.raises(Unsure):
+            with pytest.raises(NotDelivered):
                 await sink.check()
             assert not await bench.received()
 
@@ -180,11 +180,11 @@ class SinkConformance:
         told = [repr(config), str(config), repr(sink), (await sink.check()).model_dump_json()]
         await sink.send(records(1, 1))
         await bench.stop()
-        with pytest.raises(Unsure) as error:
+        with pytest.raises(NotDelivered) as error:
             await sink.send(records(2, 2))
         await bench.start()
         if await bench.deny():
-            with pytest.raises(Unsure) as denied:
+            with pytest.raises(NotDelivered) as denied:
                 await sink.send(records(2, 2))
             told += [str(denied.value), repr(denied.value.__cause__)]
         told += [str(error.value), repr(error.value.__cause__), caplog.text]
@@ -202,7 +202,7 @@ class WireConformance:
             async with Wire(bench.server, hold=1) as wire:
                 sink = bench.build(wire.port)
                 began = time.monotonic()
-                with pytest.raises(Unsure):
+                with pytest.raises(NotDelivered):
                     await (sink.send(records(1, 2)) if verb == "send" else sink.check())
                 assert time.monotonic() - began <= sink.settles_within
                 await sink.close()
@@ -215,7 +215,7 @@ class WireConformance:
                 sink = bench.build(wire.port)
                 try:
                     await sink.send(records(first, first + 3))
-                except Unsure:
+                except NotDelivered:
                     assert wire.struck
                 else:
                     assert set(range(first, first + 4)) <= set(await numbers(bench))

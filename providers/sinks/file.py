@@ -23,7 +23,7 @@ from typing import Annotated, ClassVar, TypeVar
 from pydantic import AfterValidator, Field
 
 from providers.base import Frozen, Health
-from providers.sinks.base import Capabilities, Record, Unsure
+from providers.sinks.base import NotDelivered, Record, SinkCapabilities
 
 T = TypeVar("T")
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -47,7 +47,7 @@ class FileConfig(Frozen):
     """How many rotated files stay; the oldest go. All of them when not given."""
 
 
-class File:
+class FileSink:
     """One file."""
 
     Config: ClassVar[type[Frozen]] = FileConfig
@@ -68,18 +68,18 @@ class File:
         return _PATIENCE
 
     @classmethod
-    def capabilities(cls) -> Capabilities:
+    def capabilities(cls) -> SinkCapabilities:
         """A write and an fsync a batch."""
-        return Capabilities(most=500, answer="the lines are on this machine's disk (fsync)")
+        return SinkCapabilities(most=500, answer="the lines are on this machine's disk (fsync)")
 
     async def send(self, batch: Sequence[Record]) -> None:
-        """Append the lines, and have them on the disk. Raises `Unsure`."""
+        """Append the lines, and have them on the disk. Raises `NotDelivered`."""
         if batch:
             lines = "".join(f"{record.text}\n" for record in batch).encode()
             await self._worded(lambda: self._append(lines, batch[0].number))
 
     async def check(self) -> Health:
-        """Whether the file can be written; nothing is made. Raises `Unsure`."""
+        """Whether the file can be written; nothing is made. Raises `NotDelivered`."""
         return await self._worded(self._look)
 
     async def close(self) -> None:
@@ -92,7 +92,7 @@ class File:
             return await asyncio.get_running_loop().run_in_executor(self._thread, deed)
         except OSError as error:
             said = "it is a link, which is not followed" if error.errno == errno.ELOOP else error.strerror
-            raise Unsure(f"{self._config.path} cannot be written: {said}") from None
+            raise NotDelivered(f"{self._config.path} cannot be written: {said}") from None
 
     # in the thread
 

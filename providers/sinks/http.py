@@ -23,7 +23,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from pydantic import AfterValidator, Field
 
-from providers.sinks.base import Unsure
+from providers.sinks.base import NotDelivered
 from providers.sinks.tls import Tls, said
 
 _LONGEST_ANSWER = 65_536
@@ -80,7 +80,7 @@ class HttpConfig(Tls):
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpAnswer:
     """What a receiver answered. ``text``: the beginning of it, not to be shown; ``after``: its Retry-After, seconds."""
 
     status: int
@@ -98,15 +98,15 @@ class Answer:
         phrase = next((each.phrase for each in HTTPStatus if each.value == self.status), "")
         return f"{self.status} {phrase}".strip()
 
-    def unsure(self, more: str = "", taken: int = 0) -> Unsure:
+    def unsure(self, more: str = "", taken: int = 0) -> NotDelivered:
         """It was not taken; a person may have to mend it."""
         hints = {401: "see the token or the secret", 403: "see the token and its rights", 404: "see the address"}
         redirect = "it points elsewhere, which is not followed: give the address itself"
         hint = more or (redirect if 300 <= self.status < 400 else hints.get(self.status, ""))
-        return Unsure(f"it answers {self.named()}{f': {hint}' if hint else ''}", taken, self.after)
+        return NotDelivered(f"it answers {self.named()}{f': {hint}' if hint else ''}", taken, self.after)
 
 
-class Line:
+class HttpSession:
     """A session with one receiver, opened by the first call."""
 
     def __init__(self, config: HttpConfig) -> None:
@@ -121,15 +121,17 @@ class Line:
 
     async def call(
         self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
-    ) -> Answer:
-        """Send it, once, and read the answer. Raises `Unsure`."""
+    ) -> HttpAnswer:
+        """Send it, once, and read the answer. Raises `NotDelivered`."""
         try:
             session = self._opened()
             async with session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer:
                 text = (await answer.content.read(_LONGEST_ANSWER)).decode(errors="replace") if method != "HEAD" else ""
-                return Answer(answer.status, answer.content_type, text, _retry_after(answer.headers.get("Retry-After")))
+                return HttpAnswer(
+                    answer.status, answer.content_type, text, _retry_after(answer.headers.get("Retry-After"))
+                )
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise Unsure(_reason(error)) from None
+            raise NotDelivered(_reason(error)) from None
 
     async def close(self) -> None:
         """Close the session."""
@@ -195,7 +197,7 @@ def _retry_after(value: str | None) -> float:
     return min(max(seconds, 0.0), _LONGEST_WAIT)
 
 
-def loaded(answer: Answer) -> Any:
+def loaded(answer: HttpAnswer) -> Any:
     """The JSON of an answer; None where it has none."""
     if answer.kind != "application/json":
         return None

@@ -15,8 +15,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, SecretStr
 
 from providers.base import Frozen, Health
-from providers.sinks.base import Capabilities, Record, Refused
-from providers.sinks.http import Answer, HttpConfig, Line, loaded
+from providers.sinks.base import Record, RecordRefused, SinkCapabilities
+from providers.sinks.http import HttpAnswer, HttpConfig, HttpSession, loaded
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Otel:
 
     def __init__(self, config: OtelConfig) -> None:
         """Open nothing."""
-        self._config, self._line = config, Line(config)
+        self._config, self._line = config, HttpSession(config)
         base = config.url.rstrip("/")
         self._url = base if base.endswith(_PATH) else base + _PATH
 
@@ -53,12 +53,12 @@ class Otel:
         return self._line.settles_within
 
     @classmethod
-    def capabilities(cls) -> Capabilities:
+    def capabilities(cls) -> SinkCapabilities:
         """A request a batch."""
-        return Capabilities(most=200, answer="the collector took the batch; its exporters come after that")
+        return SinkCapabilities(most=200, answer="the collector took the batch; its exporters come after that")
 
     async def send(self, batch: Sequence[Record]) -> None:
-        """The batch in one request. Raises `Refused`, `Unsure`."""
+        """The batch in one request. Raises `RecordRefused`, `Unsure`."""
         if batch:
             self._taken(await self._post([self._resource(batch)]))
 
@@ -73,14 +73,14 @@ class Otel:
         """Let go of the connection."""
         await self._line.close()
 
-    async def _post(self, logs: list[Any]) -> Answer:
+    async def _post(self, logs: list[Any]) -> HttpAnswer:
         headers = {name: value.get_secret_value() for name, value in self._config.headers.items()}
         body = json.dumps({"resourceLogs": logs}).encode()
         return await self._line.call("POST", self._url, body, {**headers, "Content-Type": "application/json"})
 
-    def _taken(self, answer: Answer) -> None:
+    def _taken(self, answer: HttpAnswer) -> None:
         if answer.status in {_BAD, _TOO_LARGE}:
-            raise Refused(f"it answers {answer.named()}")
+            raise RecordRefused(f"it answers {answer.named()}")
         if answer.status != _OK:
             raise answer.unsure()
         told = loaded(answer)
@@ -90,7 +90,7 @@ class Otel:
         # int64 is text in JSON, and some write a number all the same.
         rejected = str(partial.get("rejectedLogRecords", 0)) if isinstance(partial, dict) else "some"
         if rejected != "0":
-            raise Refused(f"it rejects {rejected[:20]} of the batch")
+            raise RecordRefused(f"it rejects {rejected[:20]} of the batch")
         if partial:
             log.warning("an OpenTelemetry collector took the batch, and warns of something: see its own log")
 

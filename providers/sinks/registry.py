@@ -1,4 +1,4 @@
-"""Finds sinks by entry point, and builds them from their config; see `providers.installed`.
+"""Finds sinks by entry point, and builds them from their config; see `providers.registry`.
 
 A sink is announced in its package's ``pyproject.toml``, ours and a stranger's alike::
 
@@ -8,7 +8,7 @@ A sink is announced in its package's ``pyproject.toml``, ours and a stranger's a
 
 from __future__ import annotations
 
-from providers.installed import Installed
+from providers.registry import Installed
 from providers.sinks.base import Sink
 
 SINKS: Installed[Sink] = Installed(

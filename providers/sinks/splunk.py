@@ -17,8 +17,8 @@ from typing import Any, ClassVar, NoReturn
 from pydantic import Field, SecretStr
 
 from providers.base import Frozen, Health
-from providers.sinks.base import Capabilities, Record, Refused, Unsure
-from providers.sinks.http import Answer, HttpConfig, Line, loaded
+from providers.sinks.base import NotDelivered, Record, RecordRefused, SinkCapabilities
+from providers.sinks.http import HttpAnswer, HttpConfig, HttpSession, loaded
 
 _EVENTS, _ACKS = "/services/collector/event", "/services/collector/ack"
 _NO_DATA = 5
@@ -60,7 +60,7 @@ class Splunk:
 
     def __init__(self, config: SplunkConfig) -> None:
         """Open nothing."""
-        self._config, self._line, self._base = config, Line(config), config.url.rstrip("/")
+        self._config, self._line, self._base = config, HttpSession(config), config.url.rstrip("/")
         self._channel = str(uuid.uuid4())
 
     def __repr__(self) -> str:
@@ -73,12 +73,12 @@ class Splunk:
         return self._line.settles_within * 2 + (self._config.indexed_within if self._config.acknowledge else 0)
 
     @classmethod
-    def capabilities(cls) -> Capabilities:
+    def capabilities(cls) -> SinkCapabilities:
         """A request a batch."""
-        return Capabilities(most=200, answer="Splunk took the batch; with `acknowledge`, indexed it")
+        return SinkCapabilities(most=200, answer="Splunk took the batch; with `acknowledge`, indexed it")
 
     async def send(self, batch: Sequence[Record]) -> None:
-        """The batch in one request, and with acknowledgement the wait for it. Raises `Refused`, `Unsure`."""
+        """The batch in one request, and the wait for its acknowledgement. Raises `RecordRefused`, `NotDelivered`."""
         if not batch:
             return
         answer = await self._post(_EVENTS, "".join(self._event(record) for record in batch))
@@ -102,7 +102,7 @@ class Splunk:
         """Let go of the connection."""
         await self._line.close()
 
-    async def _post(self, path: str, body: str) -> Answer:
+    async def _post(self, path: str, body: str) -> HttpAnswer:
         headers = {
             "Authorization": f"Splunk {self._config.token.get_secret_value()}",
             "Content-Type": "application/json",
@@ -110,16 +110,18 @@ class Splunk:
         }
         return await self._line.call("POST", self._base + path, body.encode(), headers)
 
-    def _say_no(self, answer: Answer, code: object) -> NoReturn:
+    def _say_no(self, answer: HttpAnswer, code: object) -> NoReturn:
         if answer.status == _TOO_LARGE or code in _OF_THE_RECORD:
-            raise Refused(f"it answers {answer.named()}, code {code}")
+            raise RecordRefused(f"it answers {answer.named()}, code {code}")
         known = _SAID.get(code, "") if isinstance(code, int) else "not as Splunk does: see the address"
         raise answer.unsure(known)
 
     async def _indexed(self, ack: object) -> None:
-        """Wait until Splunk says that it is indexed. Raises `Unsure`."""
+        """Wait until Splunk says that it is indexed. Raises `NotDelivered`."""
         if not isinstance(ack, int):
-            raise Unsure("it gives no ackId: switch indexer acknowledgement on for the token, or leave it out here")
+            raise NotDelivered(
+                "it gives no ackId: switch indexer acknowledgement on for the token, or leave it out here"
+            )
         deadline = time.monotonic() + self._config.indexed_within
         while time.monotonic() < deadline:
             answer = await self._post(_ACKS, json.dumps({"acks": [ack]}))
@@ -129,7 +131,7 @@ class Splunk:
             if told["acks"].get(str(ack)) is True:
                 return
             await asyncio.sleep(_PAUSE)
-        raise Unsure(f"it did not say within {self._config.indexed_within:g} s that the batch is indexed")
+        raise NotDelivered(f"it did not say within {self._config.indexed_within:g} s that the batch is indexed")
 
     def _event(self, record: Record) -> str:
         about: dict[str, Any] = {

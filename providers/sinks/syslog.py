@@ -22,7 +22,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from providers.base import Frozen, Health
-from providers.sinks.base import Capabilities, Record, Refused, Unsure
+from providers.sinks.base import NotDelivered, Record, RecordRefused, SinkCapabilities
 from providers.sinks.tls import Tls, said
 from providers.sinks.tls_stream import TlsStream
 
@@ -70,12 +70,12 @@ class Syslog:
         return self._config.timeout * _CALLS
 
     @classmethod
-    def capabilities(cls) -> Capabilities:
+    def capabilities(cls) -> SinkCapabilities:
         """A connection a batch."""
-        return Capabilities(most=500, answer="the receiver read the batch to its end and closed the connection")
+        return SinkCapabilities(most=500, answer="the receiver read the batch to its end and closed the connection")
 
     async def send(self, batch: Sequence[Record]) -> None:
-        """The batch over a connection of its own. Raises `Refused`, `Unsure`."""
+        """The batch over a connection of its own. Raises `RecordRefused`, `NotDelivered`."""
         if not batch:
             return
         frames = []
@@ -83,15 +83,17 @@ class Syslog:
             message = self._message(record)
             if len(message) > self._config.longest:
                 if not taken:
-                    raise Refused(f"it has {len(message):,} bytes, and the receiver takes {self._config.longest:,}")
+                    raise RecordRefused(
+                        f"it has {len(message):,} bytes, and the receiver takes {self._config.longest:,}"
+                    )
                 break  # what stands before it goes first
             frames.append(b"%d %b" % (len(message), message))
         await self._in_thread(b"".join(frames))
         if len(frames) < len(batch):
-            raise Refused("the next one is too long", taken=len(frames))
+            raise RecordRefused("the next one is too long", taken=len(frames))
 
     async def check(self) -> Health:
-        """A connection with no message in it. Raises `Unsure`."""
+        """A connection with no message in it. Raises `NotDelivered`."""
         await self._in_thread(b"")
         return Health(target=f"{self._config.host}:{self._config.port}", detail="its certificate is right")
 
@@ -112,7 +114,7 @@ class Syslog:
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._deliver, frames)
         except OSError as error:
-            raise Unsure(said(error)) from None
+            raise NotDelivered(said(error)) from None
 
     # in the thread
 

@@ -11,7 +11,7 @@ from typing import Self
 from pydantic import model_validator
 
 from providers.base import Frozen
-from providers.sinks.base import Unsure
+from providers.sinks.base import NotDelivered
 
 
 class Tls(Frozen):
@@ -30,7 +30,7 @@ class Tls(Frozen):
         return self
 
     def context(self) -> ssl.SSLContext:
-        """A client's context, TLS 1.2 or later. Raises `Unsure` for a file that cannot be used."""
+        """A client's context, TLS 1.2 or later. Raises `NotDelivered` for a file that cannot be used."""
         try:
             context = ssl.create_default_context(cafile=self.ca)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -39,7 +39,7 @@ class Tls(Frozen):
                 context.load_cert_chain(self.certificate, self.key, password="")
         except (OSError, ssl.SSLError) as error:
             files = ", ".join(str(path) for path in (self.ca, self.certificate, self.key) if path)
-            raise Unsure(f"the TLS files ({files}) cannot be used: {said(error)}") from None
+            raise NotDelivered(f"the TLS files ({files}) cannot be used: {said(error)}") from None
         return context
 
 

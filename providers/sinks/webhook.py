@@ -18,8 +18,8 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field, SecretStr
 
 from providers.base import Frozen, Health
-from providers.sinks.base import Capabilities, Gone, Record, Refused, Unsure
-from providers.sinks.http import HttpConfig, Line
+from providers.sinks.base import NotDelivered, ReceiverGone, Record, RecordRefused, SinkCapabilities
+from providers.sinks.http import HttpConfig, HttpSession
 
 _PREFIX = "whsec_"
 _SHORTEST, _LONGEST = 24, 64
@@ -64,7 +64,7 @@ class Webhook:
 
     def __init__(self, config: WebhookConfig, clock: Callable[[], float] = time.time) -> None:
         """``clock``: Unix seconds; the receiver refuses what is five minutes off."""
-        self._config, self._clock, self._line = config, clock, Line(config)
+        self._config, self._clock, self._line = config, clock, HttpSession(config)
         self._keys = [_key(secret) for secret in (config.secret, config.previous) if secret]
 
     def __repr__(self) -> str:
@@ -77,30 +77,30 @@ class Webhook:
         return self._line.settles_within * _MOST
 
     @classmethod
-    def capabilities(cls) -> Capabilities:
+    def capabilities(cls) -> SinkCapabilities:
         """A message a record."""
-        return Capabilities(most=_MOST, answer="the receiver answered 2xx to this message")
+        return SinkCapabilities(most=_MOST, answer="the receiver answered 2xx to this message")
 
     async def send(self, batch: Sequence[Record]) -> None:
-        """A message a record, each after the answer to the one before. Raises `Refused`, `Unsure`, `Gone`."""
+        """A message a record, one after the other. Raises `RecordRefused`, `NotDelivered`, `ReceiverGone`."""
         for taken, record in enumerate(batch):
             body = self._body(record)
             try:
                 answer = await self._line.call("POST", self._config.url, body, self._headers(record.id, body))
-            except Unsure as error:
-                raise Unsure(str(error), taken) from None
+            except NotDelivered as error:
+                raise NotDelivered(str(error), taken) from None
             if answer.status == _GONE:
-                raise Gone("it answers 410 Gone: it wants no more webhooks", taken)
+                raise ReceiverGone("it answers 410 Gone: it wants no more webhooks", taken)
             if answer.status == _TOO_LARGE:
-                raise Refused(f"it answers {answer.named()} to {len(body):,} bytes", taken)
+                raise RecordRefused(f"it answers {answer.named()} to {len(body):,} bytes", taken)
             if not answer.ok:
                 raise answer.unsure(taken=taken)
 
     async def check(self) -> Health:
-        """Whether anything answers HTTP there: a message for trying would be one that nobody meant. Raises `Unsure`."""
+        """Whether anything answers HTTP there; no message is sent to find out. Raises `NotDelivered`."""
         answer = await self._line.call("HEAD", self._config.url)
         if answer.status == _GONE:
-            raise Gone("it answers 410 Gone: it wants no more webhooks")
+            raise ReceiverGone("it answers 410 Gone: it wants no more webhooks")
         return Health(
             target="webhook", detail=f"it is there ({answer.status} to HEAD); what it says to a message shows"
         )

@@ -2,7 +2,7 @@
 
 A provider is one class per vendor. Every verb is idempotent on ``order.id``; each may be called again after a
 crash at any line, by another process that knows only the order, the prior and perhaps the receipt. How to write
-one, and the tests that it must pass: `providers.systems.conformance`.
+one, and the tests that it must pass: `providers.systems.conformance.suite`.
 
 Errors: `Refused` is a definite no (nothing was done), `Unsure` is an unknown outcome (something may stand, now
 or once a slow call lands). Whatever else escapes a provider is treated as `Unsure`.
@@ -22,8 +22,10 @@ __all__ = [
     "Capabilities",
     "Closing",
     "Connecting",
+    "Examining",
     "Frozen",
     "Health",
+    "InMemory",
     "Json",
     "Order",
     "Outcome",
@@ -118,6 +120,8 @@ class Outcome(Frozen):
     """In words, what the vendor cannot cut and for how long; empty when nothing remains."""
     kept: str = ""
     """In words, what was left alone because it was not ours (standing access, objects handed to the owner)."""
+    detail: str = ""
+    """In words, which lesser step failed although nobody can act by the access any more: a count, a note."""
 
 
 class Standing(Frozen):
@@ -156,6 +160,8 @@ class Capabilities(Frozen):
     """It is `Prolonging`: access that is open can have a later end."""
     remains: str = ""
     """The most that can remain after a revoke, in words; empty when nothing can."""
+    reveals: str = ""
+    """Secrets of the system itself that such access can read, in words; the policy calls none of it low or medium."""
 
 
 @runtime_checkable
@@ -192,7 +198,11 @@ class System(Protocol):
         """
 
     async def check(self) -> Health:
-        """Reach the system and its identity. Raises `Refused` (wrong rights, says which) or `Unsure`."""
+        """Reach the system and its identity, and try each right that the verbs need.
+
+        It passes only what the verbs can do. Raises `Refused`, which names each right that is missing with the exact
+        command that grants it, or says what is wrong with the system and how to fix that; or `Unsure`.
+        """
 
     async def resolve(self, principal: Principal, params: Mapping[str, Json], order_id: str) -> Subject:
         """The one account this person would use. Raises `Refused` for none, or for more than one."""
@@ -214,10 +224,17 @@ class System(Protocol):
 
         ``receipt`` is None when a crash lost the answer: then only what the order's own name or the prior
         proves to be ours is taken away. ``prior`` is None when not even an inspect was recorded.
+
+        The step that shuts the access comes first and by itself. A lesser one that fails (a count, a note, a file,
+        another role) never undoes it: it is told in `Outcome.detail` where nothing hangs on it. Where something of
+        the access could come back, or is left for a person to do, the call raises `Refused`, which names that with
+        the command to type; the worker asks again until it is done. Behind the same address another server may
+        answer, after a failover: what was granted on the one is not closed by being absent on the other. Then the
+        answer is `Refused` too, and says where access may remain. `ABSENT` means that nobody can act any more.
         """
 
     async def verify(self, order: Order, receipt: Receipt | None) -> Presence:
-        """Read back what stands of this order, without changing it."""
+        """Read back what stands of this order, without changing it. Raises `Refused` where another server answers."""
 
     async def standing(self) -> Sequence[Standing]:
         """Who has what, for reconciling against the books. Raises `Unsure` rather than answer in part."""
@@ -256,6 +273,26 @@ class Prolonging(Protocol):
         It never makes an end earlier and opens nothing. Raises `Refused` when the access is not there any more, or
         not as the receipt says; a second call changes nothing.
         """
+
+
+@runtime_checkable
+class Examining(Protocol):
+    """A system that can look, on the live server, at what a role of the policy would grant there."""
+
+    async def examine(self, params: Mapping[str, Json]) -> Sequence[str]:
+        """What whoever writes the policy should know of such access on this server, a sentence each; often nothing.
+
+        It changes nothing. Raises `Refused` where it could not be granted, with what to do about it, and `Unsure`.
+        """
+
+
+@runtime_checkable
+class InMemory(Protocol):
+    """A system that may be in the memory of one process: then no other process can compare it with the records."""
+
+    @property
+    def in_memory(self) -> str:
+        """Why another process cannot see what is in it, and what to do; '' where it can."""
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""Finds the providers of systems by entry point, and builds systems from their config; see `providers.installed`.
+"""Finds the providers of systems by entry point, and builds systems from their config; see `providers.registry`.
 
 A provider is announced in its package's ``pyproject.toml``, ours and a stranger's alike::
 
@@ -8,11 +8,11 @@ A provider is announced in its package's ``pyproject.toml``, ours and a stranger
 
 from __future__ import annotations
 
-from providers.installed import Installed, Unknown
-from providers.references import Misconfigured, is_reference, resolve
+from providers.registry import Installed, UnknownProvider
+from providers.secret_refs import Misconfigured, is_reference, resolve
 from providers.systems.base import System
 
-__all__ = ["SYSTEMS", "Misconfigured", "Unknown", "build", "find", "is_reference", "names", "resolve"]
+__all__ = ["SYSTEMS", "Misconfigured", "UnknownProvider", "build", "find", "is_reference", "names", "resolve"]
 
 SYSTEMS: Installed[System] = Installed(
     group="jit.systems",

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from bot.keyring import KeyRing
-from bot.record.archive import Archive
-from bot.record.sealing import Sealer
+from bot.audit.archive.archive import Archive
+from bot.audit.sealer import Sealer
+from bot.store.keyring import KeyRing
 from bot.store.store import Store
 
 

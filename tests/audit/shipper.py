@@ -18,13 +18,13 @@ from typing import Any, ClassVar
 
 from redis.asyncio import Redis
 
-from bot.core.shapes import SinkShape
-from bot.keyring import KeyRing
-from bot.record.archive import Archive
-from bot.record.shipping import Shipping
+from bot.audit.archive.archive import Archive
+from bot.audit.shipping.shipper import Shipping
+from bot.policy.schema import SinkShape
+from bot.store.keyring import KeyRing
 from bot.store.store import Store
 from providers.sinks import registry
-from providers.sinks.base import Capabilities, Frozen, Health, Record, Sink
+from providers.sinks.base import Frozen, Health, Record, Sink, SinkCapabilities
 
 
 @dataclass
@@ -40,8 +40,8 @@ class Fatal:
         return self.inner.settles_within
 
     @classmethod
-    def capabilities(cls) -> Capabilities:
-        return Capabilities(most=10, answer="")
+    def capabilities(cls) -> SinkCapabilities:
+        return SinkCapabilities(most=10, answer="")
 
     async def send(self, batch: Sequence[Record]) -> None:
         await self.inner.send(batch)

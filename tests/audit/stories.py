@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from bot.audit.archive.archive import Archive
 from bot.core import lifecycle
-from bot.core.events import Approved, Attempted, Event, Expired, Granted, Revoked, Submitted
-from bot.core.model import Person, Request, Review, RoleSnapshot, Verb
-from bot.record.archive import Archive
-from bot.record.seals import MOST, Entry, Seal, Signer
-from bot.store.changes import Change
+from bot.core.audit_chain import MOST, AuditEntry, Seal, Signer
+from bot.core.events import AccessExpired, Approved, Event, GrantAttempted, Granted, Revoked, Submitted
+from bot.core.request import Person, Request, Review, RoleSnapshot, Verb
 from bot.store.store import Store
+from bot.store.types import Change
 from tests.house import person
 
 GENERATION = "0123456789abcdef"
@@ -61,25 +61,25 @@ def life(
     return [
         submitted(id_, person(workspace, who), at, system),
         Approved(at=at + 60, by=review.by.id, review=review, duration=HOUR),
-        Attempted(at=at + 61, leg=0, subject=facts, target=system, prior=prior, in_flight_until=at + 70),
+        GrantAttempted(at=at + 61, leg=0, subject=facts, target=system, prior=prior, in_flight_until=at + 70),
         Granted(at=at + 62, leg=0, receipt={**facts, "ours": True}),
-        Expired(at=at + 62 + HOUR),
+        AccessExpired(at=at + 62 + HOUR),
         Revoked(at=at + 63 + HOUR, leg=0, outcome={"presence": "absent"}),
     ]
 
 
-def entries(events: Iterable[Event], id_: str, first: int) -> Iterator[Entry]:
+def entries(events: Iterable[Event], id_: str, first: int) -> Iterator[AuditEntry]:
     """The audit entries of one request, numbered from ``first``."""
     for n, event in enumerate(events):
-        yield Entry(first + n, round(event.at, 6), id_, n + 1, event.kind, event.model_dump_json())
+        yield AuditEntry(first + n, round(event.at, 6), id_, n + 1, event.kind, event.model_dump_json())
 
 
-def note(seq: int, at: float, kind: str = "refused", event: str = '{"by": "UMIA", "verb": "ask"}') -> Entry:
+def note(seq: int, at: float, kind: str = "refused", event: str = '{"by": "UMIA", "verb": "ask"}') -> AuditEntry:
     """An entry that changes no request."""
-    return Entry(seq, at, "", 0, kind, event)
+    return AuditEntry(seq, at, "", 0, kind, event)
 
 
-def keep(archive: Archive, signer: Signer, workspace: str, told: Sequence[Entry], most: int = MOST) -> list[Seal]:
+def keep(archive: Archive, signer: Signer, workspace: str, told: Sequence[AuditEntry], most: int = MOST) -> list[Seal]:
     """Seal and archive entries, as the sealer does."""
     last, seals = archive.last(workspace), []
     for at in range(0, len(told), most):

@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 import aiohttp
 from slack_sdk.signature import SignatureVerifier
 
-from bot.keyring import KeyRing
 from bot.playground import LocalSlack
+from bot.store.keyring import KeyRing
 from tests.bench.starting import JIT, ready
 from tests.house import POLICY
 from tests.servers import RedisServer, free_port
@@ -138,7 +138,7 @@ async def _send(session: aiohttp.ClientSession, url: str, n: int, text: str) -> 
     async with session.post(url, data=body, headers=headers) as answer:
         said = await answer.text()
         taken = time.perf_counter() - started
-    if answer.status != 200 or (text == _LINE and "Asked for" not in said and "ok" not in said):
+    if answer.status != 200 or (text == _LINE and "You requested" not in said and "ok" not in said):
         raise RuntimeError(f"{answer.status}: {said[:200]}")
     return taken
 

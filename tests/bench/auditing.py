@@ -14,18 +14,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from bot.audit.archive.archive import Archive
+from bot.audit.archive.queries import between
+from bot.audit.archive.timeline import EventQuery, Timeline
+from bot.audit.export.export import export
+from bot.audit.verify import Part, verify
+from bot.core.audit_chain import MOST, PURPOSE, AuditEntry, Signer
 from bot.core.events import EVENT
-from bot.core.model import ID_ALPHABET
-from bot.insights import findings as insights
-from bot.insights.cases import KINDS
-from bot.keyring import KeyRing
-from bot.policy_file import of_text
-from bot.record.archive import Archive
-from bot.record.audit import Trail, Wanted
-from bot.record.exporting import export
-from bot.record.seals import MOST, PURPOSE, Entry, Signer
-from bot.record.search import between
-from bot.record.verifying import Part, verify
+from bot.core.request import ID_ALPHABET
+from bot.policy.loader import of_text
+from bot.reports.insights import findings as insights
+from bot.reports.insights.cases import KINDS
+from bot.store.keyring import KeyRing
 from tests.audit.stories import entries, life
 from tests.house import catalog
 
@@ -70,11 +70,11 @@ def _adding(archive: Archive, count: int) -> list[tuple[str, str, str]]:
 
 
 def _asking(archive: Archive, count: int) -> list[tuple[str, str, str]]:
-    trail, middle = Trail(_W, archive), _START + _YEAR / 2
+    trail, middle = Timeline(_W, archive), _START + _YEAR / 2
     week = {"since": middle, "until": middle + _WEEK, "most": 10_000}
-    person = _best(lambda: trail.search(Wanted(person="p7@example.com", **week)))  # type: ignore[arg-type]
-    system = _best(lambda: trail.search(Wanted(system="s7", **week)))  # type: ignore[arg-type]
-    held = _best(lambda: trail.holders(middle, Wanted()))
+    person = _best(lambda: trail.search(EventQuery(person="p7@example.com", **week)))  # type: ignore[arg-type]
+    system = _best(lambda: trail.search(EventQuery(system="s7", **week)))  # type: ignore[arg-type]
+    held = _best(lambda: trail.holders(middle, EventQuery()))
     month = _START + _YEAR - 30 * 86_400
     read = _best(lambda: sum(1 for _ in between(archive, _W, month, _START + _YEAR, KINDS)))
     looked = _best(lambda: insights.look(archive, _W, catalog(), _START + _YEAR, of_text))
@@ -105,15 +105,15 @@ def _digesting(home: Path) -> list[tuple[str, str, str]]:
 import resource, time
 from datetime import date
 from pathlib import Path
-from bot import policy_file
-from bot.digest import facts as digest
-from bot.record.archive import Archive
+from bot.policy import loader
+from bot.reports.digest import editions, facts as digest
+from bot.audit.archive.archive import Archive
 taken = []
 for _ in range(3):
     started, spent = time.perf_counter(), time.process_time()
     archive = Archive.open("", Path({str(home)!r}))
     day = date.fromtimestamp({_START + _YEAR / 2})
-    found = digest.make(archive, {_W!r}, day, "Europe/Berlin", 2e9, policy_file.of_text)
+    found = digest.make(archive, {_W!r}, editions.day(day), "Europe/Berlin", 2e9, loader.of_text)
     taken.append((time.perf_counter() - started, time.process_time() - spent))
     archive.close()
 print(found.events, found.count("asked"), *min(taken), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
@@ -127,7 +127,7 @@ print(found.events, found.count("asked"), *min(taken), resource.getrusage(resour
     ]
 
 
-def _told(count: int) -> Iterator[Entry]:
+def _told(count: int) -> Iterator[AuditEntry]:
     """Requests that follow each other evenly over the year."""
     requests = count // 6
     shape = [event.model_dump_json() for event in life("J-2222", "WHO", "SYS", 1e9, _W)]

@@ -11,11 +11,11 @@ import sys
 import time
 from typing import IO
 
-from bot.clock import Hints
-from bot.store.connecting import Link
 from bot.store.keys import Keys
+from bot.store.redis.client import Link
 from bot.store.store import Store
-from bot.worker import Worker
+from bot.store.wakeups import Wakeups
+from bot.worker.worker import Worker
 from providers.systems.base import Order, Outcome, Prior, Receipt
 from providers.systems.sandbox import Sandbox, SandboxConfig
 from tests.bench.granting import RING, WORKSPACE
@@ -39,17 +39,16 @@ async def main() -> None:
     vault = Timed(SandboxConfig())
     vault.started = []
     house = House(Store(link.commands(key), WORKSPACE, RING), systems={"vault": vault})
-    hints = Hints(link.blocking(key), house.store.keys.wake)
-    listening = asyncio.create_task(hints.listen())
+    hints = Wakeups(link.blocking(key), house.store.keys.wake)
     stop = asyncio.Event()
+    listening = asyncio.create_task(hints.listen(stop))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     worker = Worker(house.store, house.systems, house.deliver, house.judge, hints.waiter())
     working = asyncio.create_task(worker.run(stop))
     await stop.wait()
-    hints.hint()
+    hints.wake()
     await working
-    listening.cancel()
-    await asyncio.gather(listening, return_exceptions=True)
+    await listening
     await link.aclose()
     with open(path, "w", encoding="utf-8") as file:  # noqa: ASYNC230, PTH123  # nothing else runs any more
         _write(file, vault.started)

@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 
 from bot.core.events import EVENT
 from bot.playground import LocalSlack
-from bot.store.stakes import Stakes
+from bot.store.indexes.exposure import Stakes
 from bot.store.store import Store
 from tests.bench.acknowledging import environment
 from tests.bench.granting import RING, WORKSPACE, fill
@@ -38,7 +38,7 @@ _OVER = 10.0
 _PACE = 0.02
 """Seconds that making a live grant takes at most; known better when some were made."""
 _PATIENCE = 20.0
-"""Seconds after the last deadline for which an `expired` event is waited for."""
+"""Seconds after the last deadline for which an `access_expired` event is waited for."""
 _SETTLING, _IDLE = 5.0, 20.0
 """Seconds after its start in which a process may be busy, and over which it is watched then."""
 
@@ -59,14 +59,14 @@ async def measure(server: RedisServer, beside: RedisServer, live: int, at_once: 
             apart = await shift.closed([random.uniform(0, _OVER) for _ in range(_APART)])
             what = f"deadline → revoke started, {many}, {WORKERS} workers, p50 / p99"
             yield what, apart.shown, "p99 under 50 ms"
-            yield "beside it, `expired` events alone, p50 / p99", apart.told, ""
+            yield "beside it, `access_expired` events alone, p50 / p99", apart.told, ""
             progress(f"{at_once:,} end at one instant")
             instant = await shift.closed([n / 1e6 for n in range(at_once)])
             yield f"{at_once:,} due at one instant, closed and read back, a second", f"{instant.rate:,.0f}", "1,000"
             yield "processor time a close, all workers / Redis", instant.cost, ""
             yield "their deadline → revoke started, first / p50 / last", instant.span, ""
             yield "their order: places overtaken, at most", f"{instant.overtaken:,}", "oldest first"
-            yield "beside it, `expired` events alone, p50 / p99", instant.told, ""
+            yield "beside it, `access_expired` events alone, p50 / p99", instant.told, ""
             progress("a worker with nothing to do")
             yield f"CPU of an idle worker process, {many}", f"{await shift.idle():.1f} %", "under 2 %"
             yield "of it, waiting for the next deadline", f"{await shift.idle_alone():.1f} %", ""

@@ -9,16 +9,17 @@ from statistics import median
 
 from redis.asyncio import Redis
 
-from bot.clock import Hints
+from bot.access import submit
+from bot.access.submit import RequestForm
 from bot.core import lifecycle
-from bot.core.events import Approved, Attempted, Granted
-from bot.core.model import Request, Review, State, Verb
-from bot.keyring import KeyRing
-from bot.store.changes import Change, Superseded
+from bot.core.events import Approved, GrantAttempted, Granted
+from bot.core.ids import new_id
+from bot.core.request import Request, Review, State, Verb
+from bot.store.keyring import KeyRing
 from bot.store.store import Store
-from bot.submitting import Submitting
-from bot.wishes import Ask, new_id
-from bot.worker import Worker
+from bot.store.types import Change, Superseded
+from bot.store.wakeups import Wakeups
+from bot.worker.worker import Worker
 from tests.house import House, person
 from tests.servers import RedisServer
 
@@ -32,15 +33,16 @@ async def measure(server: RedisServer, live: int) -> list[tuple[str, str, str]]:
     """The rows of the table."""
     client, blocking = Redis.from_url(server.socket_url), Redis.from_url(server.socket_url)
     house = await House(Store(client, WORKSPACE, RING)).open()
-    hints = Hints(blocking, house.store.keys.wake)
-    listening = asyncio.create_task(hints.listen())
+    hints = Wakeups(blocking, house.store.keys.wake)
+    hushed = asyncio.Event()
+    listening = asyncio.create_task(hints.listen(hushed))
     none = await _clicks(house, hints)
     before = await _memory(client, house)
     await fill(house, live)
     weight = (await _memory(client, house) - before) / live
     many = await _clicks(house, hints)
-    listening.cancel()
-    await asyncio.gather(listening, return_exceptions=True)
+    hushed.set()
+    await listening
     await client.aclose()
     await blocking.aclose()
     return [
@@ -51,7 +53,7 @@ async def measure(server: RedisServer, live: int) -> list[tuple[str, str, str]]:
     ]
 
 
-async def _clicks(house: House, hints: Hints) -> list[float]:
+async def _clicks(house: House, hints: Wakeups) -> list[float]:
     """Seconds from the click to the commit of the grant, the worker running as it does in the bot."""
     stop = asyncio.Event()
     worker = Worker(house.store, house.systems, _nobody, house.judge, hints.waiter())
@@ -66,7 +68,7 @@ async def _clicks(house: House, hints: Hints) -> list[float]:
             await changed(0.05)
         taken.append(time.perf_counter() - started)
     stop.set()
-    hints.hint()
+    hints.wake()
     await working
     return taken
 
@@ -101,16 +103,14 @@ async def fill(house: House, live: int, ends: Sequence[float] = ()) -> dict[str,
 
 def _active(house: House, n: int) -> tuple[Request, Granted]:
     actor = house.actor(f"live{n}")
-    submitting = Submitting(house.desk)
-    choice = submitting.choose(actor, "vault/read-only")
     now = time.time()
-    wish = Ask(what=choice.name, duration=3600, reason="INC-1 a reason of a usual length")
-    submitted = submitting._submitted(house.policy, actor, choice, wish, now)
+    form = RequestForm(what="vault/read-only", duration=3600, reason="INC-1 a reason of a usual length")
+    submitted = submit.submitted_event(house.context, submit.prepare(house.context, actor, form), now)
     request = lifecycle.begin(submitted.model_copy(update={"id": new_id() + f"{n % 8 + 2}"}))
     review = Review(verb=Verb.APPROVE, by=person(WORKSPACE, "dan"), at=now, duration=3600)
     request = lifecycle.advance(request, Approved(at=now, review=review, duration=3600))
     facts = {"native": f"jit-{request.id.lower()}-0", "own": True}
-    attempted = Attempted(
+    attempted = GrantAttempted(
         at=now, leg=0, subject=facts, target="sandbox", prior={"present": False, "facts": {}}, in_flight_until=now + 2
     )
     request = lifecycle.advance(request, attempted)

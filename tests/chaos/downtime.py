@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from bot.core.lifecycle import OPEN
-from bot.core.model import Request, State
-from bot.store.connecting import Link
-from bot.worker import Worker
+from bot.core.request import Request, State
+from bot.store.redis.client import Link
+from bot.worker.worker import Worker
 from tests.chaos.weather import LEASE, Diary, house
 from tests.house import House
 from tests.servers import program, redis_server

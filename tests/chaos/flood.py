@@ -24,10 +24,10 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from bot.core.model import State
-from bot.keyring import KeyRing
+from bot.core.request import State
 from bot.playground import LocalSlack, Message, Reply
-from bot.store.crowds import Crowds
+from bot.store.indexes.card_queue import CardQueue
+from bot.store.keyring import KeyRing
 from bot.store.store import Store
 from tests.bench.acknowledging import environment
 from tests.bench.starting import ready
@@ -40,14 +40,14 @@ WAITS = 5
 """How often Slack says so at least."""
 _LOOK = 0.5
 """Seconds between two looks of the one who approves."""
-_AGAIN = ("press again", "try again in a few seconds", "does not answer just now")
+_AGAIN = ("press again", "try again in a few seconds", "Storage isn't responding")
 _PAUSE = 1.0, 5.0
 """Seconds until somebody who was told to press again does so."""
 _PATIENCE = 300.0
 _TELLS = 5.0
 """Seconds between two lines that say how far it is."""
-_SAID = {State.PENDING: "waits for a decision", State.ACTIVE: "open until", State.CANCELLED: "cancelled"}
-_HELD = re.compile(r"(\d+) more requests? waits? for a decision")
+_SAID = {State.PENDING: "waiting for approval", State.ACTIVE: "active until", State.CANCELLED: "cancelled"}
+_HELD = re.compile(r"(\d+) more requests? (?:is|are) waiting for approval")
 _ID = re.compile(r"J-[2-9A-Z]{4,8}")
 
 
@@ -82,10 +82,11 @@ class Flood:
             await asyncio.sleep(_LOOK)
         await asking
 
-    async def progress(self) -> None:
+    async def progress(self, over: asyncio.Event) -> None:
         """How far it is, on stderr."""
-        while True:
-            await asyncio.sleep(_TELLS)
+        while not over.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), _TELLS)
             states = Counter(state.value for state in (await self._states(list(self.wanted))).values())
             left = await self.store.redis.zcard(self.store.keys.outbox)
             print(f"asked {len(self.wanted)}: {dict(states)}; {left} left to tell", file=sys.stderr, flush=True)
@@ -145,7 +146,7 @@ class Flood:
         line = "request debug 30m -- INC-1 the vault is stuck"
         reply = await self._insist(lambda: self.slack.person(name).command("/jit", line, CHANNEL))
         # Whose first answer was lost is told that it was asked for already.
-        if not any(word in reply.text for word in ("Asked for", "You asked for this already")):
+        if not any(word in reply.text for word in ("You requested", "You have already requested this")):
             self.refused[reply.text[:80] or f"status {reply.status}"] += 1
         return reply.text
 
@@ -171,7 +172,7 @@ class Flood:
 
     async def _settled(self) -> bool:
         """Nothing is left to tell but the cards of those for which there is no room, and the summary counts them."""
-        self.held = frozenset(await Crowds(self.store).held(CHANNEL))
+        self.held = frozenset(await CardQueue(self.store).deferred(CHANNEL))
         left = await self.store.redis.zcard(self.store.keys.outbox)
         return left == len(self.held) and await self._states(list(self.wanted)) == self.wanted
 
@@ -238,12 +239,14 @@ async def run(count: int, scale: float, seed: int, patience: float) -> dict[str,
                 # However slow the machine is, and the bot with it: it is told to wait.
                 slack.faults.add("chat.postMessage", "ratelimited", times=WAITS)
                 began = time.monotonic()
-                telling = asyncio.create_task(flood.progress())
+                over = asyncio.Event()
+                telling = asyncio.create_task(flood.progress(over))
                 try:
                     await flood.all(count)
                     await flood.told()
                 finally:
-                    telling.cancel()
+                    over.set()
+                    await telling
                 took = time.monotonic() - began
                 dead = await client.llen(flood.store.keys.dead)
     acks = sorted(flood.acks)

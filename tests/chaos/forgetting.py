@@ -23,16 +23,17 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from bot.access import holder
 from bot.core.errors import JitError, StoreAway
 from bot.core.lifecycle import OPEN
-from bot.core.model import State
-from bot.forgotten import Forgotten
-from bot.reconciling import Reconciler
-from bot.store.acknowledged import Acknowledged
-from bot.store.connecting import Link
+from bot.core.request import State
+from bot.store.indexes.recent_decisions import Acknowledged
+from bot.store.redis.client import Link
+from bot.worker.lost_writes import LostWrites
+from bot.worker.reconcile import Reconciler
 from tests.chaos.weather import MARGIN, house
 from tests.house import House
-from tests.servers import RedisServer, need, program, redis_server, replica_of, sentinels, start_redis
+from tests.servers import RedisServer, program, redis_binary, redis_server, replica_of, sentinels, start_redis
 
 WORKSPACE = "TFORGET"
 WORKERS = 2
@@ -47,7 +48,7 @@ class Scene:
     """What is there before Redis forgets. ``cut``: from here on it will not remember; ``lose``: it has forgotten."""
 
     place: House
-    forgotten: Forgotten
+    forgotten: LostWrites
     cut: Lose
     lose: Lose
 
@@ -109,19 +110,19 @@ async def play(scene: Scene, grants: int) -> dict[str, Any]:
     await scene.cut()
     given_back = before[: grants // 4]
     for n, id_ in enumerate(given_back):
-        await scene.place.desk.release(scene.place.actor(f"a{n}"), id_)
+        await holder.release(scene.place.context, scene.place.actor(f"a{n}"), id_)
     await scene.are(given_back, State.ENDED)
     after = await scene.asked([f"b{n}" for n in range(grants)])
     await scene.tried(after)
     opened = await scene.doors() & set(after)
     await scene.lose()
     lost = [(decision.request, decision.kind) for decision in await scene.forgotten.look()]
-    made = [(id_, "withdrawn") for id_ in given_back]
+    made = [(id_, "ended_early") for id_ in given_back]
     made += [(id_, kind) for id_ in after for kind in ("submitted", "approved")]
     forgotten = set(after) - await scene.in_books()
     without = await scene.doors() - await scene.in_books()
     reconciler = Reconciler(
-        scene.place.store, scene.place.worker.posts, lambda: scene.place.policy, by="chaos", margin=MARGIN
+        scene.place.store, scene.place.worker.gateways, lambda: scene.place.policy, by="chaos", margin=MARGIN
     )
     look = await reconciler.reconcile("vault")
     still = await scene.doors() - await scene.in_books()
@@ -145,13 +146,13 @@ async def _end(scene: Scene, before: Sequence[str]) -> list[str]:
     """Everyone gives back what the books have open; what stands then."""
     for n, id_ in enumerate(before):
         with contextlib.suppress(JitError):
-            await scene.place.desk.release(scene.place.actor(f"a{n}"), id_)
+            await holder.release(scene.place.context, scene.place.actor(f"a{n}"), id_)
     await scene.are(before, *(set(State) - OPEN))
     return sorted(await scene.doors())
 
 
 @contextlib.asynccontextmanager
-async def at_work(url: str, replicas: int | None) -> AsyncIterator[tuple[House, Forgotten]]:
+async def at_work(url: str, replicas: int | None) -> AsyncIterator[tuple[House, LostWrites]]:
     """A house, what it remembers of its decisions, and workers in processes of their own, over lasting doors."""
     with tempfile.TemporaryDirectory(prefix="jit-", dir="/tmp") as doors:
         link = Link(url)
@@ -160,7 +161,7 @@ async def at_work(url: str, replicas: int | None) -> AsyncIterator[tuple[House, 
         try:
             acknowledged = Acknowledged()
             place = await house(link, WORKSPACE, Path(doors), replicas, acknowledged.heard).open()
-            yield place, Forgotten(place.store, acknowledged)
+            yield place, LostWrites(place.store, acknowledged)
         finally:
             for worker in workers:
                 worker.kill()
@@ -229,7 +230,7 @@ async def restore(grants: int, replicas: int | None) -> dict[str, Any]:
 
 
 def _started_again(server: RedisServer) -> Any:
-    return start_redis(need("redis-server", "apt-get install redis-server"), server.directory, server.port)
+    return start_redis(redis_binary(), server.directory, server.port)
 
 
 async def _answers(place: House) -> bool:

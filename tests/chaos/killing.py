@@ -17,24 +17,27 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-import bot.attending
-import bot.desk
-import bot.extending
-import bot.granting
-import bot.held
-import bot.posts
-import bot.revoking
-import bot.store.holds
-import bot.store.spelling
+import bot.access.context
+import bot.access.holder
+import bot.access.review
+import bot.access.submit
+import bot.store.commit_encoding
+import bot.store.shared_entitlements
 import bot.store.store
-import bot.submitting
-import bot.worker
-import providers.systems.sandbox
+import bot.worker.active
+import bot.worker.claim
+import bot.worker.grant
+import bot.worker.provider_gateway
+import bot.worker.record_checks
+import bot.worker.revoke
+import bot.worker.worker
+import providers.systems.sandbox.provider
+from bot.access import holder
 from bot.core.errors import JitError
 from bot.core.events import EVENT
 from bot.core.lifecycle import OPEN, fold
-from bot.core.model import State
-from bot.keyring import KeyRing
+from bot.core.request import State
+from bot.store.keyring import KeyRing
 from bot.store.store import Store
 from providers.systems.sandbox import Sandbox, SandboxConfig
 from tests.house import House
@@ -42,18 +45,20 @@ from tests.house import House
 WATCHED = frozenset(
     str(module.__file__)
     for module in (
-        bot.desk,
-        bot.submitting,
-        bot.extending,
-        bot.attending,
-        bot.worker,
-        bot.held,
-        bot.posts,
-        bot.granting,
-        bot.revoking,
-        bot.store.holds,
+        bot.access.context,
+        bot.access.submit,
+        bot.access.review,
+        bot.access.holder,
+        bot.worker.active,
+        bot.worker.worker,
+        bot.worker.claim,
+        bot.worker.provider_gateway,
+        bot.worker.grant,
+        bot.worker.record_checks,
+        bot.worker.revoke,
+        bot.store.shared_entitlements,
         bot.store.store,
-        providers.systems.sandbox,
+        providers.systems.sandbox.provider,
     )
 )
 RING = KeyRing({"k1": bytes(32)})
@@ -93,7 +98,7 @@ async def corridor(url: str, workspace: str, directory: Path, what: str, at: int
     request = await place.ask(what=what)
     await place.approve("dan", request.id)
     await place.work()
-    await place.desk.release(place.actor("mia"), request.id)
+    await holder.release(place.context, place.actor("mia"), request.id)
     await place.work()
     sys.settrace(None)
     await client.aclose()
@@ -126,9 +131,9 @@ async def _end(place: House, id_: str) -> None:
     settled = {State.PENDING, State.ACTIVE} | (set(State) - OPEN)
     request = await place.until(id_, *settled)
     if request.state is State.PENDING:
-        await place.desk.cancel(place.actor("mia"), id_)
+        await holder.cancel(place.context, place.actor("mia"), id_)
     elif request.state is State.ACTIVE:
-        await place.desk.release(place.actor("mia"), id_)
+        await holder.release(place.context, place.actor("mia"), id_)
     await place.until(id_, *(set(State) - OPEN))
 
 
@@ -142,7 +147,7 @@ async def _books(place: House, ids: list[str]) -> str:
         mine = [entry for _, entry in entries if entry[b"id"] == id_.encode() and entry[b"version"] != b"0"]
         if fold(EVENT.validate_json(entry[b"event"]) for entry in mine) != await place.now(id_):
             return f"the audit does not rebuild {id_}"
-    if holds := await place.store.redis.keys(f"jit:{{{place.store.workspace}}}:holds:*"):
+    if holds := await place.store.redis.keys(f"jit:{{{place.store.workspace}}}:shared:*"):
         return f"holds left: {holds}"
     return ""
 

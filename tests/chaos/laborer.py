@@ -12,9 +12,9 @@ import signal
 import sys
 from pathlib import Path
 
-from bot.clock import Hints
-from bot.store.connecting import Link
-from bot.worker import Worker
+from bot.store.redis.client import Link
+from bot.store.wakeups import Wakeups
+from bot.worker.worker import Worker
 from tests.chaos.weather import LEASE, MARGIN, Diary, house
 
 
@@ -24,15 +24,15 @@ async def main() -> None:
     replicas = int(sys.argv[4]) if len(sys.argv) > 4 else None
     link = Link(url)
     place = house(link, workspace, directory, replicas)
-    hints = Hints(link.blocking(place.store.keys.due), place.store.keys.wake)
-    listening = asyncio.create_task(hints.listen())
+    hints = Wakeups(link.blocking(place.store.keys.due), place.store.keys.wake)
     stop = asyncio.Event()
+    listening = asyncio.create_task(hints.listen(stop))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     lease = float(os.environ.get("CHAOS_LEASE", LEASE))
     worker = Worker(place.store, place.systems, place.deliver, place.judge, hints.waiter(), lease=lease, margin=MARGIN)
     Diary(directory).note("ready")
     await worker.run(stop)
-    listening.cancel()
+    await listening
 
 
 asyncio.run(main())

@@ -53,6 +53,6 @@ def obey(seconds: int) -> None:
 
 if __name__ == "__main__":
     obey(int(sys.argv.pop(1)))
-    from bot.cli import main
+    from bot.cli.main import main
 
     main()

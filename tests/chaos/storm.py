@@ -22,14 +22,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bot.access import holder
 from bot.core.errors import JitError, StoreAway
 from bot.core.events import EVENT, Event
 from bot.core.lifecycle import OPEN, fold
-from bot.store.connecting import Link
+from bot.store.redis.client import Link
 from tests.chaos.telling import Telling
 from tests.chaos.weather import house, policy_of
 from tests.house import House
-from tests.servers import free_port, need, start_redis
+from tests.servers import free_port, redis_binary, start_redis
 
 WORKSPACE = "TSTORM"
 WORKERS = 3
@@ -54,7 +55,7 @@ class Storm:
 
     def __post_init__(self) -> None:
         """Start them."""
-        self._binary = need("redis-server", "apt-get install redis-server")
+        self._binary = redis_binary()
         self.data = self.directory / "redis"
         self.doors = self.directory / "doors"
         self.data.mkdir()
@@ -131,7 +132,7 @@ async def people(storm: Storm, place: House, count: int, ids: list[str]) -> None
             ids.append(request.id)
             await _insist(lambda: place.approve("dan", request.id))
             if storm.dice.random() < 0.3:
-                await _insist(lambda: place.desk.release(place.actor(f"p{n}"), request.id))
+                await _insist(lambda: holder.release(place.context, place.actor(f"p{n}"), request.id))
                 storm.done["given back early"] += 1
 
     await asyncio.gather(*(one(n) for n in range(count)))
@@ -183,7 +184,7 @@ async def found(place: House, ids: list[str]) -> list[str]:
             wrong.append(f"the audit does not rebuild {id_}")
         if request.ends_at and request.closed_at < request.granted_at:
             wrong.append(f"{id_} ended before it was open")
-    if holds := await place.store.redis.keys("*:holds:*"):
+    if holds := await place.store.redis.keys("*:shared:*"):
         wrong.append(f"holds left: {len(holds)}")
     return wrong
 

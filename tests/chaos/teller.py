@@ -9,9 +9,10 @@ import asyncio
 from functools import partial
 
 from bot import app
-from bot.record.sealing import Sealer
+from bot.audit.sealer import Sealer
+from bot.process import worker as composition
 from bot.settings import load
-from bot.worker import Worker
+from bot.worker.worker import Worker
 from tests.chaos.weather import LEASE, MARGIN
 
 
@@ -21,7 +22,7 @@ def main() -> None:
         ("Worker", partial(Worker, lease=LEASE, margin=MARGIN)),
         ("Sealer", partial(Sealer, kept=10**9)),  # all of the trail stays where it can be counted
     ):
-        setattr(app, name, part)
+        setattr(composition, name, part)
     asyncio.run(app.serve(load(role="worker"), "worker"))
 
 

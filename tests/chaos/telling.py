@@ -20,10 +20,11 @@ from typing import Any
 
 from bot.core.events import Event
 from bot.core.lifecycle import advance, begin
-from bot.core.notices import notices
+from bot.core.notifications import is_news, notices
 from bot.playground import LocalSlack, Message
 from bot.playground.faults import How
-from handlers.views.card import Needed, line
+from handlers.views.message import Needed
+from handlers.views.thread import line
 from tests.bench.starting import ready
 from tests.chaos.weather import RING
 from tests.house import House
@@ -120,18 +121,20 @@ class Telling:
     @contextlib.asynccontextmanager
     async def blowing(self) -> AsyncIterator[None]:
         """Have calls of Slack's go wrong, again and again."""
-        blowing = asyncio.create_task(self._blow())
+        calm = asyncio.Event()
+        blowing = asyncio.create_task(self._blow(calm))
         try:
             yield
         finally:
-            blowing.cancel()
+            calm.set()
+            await blowing
             self.slack.faults.clear()
 
-    async def _blow(self) -> None:
+    async def _blow(self, calm: asyncio.Event) -> None:
         for how in _HOWS:
             self.slack.faults.add("chat.postMessage", how, _SURELY)
         letting_go = asyncio.get_running_loop().time()
-        while True:
+        while not calm.is_set():
             await asyncio.sleep(self.dice.uniform(0.05, 0.3))
             self.slack.faults.add(self.dice.choice(_METHODS), self.dice.choice(_HOWS))
             if (now := asyncio.get_running_loop().time()) - letting_go > _LETS_GO:
@@ -207,10 +210,11 @@ def _wanted(id_: str, events: Sequence[tuple[int, Event]]) -> list[Notice]:
     for seq, event in events:
         request = advance(request, event) if request else begin(event)  # type: ignore[arg-type]  # the first one
         for audience in notices(request, event):
-            if audience == "thread:#" and not line(request, event, Needed("", 0)):
+            if audience == "thread:#" and not line(request, event, Needed()):
                 continue
             found[id_, audience.replace("#", str(seq))] = None
-    return list(found)
+    # What is no news any more is told to nobody who was not told in time.
+    return [(id_, audience) for id_, audience in found if request and is_news(request, audience)]
 
 
 def _of(args: dict[str, Any]) -> Notice:

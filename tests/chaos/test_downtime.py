@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 
-from bot.worker import _BATCH
+from bot.worker.worker import BATCH
 
 
 def test_what_ended_while_no_worker_ran_is_closed_in_order_of_its_end_as_soon_as_one_does() -> None:
@@ -18,4 +18,4 @@ def test_what_ended_while_no_worker_ran_is_closed_in_order_of_its_end_as_soon_as
     assert found["still open"] == []
     assert found["before their end"] == 0
     # Oldest first: only what is claimed together is under way together.
-    assert found["places out of order, at most"] <= _BATCH // 4
+    assert found["places out of order, at most"] <= BATCH // 4

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from bot.access import holder
 from bot.core import lifecycle
 from bot.core.events import Approved
-from bot.core.model import Request, Review, State, Verb
-from bot.keyring import KeyRing
-from bot.store.connecting import Link
-from bot.store.sealing import Sealing
+from bot.core.request import Request, Review, State, Verb
+from bot.store.keyring import KeyRing
+from bot.store.record_seal import Sealing
+from bot.store.redis.client import Link
 from tests.chaos.weather import house
 from tests.house import House, person
 from tests.servers import RedisServer, program
@@ -44,7 +45,7 @@ async def place(redis: RedisServer, workspace: str, tmp_path: Path) -> AsyncIter
 
 async def met(condition: Callable[[], Awaitable[bool]]) -> None:
     """Wait for what other processes bring about."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not await condition():  # noqa: ASYNC110  # other processes change it
             await asyncio.sleep(0.02)
 
@@ -68,7 +69,7 @@ async def opened(place: House, name: str) -> Request:
 
 async def closed(place: House, name: str, id_: str) -> Request:
     """Given back, and closed by the workers."""
-    await place.desk.release(place.actor(name), id_)
+    await holder.release(place.context, place.actor(name), id_)
     return await become(place, id_, State.ENDED)
 
 
@@ -179,7 +180,7 @@ async def alarmed(place: House) -> set[str]:
     entries: Any = await place.store.redis.xrange(place.store.keys.audit)
     alarms = {entry[b"id"].decode() for _, entry in entries if entry[b"kind"] == b"alarm"}
     rows: Any = await place.store.redis.hkeys(place.store.keys.rows)
-    return alarms & {row.decode().removesuffix("|tampered") for row in rows if row.endswith(b"|tampered")}
+    return alarms & {row.decode().partition("|")[0] for row in rows if row.partition(b":")[0].endswith(b"|tampered")}
 
 
 async def kept(place: House, ids: Collection[str]) -> set[str]:

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from bot.core.model import ID_PATTERN, Ending
-from bot.keyring import KeyRing
+from bot.core.request import ID_PATTERN, Ending
 from bot.playground import LocalSlack, Message
+from bot.store.keyring import KeyRing
 from bot.store.store import Store
 from providers.systems.sandbox import Sandbox, SandboxConfig
 from tests.house import POLICY
@@ -62,7 +62,7 @@ class Town:
 
     async def ready(self) -> None:
         """Wait until it answers Slack."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while "ready: all of" not in (self.home / "output").read_text():  # noqa: ASYNC110  # another process
                 await asyncio.sleep(0.02)
 
@@ -70,7 +70,7 @@ class Town:
         """Put the clock, and wait until it is."""
         assert self.process
         self.process.send_signal(signal.SIGUSR1)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while "the clock says" not in (self.home / "output").read_text():  # noqa: ASYNC110  # another process
                 await asyncio.sleep(0.02)
 
@@ -86,13 +86,15 @@ class Town:
         found = re.search(ID_PATTERN.strip("^$"), reply.text)
         assert found, reply.text
         id_ = found[0]
-        assert (await self.slack.person("UDAN").click(await self.card(id_, "waits"), "approve")).status == 200
-        await self.card(id_, "open until")
+        assert (
+            await self.slack.person("UDAN").click(await self.card(id_, "waiting for approval"), "approve")
+        ).status == 200
+        await self.card(id_, "active until")
         return id_
 
     async def card(self, id_: str, said: str) -> Message:
         """The card of a request, once it says so."""
-        return await self.slack.sees(CHANNEL, lambda m: id_ in m.said() and said in m.said(), patience=20)
+        return await self.slack.sees(CHANNEL, lambda m: id_ in m.said() and said in m.said(), patience=30)
 
     async def standing(self) -> set[str]:
         """The requests behind the doors that are open."""
@@ -126,7 +128,7 @@ async def test_a_clock_that_is_put_an_hour_off_opens_and_closes_nothing_at_anoth
         stepped = await store.now()
         after = await town.opened("request vault/read-only 5s -- to look at it again")
         for id_ in (before, after):
-            await town.card(id_, ":lock: closed")
+            await town.card(id_, ":lock: ended")
         first, second = [loaded.request for loaded in await store.load_many([before, after])]
         assert stepped < second.created_at < second.granted_at < second.ends_at < second.closed_at < await store.now()
         assert (first.ends_at - first.granted_at, second.ends_at - second.granted_at) == (6, 5)

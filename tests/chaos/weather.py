@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bot.keyring import KeyRing
-from bot.store.changes import Answered
-from bot.store.connecting import Link
+from bot.store.keyring import KeyRing
 from bot.store.keys import Keys
+from bot.store.redis.client import Link
 from bot.store.store import Store
+from bot.store.types import Answered
 from providers.systems.base import Order, Outcome, Prior, Receipt
 from providers.systems.sandbox import Sandbox, SandboxConfig
 from tests.house import POLICY, House, catalog

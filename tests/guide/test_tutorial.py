@@ -1,18 +1,19 @@
-"""The product in five small steps, for whoever reads it for the first time: real store, real desk, real worker."""
+"""The product in five small steps, for whoever reads it for the first time: real store, real verbs, real worker."""
 
 from __future__ import annotations
 
 import pytest
 
+from bot.access import holder
 from bot.core.errors import NotAllowed
-from bot.core.model import Ending, State
+from bot.core.request import Ending, State
 from bot.store.store import Store
 from tests.house import House
 
 
 @pytest.fixture
 async def house(store: Store) -> House:
-    """A policy, its people, a desk and a worker over a store; see tests/house.py."""
+    """A policy, its people, the verbs and a worker over a store; see tests/house.py."""
     return await House(store).open()
 
 
@@ -45,14 +46,14 @@ async def test_3_the_worker_opens_what_is_due(house: House) -> None:
 async def test_4_it_closes_by_time(house: House) -> None:
     request = await house.ask("mia", "vault/read-only", duration=5)
     await house.approve("dan", request.id)
-    ended = await house.until(request.id, State.ENDED, patience=20)
+    ended = await house.until(request.id, State.ENDED, patience=30)
     assert ended.ending is Ending.EXPIRED
     assert await house.sandbox.standing() == []
 
 
 async def test_5_or_by_hand(house: House) -> None:
     request = await house.granted("mia", "debug")
-    await house.desk.release(house.actor("mia"), request.id)
+    await holder.release(house.context, house.actor("mia"), request.id)
     await house.work()
     assert (await house.now(request.id)).ending is Ending.RELEASED
     assert await house.sandbox.standing() == []

@@ -16,22 +16,22 @@ async def test_once_it_is_open_the_asker_reads_how_to_connect_and_nobody_else_do
     way = f"```knock at vault as jit-{id_.lower()}-0```"
     assert way not in await types(town.mia, f"show {id_}")
     await town.dan.click(card, "approve")
-    letter = await town.mia.sees_dm(lambda m: "is open until" in m.said())
+    letter = await town.mia.sees_dm(lambda m: "You have access until" in m.said())
     assert f"Connect:\n{way}" in letter.said()
-    assert "*Show the password* makes one for your eyes only" in letter.said()
+    assert "*Show password* creates a new password that only you see" in letter.said()
     assert "knock" not in letter.text, "a lock screen shows no more than it has to"
     assert way in await types(town.mia, f"show {id_}")
     assert way not in await types(town.dan, f"show {id_}")
-    await town.card(id_, "open until")
+    await town.card(id_, "active until")
     await town.mia.click(letter, "release")
-    await town.mia.sees_dm(lambda m: "You gave it back" in m.said() and "Connect" not in m.said())
+    await town.mia.sees_dm(lambda m: "You ended it early" in m.said() and "Connect" not in m.said())
     assert way not in "".join(message.said() for message in town.slack.messages(CHANNEL))
 
 
 async def test_access_without_a_password_of_its_own_promises_none(town: Town) -> None:
     card = await town.asked(line="request vault/shared 30m -- to look at the hall")
     await town.dan.click(card, "approve")
-    letter = await town.mia.sees_dm(lambda m: "is open until" in m.said())
+    letter = await town.mia.sees_dm(lambda m: "You have access until" in m.said())
     assert "```knock at hall as mia@example.com```" in letter.said()
     assert "password" not in letter.said()
 
@@ -39,7 +39,7 @@ async def test_access_without_a_password_of_its_own_promises_none(town: Town) ->
 async def test_of_several_roles_each_has_its_way(town: Town) -> None:
     card = await town.asked(line="request both 30m -- INC-1 the vault is stuck")
     await town.dan.click(card, "approve")
-    letter = await town.mia.sees_dm(lambda m: "is open until" in m.said())
+    letter = await town.mia.sees_dm(lambda m: "You have access until" in m.said())
     for title, door in (("Vault: read-only", "vault"), ("Vault: shared", "hall")):
         assert re.search(rf"\*{title}\*\n```knock at {door} as [^`]+```", letter.said())
 
@@ -47,13 +47,13 @@ async def test_of_several_roles_each_has_its_way(town: Town) -> None:
 async def test_the_password_is_in_no_message_and_no_record(town: Town) -> None:
     card = await town.asked()
     await town.dan.click(card, "approve")
-    letter = await town.mia.sees_dm(lambda m: "is open until" in m.said())
+    letter = await town.mia.sees_dm(lambda m: "You have access until" in m.said())
     await town.mia.click(letter, "reveal")
     modal = await town.mia.sees_view("note", lambda v: "Password" in v.said())
     password = re.findall(r"Password\n```(.+?)```", modal.said())[0]
     assert "knock at vault as" in modal.said()
     assert password not in _posted(town.slack)
-    assert password not in (await town.app.desk.get(town.id_of(card))).request.model_dump_json()
+    assert password not in (await town.app.context.get(town.id_of(card))).request.model_dump_json()
 
 
 def _posted(slack: LocalSlack) -> str:

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from bot.core.model import State
+from bot.core.request import State
 from bot.playground import LocalSlack, Message, View
-from bot.store.crowds import ROOM
+from bot.store.indexes.card_queue import ROOM
 from tests.house import POLICY
 from tests.journeys.conftest import CHANNEL, Town, running, settings_for
 from tests.journeys.test_announcing import calls, told, until
 from tests.journeys.test_everyday import types
 from tests.servers import RedisServer
 
-SUMMARY = re.compile(r"(\d+) more requests? waits? for a decision here")
+SUMMARY = re.compile(r"(\d+) more requests? (?:is|are) waiting for approval here")
 
 
 async def crowd(town: Town, count: int, start: int = 0) -> list[str]:
@@ -65,6 +65,16 @@ async def counts(town: Town, held: int) -> Message:
     return found
 
 
+async def told_but_held(town: Town, held: list[str]) -> None:
+    """Wait until all is told but the cards of those that are held."""
+
+    async def only_held() -> bool:
+        rows: Any = await town.app.store.redis.zrange(town.app.store.keys.outbox, 0, -1)
+        return {row.decode() for row in rows} == {f"{id_}|card" for id_ in held}
+
+    await until(only_held, "nothing to be left but what is held", patience=30)
+
+
 async def carded(town: Town, wanted: Callable[[Mapping[str, Message]], bool]) -> Mapping[str, Message]:
     """The cards, once they are as wanted."""
     await until(lambda: wanted(cards(town.slack)), "the cards", patience=60)
@@ -76,24 +86,21 @@ async def test_of_forty_twenty_have_a_card_and_each_gets_its_own_in_the_end(town
     summary = await counts(town, 20)
     assert set(await carded(town, lambda c: len(c) == ROOM)) == set(ids[:ROOM])
     assert "<!date^" in summary.said()
-    for n in (0, 39):
-        # Who asked is told at once, card or not.
-        await town.slack.person(f"U{n:06d}").sees_dm(lambda m: "You asked for" in m.said())
 
     # Those that wait can be decided from the summary, by whom they wait for, and by nobody else.
     await town.kim.click(summary, "waiting")
-    await town.kim.sees_view("waiting", lambda v: "is yours to decide" in v.said() and not v.buttons())
+    await town.kim.sees_view("waiting", lambda v: "is yours to approve" in v.said() and not v.buttons())
     await town.dan.click(summary, "waiting")
-    waiting = await town.dan.sees_view("waiting", lambda v: v.said().count("asks for") == 20)
+    waiting = await town.dan.sees_view("waiting", lambda v: v.said().count(" requests *") == 20)
     assert all(id_ in waiting.said() for id_ in ids[ROOM:])
     await town.dan.click(waiting, "approve", value=ids[30])
-    waiting = await town.dan.sees_view("waiting", lambda v: ids[30] not in v.said())
-    await carded(town, lambda c: ids[30] in c and "open until" in c[ids[30]].said())
+    waiting = await town.dan.sees_view("waiting", partial(_without, ids[30]))
+    await carded(town, lambda c: ids[30] in c and "active until" in c[ids[30]].said())
     await town.dan.click(waiting, "deny", value=ids[31])
     form = await town.dan.sees_view("deny", lambda v: ids[31] in v.said())
     assert (await town.dan.submit(form, {"reason": "not tonight"})).errors == {}
-    await town.dan.sees_view("waiting", lambda v: ids[31] not in v.said() and ids[32] in v.said())
-    await carded(town, lambda c: ids[31] in c and "said no: not tonight" in c[ids[31]].said())
+    await town.dan.sees_view("waiting", lambda v: _without(ids[31], v) and ids[32] in v.said())
+    await carded(town, lambda c: ids[31] in c and "denied: not tonight" in c[ids[31]].said())
     await town.slack.person("U000031").sees_dm(lambda m: "not tonight" in m.said())
     await counts(town, 18)
 
@@ -106,7 +113,9 @@ async def test_of_forty_twenty_have_a_card_and_each_gets_its_own_in_the_end(town
         await town.dan.click(cards(town.slack)[id_], "approve")
     everyone = await carded(town, lambda c: set(c) == set(ids))
     await until(
-        lambda: "have one now" in summaries(town.slack)[0].said(), "the summary to say that it is over", patience=30
+        lambda: "now has its own card" in summaries(town.slack)[0].said(),
+        "the summary to say that it is over",
+        patience=30,
     )
     await told(town.app)
     assert len(summaries(town.slack)) == 1
@@ -146,7 +155,21 @@ async def test_whoever_decides_gets_to_each_of_those_that_wait_without_deciding_
 
 
 def _without(id_: str, view: View) -> bool:
-    return id_ not in view.said()
+    """Whether it is not listed any more; what came of it is said above the list."""
+    return f"for 30 min ({id_})" not in view.said()
+
+
+async def test_who_asks_about_one_without_a_card_gives_it_one_and_reads_so_above_the_list(town: Town) -> None:
+    ids = await crowd(town, ROOM + 2)
+    await town.dan.click(await counts(town, 2), "waiting")
+    listed = await town.dan.sees_view("waiting", lambda v: ids[-1] in v.said())
+    await town.dan.click(listed, "question", value=ids[-1])
+    form = await town.dan.sees_view("question", lambda v: ids[-1] in v.said())
+    assert (await town.dan.submit(form, {"reason": "Which table?"})).errors == {}
+    await town.dan.sees_view("waiting", lambda v: "gets your question about" in v.said())
+    shown = await carded(town, lambda c: ids[-1] in c and "asked: Which table?" in c[ids[-1]].said())
+    who = f"<@U{ROOM + 1:06d}>"
+    await town.slack.sees(CHANNEL, lambda m: f"Dan asks {who}: Which table?" in m.text, thread=shown[ids[-1]].ts)
 
 
 async def test_nobody_has_to_scroll_where_few_wait(town: Town) -> None:
@@ -159,12 +182,12 @@ async def test_nobody_has_to_scroll_where_few_wait(town: Town) -> None:
 async def test_who_takes_it_back_or_reminds_needs_no_room(town: Town) -> None:
     ids = await crowd(town, ROOM + 4)
     await counts(town, 4)
-    assert "taken back" in await types(town.slack.person("U000021"), f"cancel {ids[21]}")
-    there = await carded(town, lambda c: ids[21] in c and "taken back" in c[ids[21]].said())
+    assert "You cancelled" in await types(town.slack.person("U000021"), f"cancel {ids[21]}")
+    there = await carded(town, lambda c: ids[21] in c and "cancelled" in c[ids[21]].said())
     assert ids[22] not in there
-    assert "told again" in await types(town.slack.person("U000023"), f"remind {ids[23]}")
+    assert "You reminded the approvers" in await types(town.slack.person("U000023"), f"remind {ids[23]}")
     there = await carded(town, lambda c: ids[23] in c)
-    await town.slack.sees(CHANNEL, lambda m: "Still waits for" in m.text, thread=there[ids[23]].ts)
+    await town.slack.sees(CHANNEL, lambda m: "Reminder: this needs" in m.text, thread=there[ids[23]].ts)
     await counts(town, 2)
 
 
@@ -178,14 +201,14 @@ async def test_what_is_held_survives_a_restart(slack: LocalSlack, redis: RedisSe
         if cut != "stopped":
             # As if it had died before it asked for the summary, which somebody deleted besides.
             slack.world.messages.remove(summaries(slack)[0])
-            await app.redis.delete(app.store.keys.posts(CHANNEL))
+            await app.store.redis.delete(app.store.keys.posts(CHANNEL))
     async with running(settings) as app:
         slack.deliver_to(f"http://127.0.0.1:{app.port}/slack/events")
         town = Town(slack, app)
         await town.dan.click(cards(slack)[ids[0]], "approve")
         if cut != "stopped":
             # Nothing calls them but their own time, which comes within a minute.
-            await app.redis.zadd(app.store.keys.outbox, {f"{id_}|card": 0 for id_ in ids[ROOM:]}, xx=True)
+            await app.store.redis.zadd(app.store.keys.outbox, {f"{id_}|card": 0 for id_ in ids[ROOM:]}, xx=True)
         await carded(town, lambda c: ids[ROOM] in c)
         await counts(town, 2)
 
@@ -200,16 +223,12 @@ async def test_the_clock_s_reminder_of_what_has_no_card_is_the_summary(
         ids = await crowd(town, ROOM + 2)
 
         async def reminded() -> bool:
-            found = [(await app.desk.get(id_)).request for id_ in ids]
+            found = [(await app.context.get(id_)).request for id_ in ids]
             return all(request.remind_at == 0 for request in found)
 
         await until(reminded, "all of them to be reminded of", patience=60)
 
-        async def only_held() -> bool:
-            rows: Any = await app.redis.zrange(app.store.keys.outbox, 0, -1)
-            return {row.decode() for row in rows} == {f"{id_}|card" for id_ in ids[ROOM:]}
-
-        await until(only_held, "nothing to be left but what is held", patience=30)
+        await told_but_held(town, ids[ROOM:])
         assert set(cards(slack)) == set(ids[:ROOM])
         lines = [call for call in calls(slack, "chat.postMessage", CHANNEL) if call.args.get("thread_ts")]
         assert len(lines) == ROOM
@@ -217,11 +236,13 @@ async def test_the_clock_s_reminder_of_what_has_no_card_is_the_summary(
 
 async def test_nobody_keeps_a_place_who_does_not_wait(town: Town) -> None:
     line = town.app.store.keys.waiting(CHANNEL)
-    await town.app.redis.zadd(line, {f"J-22{n:02d}".replace("0", "Z").replace("1", "Y"): n for n in range(20, 40)})
+    await town.app.store.redis.zadd(
+        line, {f"J-22{n:02d}".replace("0", "Z").replace("1", "Y"): n for n in range(20, 40)}
+    )
     [id_] = await crowd(town, 1)
     await carded(town, lambda c: id_ in c)
-    assert (await town.app.desk.get(id_)).request.state is State.PENDING
-    assert await town.app.redis.zcard(line) == 1
+    assert (await town.app.context.get(id_)).request.state is State.PENDING
+    assert await town.app.store.redis.zcard(line) == 1
 
 
 async def test_who_gets_a_message_gets_it_card_or_not_and_the_link_once_there_is_a_card(
@@ -242,6 +263,16 @@ async def test_who_gets_a_message_gets_it_card_or_not_and_the_link_once_there_is
         await town.dan.sees_dm(lambda m: m.ts == letter.ts and "archives" in m.said(), patience=60)
         await told(app)
         assert sum(ids[ROOM] in m.said() for m in town.dan.dms) == 1
+
+
+async def test_whose_turn_came_before_the_last_summary_gets_a_card_at_once(town: Town) -> None:
+    ids = await crowd(town, ROOM + 1)
+    await counts(town, 1)
+    await told_but_held(town, ids[ROOM:])
+    # A decision is committed, and the summary is told before the card that was decided.
+    await town.app.store.redis.zrem(town.app.store.keys.waiting(CHANNEL), ids[0])
+    await town.app.announcer.router.summary_cards.queue.request_summary(CHANNEL)
+    await carded(town, lambda c: ids[ROOM] in c)
 
 
 async def test_in_a_channel_that_cannot_be_used_nothing_is_held(town: Town) -> None:

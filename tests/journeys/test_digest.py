@@ -12,17 +12,17 @@ import pytest
 from redis.asyncio import Redis
 
 from bot.app import App
-from bot.core import moments
-from bot.digest import picture as digest_picture
-from bot.digest.telling import Digesting, Facts
-from bot.keyring import KeyRing
+from bot.audit.archive.archive import NoArchive
+from bot.core import start_times
 from bot.playground import LocalSlack, Message
 from bot.playground.faults import How
 from bot.playground.server import UPLOAD
-from bot.record.archive import NoArchive
+from bot.reports.digest import chart as digest_picture
+from bot.reports.digest.schedule import Digesting, DigestReader
 from bot.settings import Settings
-from bot.store.audit import Window
-from bot.store.dated import Dated
+from bot.store.audit_stream import Window
+from bot.store.indexes.daily_claim import Dated
+from bot.store.keyring import KeyRing
 from bot.store.store import Store
 from tests.audit.stories import commit, life
 from tests.house import POLICY
@@ -50,10 +50,13 @@ def zone() -> str:
 
 
 @pytest.fixture
-def policy() -> str:
-    """A digest that was due an hour ago."""
+def policy(request: pytest.FixtureRequest) -> str:
+    """A digest that was due an hour ago; as ``param`` says, of each day, of each week, or of each month."""
     at, zone = due(1)
-    lines = f'workspace:\n  digest: {{at: "{at}", timezone: {zone}}}\n  auditors: [security]\n'
+    today = start_times.today(zone, datetime.now(UTC).timestamp())
+    time = {"daily": f'at: "{at}"', "weekly": f"weekly: {today:%A} {at}", "monthly": f"monthly: {today.day} {at}"}
+    edition = getattr(request, "param", "daily")
+    lines = f"workspace:\n  digest: {{{time[edition]}, timezone: {zone}}}\n  auditors: [security]\n"
     return POLICY.replace("workspace:\n", lines)
 
 
@@ -88,8 +91,8 @@ async def bots(slack: LocalSlack, settings: Settings, *, ticks: bool = True) -> 
 
 def yesterday(zone: str) -> tuple[str, float]:
     """The day that is told, and its first moment."""
-    day = moments.today(zone, datetime.now(UTC).timestamp()) - timedelta(days=1)
-    return day.isoformat(), moments.span(day, zone)[0]
+    day = start_times.today(zone, datetime.now(UTC).timestamp()) - timedelta(days=1)
+    return day.isoformat(), start_times.span(day, zone)[0]
 
 
 async def happened(slack: LocalSlack, settings: Settings, zone: str, days_ago: int = 0) -> None:
@@ -124,7 +127,15 @@ async def given(app: App) -> None:
 
 
 def digests(slack: LocalSlack) -> list[Message]:
-    return [message for message in slack.messages(AUDIT) if "igest for" in message.text or "was quiet" in message.text]
+    return [message for message in slack.messages(AUDIT) if is_digest(message)]
+
+
+def is_digest(message: Message) -> bool:
+    return "igest for" in message.text and not message.text.startswith("Details")
+
+
+def details(slack: LocalSlack, under: Message) -> list[Message]:
+    return [message for message in slack.messages(under.channel, under.ts) if message.text.startswith("Details")]
 
 
 def pictures(slack: LocalSlack, under: Message) -> list[Message]:
@@ -132,8 +143,7 @@ def pictures(slack: LocalSlack, under: Message) -> list[Message]:
 
 
 async def posted(slack: LocalSlack, wanted: Callable[[Message], bool] = bool) -> Message:
-    is_digest = lambda m: ("igest for" in m.text or "was quiet" in m.text) and wanted(m)  # noqa: E731
-    return await slack.sees(AUDIT, is_digest, patience=PATIENCE)
+    return await slack.sees(AUDIT, lambda m: is_digest(m) and wanted(m), patience=PATIENCE)
 
 
 async def test_it_is_posted_at_its_time_and_once_with_its_picture_beneath(
@@ -151,15 +161,19 @@ async def test_it_is_posted_at_its_time_and_once_with_its_picture_beneath(
         picture = await slack.sees(AUDIT, lambda m: bool(m.files), thread=digest.ts, patience=PATIENCE)
         await given(app)
     day = yesterday(zone)[0]
-    said = digest.said()
-    assert "1 asked, 1 approved, 0 denied, 1 opened, 1 closed" in digest.text
-    for part in ("events 1 to 6", "jit audit verify --head ", f'--when "{day} {zone}"', "--kind submitted", "J-2222"):
-        assert part in said.replace("numbers", "events").replace("events, events", "events"), part
+    assert digest.text.startswith("Quiet: 1 request, all ended on time. Digest for ")
+    assert "jit " not in digest.said()
+    [thread] = details(slack, digest)
+    for part in ("numbers 1 to 6", "jit audit verify --head ", f'--when "{day} {zone}"', "--kind submitted", "J-2222"):
+        assert part in thread.said(), part
     file = slack.world.files[picture.files[0]]
     assert file.content is not None
     assert file.content.startswith(b"\x89PNG")
-    assert "vault: 1 asked, 1 opened, 1 closed" in file.alt
-    assert (len(digests(slack)), len(pictures(slack, digest))) == (1, 1)
+    [shown] = [block for block in digests(slack)[0].blocks if block["type"] == "image"]
+    assert shown["slack_file"] == {"id": picture.files[0]}
+    assert shown["alt_text"] == file.alt
+    assert "vault: 1 requested, 1 granted, 1 revoked" in file.alt
+    assert (len(digests(slack)), len(details(slack, digest)), len(pictures(slack, digest))) == (1, 1, 1)
 
 
 async def test_a_bot_that_was_down_at_the_time_makes_it_up_once_and_names_the_days_before(
@@ -173,14 +187,17 @@ async def test_a_bot_that_was_down_at_the_time_makes_it_up_once_and_names_the_da
         await given(app)
     day = datetime.fromisoformat(yesterday(zone)[0])
     async with bots(slack, settings) as app:
-        made_up = await posted(slack, lambda m: m.text.startswith(f"{day:%A} {day.day} "))
+        made_up = await posted(slack, lambda m: f"{day:%A} {day.day} " in m.text)
         await given(app)
+        [thread] = details(slack, made_up)
     async with bots(slack, settings) as app:
         await given(app)
     assert len(digests(slack)) == 2
     for n in (1, 2, 3):
-        assert f"jit digest --date {(day - timedelta(days=n)).date()}" in made_up.said()
-    assert f"jit digest --date {(day - timedelta(days=4)).date()}" not in made_up.said()
+        before = day - timedelta(days=n)
+        assert f"{before:%A} {before.day} {before:%B}" in made_up.said()
+        assert f"jit digest --date {before.date()}" in thread.said()
+    assert f"jit digest --date {(day - timedelta(days=4)).date()}" not in thread.said()
 
 
 async def test_of_two_workers_one_posts_it(slack: LocalSlack, settings: Settings, zone: str, tmp_path: Path) -> None:
@@ -196,6 +213,7 @@ async def test_of_two_workers_one_posts_it(slack: LocalSlack, settings: Settings
     assert (len(digests(slack)), len(pictures(slack, digest))) == (1, 1)
 
 
+@pytest.mark.parametrize("policy", ["daily", "weekly"], indirect=True)
 async def test_one_that_was_claimed_before_a_crash_is_posted_by_the_next(
     slack: LocalSlack, settings: Settings, zone: str
 ) -> None:
@@ -206,9 +224,9 @@ async def test_one_that_was_claimed_before_a_crash_is_posted_by_the_next(
         assert await app.digesting.look(await app.store.now())
     assert digests(slack) == []
     async with bots(slack, settings) as app:
-        await posted(slack)
+        digest = await posted(slack)
         await given(app)
-    assert len(digests(slack)) == 1
+    assert (len(digests(slack)), len(details(slack, digest)), len(pictures(slack, digest))) == (1, 1, 1)
 
 
 @pytest.mark.parametrize("how", ["error_500", "drop_before", "drop_after", "ratelimited"])
@@ -279,27 +297,27 @@ async def test_an_archive_that_lags_is_waited_for_and_then_that_is_said(
     await happened(slack, settings, zone)
     async with bots(slack, settings, ticks=False) as app:
         await sealed(app)
-        assert app.announcer.telling.digests is not None
+        assert app.announcer.router.digest_deliveries is not None
         lagging = True
-        really = app.announcer.telling.digests.reads.sealed
+        really = app.announcer.router.digest_deliveries.reads.sealed
 
         async def lags(number: int) -> bool:
             return not lagging and await really(number)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(app.announcer.telling.digests.reads, "sealed", lags)
+            patch.setattr(app.announcer.router.digest_deliveries.reads, "sealed", lags)
             await app.digesting.look(await app.store.now())
             await asyncio.sleep(1.5)
             assert digests(slack) == []
             lagging = False
             digest = await posted(slack)
-            assert "NOT WHOLE" not in digest.said()
-            lagging, app.announcer.telling.digests.patience = True, 0.0
+            assert "INCOMPLETE" not in digest.said()
+            lagging, app.announcer.router.digest_deliveries.patience = True, 0.0
             claim = {"at": 0, "by": "clock", "day": yesterday(zone)[0], "timezone": zone, "late": False, "missed": []}
             await Dated(app.store).asked(
-                "again", {**claim, "day": moments.today(zone, await app.store.now()).isoformat()}, ["x|digest:#"]
+                "again", {**claim, "day": start_times.today(zone, await app.store.now()).isoformat()}, ["x|digest:#"]
             )
-            assert "NOT WHOLE" in (await posted(slack, lambda m: "NOT WHOLE" in m.said())).said()
+            assert "INCOMPLETE" in (await posted(slack, lambda m: "INCOMPLETE" in m.said())).said()
 
 
 async def test_an_archive_that_is_away_loses_no_digest(
@@ -308,15 +326,46 @@ async def test_an_archive_that_is_away_loses_no_digest(
     await happened(slack, settings, zone)
     async with bots(slack, settings, ticks=False) as app:
         await sealed(app)
-        assert app.announcer.telling.digests is not None
-        there = app.announcer.telling.digests.reads
-        app.announcer.telling.digests.reads = Facts(app.store.workspace, settings.home / "nowhere")
+        assert app.announcer.router.digest_deliveries is not None
+        there = app.announcer.router.digest_deliveries.reads
+        app.announcer.router.digest_deliveries.reads = DigestReader(app.store.workspace, settings.home / "nowhere")
         await app.digesting.look(await app.store.now())
         await until(lambda: "digest:7 waits: there is no archive" in caplog.text, "its absence to be logged", PATIENCE)
-        app.announcer.telling.digests.reads = there
+        app.announcer.router.digest_deliveries.reads = there
         await posted(slack)
         await given(app)
     assert len(digests(slack)) == 1
+
+
+async def test_where_slack_refuses_the_chart_in_the_body_the_thread_has_it(
+    slack: LocalSlack, settings: Settings, zone: str
+) -> None:
+    await happened(slack, settings, zone)
+    async with bots(slack, settings, ticks=False) as app:
+        await sealed(app)
+        await given(app)
+        slack.faults.add("chat.update", "refuse", code="invalid_blocks")
+        await app.digesting.look(await app.store.now())
+        digest = await posted(slack)
+        await given(app)
+        assert await app.announcer.outbox.dead() == []
+    assert len(pictures(slack, digest)) == 1
+    assert "image" not in [block["type"] for block in digests(slack)[0].blocks]
+
+
+async def test_where_slack_refuses_the_table_its_lines_come_and_once(
+    slack: LocalSlack, settings: Settings, zone: str
+) -> None:
+    slack.unknown_blocks = frozenset({"table"})
+    await happened(slack, settings, zone)
+    async with bots(slack, settings, ticks=False) as app:
+        await sealed(app)
+        await app.digesting.look(await app.store.now())
+        digest = await posted(slack)
+        await given(app)
+        assert await app.announcer.outbox.dead() == []
+    [thread] = details(slack, digest)
+    assert "• 1 · requested · `jit audit search --when" in thread.said()
 
 
 # for an auditor
@@ -328,8 +377,8 @@ async def test_an_auditor_has_it_sent_with_its_picture(slack: LocalSlack, settin
         await sealed(app)
         sam = slack.person("USAM")
         reply = await sam.command("/jit", "digest yesterday", "C0GENERAL")
-        assert "on its way to your direct messages" in reply.text
-        letter = await sam.sees_dm(lambda m: "Digest for" in m.text, patience=PATIENCE)
+        assert "will arrive in your direct messages" in reply.text
+        letter = await sam.sees_dm(is_digest, patience=PATIENCE)
         await slack.sees(letter.channel, lambda m: bool(m.files), thread=letter.ts, patience=PATIENCE)
         await given(app)
         kinds = [entry.kind for entry in (await Window(app.store).read(0, 100)).entries]
@@ -341,9 +390,9 @@ async def test_nobody_else_is_told_anything(slack: LocalSlack, settings: Setting
     async with bots(slack, settings, ticks=False) as app:
         for who in ("UPAT", "UMIA"):
             reply = await slack.person(who).command("/jit", "digest", "C0GENERAL")
-            assert reply.text == "You cannot do this: only `security` can read the record."
+            assert reply.text == "You cannot do this: only `security` can read the audit log."
         reply = await slack.person("USAM").command("/jit", "digest someday", "C0GENERAL")
-        assert "is no day that is over or begun" in reply.text
+        assert "I don't understand the day" in reply.text
         kinds = [entry.kind for entry in (await Window(app.store).read(0, 100)).entries]
         assert kinds.count("refused") == 2
         assert await app.announcer.outbox.waiting() == 0

@@ -32,12 +32,12 @@ async def test_behind_sentinels_people_are_told_and_a_few_seconds_later_served(
 
             master.process.kill()
             reply = await town.kim.command("/jit", LINE, CHANNEL)
-            assert "nothing is half done" in reply.text
+            assert "saved completely or not at all" in reply.text
             async with asyncio.timeout(60):
-                while "Asked for" not in reply.text:
+                while "You requested" not in reply.text:
                     await asyncio.sleep(0.5)  # as a person would: Slack limits how often we may ask who they are
                     reply = await town.kim.command("/jit", LINE, CHANNEL)
             assert len(await app.store.open_of("UKIM")) == 1
 
             assert (await town.dan.click(card, "approve")).status == 200
-            await town.card(town.id_of(card), "open until", patience=60)
+            await town.card(town.id_of(card), "active until", patience=60)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bot.playground import LocalSlack
 from tests.journeys.conftest import CHANNEL, Town, running, settings_for
-from tests.servers import need, redis_server, start_redis
+from tests.servers import redis_binary, redis_server, start_redis
 
 AUDIT = "C0AUDIT01"
 
@@ -24,18 +24,18 @@ async def test_a_decision_that_redis_forgot_is_told_and_can_be_made_again(slack:
             id_ = town.id_of(card)
             shutil.copytree(data, copy)
             await town.mia.command("/jit", f"cancel {id_}", CHANNEL)
-            await town.card(id_, "taken back")
+            await town.card(id_, "cancelled")
 
             redis.process.kill()
             redis.process.wait()
             shutil.rmtree(data)
             shutil.copytree(copy, data)
-            again = start_redis(need("redis-server", "apt-get install redis-server"), redis.directory, redis.port)
+            again = start_redis(redis_binary(), redis.directory, redis.port)
             after.callback(again.wait)
             after.callback(again.kill)
 
-            told = await slack.sees(AUDIT, lambda m: "lacks a decision that was acknowledged" in m.said())
+            told = await slack.sees(AUDIT, lambda m: "a confirmed decision is missing there" in m.said())
             assert f"{id_} · " in told.said()
-            assert "mia@example.com took debug back" in told.said()
+            assert "mia@example.com cancelled debug" in told.said()
             await town.mia.command("/jit", f"cancel {id_}", CHANNEL)
-            assert (await app.desk.get(id_)).request.state == "cancelled"
+            assert (await app.context.get(id_)).request.state == "cancelled"

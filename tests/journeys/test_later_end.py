@@ -17,29 +17,28 @@ async def opened(town: Town) -> tuple[str, Message]:
     """Mia has the vault open."""
     card = await town.asked()
     await town.dan.click(card, "approve")
-    return town.id_of(card), await town.card(town.id_of(card), "open until")
+    return town.id_of(card), await town.card(town.id_of(card), "active until")
 
 
 async def test_wished_for_in_a_line_and_approved_on_the_card(town: Town) -> None:
     id_, _ = await opened(town)
     reply = await town.mia.command("/jit", "extend 1h -- INC-1 still burns", CHANNEL)
-    assert f"Asked for {id_} until" in reply.text
-    card = await town.card(id_, "A later end")
+    assert f"You asked to extend {id_} until" in reply.text
+    card = await town.card(id_, "to extend until")
     assert "<!subteam^S0DBA0001>" in card.said()
     assert "INC-1 still burns" in card.said()
-    await town.mia.sees_dm(lambda m: "closes by itself" in m.said() and "A later end" in m.said())
 
     refused = await town.mia.click(card, "extend_approve")
     assert refused.status == 200
-    await town.mia.sees_told(lambda m: "nobody decides about their own request" in m.said())
+    await town.mia.sees_ephemeral(lambda m: "You can't approve your own request" in m.said())
     await town.dan.click(card, "extend_approve")
-    await town.card(id_, "Its end was moved; Dan approved")
-    await town.slack.sees(CHANNEL, lambda m: "It has a later end now" in m.text, thread=card.ts)
+    await town.card(id_, "Extended; Dan approved")
+    await town.slack.sees(CHANNEL, lambda m: "Extended. Access now ends" in m.text, thread=card.ts)
     await town.eve.click(card, "extend_approve")
-    await town.eve.sees_told(lambda m: "cannot be done any more" in m.said())
-    moved = await town.mia.sees_dm(lambda m: "was moved to" in m.said() and "Dan approved" in m.said())
+    await town.eve.sees_ephemeral(lambda m: "cannot be done any more" in m.said())
+    moved = await town.mia.sees_dm(lambda m: "is extended until" in m.said() and "Dan approved" in m.said())
     assert moved.buttons() == {}
-    assert len(town.mia.dms) == 3
+    assert len(town.mia.dms) == 2, "what they asked for rings them once it is decided"
 
 
 async def test_wished_for_in_a_form_and_denied_with_a_reason(town: Town) -> None:
@@ -49,14 +48,13 @@ async def test_wished_for_in_a_form_and_denied_with_a_reason(town: Town) -> None
     assert id_ in form.said()
     sent = await town.mia.submit(form, {"duration": "3600", "reason": "INC-1 still burns"})
     assert sent.errors == {}
-    card = await town.card(id_, "A later end")
+    card = await town.card(id_, "to extend until")
     await town.dan.click(card, "extend_deny")
     why = await town.dan.sees_view("extend_deny")
     await town.dan.submit(why, {"reason": "not tonight"})
-    await town.card(id_, "said no to a later end: not tonight")
-    again = await town.mia.sees_dm(lambda m: "said no to a later end: not tonight" in m.said())
-    assert "extend" in again.buttons()
-    assert "release" in again.buttons()
+    await town.card(id_, "denied the extension: not tonight")
+    said = await town.mia.sees_dm(lambda m: "denied the extension: not tonight" in m.said())
+    assert "is not extended. It ends at <!date" in said.text
 
 
 async def test_beyond_the_cap_there_is_none(town: Town) -> None:
@@ -80,7 +78,7 @@ async def test_extend_is_offered_wherever_what_is_open_is_shown(town: Town, plac
         await town.mia.click(town.mia.ephemerals[-1], "extend")
     form = await town.mia.sees_view("extend", lambda v: id_ in v.said())
     assert (await town.mia.submit(form, {"duration": "3600", "reason": "INC-1 still burns"})).errors == {}
-    await town.card(id_, "A later end")
+    await town.card(id_, "to extend until")
     if place == "overview":
         # Beneath the form it is shown as it is now: what was asked for is not offered once more.
         beneath = await town.mia.sees_view("overview")
@@ -107,17 +105,17 @@ async def test_a_later_end_is_warned_of_anew_and_by_a_message_of_its_own(
     async with running(settings_for(slack, redis, "http", tmp_path, policy)) as app:
         slack.deliver_to(f"http://127.0.0.1:{app.port}/slack/events")
         town = Town(slack, app)
-        card = await town.asked(line="request vault/read-only 12s -- to look at the vault")
+        card = await town.asked(line="request vault/read-only 20s -- to look at the vault")
         await town.dan.click(card, "approve")
-        await town.card(town.id_of(card), "open until")
-        assert "Asked for" in (await town.mia.command("/jit", "extend 8s -- not done yet", CHANNEL)).text
-        asked = await town.mia.sees_dm(lambda m: "is asked for: not done yet" in m.said())
-        await town.dan.click(await town.card(town.id_of(card), "A later end"), "extend_approve")
-        await town.mia.sees_dm(lambda m: "was moved to" in m.said() and m.ts == asked.ts)
-        assert len(town.mia.dms) == 3
-        warned = await town.mia.sees_dm(lambda m: "closes by itself" in m.said(), patience=30)
-        assert warned.ts != asked.ts, "a new end is told of by a message that notifies"
+        await town.card(town.id_of(card), "active until")
+        assert "You asked to extend" in (await town.mia.command("/jit", "extend 8s -- not done yet", CHANNEL)).text
+        first = await town.mia.sees_dm(lambda m: "ends <!date" in m.said(), patience=30)
+        await town.dan.click(await town.card(town.id_of(card), "to extend until"), "extend_approve")
+        moved = await town.mia.sees_dm(lambda m: "is extended until" in m.said() and m.ts != first.ts)
+        await town.mia.sees_dm(lambda m: "is extended until" in m.said() and m.ts == first.ts)
+        warned = await town.mia.sees_dm(lambda m: "ends <!date" in m.said(), patience=30)
+        assert warned.ts not in {first.ts, moved.ts}, "a new end is told of by a message that notifies"
         assert "release" in warned.buttons()
         await town.mia.click(warned, "release")
-        await town.mia.sees_dm(lambda m: "You gave it back" in m.said() and m.ts == warned.ts)
+        await town.mia.sees_dm(lambda m: "You ended it early" in m.said() and m.ts == warned.ts)
         assert len(town.mia.dms) == 4

@@ -18,13 +18,14 @@ from aiohttp.test_utils import TestServer
 from redis.asyncio import Redis
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.core.model import State
-from bot.leavers import Leavers, Told
+from bot.core.request import State
+from bot.core.verdict import AccountStates
 from bot.playground import LocalSlack
 from bot.settings import Settings
+from bot.store.indexes.offboarding import Sightings
 from bot.store.keys import Keys
-from bot.store.sightings import Sightings
-from handlers.people import People
+from bot.worker.offboarding import Offboarding
+from handlers.slack.directory import People
 from tests.journeys.conftest import CHANNEL, Town, at_terminal, running, settings_for
 from tests.servers import RedisServer
 
@@ -37,7 +38,7 @@ class Leaving(Town):
     def __init__(self, slack: LocalSlack, app: Town, now: float, settings: Settings) -> None:
         super().__init__(slack, app.app)
         self.now, self.settings = now, settings
-        self.leavers = Leavers(app.app.desk, app.app.people.accounts, app.app.people.groups, self._clock)
+        self.leavers = Offboarding(app.app.context, app.app.people.accounts, app.app.people.groups, self._clock)
 
     async def _clock(self) -> float:
         return self.now
@@ -51,21 +52,21 @@ class Leaving(Town):
         """They have the vault open."""
         card = await self.asked(who)
         await self.dan.click(card, "approve")
-        await self.card(self.id_of(card), "open until")
+        await self.card(self.id_of(card), "active until")
         return self.id_of(card)
 
     async def admin(self) -> str:
         """Eve has what only the dba may ask for."""
         reply = await self.eve.command("/jit", "request vault/admin 30m -- INC-1 the safe", CHANNEL)
-        card = await self.card(reply.text.split(": ")[1][:6])
+        card = await self.card(reply.text.split(" (")[1][:6])
         await self.dan.click(card, "approve")
         card = await self.card(self.id_of(card), "Dan")
         await self.sam.click(card, "approve")
-        await self.card(self.id_of(card), "open until")
+        await self.card(self.id_of(card), "active until")
         return self.id_of(card)
 
     async def state(self, id_: str) -> State:
-        return (await self.app.desk.get(id_)).request.state
+        return (await self.app.context.get(id_)).request.state
 
     async def jit(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Type it where the bot's environment is."""
@@ -90,14 +91,14 @@ async def test_somebody_deactivated_loses_what_they_have_and_the_thread_says_why
     await leaving.looks(0)
     assert await leaving.state(id_) is State.ACTIVE
     await leaving.looks(20)
-    card = await leaving.card(id_, ":lock: closed")
-    assert "Taken away by the policy: their Slack account was deactivated" in card.said()
+    card = await leaving.card(id_, ":lock: ended")
+    assert "Ended early by the policy: their Slack account was deactivated" in card.said()
     await leaving.slack.sees(
-        CHANNEL, lambda m: "their Slack account was deactivated. Closing it." in m.text, thread=card.ts
+        CHANNEL, lambda m: "their Slack account was deactivated. Revoking it." in m.text, thread=card.ts
     )
-    await leaving.slack.sees(CHANNEL, lambda m: "read back as closed" in m.text, thread=card.ts)
+    await leaving.slack.sees(CHANNEL, lambda m: "verified in the system" in m.text, thread=card.ts)
     outbox = leaving.app.announcer.outbox
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while await outbox.waiting():  # noqa: ASYNC110  # the announcer is a task of the app's
             await asyncio.sleep(0.02)
     assert await outbox.dead() == [], "nobody is there to read the letters, and that is nothing to mend"
@@ -115,7 +116,7 @@ async def test_what_they_asked_for_is_void_and_cannot_be_approved(leaving: Leavi
 async def test_a_slack_that_does_not_answer_takes_nothing_away(
     leaving: Leaving, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("handlers.people._BESIDE", 0.2)
+    monkeypatch.setattr("handlers.slack.directory._BESIDE", 0.2)
     plain, admin = await leaving.opened(), await leaving.admin()
     await leaving.slack.deactivate("UMIA")
     await leaving.slack.set_usergroup("S0DBA0001", ["UDAN"])
@@ -159,10 +160,10 @@ async def test_somebody_out_of_the_group_that_may_ask_loses_what_only_it_may_ask
     await leaving.looks(0, 20, 20)
     assert await leaving.state(admin) is State.ACTIVE
     await leaving.looks(20)
-    await leaving.card(admin, "none of the groups that may ask for vault/admin")
-    await leaving.card(admin, ":lock: closed")
+    await leaving.card(admin, "none of the groups that may request vault/admin")
+    await leaving.card(admin, ":lock: ended")
     assert await leaving.state(plain) is State.ACTIVE
-    await leaving.eve.sees_dm(lambda m: "none of the groups that may ask for" in m.said())
+    await leaving.eve.sees_dm(lambda m: "none of the groups that may request" in m.said())
 
 
 @pytest.mark.parametrize("how", ["empty", "disabled", "gone"])
@@ -179,7 +180,7 @@ async def test_a_group_that_is_suddenly_empty_or_not_there_takes_nothing_away(le
     await leaving.looks(0, 60, 60)
     assert await leaving.state(admin) is State.ACTIVE
     refused = await leaving.dan.command("/jit", "request vault/admin 30m -- INC-1 the safe", CHANNEL)
-    assert "Asked for" not in refused.text
+    assert "You requested" not in refused.text
 
 
 @pytest.mark.parametrize(
@@ -197,7 +198,7 @@ async def test_a_group_that_is_suddenly_empty_or_not_there_takes_nothing_away(le
 )
 async def test_nonsense_about_an_account_is_no_answer(leaving: Leaving, answer: Any) -> None:
     async with saying(answer) as people:
-        assert await people(leaving).accounts(["UMIA"]) == Told()
+        assert await people(leaving).accounts(["UMIA"]) == AccountStates()
 
 
 @pytest.mark.parametrize(
@@ -248,25 +249,25 @@ async def test_a_mass_change_asks_a_person_who_confirms_it_at_the_terminal(leavi
         leaving.slack.add_person(f"U{name.upper()}", name, f"{name.lower()}@example.com")
         leaving.slack.world.channels[CHANNEL].members.add(f"U{name.upper()}")
         cards.append(await leaving.asked(name.lower()))
-    assert "Nobody's access is held back." in (await leaving.jit("leavers")).stdout
+    assert "Nobody's access is held back." in (await leaving.jit("offboarding")).stdout
     for name in names:
         leaving.slack.world.people[f"U{name.upper()}"].kind = "deactivated"
     await leaving.looks(0, 20, 20)
-    told = await leaving.slack.sees(AUDIT, lambda m: "7 of 7 people with open requests would lose access" in m.said())
-    assert "jit leavers --confirm" in told.said()
+    told = await leaving.slack.sees(AUDIT, lambda m: "7 of 7 people with open requests seem to have left" in m.said())
+    assert "jit offboarding --confirm" in told.said()
     assert f"{leaving.id_of(cards[0])} · ned0@example.com · debug: their Slack account was deactivated" in told.said()
     assert len(leaving.slack.messages(AUDIT)) == 1
     assert {await leaving.state(leaving.id_of(card)) for card in cards} == {State.PENDING}
 
-    shown = await leaving.jit("leavers")
-    assert "7 people. If they have left: jit leavers --confirm" in shown.stdout, shown.stderr
+    shown = await leaving.jit("offboarding")
+    assert "7 people. If they have left: jit offboarding --confirm" in shown.stdout, shown.stderr
     assert "ned6@example.com" in shown.stdout
-    confirmed = await leaving.jit("leavers", "--confirm")
+    confirmed = await leaving.jit("offboarding", "--confirm")
     assert "Confirmed for 7 people by cli:" in confirmed.stdout, confirmed.stderr
     await leaving.looks(20)
     assert {await leaving.state(leaving.id_of(card)) for card in cards} == {State.CANCELLED}
-    trail: Any = await leaving.app.redis.xrange(leaving.app.store.keys.audit)
-    [by] = [json.loads(e[b"event"])["by"] for _, e in trail if e[b"kind"] == b"leavers_confirmed"]
+    trail: Any = await leaving.app.store.redis.xrange(leaving.app.store.keys.audit)
+    [by] = [json.loads(e[b"event"])["by"] for _, e in trail if e[b"kind"] == b"offboarding_confirmed"]
     assert by.startswith("cli:")
 
 
@@ -274,15 +275,15 @@ async def test_the_bot_looks_by_itself(
     slack: LocalSlack, redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With other paces than in earnest, from the event to the closed card."""
-    quick = partial(Leavers, pace=0.05, apart=0.3, groups_apart=0.6, a_minute=10_000)
-    monkeypatch.setattr("bot.app.Leavers", quick)
+    quick = partial(Offboarding, pace=0.05, apart=0.3, groups_apart=0.6, a_minute=10_000)
+    monkeypatch.setattr("bot.process.worker.Offboarding", quick)
     async with running(settings_for(slack, redis, "http", tmp_path)) as app:
         slack.deliver_to(f"http://127.0.0.1:{app.port}/slack/events")
         slack.limits.on = False
         town = Town(slack, app)
         card = await town.asked()
         await town.dan.click(card, "approve")
-        await town.card(town.id_of(card), "open until")
+        await town.card(town.id_of(card), "active until")
         await slack.deactivate("UMIA")
-        closed = await town.card(town.id_of(card), ":lock: closed")
+        closed = await town.card(town.id_of(card), ":lock: ended")
         assert "their Slack account was deactivated" in closed.said()

@@ -58,7 +58,7 @@ async def connects(postgres: PostgresServer, user: str, password: str) -> str:
     """``accepted``, or what the server says."""
     dsn = f"postgresql://{user}@127.0.0.1:{postgres.port}/postgres"
     try:
-        async with await psycopg.AsyncConnection.connect(dsn, password=password, connect_timeout=5) as connection:
+        async with await psycopg.AsyncConnection.connect(dsn, password=password, connect_timeout=30) as connection:
             row = await (await connection.execute("SELECT number FROM orders")).fetchone()
             return "accepted" if row == (42,) else f"read {row}"
     except psycopg.OperationalError as error:
@@ -71,7 +71,7 @@ async def opened(town: Town, postgres: PostgresServer, duration: str) -> tuple[M
     id_ = town.id_of(card)
     assert await connects(postgres, f"jit_{id_.lower().replace('-', '_')}_0", "guess") == "refused"
     await town.dan.click(card, "approve")
-    decided = await town.mia.sees_dm(lambda m: id_ in m.said() and "is open until" in m.said())
+    decided = await town.mia.sees_dm(lambda m: id_ in m.said() and "You have access until" in m.said())
     await town.mia.click(decided, "reveal")
     view = await town.mia.sees_view("note", lambda v: "Password" in v.said())
     user, password = re.findall(r"```(.*?)```", view.said(), re.DOTALL)[:2]
@@ -82,9 +82,9 @@ async def opened(town: Town, postgres: PostgresServer, duration: str) -> tuple[M
 async def test_refused_accepted_and_by_time_refused(town: Town, postgres: PostgresServer) -> None:
     _, id_, user, password = await opened(town, postgres, "5s")
     assert await connects(postgres, user, password) == "accepted"
-    await town.card(id_, ":lock: closed", patience=30)
+    await town.card(id_, ":lock: ended", patience=30)
     assert await connects(postgres, user, password) == "refused"
-    await town.mia.sees_dm(lambda m: id_ in m.said() and "Its time was up" in m.said())
+    await town.mia.sees_dm(lambda m: id_ in m.said() and "Access expired" in m.said())
 
 
 async def test_given_back_early_is_refused_and_the_live_session_is_cut(town: Town, postgres: PostgresServer) -> None:
@@ -93,7 +93,7 @@ async def test_given_back_early_is_refused_and_the_live_session_is_cut(town: Tow
     session = await psycopg.AsyncConnection.connect(dsn, password=password)
     assert await connects(postgres, user, password) == "accepted"
     await town.mia.click(decided, "release")
-    await town.card(id_, ":lock: closed", patience=30)
+    await town.card(id_, ":lock: ended", patience=30)
     assert await connects(postgres, user, password) == "refused"
     with pytest.raises(psycopg.OperationalError):
         await session.execute("SELECT 1")

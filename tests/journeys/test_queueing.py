@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bot.core.model import State
-from handlers.queueing import Queue
+from bot.core.request import State
+from handlers.slack.admission import Queue
 from tests.journeys.conftest import Town
 
 CROWDED = "Nothing was recorded; please try again in a few seconds."
@@ -17,8 +17,8 @@ CROWDED = "Nothing was recorded; please try again in a few seconds."
 @pytest.fixture(autouse=True)
 def queue(monkeypatch: pytest.MonkeyPatch) -> Queue:
     """A line with one place."""
-    queue = Queue(at_once=1, patience=0.1)
-    monkeypatch.setattr("handlers.receiving.Queue", lambda: queue)
+    queue = Queue(at_once=1, patience=0.5)
+    monkeypatch.setattr("handlers.slack.bolt_app.Queue", lambda: queue)
     return queue
 
 
@@ -33,9 +33,9 @@ async def test_a_command_a_press_and_a_form_are_told_so_and_do_nothing(town: Tow
         assert CROWDED in town.dan.ephemerals[-1].said()
         errors = (await town.dan.submit(form, {"reason": "not tonight"})).errors
         assert [CROWDED in said for said in errors.values()] == [True]
-        assert (await town.app.desk.get(town.id_of(card))).request.state is State.PENDING
+        assert (await town.app.context.get(town.id_of(card))).request.state is State.PENDING
     await town.dan.click(card, "approve")
-    await town.card(town.id_of(card), "open until")
+    await town.card(town.id_of(card), "active until")
 
 
 async def test_an_event_is_left_to_be_delivered_again(town: Town, queue: Queue) -> None:
@@ -45,6 +45,7 @@ async def test_an_event_is_left_to_be_delivered_again(town: Town, queue: Queue) 
     async with full(queue):
         assert not (await delivery.event(opened)).ok
     assert town.mia.home is None
+    delivery.ack_seconds = 30.0
     assert (await delivery.event(opened)).ok
     await town.mia.sees_home()
 

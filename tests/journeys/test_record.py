@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
+from bot.access.audit_query import AuditPage, CannotSearch, Question
+from bot.audit import verify
+from bot.audit.archive.archive import Archive, NoArchive
+from bot.audit.export import evidence, export
+from bot.audit.sealer import read_head
 from bot.playground import Human, LocalSlack, Reply, View
-from bot.record import evidence, exporting, verifying
-from bot.record.archive import Archive, NoArchive
-from bot.record.looking import CannotLook, Question, Shown
-from bot.record.sealing import read_head
-from bot.store.audit import Window
+from bot.store.audit_stream import Window
 from tests.house import POLICY
 from tests.journeys.conftest import CHANNEL, Mode, Town, running, settings_for
 from tests.servers import RedisServer, until
@@ -62,11 +63,11 @@ async def test_an_auditor_reads_what_happened_and_it_is_recorded(town: Town) -> 
     card = await town.asked()
     id_ = town.id_of(card)
     await town.dan.click(card, "approve")
-    await town.card(id_, "open until")
+    await town.card(id_, "active until")
     view = await asked(town, "<@UMIA|mia> vault last 7 days")
     said = view.said()
     assert all(word in said for word in ("submitted", "approved", "granted", id_, "mia@example.com", "<@UDAN>"))
-    assert "That you look at this is on the record." in said
+    assert "The audit log records that you looked." in said
     assert town.slack.messages(CHANNEL)[0].ts == card.ts
     [read] = await noted(town, "read")
     assert (read["by"], read["read"], read["asked"]) == (
@@ -81,14 +82,14 @@ async def test_an_auditor_reads_what_happened_and_it_is_recorded(town: Town) -> 
 async def test_who_held_what_at_a_moment_is_told(town: Town) -> None:
     card = await town.asked()
     await town.dan.click(card, "approve")
-    await town.card(town.id_of(card), "open until")
+    await town.card(town.id_of(card), "active until")
     view = await asked(town, "at 2099-01-01T00:00Z")
-    assert "*mia@example.com* held `vault/read-only`" in view.said()
+    assert "*mia@example.com* had `vault/read-only`" in view.said()
     assert "still open" in view.said()
     [read] = await noted(town, "read")
     assert (read["read"], read["rows"]) == ("held", 1)
     view = await asked(town, "at 2001-01-01T00:00Z <@UMIA>")
-    await town.ada.sees_view("record", lambda v: "Nothing fits" in v.said())
+    await town.ada.sees_view("record", lambda v: "No matching events" in v.said())
 
 
 async def test_pages_are_turned_back_and_forth_without_a_gap(town: Town) -> None:
@@ -122,7 +123,7 @@ async def test_pages_are_turned_back_and_forth_without_a_gap(town: Town) -> None
 )
 async def test_who_is_no_auditor_is_refused_and_that_is_recorded(town: Town, who: str, line: str) -> None:
     reply = await getattr(town, who).command("/jit", f"audit {line}".strip(), CHANNEL)
-    assert "only `audit` can read the record" in reply.text
+    assert "only `audit` can read the audit log" in reply.text
     assert getattr(town, who).view is None
     [refused] = await noted(town, "refused")
     assert (refused["by"], refused["verb"]) == (f"U{who.upper()}", "audit")
@@ -136,7 +137,7 @@ async def test_a_page_is_judged_when_it_is_turned(town: Town) -> None:
     groups = {**town.app.catalog.groups, "audit": town.app.catalog.groups["security"]}
     town.app.catalog = town.app.catalog.model_copy(update={"groups": groups})
     await town.ada.click(view, "audit_older")
-    await town.ada.sees_view("note", lambda v: "only `audit` can read the record" in v.said())
+    await town.ada.sees_view("note", lambda v: "only `audit` can read the audit log" in v.said())
     assert len(await noted(town, "read")) == 1
 
 
@@ -147,21 +148,21 @@ async def test_a_page_is_judged_when_it_is_turned(town: Town) -> None:
         ("vault/read-onl last week", "Did you mean `vault/read-only`"),
         ("grantd", "Did you mean `granted`"),
         ("yesterdy", "Did you mean `yesterday`?"),
-        ("vault vault", "There is a system already"),
+        ("vault vault", "You named two systems"),
         ("<!channel> & *bold*", "`/jit help audit`"),
-        ("at soonish", "The record cannot be asked for"),
-        ("2026-13-45", "The record cannot be asked for"),
-        ("9999-12", "The record cannot be asked for"),
-        ("last 9999 weeks", "The record cannot be asked for"),
+        ("at soonish", "I don't understand"),
+        ("2026-13-45", "I don't understand"),
+        ("9999-12", "I don't understand"),
+        ("last 9999 weeks", "I don't understand"),
         ("export", "Did you mean `export last week`"),
         ("export soonish csv", "Did you mean `last week`"),
         ("export at 2026-03-14T02:10Z", "Did you mean `last week`"),
         ("evidence", "Did you mean `evidence J-7K3Q`"),
         ("evidence nonsense", "There is no request"),
-        ("at 0001-01-01T00:00+23:59", "The record cannot be asked for"),
-        ("system:../../etc", "The record cannot be asked for"),
-        ("'; drop table jit_events; --", "The record cannot be asked for"),
-        ("x" * 3_000, "The record cannot be asked for"),
+        ("at 0001-01-01T00:00+23:59", "I don't understand"),
+        ("system:../../etc", "I don't understand"),
+        ("'; drop table jit_events; --", "I don't understand"),
+        ("x" * 3_000, "I don't understand"),
     ],
 )
 async def test_what_is_not_understood_gets_the_nearest_and_reads_nothing(town: Town, line: str, said: str) -> None:
@@ -178,7 +179,7 @@ async def test_what_is_not_understood_gets_the_nearest_and_reads_nothing(town: T
 async def test_what_is_nowhere_is_found_nowhere(town: Town, line: str) -> None:
     await town.app.store.note("found", '{"found":"gone"}')
     view = await asked(town, line)
-    assert "Nothing fits." in view.said()
+    assert "No matching events." in view.said()
 
 
 async def test_hostile_text_in_the_record_is_shown_and_does_nothing(town: Town) -> None:
@@ -204,7 +205,7 @@ async def test_a_process_without_an_archive_says_what_it_looked_at(town: Town) -
     def nowhere() -> Archive:
         return Archive.open("", Path("/nonexistent"))
 
-    town.app.looking.archive = nowhere
+    town.app.audit_search.archive = nowhere
     view = await asked(town, "found")
     assert "Only the latest events, those in Redis, were looked at: there is no archive at" in view.said()
     assert "*found*" in view.said()
@@ -216,7 +217,7 @@ async def test_an_archive_that_is_not_the_workers_is_not_believed(town: Town, tm
     await asyncio.to_thread(until, lambda: read_head(tmp_path, workspace) is not None, "the event to be sealed")
     other = tmp_path / "other"
     Archive.open("", other, create=True).close()
-    town.app.looking.archive = lambda: Archive.open("", other)
+    town.app.audit_search.archive = lambda: Archive.open("", other)
     said = (await asked(town, "found")).said()
     assert "the archive here is not the one that the worker seals into" in said
     assert "*found*" in said
@@ -226,10 +227,10 @@ async def test_an_archive_that_takes_long_is_given_up_and_nothing_waits_for_it(t
     release = threading.Event()
 
     def slow() -> Archive:
-        release.wait(20)
+        release.wait(60)
         raise AssertionError
 
-    town.app.looking.archive, town.app.looking.patience = slow, 0.2
+    town.app.audit_search.archive, town.app.audit_search.patience = slow, 0.2
     try:
         reply = await town.ada.command("/jit", "audit yesterday", CHANNEL)
         assert (reply.status, reply.text) == (200, "")
@@ -244,7 +245,7 @@ async def content(town: Town, name: str, channel: str = "") -> tuple[str, str]:
     """A file that the auditor was sent, and what stands above it."""
     dm = town.slack.world.dm("UADA").id
     files = town.slack.world.files
-    shown = await town.ada.sees_dm(lambda m: any(re.fullmatch(name, files[id_].name) for id_ in m.files), patience=20)
+    shown = await town.ada.sees_dm(lambda m: any(re.fullmatch(name, files[id_].name) for id_ in m.files), patience=30)
     assert shown.channel == dm
     [file] = [files[id_] for id_ in shown.files]
     assert file.content is not None
@@ -255,7 +256,7 @@ async def content(town: Town, name: str, channel: str = "") -> tuple[str, str]:
 async def test_an_export_comes_as_a_file_by_direct_message_and_what_it_holds_is_recorded(town: Town, form: str) -> None:
     await town.asked()
     reply = await town.ada.command("/jit", f"audit export last 7 days {form}".strip(), CHANNEL)
-    assert "is on its way to your direct messages" in reply.text
+    assert "will arrive in your direct messages" in reply.text
     text, said = await content(town, r"audit-1-\d+(-ocsf)?\.(csv|jsonl)")
     assert "Complete from number 1 to" in said
     lines = text.splitlines()
@@ -264,8 +265,8 @@ async def test_an_export_comes_as_a_file_by_direct_message_and_what_it_holds_is_
     elif form:
         assert json.loads(lines[0])["metadata"]["version"] == "1.8.0"
     else:
-        part, _, items = exporting.read(iter(lines))
-        assert verifying.verify(items, [], None, part).flaw is None
+        part, _, items = export.read(iter(lines))
+        assert verify.verify(items, [], None, part).flaw is None
     asked_, sent = await noted(town, "read")
     assert (asked_["read"], asked_["asked"]["when"]) == ("export", "last 7 days")
     assert (sent["read"], sent["by"], sent["first"]) == ("sent", "UADA", 1)
@@ -277,7 +278,7 @@ async def test_evidence_comes_as_a_pack_that_verifies_and_a_page(town: Town) -> 
     card = await town.asked()
     id_ = town.id_of(card)
     reply = await town.ada.command("/jit", f"audit evidence {id_.lower()}", CHANNEL)
-    assert f"The evidence of {id_} is on its way" in reply.text
+    assert f"The evidence of {id_} will arrive" in reply.text
     text, _ = await content(town, rf"evidence-{id_}\.json")
     assert evidence.verify(evidence.read(text)).flaw is None
     page, _ = await content(town, rf"evidence-{id_}\.html")
@@ -299,8 +300,8 @@ async def test_a_file_that_cannot_be_made_is_said_in_the_direct_message(town: To
 
 
 async def test_a_file_that_would_be_too_large_is_not_made(town: Town) -> None:
-    assert town.app.announcer.telling.handouts is not None
-    town.app.announcer.telling.handouts.files.most = 500
+    assert town.app.announcer.router.file_deliveries is not None
+    town.app.announcer.router.file_deliveries.files.most = 500
     await town.asked()
     await town.ada.command("/jit", "audit export today csv", CHANNEL)
     await town.ada.sees_dm(lambda m: "would have more than 500 bytes" in m.text and "at a terminal" in m.text)
@@ -318,7 +319,7 @@ async def test_a_notice_that_somebody_wrote_into_redis_sends_no_file(town: Town)
     facts = {"at": 0, "by": "UEVE", "read": "export", "asked": {"when": "today"}, "format": "csv"}
     await store.note("read", json.dumps(facts), row="UEVE|file:#")
     await store.note("read", json.dumps({**facts, "by": "UADA"}), row="UEVE|file:#")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while len(await town.app.announcer.outbox.dead()) < 2:  # noqa: ASYNC110  # of another process' making
             await asyncio.sleep(0.02)
     assert town.slack.world.files == {}
@@ -334,10 +335,10 @@ async def test_a_policy_that_was_changed_says_who_gained_and_who_lost(
     changed = AUDITED.replace("sam@example.com, kim@example.com", "sam@example.com, eve@example.com")
     settings.policy.write_text(changed, encoding="utf-8")
     async with running(settings) as app:
-        told = await slack.sees("C0AUDIT01", lambda m: "The policy was changed" in m.text, patience=30)
+        told = await slack.sees("C0AUDIT01", lambda m: "loaded a new policy" in m.text, patience=30)
         assert "`all@" in told.said()
-        assert "eve@example.com: decide about `vault/admin`" in told.said()
-        assert "kim@example.com: decide about `vault/admin`" in told.said()
+        assert "eve@example.com: approve `vault/admin`" in told.said()
+        assert "kim@example.com: approve `vault/admin`" in told.said()
         entries = await Window(app.store).tail(0, 1000)
         [event] = [json.loads(entry.event) for entry in entries if entry.kind == "policy"]
         assert event["now"] == app.catalog.generation
@@ -357,12 +358,12 @@ def _kept(home: Path, workspace: str, generation: str) -> bool:
 async def test_every_event_says_which_process_wrote_it_and_by_which_policy(town: Town) -> None:
     card = await town.asked()
     await town.dan.click(card, "approve")
-    await town.card(town.id_of(card), "open until")
+    await town.card(town.id_of(card), "active until")
     await town.kim.click(card, "deny")
     await town.ada.command("/jit", "audit export today", CHANNEL)
     entries = await Window(town.app.store).tail(0, 1000)
     kinds = {entry.kind for entry in entries}
-    assert {"submitted", "approved", "attempted", "granted", "read"} <= kinds
+    assert {"submitted", "approved", "grant_attempted", "granted", "read"} <= kinds
     for entry in entries:
         facts = json.loads(entry.event)
         assert facts["via"].startswith("all@"), entry
@@ -374,13 +375,13 @@ async def test_an_auditor_sees_what_others_asked_for_and_that_is_recorded(town: 
     id_ = town.id_of(card)
     shown = await town.ada.command("/jit", f"show {id_}", CHANNEL)
     assert shown.status == 200
-    told = await town.ada.sees_told(lambda m: id_ in m.said())
+    told = await town.ada.sees_ephemeral(lambda m: id_ in m.said())
     assert told.buttons() == {}
     await town.dan.click(card, "approve")
-    await town.card(id_, "open until")
+    await town.card(id_, "active until")
     who = await town.ada.command("/jit", "who vault", CHANNEL)
     assert id_ in who.text
-    assert "that you looked is on the record" in who.text
+    assert "The audit log records that you looked" in who.text
     assert "There is no request" in (await town.sam.command("/jit", f"show {id_}", CHANNEL)).text
     assert [(read["read"], read["by"]) for read in await noted(town, "read")] == [("show", "UADA"), ("who", "UADA")]
     assert "There is no request" in (await town.ada.command("/jit", f"revoke {id_} x", CHANNEL)).text
@@ -404,7 +405,7 @@ async def test_over_the_limit_is_on_the_record(town: Town) -> None:
     town.app.catalog = town.app.catalog.model_copy(update={"workspace": rules})
     await town.asked()
     reply = await town.mia.command("/jit", "request vault/shared 30m -- INC-2 is on fire", CHANNEL)
-    assert "which is the most" in reply.text
+    assert "the maximum" in reply.text
     [refused] = await noted(town, "refused")
     assert (refused["by"], refused["verb"]) == ("UMIA", "request")
     assert refused["why"].startswith("LimitReached")
@@ -414,16 +415,16 @@ async def test_only_so_many_questions_wait(town: Town) -> None:
     release = threading.Event()
 
     def slow() -> Archive:
-        release.wait(20)
+        release.wait(60)
         return Archive.open("", Path("/nonexistent"))
 
-    town.app.looking.archive = slow
-    asked_ = [asyncio.create_task(town.app.looking._bounded(Question())) for _ in range(12)]
+    town.app.audit_search.archive = slow
+    asked_ = [asyncio.create_task(town.app.audit_search.within_limits(Question())) for _ in range(12)]
     done, _ = await asyncio.wait(asked_, return_when=asyncio.FIRST_COMPLETED)
     release.set()
     answers = await asyncio.gather(*asked_, return_exceptions=True)
-    busy = [str(answer) for answer in answers if isinstance(answer, CannotLook)]
+    busy = [str(answer) for answer in answers if isinstance(answer, CannotSearch)]
     assert len(busy) == 2
     assert all("Please ask again in a minute" in said for said in busy)
-    assert len([answer for answer in answers if isinstance(answer, Shown)]) == 10
+    assert len([answer for answer in answers if isinstance(answer, AuditPage)]) == 10
     assert done

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.model import State
+from bot.core.request import State
 from bot.playground import LocalSlack
 from tests.house import POLICY
 from tests.journeys.conftest import CHANNEL, Town, running, settings_for
@@ -31,16 +31,16 @@ async def ruled(
 
 async def test_approved_at_once_with_nobody_asked_and_ended_by_an_approver(ruled: Town) -> None:
     explained = await ruled.dan.command("/jit", "explain debug", CHANNEL)
-    assert "At once, for you: up to 1 h is approved by rule 1, once in 24 hours" in explained.text
-    assert "At once" not in (await ruled.mia.command("/jit", "explain debug", CHANNEL)).text
+    assert "For you, rule 1 approves up to 1 h right away, once in 24 hours" in explained.text
+    assert "For you, rule" not in (await ruled.mia.command("/jit", "explain debug", CHANNEL)).text
 
     reply = await ruled.dan.command("/jit", "request debug 30m -- INC-1 the vault is stuck", CHANNEL)
     assert "Approved by rule 1" in reply.text
-    id_ = reply.text.split(": ")[1][:6]
-    card = await ruled.card(id_, "open until")
-    assert "Approved by rule 1 (low at most, in dba, up to 1 h; 1 of 1 in 24 hours)" in card.said()
+    id_ = reply.text.split(" (")[1][:6]
+    card = await ruled.card(id_, "active until")
+    assert "Approved by rule 1: low risk, dba, up to 1 h (1 of 1 uses today)" in card.said()
     assert set(card.buttons()) == {"revoke"}
-    await ruled.dan.sees_dm(lambda m: id_ in m.said() and "Approved for 30 min by rule 1" in m.said())
+    await ruled.dan.sees_dm(lambda m: id_ in m.said() and "Approved (30 min) by rule 1" in m.said())
     await ruled.slack.sees(CHANNEL, lambda m: "Approved by rule 1" in m.text, thread=card.ts)
     lines = [m for m in ruled.slack.messages(CHANNEL) if "<!subteam" in m.said() or "<@" in m.said()]
     assert lines == []
@@ -48,10 +48,10 @@ async def test_approved_at_once_with_nobody_asked_and_ended_by_an_approver(ruled
     await ruled.eve.click(card, "revoke")
     form = await ruled.eve.sees_view("revoke")
     await ruled.eve.submit(form, {"reason": "not now"})
-    await ruled.card(id_, "closed")
+    await ruled.card(id_, ":lock: ended")
 
     again = await ruled.dan.command("/jit", "request debug 30m -- INC-1 the vault is stuck again", CHANNEL)
-    assert "if nobody decides" in again.text
-    waits = await ruled.card(again.text.split(": ")[1][:6], "waits for a decision")
+    assert "If nobody answers" in again.text
+    waits = await ruled.card(again.text.split(" (")[1][:6], "waiting for approval")
     assert "<!subteam^S0DBA0001" in waits.said(), "who is asked is mentioned"
-    assert (await ruled.app.desk.get(ruled.id_of(waits))).request.state is State.PENDING
+    assert (await ruled.app.context.get(ruled.id_of(waits))).request.state is State.PENDING

@@ -11,7 +11,7 @@ import pytest
 
 from bot.app import opened
 from bot.playground import LocalSlack
-from bot.starting import CannotStart
+from bot.startup import CannotStart
 from tests.house import POLICY
 from tests.journeys.conftest import settings_for
 from tests.journeys.test_watching import numbers, watched
@@ -31,7 +31,7 @@ def shipped(path: Path) -> list[dict[str, object]]:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110  # a part of the app's changes it
             await asyncio.sleep(0.05)
 
@@ -69,7 +69,7 @@ async def test_the_audit_channel_is_told_that_a_sink_falls_behind_and_that_it_is
         assert lag['jit_sink_lag_events{sink="hook"}'] >= 1
         await receiver.start()
         back = await slack.sees("C0AUDIT01", lambda m: "Sink hook has caught up" in m.said(), patience=40)
-        assert "needs a hand" not in back.said()
+        assert "needs attention" not in back.said()
         assert receiver.types[0] == "jit.audit.submitted"
     await receiver.stop()
 

@@ -20,12 +20,14 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from bot import logs
+from bot.access import review
+from bot.access.read import all_open
+from bot.access.review import ReviewDecision
 from bot.app import App
-from bot.core.model import Verb
-from bot.hiding import Secrets
+from bot.core.request import Verb
 from bot.playground import LocalSlack
-from bot.posts import VERBS
-from bot.wishes import Answer
+from bot.redaction import Secrets
+from bot.worker.provider_gateway import VERBS
 from tests.house import POLICY
 from tests.journeys.conftest import CHANNEL, Mode, Town, running, settings_for
 from tests.servers import RedisServer, free_port, redis_server
@@ -55,7 +57,7 @@ def read(text: str) -> Numbers:
     return found
 
 
-async def numbers(app: App, so: Callable[[Numbers], bool] = lambda _: True, patience: float = 15.0) -> Numbers:
+async def numbers(app: App, so: Callable[[Numbers], bool] = lambda _: True, patience: float = 30.0) -> Numbers:
     """What a scrape tells, once it is so."""
     found: Numbers = {}
     try:
@@ -111,13 +113,13 @@ async def test_the_numbers_of_a_request_that_ends_by_time(
         card = await town.asked(line=f"request vault/read-only 5s -- {REASON}")
         await town.mia.click(card, "approve")  # her own request: refused
         await town.dan.click(card, "approve")
-        await town.card(town.id_of(card), ":lock: closed")
+        await town.card(town.id_of(card), ":lock: ended")
         found = await numbers(
-            town.app, lambda n: not n["jit_outbox_rows"] and not n["jit_audit_unsealed_events"], patience=20
+            town.app, lambda n: not n["jit_outbox_rows"] and not n["jit_audit_unsealed_events"], patience=30
         )
     assert {name: value for name, value in found.items() if name.startswith("jit_commits_total")} == {
         f'jit_commits_total{{event="{event}",result="OK"}}': 1.0
-        for event in ("submitted", "approved", "attempted", "granted", "expired", "revoked")
+        for event in ("submitted", "approved", "grant_attempted", "granted", "access_expired", "revoked")
     }
     for kind, outcome in (("command", "ok"), ("action", "ok"), ("action", "refused")):
         assert found[f'jit_ack_seconds_count{{kind="{kind}",outcome="{outcome}"}}'] == 1.0
@@ -140,13 +142,13 @@ async def test_the_numbers_of_a_request_that_ends_by_time(
 async def test_with_nobody_to_work_what_waits_grows_old(slack: LocalSlack, redis: RedisServer, tmp_path: Path) -> None:
     async with watched(slack, redis, tmp_path, role="web") as town:
         await town.mia.command("/jit", f"request debug 30m -- {REASON}", CHANNEL)
-        [asked] = await town.app.desk.everything()
+        [asked] = await all_open(town.app.context)
         pending = await numbers(town.app, lambda n: n["jit_pending_age_seconds"] > 0.2)
         assert pending["jit_pending_requests"] == 1.0
         assert (pending["jit_open_requests"], pending["jit_due_requests"]) == (1.0, 0.0)
         assert pending["jit_oldest_overdue_seconds"] == 0.0
-        actor = await town.app.people.actor("UDAN", town.app.identity.team)
-        await town.app.desk.review(actor, asked.id, Answer(verb=Verb.APPROVE))
+        actor = await town.app.people.actor("UDAN")
+        await review.review(town.app.context, actor, asked.id, ReviewDecision(verb=Verb.APPROVE))
         found = await numbers(town.app, lambda n: n["jit_oldest_overdue_seconds"] > 0.2)
         assert found["jit_due_requests"] == 1.0
         assert (found["jit_pending_requests"], found["jit_pending_age_seconds"]) == (0.0, 0.0)
@@ -165,14 +167,14 @@ async def test_access_that_cannot_be_closed_is_late_by_its_system(
         card = await town.asked(line=f"request vault/read-only 5s -- {REASON}")
         await town.dan.click(card, "approve")
         found = await numbers(
-            town.app, lambda n: n.get('jit_open_past_end_seconds{system="vault"}', 0) > 1.0, patience=20
+            town.app, lambda n: n.get('jit_open_past_end_seconds{system="vault"}', 0) > 1.0, patience=30
         )
         assert found['jit_closing_requests{system="vault"}'] == 1.0
         assert found['jit_provider_failures_total{kind="unsure",system="vault",verb="revoke"}'] >= 1.0
         assert found['jit_end_late_seconds_count{stage="started"}'] == 1.0
         assert 'jit_end_late_seconds_count{stage="closed"}' not in found
         (tmp_path / "doors" / "faults.json").unlink()
-        await town.card(town.id_of(card), ":lock: closed", patience=30)
+        await town.card(town.id_of(card), ":lock: ended", patience=30)
         after = await numbers(town.app, lambda n: not n['jit_closing_requests{system="vault"}'])
         assert after['jit_open_past_end_seconds{system="vault"}'] == 0.0
         assert after['jit_end_late_seconds_sum{stage="closed"}'] > 1.0
@@ -213,7 +215,7 @@ LABELS = {
     "outcome": {"ok", "refused", "away", "crowded", "broke", "unheard", "limited", "locked_out", "unanswered"},
     "event": None,
     "result": {"OK", "SUPERSEDED", "LATE", "GUARD", "AWAY", "UNSAFE"},
-    "decision": {"approved", "denied", "lapsed", "cancelled"},
+    "decision": {"approved", "denied", "request_expired", "cancelled"},
     "stage": {"started", "closed"},
     "system": {"vault"},
     "verb": {*VERBS, "other"},
@@ -237,8 +239,8 @@ async def test_no_label_names_a_person_or_a_request_and_nobody_can_make_more_of_
                 await human.command("/jit", f"{word} me", CHANNEL)
                 await human.command("/jit", f"show J-2345 {word}", CHANNEL)
                 reply = await human.command("/jit", f"cancel {town.id_of(card)}", CHANNEL)
-                assert "taken back" in reply.text
-            await town.app.desk.store.note(word, "{}")
+                assert "You cancelled" in reply.text
+            await town.app.context.store.note(word, "{}")
             return set(await numbers(town.app, lambda n: not n["jit_outbox_rows"]))
 
         once = await everybody("abracadabra")
@@ -337,35 +339,35 @@ async def test_one_line_a_decision_with_who_and_what_and_no_secret_in_any(
         id_ = town.id_of(card)
         await town.mia.click(card, "approve")
         await town.dan.click(card, "approve")
-        decided = await town.mia.sees_dm(lambda m: "is open until" in m.said())
+        decided = await town.mia.sees_dm(lambda m: "You have access until" in m.said())
         await town.mia.click(decided, "reveal")
         view = await town.mia.sees_view("note", lambda v: "Password" in v.said())
         password = re.findall(r"```(.*?)```", view.said(), re.DOTALL)[1]
         await town.sam.command("/jit", f"revoke {id_} because swordfish is the password", CHANNEL)
         await town.dan.command("/jit", f"revoke {id_} because swordfish is the password", CHANNEL)
-        await town.card(id_, ":lock: closed")
+        await town.card(id_, ":lock: ended")
         settings = town.app.settings
-    decisions = lines.of("bot.decisions", level="INFO")
+    decisions = lines.of("bot.decision_log", level="INFO")
     assert {line["request"] for line in decisions} == {id_}
     assert [(line["message"], line["by"], line["version"], line["state"]) for line in decisions] == [
         ("submitted", "UMIA", 1, "pending"),
         ("approved", "UDAN", 2, "granting"),
-        ("attempted", "worker", 3, "granting"),
+        ("grant_attempted", "worker", 3, "granting"),
         ("granted", "worker", 4, "active"),
-        ("reveal_asked", "UMIA", 5, "active"),
+        ("reveal_requested", "UMIA", 5, "active"),
         ("revealed", "worker", 6, "active"),
-        ("withdrawn", "UDAN", 7, "revoking"),
+        ("ended_early", "UDAN", 7, "revoking"),
         ("revoked", "worker", 8, "ended"),
     ]
     assert all((line["asker"], line["system"], line["what"]) == ("UMIA", "vault", "debug") for line in decisions)
-    refusals = lines.of("handlers.replies", message="refused")
+    refusals = lines.of("handlers.error_messages", message="refused")
     told = [(line["person"], line["verb"], line["error"], line.get("why"), line["request"]) for line in refusals]
     assert told == [
         ("UMIA", "approve", "NotAllowed", "own_request", id_),
         ("USAM", "revoke", "NotFound", None, id_),
     ]
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"]) for line in lines.all)
-    approved = lines.of("bot.decisions", message="approved")[0]
+    approved = lines.of("bot.decision_log", message="approved")[0]
     assert approved["person"] == "UDAN"
     assert approved["verb"] == "approve"
     assert approved["event"]
@@ -382,8 +384,8 @@ async def test_what_a_provider_answers_is_told_under_the_requests_id(
     async with watched(slack, redis, tmp_path, policy=doors(tmp_path, verb="grant", does="refuse")) as town:
         card = await town.asked()
         await town.dan.click(card, "approve")
-        await town.card(town.id_of(card), "could not be opened")
-    [refused] = lines.of("bot.decisions", message="refused")
+        await town.card(town.id_of(card), "could not be granted")
+    [refused] = lines.of("bot.decision_log", message="refused")
     assert refused["request"] == town.id_of(card)
     assert refused["error"]
     assert refused["leg"] == 0

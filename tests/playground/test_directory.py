@@ -1,4 +1,4 @@
-"""People, user groups and channels are told as far as the token's scopes go; tokens, scopes and arguments count."""
+"""People, user groups and channels are visible as far as the scopes allow; tokens and arguments are checked."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import aiohttp
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.playground import LocalSlack
+from bot.playground import SCOPES, LocalSlack
 from bot.playground.methods import METHODS
-from bot.playground.slack import SCOPES
 from bot.playground.workspace import Kind
 from tests.playground.conftest import CHANNEL, Json, client_of, modal, refused
 
@@ -40,15 +39,13 @@ async def test_each_kind_of_account_shows_what_it_is(
     assert (user["real_name"], user["profile"]["email"]) == ("Ann Other", "ann@example.com")
 
 
-async def test_addresses_are_only_for_those_with_the_scope(client: AsyncWebClient, slack: LocalSlack) -> None:
+async def test_e_mail_addresses_need_the_scope(client: AsyncWebClient, slack: LocalSlack) -> None:
     slack.scopes = [scope for scope in SCOPES if scope != "users:read.email"]
     assert "email" not in (await client.users_info(user="UMIA"))["user"]["profile"]
     assert (await refused(client.users_lookupByEmail(email="mia@example.com")))["error"] == "missing_scope"
 
 
-async def test_people_are_found_by_address_in_any_case_while_they_are_active(
-    client: AsyncWebClient, slack: LocalSlack
-) -> None:
+async def test_active_people_are_found_by_e_mail_in_any_case(client: AsyncWebClient, slack: LocalSlack) -> None:
     assert (await client.users_lookupByEmail(email="MIA@example.com"))["user"]["id"] == "UMIA"
     slack.world.people["UMIA"].kind = "deactivated"
     assert (await refused(client.users_lookupByEmail(email="mia@example.com")))["error"] == "users_not_found"
@@ -76,7 +73,7 @@ async def test_user_groups(client: AsyncWebClient, slack: LocalSlack) -> None:
     assert (await refused(client.usergroups_users_list(usergroup="S0OLD")))["error"] == "no_such_subteam"
 
 
-async def test_channels_tell_whether_they_are_shared(client: AsyncWebClient, slack: LocalSlack) -> None:
+async def test_channels_show_whether_they_are_shared(client: AsyncWebClient, slack: LocalSlack) -> None:
     slack.add_channel("C0SHARED", "shared", ext_shared=True, bot_inside=False)
     slack.add_channel("C0SOON", "soon", pending_ext_shared=True, archived=True)
     flags = ("is_ext_shared", "is_pending_ext_shared", "is_member", "is_archived")
@@ -198,7 +195,7 @@ async def test_junk_as_an_argument_is_refused_and_breaks_nothing(
 
 
 @pytest.mark.parametrize(("body", "error"), [("{", "invalid_json"), ("[]", "json_not_object")])
-async def test_a_body_that_is_no_json_object(
+async def test_a_body_that_is_not_a_json_object(
     slack: LocalSlack, session: aiohttp.ClientSession, body: str, error: str
 ) -> None:
     headers = {"Authorization": f"Bearer {slack.bot_token}", "Content-Type": "application/json"}
@@ -211,7 +208,7 @@ async def test_json_is_not_read_where_slack_does_not_offer_it(client: AsyncWebCl
     assert (await client.api_call("users.info", data={"user": "UMIA"}))["ok"]
 
 
-async def test_structures_come_as_json_or_as_form_fields(client: AsyncWebClient, slack: LocalSlack) -> None:
+async def test_structures_are_json_or_form_fields(client: AsyncWebClient, slack: LocalSlack) -> None:
     metadata: dict[str, Any] = {"event_type": "a", "event_payload": {"id": "J-1"}}
     await client.api_call("chat.postMessage", json={"channel": CHANNEL, "text": "x", "metadata": metadata})
     form = {"channel": CHANNEL, "text": "x", "metadata": json.dumps(metadata)}

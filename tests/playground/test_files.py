@@ -1,4 +1,4 @@
-"""A file in three steps, as Slack has them: an address, the bytes, where it is shown; each refused as Slack does."""
+"""Uploads in Slack's three steps: request an address, send the bytes, complete; each refuses what Slack refuses."""
 
 from __future__ import annotations
 
@@ -39,9 +39,7 @@ async def refused(call: Any) -> str:
     return str(error.value.response["error"])
 
 
-async def test_a_picture_is_shown_beneath_a_message_with_its_alt_text(
-    slack: LocalSlack, client: AsyncWebClient
-) -> None:
+async def test_an_image_is_shown_in_a_thread_with_its_alt_text(slack: LocalSlack, client: AsyncWebClient) -> None:
     parent = await client.chat_postMessage(channel=CHANNEL, text="the day")
     file, url = await begun(client, alt_txt="9 asked, 6 opened")
     assert await sent(url) == 200
@@ -81,24 +79,24 @@ async def test_without_a_channel_nobody_sees_it(slack: LocalSlack, client: Async
         ({"alt_txt": "x" * 1001}, "alt_txt_too_large"),
     ],
 )
-async def test_an_upload_that_cannot_be_is_refused(client: AsyncWebClient, more: dict[str, Any], code: str) -> None:
+async def test_an_impossible_upload_is_refused(client: AsyncWebClient, more: dict[str, Any], code: str) -> None:
     assert await refused(begun(client, **more)) == code
 
 
-async def test_other_bytes_than_were_said_and_other_addresses_are_refused(client: AsyncWebClient) -> None:
+async def test_a_wrong_length_and_a_wrong_address_are_refused(client: AsyncWebClient) -> None:
     _, url = await begun(client)
     assert await sent(url, PNG[1:]) == 400
     assert await sent(f"{url}x") == 400
 
 
-async def test_what_was_not_sent_or_never_begun_is_not_found(client: AsyncWebClient) -> None:
+async def test_an_upload_without_bytes_or_without_a_request_is_not_found(client: AsyncWebClient) -> None:
     file, _ = await begun(client)
     for id_ in (file, "F404"):
         assert await refused(client.files_completeUploadExternal(files=[{"id": id_}])) == "file_not_found"
 
 
 @pytest.mark.parametrize(("channel", "code"), [("C0404", "channel_not_found"), ("C0OUTSIDE", "not_in_channel")])
-async def test_where_the_app_is_not_it_shows_nothing(
+async def test_a_file_is_not_shown_where_the_app_is_no_member(
     slack: LocalSlack, client: AsyncWebClient, channel: str, code: str
 ) -> None:
     slack.add_channel("C0OUTSIDE", "outside", bot_inside=False)
@@ -108,11 +106,11 @@ async def test_where_the_app_is_not_it_shows_nothing(
 
 
 @pytest.mark.parametrize("files", [[], ["F1"], [{}], [{"title": "x"}]])
-async def test_files_that_are_none_are_refused(client: AsyncWebClient, files: list[Any]) -> None:
+async def test_malformed_files_are_refused(client: AsyncWebClient, files: list[Any]) -> None:
     assert await refused(client.api_call("files.completeUploadExternal", json={"files": files})) == "invalid_arguments"
 
 
-async def test_the_bytes_can_go_wrong_too(slack: LocalSlack, client: AsyncWebClient) -> None:
+async def test_sending_the_bytes_can_fail_too(slack: LocalSlack, client: AsyncWebClient) -> None:
     file, url = await begun(client)
     slack.faults.add(UPLOAD, "error_500")
     slack.faults.add(UPLOAD, "drop_after")
@@ -121,3 +119,17 @@ async def test_the_bytes_can_go_wrong_too(slack: LocalSlack, client: AsyncWebCli
     with pytest.raises(aiohttp.ClientError):
         await sent(url)
     assert slack.world.files[file].content == PNG
+
+
+async def test_a_message_shows_an_image_only_of_a_file_that_is_shared(
+    slack: LocalSlack, client: AsyncWebClient
+) -> None:
+    file, url = await begun(client)
+    await sent(url)
+    image = {"type": "image", "alt_text": "a chart", "slack_file": {"id": file}}
+    assert await refused(client.chat_postMessage(channel=CHANNEL, text="the day", blocks=[image])) == "invalid_blocks"
+    await client.files_completeUploadExternal(files=[{"id": file, "title": "The day"}], channel_id=CHANNEL)
+    posted = await client.chat_postMessage(channel=CHANNEL, text="the day", blocks=[image])
+    image["slack_file"] = {"id": "F0NOWHERE"}
+    update = client.chat_update(channel=CHANNEL, ts=posted["ts"], text="the day", blocks=[image])
+    assert await refused(update) == "invalid_blocks"

@@ -1,4 +1,4 @@
-"""An app made from a manifest: refused with the place of each mistake, and told of what it asked for alone."""
+"""An app from a manifest: each mistake is refused at its place, and the app gets only what the manifest names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.playground import LocalSlack, NotThere, SlackRefusal
-from bot.playground.manifests import installed
+from bot.playground.manifests import read_manifest
 from tests.playground.conftest import CHANNEL, Json, button, people
 
 POSTED = "message_metadata_posted"
@@ -38,7 +38,7 @@ def flaws(change: Callable[[Json], object]) -> set[str]:
     said = manifest()
     change(said)
     with pytest.raises(SlackRefusal) as caught:
-        installed(said)
+        read_manifest(said)
     assert caught.value.code == "invalid_manifest"
     return {error["pointer"] for error in caught.value.more["errors"]}
 
@@ -106,18 +106,18 @@ def app(slack: LocalSlack) -> LocalSlack:
     return slack
 
 
-async def test_it_has_those_scopes_and_no_other(app: LocalSlack) -> None:
+async def test_the_app_has_only_the_scopes_of_its_manifest(app: LocalSlack) -> None:
     assert app.scopes == ("chat:write", "commands", "metadata.message:read")
     assert app.socket_mode
 
 
-async def test_a_command_that_it_does_not_have_is_none(app: LocalSlack) -> None:
+async def test_a_command_outside_the_manifest_does_not_exist(app: LocalSlack) -> None:
     with pytest.raises(NotThere, match="/jit is not a valid command"):
         await app.person("UMIA").command("/jit", "", CHANNEL)
     assert (await app.person("UMIA").command("/town", "", CHANNEL)).status == 0
 
 
-async def test_it_is_told_of_the_events_that_it_asked_for(app: LocalSlack) -> None:
+async def test_the_app_receives_only_subscribed_events(app: LocalSlack) -> None:
     app.delivery.retry_delays = ()
     event: Json = {"type": POSTED, "app_id": app.app_id, "metadata": {"event_type": "notice"}}
     assert (await app.delivery.event(event)).why == "connection_failed"
@@ -129,7 +129,7 @@ async def test_it_is_told_of_the_events_that_it_asked_for(app: LocalSlack) -> No
     assert (await app.delivery.event(event)).why == "not_subscribed"
 
 
-async def test_without_interactivity_a_click_goes_nowhere(app: LocalSlack) -> None:
+async def test_without_interactivity_a_click_is_not_delivered(app: LocalSlack) -> None:
     said = manifest()
     settings(said)["interactivity"] = {"is_enabled": False}
     app.install(said)
@@ -138,7 +138,7 @@ async def test_without_interactivity_a_click_goes_nowhere(app: LocalSlack) -> No
     assert (acked.status, acked.why) == (0, "interactivity_is_off")
 
 
-async def test_over_http_it_is_delivered_to_its_address() -> None:
+async def test_over_http_it_is_delivered_to_the_request_url() -> None:
     said = manifest()
     url = "https://town.example.com/events"
     settings(said)["socket_mode_enabled"] = False

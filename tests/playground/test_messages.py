@@ -1,4 +1,4 @@
-"""What the app posts stands in the channel as Slack would have it, and Slack's refusals come with its codes."""
+"""Messages appear in the channel as in Slack, and refusals have Slack's codes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def test_a_post_an_update_and_a_deletion(client: AsyncWebClient, slack: Lo
     assert [body["text"] for kind, body in slack.payloads if kind == "message"] == ["one", "two"]
 
 
-async def test_slack_makes_up_the_ids_that_are_left_out(client: AsyncWebClient, slack: LocalSlack) -> None:
+async def test_missing_ids_are_generated(client: AsyncWebClient, slack: LocalSlack) -> None:
     pressed = {key: value for key, value in button().items() if key != "action_id"}
     await client.chat_postMessage(channel=CHANNEL, text="x", blocks=[{"type": "actions", "elements": [pressed]}])
     (block,) = slack.messages(CHANNEL)[0].blocks
@@ -71,7 +71,7 @@ async def test_a_post_that_is_refused_leaves_nothing(
     assert slack.calls[-1].answer == error
 
 
-async def test_a_user_id_stands_for_their_dm(client: AsyncWebClient, slack: LocalSlack) -> None:
+async def test_a_user_id_means_the_dm(client: AsyncWebClient, slack: LocalSlack) -> None:
     opened = await client.conversations_open(users="UMIA")
     posted = await client.chat_postMessage(channel="UMIA", text="psst")
     assert posted["channel"] == opened["channel"]["id"]
@@ -79,7 +79,7 @@ async def test_a_user_id_stands_for_their_dm(client: AsyncWebClient, slack: Loca
     assert slack.person("UDAN").dms == []
 
 
-async def test_a_thread_is_its_first_message_s(client: AsyncWebClient, slack: LocalSlack) -> None:
+async def test_a_reply_to_a_reply_joins_the_thread(client: AsyncWebClient, slack: LocalSlack) -> None:
     first = (await client.chat_postMessage(channel=CHANNEL, text="first"))["ts"]
     reply = (await client.chat_postMessage(channel=CHANNEL, text="reply", thread_ts=first))["ts"]
     await client.chat_postMessage(channel=CHANNEL, text="to the reply", thread_ts=reply)
@@ -87,7 +87,9 @@ async def test_a_thread_is_its_first_message_s(client: AsyncWebClient, slack: Lo
     assert [m.text for m in slack.messages(CHANNEL, first)] == ["reply", "to the reply"]
 
 
-async def test_a_reply_to_what_was_deleted_is_quietly_no_reply(client: AsyncWebClient, slack: LocalSlack) -> None:
+async def test_a_reply_to_a_deleted_message_is_posted_outside_a_thread(
+    client: AsyncWebClient, slack: LocalSlack
+) -> None:
     first = (await client.chat_postMessage(channel=CHANNEL, text="first"))["ts"]
     await client.chat_delete(channel=CHANNEL, ts=first)
     answer = await client.chat_postMessage(channel=CHANNEL, text="reply", thread_ts=first)
@@ -95,7 +97,7 @@ async def test_a_reply_to_what_was_deleted_is_quietly_no_reply(client: AsyncWebC
     assert [m.text for m in slack.messages(CHANNEL)] == ["reply"]
 
 
-async def test_an_ephemeral_message_is_one_person_s_and_cannot_be_changed(
+async def test_an_ephemeral_message_has_one_reader_and_cannot_be_changed(
     client: AsyncWebClient, slack: LocalSlack
 ) -> None:
     ts = (await client.chat_postEphemeral(channel=CHANNEL, user="UMIA", text="psst"))["message_ts"]
@@ -109,7 +111,7 @@ async def test_an_ephemeral_message_is_one_person_s_and_cannot_be_changed(
     assert (await refused(outside))["error"] == "user_not_in_channel"
 
 
-async def test_nobody_else_s_message_is_touched(client: AsyncWebClient, slack: LocalSlack) -> None:
+async def test_the_app_changes_only_its_own_messages(client: AsyncWebClient, slack: LocalSlack) -> None:
     ts = (await slack.person("UMIA").says("mine", CHANNEL)).ts
     update = client.chat_update(channel=CHANNEL, ts=ts, text="yours")
     assert (await refused(update))["error"] == "cant_update_message"
@@ -134,7 +136,7 @@ async def test_an_update_can_come_too_late(
         await call
 
 
-async def test_an_update_of_nothing_says_so(client: AsyncWebClient) -> None:
+async def test_an_update_of_an_unknown_message_is_refused(client: AsyncWebClient) -> None:
     ts = (await client.chat_postMessage(channel=CHANNEL, text="x"))["ts"]
     said = {"channel": CHANNEL, "ts": ts, "text": ""}
     assert (await refused(client.api_call("chat.update", json=said)))["error"] == "no_text"
@@ -170,7 +172,7 @@ async def answered(session: aiohttp.ClientSession, url: str, body: Any) -> tuple
         return answer.status, await answer.text()
 
 
-async def test_an_answer_is_for_the_person_alone_unless_it_says_otherwise(
+async def test_only_the_person_sees_an_answer_unless_it_is_in_channel(
     session: aiohttp.ClientSession, slack: LocalSlack, url: str
 ) -> None:
     slack.world.channels[CHANNEL].bot_inside = False
@@ -180,14 +182,14 @@ async def test_an_answer_is_for_the_person_alone_unless_it_says_otherwise(
     assert [m.text for m in slack.messages(CHANNEL)] == ["all"]
 
 
-async def test_a_response_url_serves_five_times(session: aiohttp.ClientSession, slack: LocalSlack, url: str) -> None:
+async def test_a_response_url_works_five_times(session: aiohttp.ClientSession, slack: LocalSlack, url: str) -> None:
     statuses = [(await answered(session, url, {"text": str(n)}))[0] for n in range(6)]
     assert statuses == [200] * 5 + [404]
     assert len(slack.person("UMIA").ephemerals) == 5
 
 
 @pytest.mark.parametrize(("age", "status"), [(1800, 200), (1801, 404)])
-async def test_a_response_url_serves_half_an_hour(
+async def test_a_response_url_works_for_half_an_hour(
     session: aiohttp.ClientSession, clock: Clock, url: str, age: float, status: int
 ) -> None:
     clock.now += age
@@ -205,7 +207,7 @@ async def test_a_malformed_answer_is_refused(session: aiohttp.ClientSession, url
     assert (await answered(session, f"{url}x", {"text": "x"}))[0] == 404
 
 
-async def test_the_message_that_was_clicked_in_can_be_replaced_and_deleted(
+async def test_the_clicked_message_can_be_replaced_and_deleted(
     client: AsyncWebClient, session: aiohttp.ClientSession, slack: LocalSlack
 ) -> None:
     await client.chat_postMessage(channel=CHANNEL, text="card", blocks=[actions(button())])

@@ -1,4 +1,4 @@
-"""Someone types, clicks, chooses and submits, and a real Bolt app hears of it, over HTTP and over Socket Mode."""
+"""People type, click, choose and submit, and a real Bolt app receives it, over HTTP and over Socket Mode."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ def heard(bolt: AsyncApp) -> list[Json]:
     bolt.event("app_home_opened")(hear)
     bolt.event("user_change")(hear)
     bolt.event("subteam_updated")(hear)
+    bolt.event("subteam_members_changed")(hear)
     return heard
 
 
@@ -68,7 +69,7 @@ async def carded(live: LocalSlack, client: AsyncWebClient, *elements: Json) -> M
     return live.messages(CHANNEL)[-1]
 
 
-async def test_a_command_is_heard_and_its_answer_seen_by_one(live: LocalSlack, bolt: AsyncApp) -> None:
+async def test_a_command_is_delivered_and_only_its_sender_sees_the_answer(live: LocalSlack, bolt: AsyncApp) -> None:
     heard: list[Json] = []
 
     @bolt.command("/jit")
@@ -98,7 +99,7 @@ async def test_a_command_can_answer_the_channel_later_and_with_a_modal(live: Loc
     assert [m.text for m in live.messages(CHANNEL)] == ["hello all"]
 
 
-async def test_a_click_says_who_pressed_what_where(live: LocalSlack, bolt: AsyncApp, heard: list[Json]) -> None:
+async def test_a_click_names_person_button_and_place(live: LocalSlack, bolt: AsyncApp, heard: list[Json]) -> None:
     card = await carded(live, bolt.client, button(value="J-1"))
     live.add_person("UEXT", "Xena", kind="external")
     live.world.channels[CHANNEL].members.add("UEXT")
@@ -111,7 +112,7 @@ async def test_a_click_says_who_pressed_what_where(live: LocalSlack, bolt: Async
     assert (pressed["action_id"], pressed["block_id"], pressed["value"]) == ("go", "acts", "J-1")
 
 
-async def test_only_what_is_before_someone_can_be_pressed(live: LocalSlack, bolt: AsyncApp, heard: list[Json]) -> None:
+async def test_only_what_a_person_sees_can_be_clicked(live: LocalSlack, bolt: AsyncApp, heard: list[Json]) -> None:
     card = await carded(live, bolt.client, button())
     with pytest.raises(NotThere, match="UZOE is not in"):
         await live.person("UZOE").click(card, "go")
@@ -121,7 +122,7 @@ async def test_only_what_is_before_someone_can_be_pressed(live: LocalSlack, bolt
         await live.person("UZOE").command("/jit", channel=CHANNEL)
     await bolt.client.chat_postEphemeral(channel=CHANNEL, user="UMIA", text="x", blocks=[actions(button())])
     (only_hers,) = live.person("UMIA").ephemerals
-    with pytest.raises(NotThere, match="only before UMIA"):
+    with pytest.raises(NotThere, match="only UMIA sees"):
         await live.person("UDAN").click(only_hers, "go")
     assert heard == []
     await live.person("UMIA").click(only_hers, "go")
@@ -129,7 +130,7 @@ async def test_only_what_is_before_someone_can_be_pressed(live: LocalSlack, bolt
     assert "message" not in heard[0]
 
 
-async def test_a_message_that_was_kept_gives_a_stale_click(live: LocalSlack, bolt: AsyncApp, heard: list[Json]) -> None:
+async def test_a_kept_message_gives_a_stale_click(live: LocalSlack, bolt: AsyncApp, heard: list[Json]) -> None:
     stale = await carded(live, bolt.client, button(value="old"))
     await bolt.client.chat_update(channel=CHANNEL, ts=stale.ts, text="decided", blocks=[])
     now = await live.sees(CHANNEL, lambda m: m.text == "decided")
@@ -139,7 +140,7 @@ async def test_a_message_that_was_kept_gives_a_stale_click(live: LocalSlack, bol
     assert (heard[0]["message"]["text"], heard[0]["actions"][0]["value"]) == ("card", "old")
 
 
-async def test_of_several_buttons_the_value_says_which(live: LocalSlack, bolt: AsyncApp, heard: list[Json]) -> None:
+async def test_the_value_tells_buttons_with_one_id_apart(live: LocalSlack, bolt: AsyncApp, heard: list[Json]) -> None:
     blocks = [section(accessory=button(value="J-1")), section(accessory=button(value="J-2"))]
     await bolt.client.chat_postMessage(channel=CHANNEL, text="two", blocks=blocks)
     card = live.messages(CHANNEL)[0]
@@ -149,7 +150,7 @@ async def test_of_several_buttons_the_value_says_which(live: LocalSlack, bolt: A
         await live.person("UMIA").click(card, "go", value="J-3")
 
 
-async def test_a_choice_in_a_message_is_told(live: LocalSlack, bolt: AsyncApp, heard: list[Json]) -> None:
+async def test_a_choice_in_a_message_is_delivered(live: LocalSlack, bolt: AsyncApp, heard: list[Json]) -> None:
     overflow = {"type": "overflow", "action_id": "go", "options": [option("a"), option("b")]}
     card = await carded(live, bolt.client, select(option("1h"), option("4h")), overflow)
     mia = live.person("UMIA")
@@ -163,7 +164,7 @@ async def test_a_choice_in_a_message_is_told(live: LocalSlack, bolt: AsyncApp, h
         await mia.click(card, "pick")
 
 
-async def test_a_choice_in_a_modal_is_told_only_where_it_dispatches(
+async def test_a_choice_in_a_modal_is_delivered_only_where_it_dispatches(
     live: LocalSlack, bolt: AsyncApp, heard: list[Json]
 ) -> None:
     silent = asks(select(option("1h"), action_id="quiet"), "quiet")
@@ -181,7 +182,7 @@ async def test_a_choice_in_a_modal_is_told_only_where_it_dispatches(
     assert values["asked"]["pick"]["selected_option"]["value"] == "db"
 
 
-async def test_a_submission_carries_what_was_filled_in_and_what_stood_there(live: LocalSlack, bolt: AsyncApp) -> None:
+async def test_a_submission_has_what_was_filled_in_and_the_initial_values(live: LocalSlack, bolt: AsyncApp) -> None:
     heard = answers(bolt)
     boxes = {"type": "checkboxes", "action_id": "boxes", "options": [option("a"), option("b")]}
     inputs = {
@@ -208,7 +209,7 @@ async def test_a_submission_carries_what_was_filled_in_and_what_stood_there(live
     assert found["none"]["none"]["value"] is None
 
 
-async def test_what_slack_s_own_client_holds_back_never_reaches_the_app(live: LocalSlack, bolt: AsyncApp) -> None:
+async def test_what_slack_s_own_client_refuses_never_reaches_the_app(live: LocalSlack, bolt: AsyncApp) -> None:
     heard = answers(bolt)
     view = await opened(live, bolt.client, modal(asks(typed(min_length=3, max_length=5), "why")))
     mia = live.person("UMIA")
@@ -219,21 +220,21 @@ async def test_what_slack_s_own_client_holds_back_never_reaches_the_app(live: Lo
             await mia.submit(view, {"why": text})
     with pytest.raises(NotThere, match="there is no where"):
         await mia.submit(view, {"where": "x"})
-    with pytest.raises(NotThere, match="not open before UDAN"):
+    with pytest.raises(NotThere, match="not open for UDAN"):
         await live.person("UDAN").submit(view, {"why": "xxxx"})
     assert heard == []
 
 
-async def test_errors_stand_at_their_inputs_and_the_modal_stays(live: LocalSlack, bolt: AsyncApp) -> None:
-    answers(bolt, response_action="errors", errors={"why": "Please say why"})
+async def test_errors_are_shown_at_their_inputs_and_the_modal_stays_open(live: LocalSlack, bolt: AsyncApp) -> None:
+    answers(bolt, response_action="errors", errors={"why": "Please give a reason"})
     view = await opened(live, bolt.client, modal(asks(typed(), "why")))
     reply = await live.person("UMIA").submit(view, {"why": "."})
-    assert reply.errors == {"why": "Please say why"}
+    assert reply.errors == {"why": "Please give a reason"}
     assert live.person("UMIA").view is view
 
 
-async def test_errors_at_no_input_are_the_app_s_mistake(live: LocalSlack, bolt: AsyncApp) -> None:
-    answers(bolt, response_action="errors", errors={"words": "Please say why"})
+async def test_errors_without_an_input_are_the_app_s_mistake(live: LocalSlack, bolt: AsyncApp) -> None:
+    answers(bolt, response_action="errors", errors={"words": "Please give a reason"})
     view = await opened(live, bolt.client, modal(asks(typed(), "why")))
     with pytest.raises(BadAnswer, match="words"):
         await live.person("UMIA").submit(view, {"why": "."})
@@ -263,7 +264,7 @@ async def test_an_answer_can_update_push_and_clear(live: LocalSlack, bolt: Async
     assert len([body for kind, body in live.payloads if kind == "view"]) == 3
 
 
-async def test_a_view_that_slack_would_not_take_is_refused_as_an_answer_too(live: LocalSlack, bolt: AsyncApp) -> None:
+async def test_an_invalid_view_is_refused_as_an_answer_too(live: LocalSlack, bolt: AsyncApp) -> None:
     answers(bolt, response_action="update", view=modal(title=plain("x" * 25)))
     view = await opened(live, bolt.client, modal())
     with pytest.raises(SlackRefusal, match="invalid_arguments"):
@@ -280,7 +281,7 @@ async def test_a_submission_can_be_delivered_twice(live: LocalSlack, bolt: Async
     assert [body["view"]["id"] for body in heard] == [view.id] * 2
 
 
-async def test_closing_is_told_where_the_app_asked_for_it(live: LocalSlack, bolt: AsyncApp, heard: list[Json]) -> None:
+async def test_closing_is_delivered_with_notify_on_close(live: LocalSlack, bolt: AsyncApp, heard: list[Json]) -> None:
     mia = live.person("UMIA")
     view = await opened(live, bolt.client, modal(notify_on_close=True))
     below = live.world.trigger("UMIA")
@@ -293,7 +294,7 @@ async def test_closing_is_told_where_the_app_asked_for_it(live: LocalSlack, bolt
         mia.close_view(view)
 
 
-async def test_closing_is_not_told_otherwise(live: LocalSlack, bolt: AsyncApp, heard: list[Json]) -> None:
+async def test_closing_is_not_delivered_otherwise(live: LocalSlack, bolt: AsyncApp, heard: list[Json]) -> None:
     await live.person("UMIA").close_view(await opened(live, bolt.client, modal()))
     assert heard == []
 
@@ -323,7 +324,7 @@ async def test_an_external_select_offers_what_the_app_finds(live: LocalSlack, bo
     assert heard[0]["view"]["state"]["values"]["asked"]["pick"]["selected_option"]["value"] == "db-1"
 
 
-async def test_the_home_tab_is_opened_and_its_buttons_pressed(
+async def test_the_home_tab_is_opened_and_its_buttons_clicked(
     live: LocalSlack, bolt: AsyncApp, heard: list[Json]
 ) -> None:
     mia = live.person("UMIA")
@@ -339,16 +340,17 @@ async def test_the_home_tab_is_opened_and_its_buttons_pressed(
     assert second["event"]["view"]["id"] == click["view"]["id"]
 
 
-async def test_changes_of_people_and_groups_are_told(live: LocalSlack, heard: list[Json]) -> None:
+async def test_changes_of_people_and_groups_are_delivered(live: LocalSlack, heard: list[Json]) -> None:
     live.add_usergroup("S0DBA", "dba", ["UDAN"])
     await live.deactivate("UDAN")
     await live.set_usergroup("S0DBA", ["UMIA"])
-    gone, group = (body["event"] for body in heard)
+    gone, group, members = (body["event"] for body in heard)
     assert (gone["type"], gone["user"]["id"], gone["user"]["deleted"]) == ("user_change", "UDAN", True)
     assert (group["type"], group["subteam"]["users"]) == ("subteam_updated", ["UMIA"])
+    assert (members["type"], members["added_users"]) == ("subteam_members_changed", ["UMIA"])
 
 
-async def test_a_command_that_the_app_does_not_know_is_not_taken(live: LocalSlack) -> None:
+async def test_a_command_that_the_app_does_not_know_is_not_acknowledged(live: LocalSlack) -> None:
     live.delivery.ack_seconds, live.delivery.redeliver = 0.2, False
     reply = await live.person("UMIA").command("/unknown", channel=CHANNEL)
     assert reply.status == (404 if live.delivery.url else 0)

@@ -1,4 +1,4 @@
-"""Shortcuts reach the app as Slack sends them, from anywhere and from a message; what is not there cannot be used."""
+"""Global and message shortcuts reach the app as Slack sends them; one that does not exist cannot be used."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_a_global_shortcut_has_no_message_and_opens_a_modal(live: LocalSla
     await mia.sees_view("ask")
 
 
-async def test_a_message_shortcut_says_which_message_it_is(live: LocalSlack, heard: list[Json]) -> None:
+async def test_a_message_shortcut_contains_the_message(live: LocalSlack, heard: list[Json]) -> None:
     mia = live.person("UMIA")
     first = await mia.says("the disk is full", CHANNEL)
     reply = await live.person("UDAN").says("have a look", CHANNEL, thread=first.ts)
@@ -50,7 +50,9 @@ async def test_a_message_shortcut_says_which_message_it_is(live: LocalSlack, hea
     await mia.sees_view("ask")
 
 
-async def test_only_what_one_sees_has_a_menu(live: LocalSlack, bolt: AsyncApp, heard: list[Json]) -> None:
+async def test_a_message_shortcut_needs_a_message_that_the_person_sees(
+    live: LocalSlack, bolt: AsyncApp, heard: list[Json]
+) -> None:
     message = await live.person("UMIA").says("hello", CHANNEL)
     with pytest.raises(NotThere, match="UZOE is not in"):
         await live.person("UZOE").shortcut("here", message)

@@ -1,4 +1,4 @@
-"""Modals open by a trigger, stack three deep and keep what was filled in; Home tabs belong to one person."""
+"""Modals open by a trigger, stack three deep and keep what was filled in; a Home tab belongs to one person."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ def trigger(slack: LocalSlack) -> str:
     return slack.world.trigger("UMIA")
 
 
-async def test_a_trigger_opens_one_view_for_the_one_who_made_it(
-    client: AsyncWebClient, slack: LocalSlack, trigger: str
-) -> None:
+async def test_a_trigger_opens_one_view_for_its_person(client: AsyncWebClient, slack: LocalSlack, trigger: str) -> None:
     opened = (await client.views_open(trigger_id=trigger, view=modal(private_metadata="J-1")))["view"]
     view = await slack.person("UMIA").sees_view("ask")
     assert (view.id, view.root, view.body["private_metadata"]) == (opened["id"], opened["root_view_id"], "J-1")
@@ -37,17 +35,17 @@ async def test_a_trigger_lives_three_seconds(
         await call
 
 
-async def test_a_trigger_that_was_made_up(client: AsyncWebClient) -> None:
+async def test_an_unknown_trigger_is_refused(client: AsyncWebClient) -> None:
     call = client.views_open(trigger_id="1.2.abc", view=modal())
     assert (await refused(call))["error"] == "invalid_trigger_id"
 
 
-async def test_a_refused_view_leaves_the_trigger_good(client: AsyncWebClient, trigger: str) -> None:
+async def test_a_refused_view_does_not_use_the_trigger(client: AsyncWebClient, trigger: str) -> None:
     await refused(client.views_open(trigger_id=trigger, view=modal(title=plain(""))))
     await client.views_open(trigger_id=trigger, view=modal())
 
 
-async def test_three_views_are_stacked_and_no_fourth(client: AsyncWebClient, slack: LocalSlack) -> None:
+async def test_three_views_are_the_most_in_a_stack(client: AsyncWebClient, slack: LocalSlack) -> None:
     mia = slack.person("UMIA")
     nothing = client.views_push(trigger_id=slack.world.trigger("UMIA"), view=modal())
     assert (await refused(nothing))["error"] == "not_found"
@@ -82,7 +80,7 @@ async def test_an_update_keeps_what_was_filled_in_where_the_input_stays(
     }
 
 
-async def test_an_update_may_name_what_it_has_seen(client: AsyncWebClient, slack: LocalSlack, trigger: str) -> None:
+async def test_an_update_with_an_old_hash_is_refused(client: AsyncWebClient, slack: LocalSlack, trigger: str) -> None:
     opened = (await client.views_open(trigger_id=trigger, view=modal()))["view"]
     await client.views_update(view_id=opened["id"], hash=opened["hash"], view=modal(section("a")))
     late = client.views_update(view_id=opened["id"], hash=opened["hash"], view=modal(section("b")))
@@ -127,7 +125,7 @@ async def test_a_home_tab_is_published_for_one_person(client: AsyncWebClient, sl
     await mia.sees_home(lambda home: "two" in home.said())
 
 
-async def test_what_was_shown_is_on_record(client: AsyncWebClient, slack: LocalSlack, trigger: str) -> None:
+async def test_accepted_payloads_are_recorded(client: AsyncWebClient, slack: LocalSlack, trigger: str) -> None:
     opened = (await client.views_open(trigger_id=trigger, view=modal(section("a"))))["view"]
     await client.views_update(view_id=opened["id"], view=modal(section("b")))
     await refused(client.views_update(view_id=opened["id"], view=modal(section(""))))

@@ -6,13 +6,22 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.servers import PostgresServer, RedisServer, postgres_server, redis_server, valkey_binary
+from tests.postgresql_binaries import MAJORS
+from tests.providers.postgres_bench import furnish
+from tests.servers import PostgresServer, RedisServer, need, postgres_server, redis_server, valkey_binary
+
+
+@pytest.fixture(scope="session")
+def either_redis() -> Iterator[RedisServer]:
+    """The machine's Redis, or the Valkey that stands in for it."""
+    with redis_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
 def debian_redis() -> Iterator[RedisServer]:
-    """The machine's redis-server."""
-    with redis_server() as server:
+    """The machine's Redis; nothing stands in, since the same tests are run on a Valkey anyhow."""
+    with redis_server(binary=need("redis-server", "apt-get install redis-server")) as server:
         yield server
 
 
@@ -24,7 +33,22 @@ def valkey() -> Iterator[RedisServer]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """The machine's PostgreSQL."""
-    with postgres_server() as server:
+def another_redis() -> Iterator[RedisServer]:
+    """One that has nothing of the first."""
+    with redis_server(binary=need("redis-server", "apt-get install redis-server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def another_valkey() -> Iterator[RedisServer]:
+    """One that has nothing of the first."""
+    with redis_server(binary=valkey_binary()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=MAJORS, ids=lambda major: f"postgresql{major}")
+def postgres(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+    """A PostgreSQL of each version, with the bot, its roles and an application's database."""
+    with postgres_server("max_prepared_transactions=10", major=request.param) as server:
+        furnish(server)
         yield server

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,9 +12,10 @@ from psycopg import sql
 from pydantic import SecretStr
 
 from providers.systems.base import Order, Principal, Secret
-from providers.systems.conformance import Bench, Lives
-from providers.systems.postgresql import PostgreSQL
-from providers.systems.postgresql_session import GRANTOR_SCOPED
+from providers.systems.conformance.bench import Bench, BotRight, LesserStep, Lives
+from providers.systems.postgresql.params import PostgresConfig
+from providers.systems.postgresql.provider import PostgreSQL
+from providers.systems.postgresql.session import GRANTOR_SCOPED
 from tests.servers import PostgresServer
 
 BOT, PASSWORD, SAM = "jit_bot", "correct-horse", "sams-own"
@@ -35,6 +36,7 @@ def furnish(server: PostgresServer) -> None:
     )
     run(
         server,
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC",  # as from 15 on
         "CREATE TABLE data AS SELECT 'one'::text AS word",
         "GRANT SELECT ON data TO app_readers",
         "GRANT CREATE, USAGE ON SCHEMA public TO app_writers",
@@ -72,15 +74,15 @@ class PostgresBench(Bench):
     other_params = {"member_of": ["app_writers"]}  # noqa: RUF012
     hidden = (PASSWORD,)
 
-    def __init__(self, server: PostgresServer) -> None:
-        """On a furnished server."""
-        self.running = server
+    def __init__(self, server: PostgresServer, other: PostgresServer | None = None) -> None:
+        """On a furnished server, with another one that has nothing of it."""
+        self.running, self.other = server, other
         self.server = ("127.0.0.1", server.port)
 
     def config(self, port: int | None = None) -> Mapping[str, Any]:
-        """As the bot."""
+        """As the bot; by way of another port, where something is struck, with little patience."""
         dsn = f"postgresql://{BOT}:{PASSWORD}@127.0.0.1:{port or self.running.port}/postgres"
-        return {"dsn": dsn, "timeout": 0.4}
+        return {"dsn": dsn, "timeout": 0.4 if port else 10.0}
 
     async def usable(self, order: Order, secret: Secret | None) -> bool:
         """Log in and read."""
@@ -103,6 +105,72 @@ class PostgresBench(Bench):
                 return False
 
         return lives
+
+    def rights(self) -> Sequence[BotRight]:
+        """What the docstring of the provider asks for, and what every role has unless it was taken away."""
+        bot = sql.Identifier(BOT).as_string()
+        return [
+            self._right(f"ALTER ROLE {bot} CREATEROLE", f"ALTER ROLE {bot} NOCREATEROLE"),
+            self._right(f"ALTER ROLE {bot} INHERIT", f"ALTER ROLE {bot} NOINHERIT"),
+            self._right(f"GRANT pg_signal_backend TO {bot}", f"REVOKE pg_signal_backend FROM {bot}"),
+            self._right(
+                "GRANT EXECUTE ON FUNCTION pg_control_system() TO its role",
+                "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC",
+                "GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC",
+            ),
+        ]
+
+    def _right(self, cure: str, take: str, give: str = "") -> BotRight:
+        async def taken() -> None:
+            run(self.running, take)
+
+        async def given() -> None:
+            run(self.running, give or cure)
+
+        return BotRight(cure, taken, given)
+
+    def lesser_steps(self) -> Sequence[LesserStep]:
+        """A membership and a privilege of another hand: the first goes with the login, the second keeps it."""
+        table = f"lesser_{secrets.token_hex(4)}"
+
+        async def member(order: Order) -> None:
+            run(self.running, f"GRANT pg_monitor TO {order.subject.native}")
+
+        async def no_member(order: Order) -> None:
+            """It went with the login."""
+
+        async def privilege(order: Order) -> None:
+            run(
+                self.running,
+                f"CREATE TABLE {table} ()",
+                f"GRANT SELECT ON {table} TO {order.subject.native}",
+                dbname="app",
+            )
+
+        async def no_privilege(order: Order) -> None:
+            run(self.running, f"DROP TABLE {table}", dbname="app")
+
+        return [
+            LesserStep("a membership that a superuser gave", member, no_member),
+            LesserStep("a privilege of another hand", privilege, no_privilege, f"REVOKE ALL ON TABLE public.{table}"),
+        ]
+
+    def build(self, port: int | None = None) -> PostgreSQL:
+        """As the suite's, by its own name."""
+        return PostgreSQL(PostgresConfig.model_validate(self.config(port)))
+
+    def elsewhere(self) -> PostgreSQL:
+        """The same bot, on the other server."""
+        assert self.other is not None
+        dsn = f"postgresql://{BOT}:{PASSWORD}@127.0.0.1:{self.other.port}/postgres"
+        return PostgreSQL(PostgresConfig.model_validate({**self.config(), "dsn": dsn}))
+
+    async def seen_elsewhere(self) -> object:
+        """Every role, and who is a member of what."""
+        assert self.other is not None
+        members = "SELECT roleid::regrole::text, member::regrole::text FROM pg_auth_members ORDER BY 1, 2"
+        roles = "SELECT rolname, rolcanlogin, rolvaliduntil FROM pg_roles ORDER BY 1"
+        return [run(self.other, query) for query in (roles, members)]
 
     async def stand(self, order: Order) -> None:
         """An administrator's role of that name."""
@@ -141,7 +209,7 @@ class SharedPostgresBench(PostgresBench):
         self.person = f"sam_{secrets.token_hex(4)}"
         email = f"{self.person}@example.com"
         self.principal = Principal(key=email, email=email, name="Sam")
-        run(server, f"CREATE ROLE {self.person} LOGIN PASSWORD '{SAM}'")
+        run(server, f"CREATE ROLE {self.person} LOGIN CONNECTION LIMIT 20 PASSWORD '{SAM}'")
 
     def config(self, port: int | None = None) -> Mapping[str, Any]:
         """With the person's name found in their e-mail address."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from tests import servers
-from tests.store.test_tls import Authority
+from tests.store.redis.test_tls import Authority
 
 Driver = Literal["ossl", "gtls"]
 Clients = Literal["anybody", "known", "named"]
@@ -46,13 +46,13 @@ class Rsyslog:
         conf = self.directory / "rsyslog.conf"
         conf.write_text(self._conf())
         words = [binary, "-n", "-f", str(conf), "-i", str(self.directory / "pid")]
-        self.process = servers._start(words, self.directory / "server.log")
+        self.process = servers.start(words, self.directory / "server.log")
         servers.until(self._listens, "rsyslogd to listen")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End it; what it has is in the file."""
         if self.process is not None:
-            servers._end(self.process, how)
+            servers.end(self.process, how)
             self.process = None
 
     def messages(self) -> list[str]:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from providers.systems.base import Connecting, Order, Principal, Receipt, Subject
-from providers.systems.postgresql import PostgreSQL
-from providers.systems.postgresql_params import PostgresConfig
-from providers.systems.redis import RedisAcl, RedisConfig
+from providers.systems.postgresql.params import PostgresConfig
+from providers.systems.postgresql.provider import PostgreSQL
+from providers.systems.redis_acl import RedisAcl, RedisConfig
 from providers.systems.sandbox import Sandbox, SandboxConfig
 
 PASSWORD = "hunter2-of-the-bot"

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from pydantic import ValidationError
 
 from providers.systems.base import Presence, Principal, Prior, Refused
-from providers.systems.conformance import (
+from providers.systems.conformance.bench import granted, shut
+from providers.systems.conformance.closing import ClosingConformance
+from providers.systems.conformance.connecting import ConnectingConformance
+from providers.systems.conformance.failing import FailingStepConformance
+from providers.systems.conformance.failover import FailoverConformance
+from providers.systems.conformance.prolonging import ProlongingConformance
+from providers.systems.conformance.rights import RightsConformance
+from providers.systems.conformance.server import ServerConformance
+from providers.systems.conformance.suite import (
     OwnConformance,
     RevealingConformance,
-    ServerConformance,
     SharedConformance,
 )
-from providers.systems.conformance_bench import granted, shut
-from providers.systems.conformance_closing import ClosingConformance
-from providers.systems.conformance_connecting import ConnectingConformance
-from providers.systems.conformance_prolonging import ProlongingConformance
-from providers.systems.postgresql import PostgreSQL
-from providers.systems.postgresql_params import PostgresConfig, PostgresParams
-from providers.systems.postgresql_session import GRANTOR_SCOPED
+from providers.systems.postgresql.params import PostgresConfig, PostgresParams
+from providers.systems.postgresql.provider import PostgreSQL
+from providers.systems.postgresql.session import GRANTOR_SCOPED
 from tests.providers.postgres_bench import (
     BOT,
     PASSWORD,
@@ -33,17 +36,27 @@ from tests.providers.postgres_bench import (
     run,
     version,
 )
-from tests.servers import PostgresServer
+from tests.servers import PostgresServer, postgres_server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server(postgres: PostgresServer) -> PostgresServer:
-    furnish(postgres)
     return postgres
+
+
+@pytest.fixture(scope="session")
+def another_postgres() -> Iterator[PostgresServer]:
+    """One that has nothing of the first."""
+    with postgres_server() as server:
+        furnish(server)
+        yield server
 
 
 class TestOwnLogin(
     OwnConformance,
+    RightsConformance,
+    FailingStepConformance,
+    FailoverConformance,
     RevealingConformance,
     ClosingConformance,
     ConnectingConformance,
@@ -53,9 +66,9 @@ class TestOwnLogin(
     """A temporary login."""
 
     @pytest.fixture
-    def bench(self, server: PostgresServer) -> PostgresBench:
+    def bench(self, server: PostgresServer, another_postgres: PostgresServer) -> PostgresBench:
         """On this worker's server."""
-        return PostgresBench(server)
+        return PostgresBench(server, another_postgres)
 
 
 class TestExistingLogin(SharedConformance, ConnectingConformance, ProlongingConformance, ServerConformance):
@@ -105,7 +118,7 @@ async def test_a_function_gains_no_rights_by_being_handed_over(bench: PostgresBe
             f"CREATE FUNCTION {name}() RETURNS bool LANGUAGE sql SECURITY DEFINER AS $${body}$$".encode()
         )
     # The login is closed at once; what it takes to finish is said.
-    with pytest.raises(Refused, match="schema public"):
+    with pytest.raises(Refused, match='GRANT CREATE ON SCHEMA "public" TO "jit_leftovers"'):
         await system.revoke(order, prior, receipt)
     assert await system.verify(order, receipt) is not Presence.PRESENT
     run(bench.running, "GRANT CREATE ON SCHEMA public TO jit_leftovers", dbname="app")
@@ -204,7 +217,7 @@ async def test_a_grant_that_the_server_comes_to_late_is_stopped_there(
     bench: PostgresBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # With a fence of no length every grant is late, whichever message it is that was held.
-    monkeypatch.setattr("providers.systems.postgresql_session.FENCE_TIMEOUTS", -1)
+    monkeypatch.setattr("providers.systems.postgresql.connection.FENCE_TIMEOUTS", -1)
     late = PostgreSQL(PostgresConfig.model_validate(bench.config()))
     order = await bench.order(late)
     assert await granted(late, order, Prior(present=False)) is None

@@ -10,20 +10,20 @@ import psycopg
 import pytest
 import redis as redis_client
 
-from bot.comparing import Kind
-from bot.core.catalog import Catalog
-from bot.held import order
-from bot.reconciling import Reconciler
+from bot.policy.catalog import Catalog
 from bot.store.store import Store
+from bot.worker.claim import order
+from bot.worker.drift import DriftKind
+from bot.worker.reconcile import Reconciler
 from providers.systems.base import Order, Presence, Prior, Receipt, Secret, Standing
-from providers.systems.conformance_bench import Bench, new_order
-from providers.systems.postgresql import PostgreSQL
-from providers.systems.postgresql_params import PostgresConfig
-from providers.systems.redis import RedisAcl, RedisConfig
-from providers.systems.redis_rules import origin
+from providers.systems.conformance.bench import Bench, new_order
+from providers.systems.postgresql.params import PostgresConfig
+from providers.systems.postgresql.provider import PostgreSQL
+from providers.systems.redis_acl import RedisAcl, RedisConfig
+from providers.systems.redis_acl.rules import origin
 from tests.house import POLICY, House, catalog
 from tests.providers.postgres_bench import PostgresBench, SharedPostgresBench, furnish, run
-from tests.providers.test_redis import RedisBench
+from tests.providers.redis_bench import RedisBench
 from tests.servers import PostgresServer, RedisServer, postgres_server, redis_server
 
 
@@ -57,8 +57,12 @@ async def granted(house: House) -> tuple[Order, Secret]:
     return order(request, leg), await system.reveal(order(request, leg), Receipt.model_validate(leg.receipt))
 
 
+async def nothing_is_in_flight(_: float) -> None:
+    """The pause for what is in flight, up to 40 s with real timeouts; tests/worker/test_reconcile.py tests it."""
+
+
 def reconciler(house: House) -> Reconciler:
-    return Reconciler(house.store, house.worker.posts, lambda: house.policy, margin=0.1)
+    return Reconciler(house.store, house.worker.gateways, lambda: house.policy, pause=nothing_is_in_flight)
 
 
 # Redis
@@ -91,7 +95,7 @@ async def test_redis_loses_the_user_that_no_record_tells_of_and_keeps_all_others
     await redis_bench.stand(theirs)
     try:
         look = await reconciler(house).reconcile("vault")
-        assert sorted(each.kind for each in look.findings) == [Kind.CLOSED, Kind.FOREIGN]
+        assert sorted(each.kind for each in look.findings) == [DriftKind.CLOSED, DriftKind.FOREIGN]
         assert not await redis_bench.usable(orphan, secret)
         assert not await lives()
         assert await redis_bench.stands(theirs)
@@ -170,7 +174,7 @@ async def test_postgresql_loses_the_login_that_no_record_tells_of_and_keeps_all_
     run(bench.running, "CREATE ROLE an_admin LOGIN", f"COMMENT ON ROLE an_admin IS 'jit-access {order_.id}'")
     try:
         look = await reconciler(house).reconcile("vault")
-        assert sorted(each.kind for each in look.findings) == [Kind.CLOSED, Kind.FOREIGN, Kind.FOREIGN]
+        assert sorted(each.kind for each in look.findings) == [DriftKind.CLOSED, DriftKind.FOREIGN, DriftKind.FOREIGN]
         assert not await bench.usable(order_, secret)
         assert not await lives()
         assert await bench.stands(theirs)
@@ -191,7 +195,7 @@ async def test_postgresql_loses_what_an_orphan_made_to_its_owner_and_no_object_i
         await user.execute("CREATE TABLE made_by_an_orphan AS SELECT 1 AS one")
     await lost(store)
     [closed] = (await reconciler(house).reconcile("vault")).findings
-    assert closed.kind is Kind.CLOSED
+    assert closed.kind is DriftKind.CLOSED
     assert "1 objects in app belong to jit_leftovers now" in closed.said
     assert run(bench.running, "SELECT one FROM made_by_an_orphan", dbname="app") == [(1,)]
     run(bench.running, "DROP TABLE made_by_an_orphan", dbname="app")
@@ -208,7 +212,7 @@ async def test_postgresql_keeps_memberships_of_logins_that_stood_before(store: S
     await lost(store)
     look = await reconciler(house).reconcile("vault")
     [mine] = [each for each in look.findings if bench.person in each.what]
-    assert (mine.kind, mine.wrong) == (Kind.BESIDE, False)
+    assert (mine.kind, mine.wrong) == (DriftKind.BESIDE, False)
     assert run(server, f"SELECT pg_has_role('{bench.person}', 'app_readers', 'MEMBER')") == [(True,)]
     run(server, f"REVOKE app_readers FROM {bench.person}")
 
@@ -224,8 +228,8 @@ async def test_a_login_that_is_gone_is_told_and_one_that_was_changed_too(
     run(bench.running, f"GRANT app_writers TO jit_{second.order_id(0).lower().replace('-', '_').replace('.', '_')}")
     look = await reconciler(house).reconcile("vault")
     assert sorted((each.kind, each.request) for each in look.findings) == [
-        (Kind.FOREIGN, second.id),
-        (Kind.GONE, first.id.partition(".")[0]),
+        (DriftKind.FOREIGN, second.id),
+        (DriftKind.GONE, first.id.partition(".")[0]),
     ]
 
 
@@ -235,9 +239,9 @@ async def test_a_server_that_cannot_be_reached_is_not_taken_for_an_empty_one(
     bench = PostgresBench(server)
     house = await opened(store, bench, "postgresql")
     await granted(house)
-    house.worker.posts["vault"].system = bench.build(port=1)
-    house.worker.posts["vault"].target = ""
+    house.worker.gateways["vault"].system = bench.build(port=1)
+    house.worker.gateways["vault"].target = ""
     [unseen] = (await reconciler(house).reconcile("vault")).findings
-    assert unseen.kind is Kind.UNSEEN
+    assert unseen.kind is DriftKind.UNSEEN
     with psycopg.connect(server.dsn) as admin:
         assert admin.execute("SELECT count(*) FROM pg_roles WHERE rolname LIKE 'jit\\_j\\_%'").fetchone() == (1,)

@@ -3,119 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
-import redis.asyncio as aioredis
 from pydantic import SecretStr, ValidationError
 from redis.exceptions import NoPermissionError
 
 from providers.systems.base import Order, Presence, Prior, Refused, Secret
-from providers.systems.conformance import (
-    Bench,
-    Lives,
+from providers.systems.conformance.bench import granted, real_server
+from providers.systems.conformance.closing import ClosingConformance
+from providers.systems.conformance.connecting import ConnectingConformance
+from providers.systems.conformance.failing import FailingStepConformance
+from providers.systems.conformance.failover import FailoverConformance
+from providers.systems.conformance.hazards import Wire
+from providers.systems.conformance.hostile import HostileConformance
+from providers.systems.conformance.prolonging import ProlongingConformance
+from providers.systems.conformance.rights import RightsConformance
+from providers.systems.conformance.server import ServerConformance, each_message
+from providers.systems.conformance.suite import (
     OwnConformance,
     RevealingConformance,
-    ServerConformance,
 )
-from providers.systems.conformance_bench import granted, real_server
-from providers.systems.conformance_closing import ClosingConformance
-from providers.systems.conformance_connecting import ConnectingConformance
-from providers.systems.conformance_hazards import Wire
-from providers.systems.conformance_prolonging import ProlongingConformance
-from providers.systems.redis import RedisAcl, RedisConfig
-from providers.systems.redis_rules import RedisParams, mark
+from providers.systems.redis_acl import RedisAcl, RedisConfig
+from providers.systems.redis_acl.rules import RedisParams, mark
+from tests.providers.redis_bench import BOT, RedisBench
 from tests.servers import RedisServer, redis_server
 
-BOT = "jit-bot"
 _MOST_MESSAGES = 40
-NEEDS = "+acl +client|list +client|kill +info +ping +multi +exec +watch +unwatch +set +get +del ~jit:*"
 
 
-class RedisBench(Bench):
-    """A server with a bot that has the documented rights and no more."""
-
-    provider = RedisAcl
-    params = {"keys": ["app:*"], "commands": ["+@read", "+@write"]}  # noqa: RUF012  # each bench only reads it
-    other_params = {"keys": ["b:*"], "commands": ["+@read"]}  # noqa: RUF012
-
-    def __init__(self, server: RedisServer) -> None:
-        """Make the bot and some data."""
-        self.running = server
-        self.server = ("127.0.0.1", server.port)
-        self.password = secrets.token_urlsafe(16)
-        self.hidden = (self.password,)
-        with redis.Redis.from_url(server.socket_url) as admin:
-            admin.execute_command("ACL", "SETUSER", BOT, "reset", "on", f">{self.password}", *NEEDS.split())
-            admin.set("app:1", "one")
-            admin.set("secret:1", "not for you")
-
-    def config(self, port: int | None = None) -> Mapping[str, Any]:
-        """By TCP, with an id: these servers have no aclfile."""
-        url = f"redis://{BOT}:{self.password}@127.0.0.1:{port or self.running.port}/0"
-        return {"url": url, "id": "the-test-redis", "timeout": 0.3}
-
-    async def usable(self, order: Order, secret: Secret | None) -> bool:
-        """Log in and read."""
-        try:
-            async with self.as_user(order, secret) as user:
-                return bool(await user.get("app:1") == b"one")
-        except redis.AuthenticationError:
-            return False
-
-    async def enter(self, order: Order, secret: Secret | None) -> Lives:
-        """A connection of one's own, which does not reconnect."""
-        assert secret is not None
-        pool = aioredis.Redis.from_url(
-            self.running.url, username=secret.username, password=secret.password.get_secret_value()
-        )
-        connection = await pool.connection_pool.get_connection()  # type: ignore[no-untyped-call]  # it has no types
-
-        async def lives() -> bool:
-            try:
-                await connection.send_command("GET", "app:1", check_health=False)
-                return bool(await connection.read_response() == b"one")
-            except (redis.RedisError, OSError):
-                await pool.aclose()
-                return False
-
-        return lives
-
-    async def stand(self, order: Order) -> None:
-        """An administrator's user of that name."""
-        self._admin("ACL", "SETUSER", order.subject.native, "reset", "on", ">theirs", "~x", "+get")
-
-    async def stands(self, order: Order) -> bool:
-        """Whether it logs in."""
-        with redis.Redis.from_url(self.running.socket_url, username=order.subject.native, password="theirs") as theirs:
-            return theirs.get("x") is None
-
-    async def tamper(self, order: Order) -> None:
-        """Give it more."""
-        self._admin("ACL", "SETUSER", order.subject.native, "~secret:*")
-
-    async def fence_is_down(self, order: Order) -> None:
-        """Wait until no grant of this order may land any more."""
-        async with asyncio.timeout(5), aioredis.Redis.from_url(self.running.url) as admin:
-            while await admin.exists(f"jit:fence:{order.subject.native}"):  # noqa: ASYNC110  # it lapses
-                await asyncio.sleep(0.01)
-
-    def _admin(self, *words: str) -> Any:
-        with redis.Redis.from_url(self.running.socket_url, decode_responses=True) as admin:
-            return admin.execute_command(*words)
-
-    @asynccontextmanager
-    async def as_user(self, order: Order, secret: Secret | None) -> AsyncIterator[Any]:
-        """A client with that login."""
-        password = secret.password.get_secret_value() if secret else ""
-        user = aioredis.Redis.from_url(self.running.url, username=order.subject.native, password=password)
-        async with user:
-            yield user
+class OwedConformance(HostileConformance, FailingStepConformance, FailoverConformance, RightsConformance):
+    """What every provider owes."""
 
 
 class TestRedis(
@@ -125,13 +45,14 @@ class TestRedis(
     ConnectingConformance,
     ProlongingConformance,
     ServerConformance,
+    OwedConformance,
 ):
     """Debian's Redis."""
 
     @pytest.fixture
-    def bench(self, debian_redis: RedisServer) -> RedisBench:
+    def bench(self, debian_redis: RedisServer, another_redis: RedisServer) -> RedisBench:
         """On a server of this worker's."""
-        return RedisBench(debian_redis)
+        return RedisBench(debian_redis, another_redis)
 
 
 class TestValkey(
@@ -141,18 +62,19 @@ class TestValkey(
     ConnectingConformance,
     ProlongingConformance,
     ServerConformance,
+    OwedConformance,
 ):
     """The embedded Valkey."""
 
     @pytest.fixture
-    def bench(self, valkey: RedisServer) -> RedisBench:
+    def bench(self, valkey: RedisServer, another_valkey: RedisServer) -> RedisBench:
         """On a server of this worker's."""
-        return RedisBench(valkey)
+        return RedisBench(valkey, another_valkey)
 
 
 @pytest.fixture
-def bench(debian_redis: RedisServer) -> RedisBench:
-    return RedisBench(debian_redis)
+def bench(either_redis: RedisServer) -> RedisBench:
+    return RedisBench(either_redis)
 
 
 @pytest.fixture
@@ -206,24 +128,18 @@ async def test_nobody_logs_in_before_a_password_was_revealed(bench: RedisBench, 
 
 
 async def test_what_was_given_up_never_lands_once_its_time_is_over(bench: RedisBench, system: RedisAcl) -> None:
-    for n in range(1, _MOST_MESSAGES):
-        order = await bench.order(system)
-        async with Wire(real_server(bench), hold=n) as wire:
-            receipt = await granted(bench.build(wire.port), order, Prior(present=False))
-            assert (receipt is None) is wire.struck
-            if not wire.struck:
-                return
-            await bench.fence_is_down(order)
-            before = await system.verify(order, None)
-            await wire.release()
-            assert await system.verify(order, None) is before
-    pytest.fail("no grant came through")
+    async for struck in each_message(bench, system, hold=True):
+        if struck.receipt is None:
+            await bench.fence_is_down(struck.order)
+            before = await system.verify(struck.order, None)
+            await struck.wire.release()
+            assert await system.verify(struck.order, None) is before
 
 
 async def test_a_revoke_stops_the_grants_that_are_on_their_way(
     bench: RedisBench, system: RedisAcl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("providers.systems.redis.FENCE_TIMEOUTS", 1000)
+    monkeypatch.setattr("providers.systems.redis_acl.session.FENCE_TIMEOUTS", 1000)
     stopped = 0
     for n in range(1, _MOST_MESSAGES):
         order = await bench.order(system)

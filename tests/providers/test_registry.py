@@ -9,9 +9,9 @@ import pytest
 
 from providers.systems import registry
 from providers.systems.base import Revealing, System
-from providers.systems.postgresql import PostgreSQL
-from providers.systems.redis import RedisAcl
-from providers.systems.registry import Misconfigured, Unknown
+from providers.systems.postgresql.provider import PostgreSQL
+from providers.systems.redis_acl import RedisAcl
+from providers.systems.registry import Misconfigured, UnknownProvider
 from providers.systems.sandbox import Sandbox
 
 
@@ -50,7 +50,7 @@ def test_two_packages_with_one_name_are_a_mistake(site: Path) -> None:
 
 
 def test_an_unknown_name_gets_a_suggestion() -> None:
-    with pytest.raises(Unknown, match="did you mean 'postgresql'"):
+    with pytest.raises(UnknownProvider, match="did you mean 'postgresql'"):
         registry.find("postgres")
     with pytest.raises(LookupError, match="there are "):
         registry.find("zzz")

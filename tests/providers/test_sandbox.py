@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from providers.systems.base import Order, Presence, Principal, Prior, Refused, Secret, System, Unsure
-from providers.systems.conformance import (
+from providers.systems.conformance.bench import BotRight, HostileAct, LesserStep, new_order
+from providers.systems.conformance.closing import ClosingConformance
+from providers.systems.conformance.connecting import ConnectingConformance
+from providers.systems.conformance.failing import FailingStepConformance
+from providers.systems.conformance.failover import FailoverConformance
+from providers.systems.conformance.hazards import as_job, grant_and_die
+from providers.systems.conformance.hostile import HostileConformance
+from providers.systems.conformance.prolonging import ProlongingConformance
+from providers.systems.conformance.rights import RightsConformance
+from providers.systems.conformance.suite import (
     Bench,
     Lives,
     OwnConformance,
     RevealingConformance,
     SharedConformance,
 )
-from providers.systems.conformance_bench import new_order
-from providers.systems.conformance_closing import ClosingConformance
-from providers.systems.conformance_connecting import ConnectingConformance
-from providers.systems.conformance_hazards import as_job, grant_and_die
-from providers.systems.conformance_prolonging import ProlongingConformance
 from providers.systems.sandbox import Sandbox, SandboxConfig
 
 
@@ -35,8 +39,10 @@ class SandboxBench(Bench):
 
     def __init__(self, path: Path) -> None:
         """All shut."""
-        self.path = path
-        self.looking = Sandbox(SandboxConfig(path=str(path)))
+        self.path = path / "doors"
+        self.path.mkdir()
+        self.looking = Sandbox(SandboxConfig(path=str(self.path)))
+        self.other = Sandbox(SandboxConfig(path=str(path / "other"), id="another sandbox"))
 
     def config(self, port: int | None = None) -> Mapping[str, Any]:
         """The directory."""
@@ -68,6 +74,51 @@ class SandboxBench(Bench):
         """Take the account over."""
         self.looking.open_by_hand(order.params["door"], order.subject.native)
 
+    def hostile_acts(self) -> Sequence[HostileAct]:
+        """All that a holder can do here."""
+        return [HostileAct("comes in often, and hands the password on", self._crowd)]
+
+    async def _crowd(self, order: Order, secret: Secret | None) -> Sequence[Lives]:
+        async def again() -> bool:
+            return await self.usable(order, secret)
+
+        return [again, *[await self.enter(order, secret) for _ in range(5)]]
+
+    def lesser_steps(self) -> Sequence[LesserStep]:
+        """The log, in whose place a directory is put."""
+
+        async def fail(_: Order) -> None:
+            (self.path / "log").mkdir()
+
+        async def mend(_: Order) -> None:
+            (self.path / "log").rmdir()
+
+        return [LesserStep("the log", fail, mend, "the log could not be written")]
+
+    def rights(self) -> Sequence[BotRight]:
+        """A file that lets the bot do all but one thing."""
+        verbs = ("inspect", "grant", "revoke", "verify", "standing", "reveal", "prolong", "close")
+        return [self._right(verb, [each for each in verbs if each != verb]) for verb in verbs]
+
+    def _right(self, verb: str, left: list[str]) -> BotRight:
+        file = self.path / "rights.json"
+
+        async def take() -> None:
+            file.write_text(json.dumps(left))
+
+        async def give() -> None:
+            file.unlink()
+
+        return BotRight(f'add "{verb}" to rights.json', take, give)
+
+    def elsewhere(self) -> Sandbox:
+        """Another directory, which says that it is another sandbox."""
+        return self.other
+
+    async def seen_elsewhere(self) -> object:
+        """Its doors."""
+        return await self.other.standing()
+
 
 class SharedSandboxBench(SandboxBench):
     """Doors for the accounts that people have."""
@@ -76,7 +127,18 @@ class SharedSandboxBench(SandboxBench):
     other_params: Mapping[str, Any] = {"door": "vault", "shared": True}
 
 
-class TestOwn(OwnConformance, RevealingConformance, ClosingConformance, ConnectingConformance, ProlongingConformance):
+class OwedConformance(HostileConformance, FailingStepConformance, FailoverConformance, RightsConformance):
+    """What every provider owes."""
+
+
+class TestOwn(
+    OwnConformance,
+    RevealingConformance,
+    ClosingConformance,
+    ConnectingConformance,
+    ProlongingConformance,
+    OwedConformance,
+):
     """Accounts of the orders' own."""
 
     @pytest.fixture
@@ -92,13 +154,23 @@ class TestOwn(OwnConformance, RevealingConformance, ClosingConformance, Connecti
         assert (await system.revoke(order, Prior(present=False), receipt)).presence is Presence.FOREIGN
 
 
-class TestShared(SharedConformance, ConnectingConformance, ProlongingConformance):
+class TestShared(SharedConformance, ConnectingConformance, ProlongingConformance, OwedConformance):
     """Accounts that stood before."""
 
     @pytest.fixture
     def bench(self, tmp_path: Path) -> SharedSandboxBench:
         """A directory of the test's."""
         return SharedSandboxBench(tmp_path)
+
+
+async def test_a_verb_that_the_directory_does_not_allow_is_refused(tmp_path: Path) -> None:
+    system = sandbox(path=str(tmp_path))
+    order = await new_order(system, {"door": "lab"})
+    (tmp_path / "rights.json").write_text(json.dumps(["revoke"]))
+    with pytest.raises(Refused, match=r'add "grant" to rights\.json'):
+        await system.grant(order, Prior(present=False))
+    assert not stands(system, order)
+    assert (await system.revoke(order, None, None)).presence is Presence.ABSENT
 
 
 def sandbox(*faults: Mapping[str, Any], **config: object) -> Sandbox:
@@ -153,7 +225,7 @@ async def test_a_late_effect_lands_by_itself() -> None:
     system = sandbox({"verb": "grant", "does": "late", "seconds": 0.01})
     order = await new_order(system, {"door": "lab"})
     assert not await opened(system, order)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not stands(system, order):  # noqa: ASYNC110  # the sandbox tells nobody when it lands
             await asyncio.sleep(0.005)
 
@@ -221,3 +293,14 @@ def names_in(path: Path) -> list[str]:
 
 def _password(secret: Secret | None) -> str | None:
     return secret.password.get_secret_value() if secret else None
+
+
+def test_doors_in_memory_are_another_processs_own_and_those_in_a_directory_are_everybodys(tmp_path: Path) -> None:
+    assert "give it a `path` in its config" in Sandbox(SandboxConfig()).in_memory
+    assert Sandbox(SandboxConfig(path=str(tmp_path))).in_memory == ""
+
+
+def test_a_tilde_is_the_home_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    Sandbox(SandboxConfig(path="~/doors")).open_by_hand("lab", "mia")
+    assert Sandbox(SandboxConfig(path=str(tmp_path / "doors"))).is_open("lab", "mia")

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from providers.sinks.base import Unsure
+from providers.sinks.base import NotDelivered
 from providers.sinks.conformance import records
-from providers.sinks.file import File, FileConfig
+from providers.sinks.file import FileConfig, FileSink
 
 DAY = 86_400
 
@@ -35,9 +35,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "audit.jsonl"
 
 
-def sink(path: Path, clock: Callable[[], float] | None = None, **more: Any) -> File:
+def sink(path: Path, clock: Callable[[], float] | None = None, **more: Any) -> FileSink:
     config = FileConfig.model_validate({"path": str(path), **more})
-    return File(config, clock) if clock else File(config)
+    return FileSink(config, clock) if clock else FileSink(config)
 
 
 def aside(path: Path) -> list[Path]:
@@ -129,7 +129,7 @@ async def test_a_disk_that_is_full_leaves_no_half_batch(path: Path, monkeypatch:
         return write(fd, bytes(data)[:100])
 
     monkeypatch.setattr(os, "write", short)
-    with pytest.raises(Unsure, match="No space left"):
+    with pytest.raises(NotDelivered, match="No space left"):
         await one.send(records(2, 3))
     assert lines(path) == 1
     full = False
@@ -141,7 +141,7 @@ async def test_a_disk_that_is_full_leaves_no_half_batch(path: Path, monkeypatch:
 async def test_two_processes_do_not_write_it_at_once(path: Path) -> None:
     one, two = sink(path), sink(path)
     await one.send(records(1, 1))
-    with pytest.raises(Unsure, match="another process writes it"):
+    with pytest.raises(NotDelivered, match="another process writes it"):
         await two.send(records(2, 2))
     await one.close()
     await two.send(records(2, 2))
@@ -153,7 +153,7 @@ async def test_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("")
     path.symlink_to(tmp_path / "elsewhere")
     one = sink(path)
-    with pytest.raises(Unsure, match="a link, which is not followed"):
+    with pytest.raises(NotDelivered, match="a link, which is not followed"):
         await one.send(records(1, 1))
     await one.close()
     assert not (tmp_path / "elsewhere").read_text()
@@ -168,7 +168,7 @@ async def test_check_makes_nothing_and_says_who_can_read(path: Path) -> None:
     assert "chmod 600" in (await one.check()).detail
     await one.close()
     other = sink(path.parent / "nowhere" / "audit.jsonl")
-    with pytest.raises(Unsure, match="its folder is not there"):
+    with pytest.raises(NotDelivered, match="its folder is not there"):
         await other.check()
     await other.close()
 

@@ -17,14 +17,14 @@ import pytest
 from aiohttp import web
 from pydantic import ValidationError
 
-from providers.sinks.base import Gone, Refused, Unsure
+from providers.sinks.base import NotDelivered, ReceiverGone, RecordRefused
 from providers.sinks.conformance import records
 from providers.sinks.http import HttpConfig
 from providers.sinks.otel import Otel, OtelConfig
 from providers.sinks.splunk import Splunk, SplunkConfig
 from providers.sinks.webhook import Webhook, WebhookConfig
 from tests.providers.receivers import Collector, Hec, WebhookReceiver
-from tests.store.test_tls import Authority
+from tests.store.redis.test_tls import Authority
 
 OLD = "whsec_" + base64.b64encode(b"the secret that was there before").decode()
 SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes, so").decode()
@@ -59,18 +59,18 @@ def webhook(port: int, **more: Any) -> Webhook:
 
 
 def _webhook(port: int, **more: Any) -> WebhookConfig:
-    known = {"url": f"http://127.0.0.1:{port}/hooks/jit", "secret": SECRET, "timeout": 2}
+    known = {"url": f"http://127.0.0.1:{port}/hooks/jit", "secret": SECRET, "timeout": 20}
     return WebhookConfig.model_validate({**known, **more})
 
 
 def otel(port: int) -> Otel:
     return Otel(
-        OtelConfig.model_validate({"url": f"http://127.0.0.1:{port}/", "headers": {"X-Token": ""}, "timeout": 2})
+        OtelConfig.model_validate({"url": f"http://127.0.0.1:{port}/", "headers": {"X-Token": ""}, "timeout": 20})
     )
 
 
 def splunk(port: int, **more: Any) -> Splunk:
-    known = {"url": f"http://127.0.0.1:{port}", "token": "t0ken", "timeout": 2}
+    known = {"url": f"http://127.0.0.1:{port}", "token": "t0ken", "timeout": 20}
     return Splunk(SplunkConfig.model_validate({**known, **more}))
 
 
@@ -97,7 +97,7 @@ async def test_a_message_of_another_secret_or_another_time_is_not_taken_and_no_r
     hooks: WebhookReceiver,
 ) -> None:
     for one in (webhook(hooks.port, secret=OLD), Webhook(_webhook(hooks.port), clock=lambda: time.time() - 400)):
-        with pytest.raises(Unsure, match="it answers 400 Bad Request"):
+        with pytest.raises(NotDelivered, match="it answers 400 Bad Request"):
             await one.send(records(1, 1))
         await one.close()
     assert not hooks.ids
@@ -107,7 +107,7 @@ async def test_each_try_is_signed_anew_and_bears_the_same_id(hooks: WebhookRecei
     now = time.time()
     one = Webhook(_webhook(hooks.port), clock=lambda: now)
     hooks.script = [web.Response(status=500)]
-    with pytest.raises(Unsure, match="500"):
+    with pytest.raises(NotDelivered, match="500"):
         await one.send(records(1, 1))
     now += 60
     await one.send(records(1, 1))
@@ -119,11 +119,11 @@ async def test_each_try_is_signed_anew_and_bears_the_same_id(hooks: WebhookRecei
 async def test_a_receiver_that_is_gone_is_told_as_gone(hooks: WebhookReceiver) -> None:
     one = webhook(hooks.port)
     hooks.script = [web.Response(status=204), web.Response(status=410)]
-    with pytest.raises(Gone) as told:
+    with pytest.raises(ReceiverGone) as told:
         await one.send(records(1, 2))
     assert told.value.taken == 1
     hooks.script = [web.Response(status=410)]
-    with pytest.raises(Gone):
+    with pytest.raises(ReceiverGone):
         await one.check()
     await one.close()
 
@@ -131,7 +131,7 @@ async def test_a_receiver_that_is_gone_is_told_as_gone(hooks: WebhookReceiver) -
 async def test_what_was_taken_before_a_failure_is_told(hooks: WebhookReceiver) -> None:
     one = webhook(hooks.port)
     hooks.script = [web.Response(status=200), web.Response(status=200), web.Response(status=503)]
-    with pytest.raises(Unsure) as told:
+    with pytest.raises(NotDelivered) as told:
         await one.send(records(1, 4))
     assert told.value.taken == 2
     await one.close()
@@ -152,7 +152,7 @@ async def test_a_redirect_is_not_followed(hooks: WebhookReceiver) -> None:
     one = webhook(hooks.port)
     for status in (301, 302, 307, 308):
         hooks.script = [web.Response(status=status, headers={"Location": f"http://127.0.0.1:{hooks.port}/hooks/jit"})]
-        with pytest.raises(Unsure, match=f"{status}.*not followed"):
+        with pytest.raises(NotDelivered, match=f"{status}.*not followed"):
             await one.send(records(1, 1))
     assert not hooks.ids
     assert hooks.requests == 4
@@ -164,7 +164,7 @@ async def test_a_receiver_that_says_when_is_asked_no_sooner(hooks: WebhookReceiv
     at = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
     for header, low, high in (("7", 7, 7), (at, 60, 91), ("soon", 0, 0), ("-5", 0, 0), ("999999999", 600, 600)):
         hooks.script = [web.Response(status=429, headers={"Retry-After": header})]
-        with pytest.raises(Unsure) as told:
+        with pytest.raises(NotDelivered) as told:
             await one.send(records(1, 1))
         assert low <= told.value.after <= high, header
     await one.close()
@@ -173,7 +173,7 @@ async def test_a_receiver_that_says_when_is_asked_no_sooner(hooks: WebhookReceiv
 async def test_an_answer_without_end_is_read_no_further_than_needed(hooks: WebhookReceiver) -> None:
     one = otel(hooks.port)
     hooks.script = [web.Response(status=200, body=b" " * 10_000_000, content_type="application/json")]
-    with pytest.raises(Unsure, match="not as OTLP does"):
+    with pytest.raises(NotDelivered, match="not as OTLP does"):
         await one.send(records(1, 1))
     await one.close()
 
@@ -218,7 +218,7 @@ async def test_a_name_that_leads_to_a_link_local_address_leads_nowhere(
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
     one = Webhook(WebhookConfig.model_validate({"url": "https://metadata.example.com/", "secret": SECRET}))
-    with pytest.raises(Unsure, match="leads to a link-local address"):
+    with pytest.raises(NotDelivered, match="leads to a link-local address"):
         await one.send(records(1, 1))
     await one.close()
 
@@ -233,7 +233,7 @@ async def test_a_certificate_is_checked_and_a_private_authority_can_be_named(tmp
     url = f"https://127.0.0.1:{receiver.port}/hooks/jit"
     for more in ({}, {"ca": Authority(other).certificate}):
         bad = webhook(receiver.port, url=url, **more)
-        with pytest.raises(Unsure, match="certificate is not to be trusted"):
+        with pytest.raises(NotDelivered, match="certificate is not to be trusted"):
             await bad.send(records(1, 1))
         await bad.close()
     assert not receiver.requests
@@ -266,7 +266,7 @@ async def test_a_log_record_says_when_how_loud_and_which_number(collector: Colle
 async def test_a_partial_success_that_rejects_is_no_success(collector: Collector, rejected: object) -> None:
     one = otel(collector.port)
     collector.script = [web.json_response({"partialSuccess": {"rejectedLogRecords": rejected}})]
-    with pytest.raises(Refused, match="it rejects"):
+    with pytest.raises(RecordRefused, match="it rejects"):
         await one.send(records(1, 2))
     await one.close()
 
@@ -284,7 +284,7 @@ async def test_a_partial_success_that_only_warns_is_one(collector: Collector, ca
 async def test_what_a_collector_answers_otherwise_blames_no_record(collector: Collector, status: int) -> None:
     one = otel(collector.port)
     collector.script = [web.Response(status=status)]
-    with pytest.raises(Unsure):
+    with pytest.raises(NotDelivered):
         await one.send(records(1, 1))
     await one.close()
 
@@ -293,7 +293,7 @@ async def test_a_page_that_says_200_is_no_collector(collector: Collector) -> Non
     one = otel(collector.port)
     for answer in (web.Response(text="<html>"), web.json_response([]), web.Response(status=204)):
         collector.script = [answer]
-        with pytest.raises(Unsure):
+        with pytest.raises(NotDelivered):
             await one.send(records(1, 1))
     await one.close()
 
@@ -318,7 +318,7 @@ async def test_with_acknowledgement_a_batch_counts_when_it_is_indexed(hec: Hec) 
     assert len(hec.texts) == 2
     hec.slow = 1_000
     late = splunk(hec.port, acknowledge=True, indexed_within=0.5)
-    with pytest.raises(Unsure, match=r"did not say within 0\.5 s"):
+    with pytest.raises(NotDelivered, match=r"did not say within 0\.5 s"):
         await late.send(records(3, 4))
     await late.close()
     await one.close()
@@ -326,7 +326,7 @@ async def test_with_acknowledgement_a_batch_counts_when_it_is_indexed(hec: Hec) 
 
 async def test_acknowledgement_that_splunk_has_switched_off_is_told(hec: Hec) -> None:
     one = splunk(hec.port, acknowledge=True)
-    with pytest.raises(Unsure, match="no ackId"):
+    with pytest.raises(NotDelivered, match="no ackId"):
         await one.send(records(1, 1))
     await one.close()
 
@@ -335,7 +335,7 @@ async def test_acknowledgement_that_we_leave_out_is_told_by_splunks_own_words(he
     hec.acks = True
     one = splunk(hec.port)
     hec.script = [web.json_response({"text": "Data channel is missing", "code": 10}, status=400)]
-    with pytest.raises(Unsure, match="acknowledge: true"):
+    with pytest.raises(NotDelivered, match="acknowledge: true"):
         await one.check()
     await one.close()
 
@@ -356,7 +356,7 @@ async def test_acknowledgement_that_we_leave_out_is_told_by_splunks_own_words(he
 async def test_what_is_wrong_with_us_blames_no_record(hec: Hec, status: int, code: int | None, told: str) -> None:
     one = splunk(hec.port)
     hec.script = [web.json_response({"text": "…", "code": code} if code else {}, status=status)]
-    with pytest.raises(Unsure, match=told):
+    with pytest.raises(NotDelivered, match=told):
         await one.send(records(1, 1))
     await one.close()
 
@@ -365,6 +365,6 @@ async def test_what_is_wrong_with_us_blames_no_record(hec: Hec, status: int, cod
 async def test_what_is_wrong_with_a_record_is_its_own(hec: Hec, code: int) -> None:
     one = splunk(hec.port)
     hec.script = [web.json_response({"text": "…", "code": code}, status=400)]
-    with pytest.raises(Refused, match=f"code {code}"):
+    with pytest.raises(RecordRefused, match=f"code {code}"):
         await one.send(records(1, 1))
     await one.close()

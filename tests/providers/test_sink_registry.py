@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from providers.installed import Unknown
-from providers.references import Misconfigured
+from providers.registry import UnknownProvider
+from providers.secret_refs import Misconfigured
 from providers.sinks import registry
 from providers.sinks.base import Severity
-from providers.sinks.file import File
+from providers.sinks.file import FileSink
 from providers.sinks.webhook import Webhook
 from tests.providers.test_sinks import SECRET
 
@@ -31,10 +31,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_ours_come_by_the_same_door_as_a_strangers(site: Path) -> None:
-    (site / "acme_sinks.py").write_text("from providers.sinks.file import File as Tape\n")
+    (site / "acme_sinks.py").write_text("from providers.sinks.file import FileSink as Tape\n")
     install(site, "acme", "acme-tape", "acme_sinks:Tape")
     assert registry.names() == ("acme-tape", "file", "otel", "splunk", "syslog", "webhook")
-    assert registry.find("acme-tape") is registry.find("file") is File
+    assert registry.find("acme-tape") is registry.find("file") is FileSink
 
 
 def test_what_is_no_sink_is_told_what_it_lacks(site: Path) -> None:
@@ -42,7 +42,7 @@ def test_what_is_no_sink_is_told_what_it_lacks(site: Path) -> None:
     install(site, "acme", "half", "acme_half:Half")
     with pytest.raises(Misconfigured, match=r"sink 'half' .*is no Sink: it lacks .*send"):
         registry.find("half")
-    with pytest.raises(Unknown, match="no sink is called 'syslgo': did you mean 'syslog'"):
+    with pytest.raises(UnknownProvider, match="no sink is called 'syslgo': did you mean 'syslog'"):
         registry.find("syslgo")
 
 

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from providers.sinks.base import Record, Refused, Severity, Unsure
+from providers.sinks.base import NotDelivered, Record, RecordRefused, Severity
 from providers.sinks.conformance import records
 from providers.sinks.syslog import Syslog, SyslogConfig
 from tests.providers.rsyslog import Driver, Rsyslog, rsyslog
 from tests.servers import until
-from tests.store.test_tls import Authority
+from tests.store.redis.test_tls import Authority
 
 MESSAGE = re.compile(
     r"<(?P<pri>\d{1,3})>1 (?P<at>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z) (?P<host>[!-~]{1,255}) (?P<app>[!-~]{1,48})"
@@ -75,7 +75,7 @@ async def test_a_receiver_whose_certificate_is_of_another_authority_gets_nothing
 ) -> None:
     (tmp_path / "other").mkdir()
     one = sink(server, ca=Authority(tmp_path / "other").certificate)
-    with pytest.raises(Unsure, match="its certificate is not to be trusted"):
+    with pytest.raises(NotDelivered, match="its certificate is not to be trusted"):
         await one.send(records(1, 1))
     await one.close()
     assert not server.messages()
@@ -83,7 +83,7 @@ async def test_a_receiver_whose_certificate_is_of_another_authority_gets_nothing
 
 async def test_a_receiver_of_another_name_gets_nothing(server: Rsyslog) -> None:
     one = sink(server, server_name="siem.example.com")
-    with pytest.raises(Unsure, match=r"not to be trusted: Hostname mismatch.*'siem.example.com'"):
+    with pytest.raises(NotDelivered, match=r"not to be trusted: Hostname mismatch.*'siem.example.com'"):
         await one.send(records(1, 1))
     await one.close()
     assert not server.messages()
@@ -94,9 +94,9 @@ async def test_a_receiver_that_wants_a_certificate_is_shown_ours(tmp_path: Path,
     with rsyslog(tmp_path / "rsyslog", driver, "known") as server:
         certificate, key = server.authority.signed("jit", "127.0.0.2")
         without, one = sink(server), sink(server, certificate=certificate, key=key)
-        with pytest.raises(Unsure):
+        with pytest.raises(NotDelivered):
             await without.send(records(1, 1))
-        with pytest.raises(Unsure):
+        with pytest.raises(NotDelivered):
             await without.check()
         assert not server.messages()
         await one.send(records(2, 2))
@@ -112,7 +112,7 @@ async def test_a_receiver_that_turns_us_away_after_the_handshake_has_taken_nothi
         certificate, key = server.authority.signed("jit", "127.0.0.2")
         one = sink(server, certificate=certificate, key=key)
         for _ in range(5):
-            with pytest.raises(Unsure):
+            with pytest.raises(NotDelivered):
                 await one.send(records(1, count))
         assert not server.messages()
         await one.close()
@@ -120,7 +120,7 @@ async def test_a_receiver_that_turns_us_away_after_the_handshake_has_taken_nothi
 
 async def test_a_file_that_is_not_there_is_named(server: Rsyslog) -> None:
     one = sink(server, ca="/nowhere/ca.pem")
-    with pytest.raises(Unsure, match=r"TLS files \(/nowhere/ca.pem\) cannot be used: No such file"):
+    with pytest.raises(NotDelivered, match=r"TLS files \(/nowhere/ca.pem\) cannot be used: No such file"):
         await one.check()
     await one.close()
 
@@ -128,11 +128,11 @@ async def test_a_file_that_is_not_there_is_named(server: Rsyslog) -> None:
 async def test_a_message_that_the_receiver_would_cut_is_refused_and_those_before_it_go(server: Rsyslog) -> None:
     one = sink(server, longest=2_048)
     long = records(3, 3, "x" * 2_048)
-    with pytest.raises(Refused) as told:
+    with pytest.raises(RecordRefused) as told:
         await one.send([*records(1, 2), *long, *records(4, 4)])
     assert told.value.taken == 2
     assert server.texts() == [record.text for record in records(1, 2)]
-    with pytest.raises(Refused, match=r"it has 2,\d+ bytes, and the receiver takes 2,048"):
+    with pytest.raises(RecordRefused, match=r"it has 2,\d+ bytes, and the receiver takes 2,048"):
         await one.send(long)
     await one.close()
 
@@ -146,7 +146,7 @@ async def test_a_receiver_that_is_killed_with_a_batch_in_its_hands_has_not_taken
     done, _ = await asyncio.wait({sending}, timeout=0.3)
     assert not done, "nobody has read it"
     server.stop(signal.SIGKILL)
-    with pytest.raises(Unsure):
+    with pytest.raises(NotDelivered):
         await sending
     server.start()
     await one.send(records(3, 4))
@@ -185,7 +185,7 @@ async def test_a_receiver_that_read_a_batch_and_died_has_not_taken_it(tmp_path: 
     silent = Silent(authority)
     config = {"host": "127.0.0.1", "port": silent.port, "ca": authority.certificate, "timeout": 2}
     one = Syslog(SyslogConfig.model_validate(config))
-    with pytest.raises(Unsure, match="Connection refused"):
+    with pytest.raises(NotDelivered, match="Connection refused"):
         await one.send(records(1, 2))
     await one.close()
     silent.join()
@@ -208,7 +208,7 @@ async def test_a_restart_in_the_middle_of_many_batches_loses_none(server: Rsyslo
                 try:
                     await one.send(batch)
                     break
-                except Unsure:
+                except NotDelivered:
                     await asyncio.sleep(0.02)
         done.set()
 

@@ -12,7 +12,7 @@ import pytest
 
 from providers.sinks.base import Record
 from providers.sinks.conformance import SinkBench, SinkConformance, WireConformance, records
-from providers.sinks.file import File
+from providers.sinks.file import FileSink
 from providers.sinks.otel import Otel
 from providers.sinks.splunk import Splunk
 from providers.sinks.syslog import Syslog
@@ -25,7 +25,7 @@ TOKEN = "0f5b1c3a-a-token-of-the-test"
 
 
 class FileBench(SinkBench):
-    sink = File
+    sink = FileSink
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -62,7 +62,13 @@ class SyslogBench(SinkBench):
 
     def config(self, port: int | None = None) -> Mapping[str, Any]:
         ca = self.rsyslog.authority.certificate
-        return {"host": "127.0.0.1", "port": port or self.rsyslog.port, "ca": ca, "timeout": 2, "longest": LARGEST}
+        return {
+            "host": "127.0.0.1",
+            "port": port or self.rsyslog.port,
+            "ca": ca,
+            "timeout": 2 if port else 20,
+            "longest": LARGEST,
+        }
 
     async def received(self) -> Sequence[str]:
         return self.rsyslog.texts()
@@ -122,7 +128,7 @@ class WebhookBench(HttpBench):
     hidden = (SECRET, SECRET.removeprefix("whsec_"), "/hooks/jit")
 
     def config(self, port: int | None = None) -> Mapping[str, Any]:
-        return {"url": self.url(port) + "/hooks/jit", "secret": SECRET, "timeout": 2}
+        return {"url": self.url(port) + "/hooks/jit", "secret": SECRET, "timeout": 2 if port else 20}
 
     async def deny(self) -> bool:
         """It knows another secret; a look that is no message tells nothing of that."""
@@ -141,7 +147,7 @@ class OtelBench(HttpBench):
     hidden = (TOKEN,)
 
     def config(self, port: int | None = None) -> Mapping[str, Any]:
-        return {"url": self.url(port), "headers": {"X-Token": TOKEN}, "timeout": 2}
+        return {"url": self.url(port), "headers": {"X-Token": TOKEN}, "timeout": 2 if port else 20}
 
 
 class TestOtel(SinkConformance, WireConformance):
@@ -158,7 +164,7 @@ class SplunkBench(HttpBench):
 
     def config(self, port: int | None = None) -> Mapping[str, Any]:
         more = {"acknowledge": True, "indexed_within": 2} if self.acks else {}
-        return {"url": self.url(port), "token": TOKEN, "timeout": 2, **more}
+        return {"url": self.url(port), "token": TOKEN, "timeout": 2 if port else 20, **more}
 
 
 class AckBench(SplunkBench):

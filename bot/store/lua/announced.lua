@@ -4,7 +4,8 @@
 -- ARGV 1 row  2 version rendered
 -- Returns DONE | AGAIN
 local asked = redis.call('HGET', KEYS[2], ARGV[1])
-if asked and tonumber(asked) > tonumber(ARGV[2]) then
+local version = asked and tonumber(string.match(asked, '^%d+')) -- what is asked for by nobody's commit bears a tag, too
+if version and version > tonumber(ARGV[2]) then
   redis.call('ZADD', KEYS[1], '0', ARGV[1])
   return 'AGAIN'
 end

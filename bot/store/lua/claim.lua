@@ -9,10 +9,11 @@ local stamp = string.format('%.6f', now)
 local score = redis.call('ZSCORE', KEYS[2], ARGV[1])
 if not score then return {'HELD', stamp} end
 if tonumber(score) > now then
-  -- The same claim, sent again after an answer that was lost, is ours.
+  -- Idempotent: the same claim, sent again after its answer was lost, is still ours.
   local fence = redis.pcall('HGET', KEYS[1], 'fence')
   if fence ~= ARGV[3] then return {'HELD', stamp} end
 end
+-- The due set first: where the record is missing or forged, the request comes up again when the lease is over.
 local lease = string.format('%.6f', now + tonumber(ARGV[2]))
 redis.call('ZADD', KEYS[2], lease, ARGV[1])
 if redis.call('EXISTS', KEYS[1]) == 0 then return {'MISSING', stamp} end

@@ -1,4 +1,4 @@
--- Prolongs a claim while a call takes its time, unless another worker holds it by now.
+-- Prolongs a claim while a provider call takes long, unless another worker holds it by now (fencing).
 --
 -- KEYS 1 record  2 due
 -- ARGV 1 id  2 fence  3 lease, s

@@ -1,13 +1,20 @@
--- Takes, renews or gives up a named lease.
+-- Takes, renews or gives up a named lease; one that lapsed, or is not as we write it, is anybody's.
 --
 -- KEYS 1 lease
--- ARGV 1 holder  2 milliseconds (0: give up)
--- Returns MINE | THEIRS
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 'THEIRS' end
-if tonumber(ARGV[2]) == 0 then
+-- ARGV 1 holder  2 what it holds with: holder, until when (Unix seconds), MAC ('' gives it up)
+--      3 TTL, ms  4 value that we did not write ('' none)
+-- Returns {MINE} | {THEIRS, value}
+local held = redis.call('GET', KEYS[1])
+if held and held ~= ARGV[4] then
+  local holder, till = string.match(held, '^(%S+) (%S+) %S+$')
+  if holder ~= ARGV[1] then
+    local time = redis.call('TIME')
+    if (tonumber(till) or 0) > tonumber(time[1]) + tonumber(time[2]) / 1e6 then return {'THEIRS', held} end
+  end
+end
+if ARGV[2] == '' then
   redis.call('DEL', KEYS[1])
 else
-  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+  redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 end
-return 'MINE'
+return {'MINE'}

@@ -9,7 +9,8 @@ local known, others = {}, false
 for i = 4, #ARGV do known[ARGV[i]] = true end
 local all = redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
-  if not string.match(all[i], '^J%-[2-9A-HJ-NP-Z]+%.%d%d?$') then
+  local id = string.match(all[i], '^J%-([2-9A-HJ-NP-Z]+)%.%d%d?$')
+  if not id or #id < 4 or #id > 8 then -- as shared_entitlements.py has it: what it leaves out nobody would look at
     redis.call('HDEL', KEYS[1], all[i]) -- nobody's order
   elseif all[i] ~= ARGV[1] and all[i + 1] == 'held' then
     if not known[all[i]] then return 'LOOK' end

@@ -8,7 +8,8 @@ if known and string.sub(known, 1, 8) ~= 'posting ' then return {'STANDS'} end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1e6
 if known and ARGV[4] == '' then
-  local left = (tonumber(string.sub(known, 9)) or now) - now
+  -- Never longer than anybody waits: a time from far ahead is none of ours.
+  local left = math.min((tonumber(string.sub(known, 9)) or now) - now, tonumber(ARGV[2]))
   if left > 0 then return {'WAITS', string.format('%.6f', left)} end
 end
 local patience = string.format('%.6f', now + tonumber(ARGV[2]))

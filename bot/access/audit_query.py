@@ -1,0 +1,244 @@
+"""An auditor searches the audit log from Slack: checked for permission, searched in a thread, audited, then shown.
+
+Two searches run at a time and a few more wait; one that takes too long is abandoned with a sentence. It posts nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Annotated, TypeVar
+
+from pydantic import Field
+
+from bot.access.context import AccessContext
+from bot.audit import read_log
+from bot.audit.archive.archive import Archive, NoArchive
+from bot.audit.archive.projection import Holding
+from bot.audit.archive.timeline import EventQuery, Timeline, UnknownNumber
+from bot.audit.read_log import Read
+from bot.core.audit_chain import AuditEntry
+from bot.core.request import Frozen, Request
+from bot.core.verdict import Actor
+from bot.policy import authorization
+from bot.store.audit_stream import Window
+
+T = TypeVar("T")
+
+MOST = 12
+"""Events, or active roles, on a page."""
+PAGES = 60
+"""How many pages can be turned back."""
+_CONCURRENT = 2
+_QUEUED = 8
+_TIME_LIMIT = 30.0
+_TAIL = 12_000
+"""Unsealed events (not yet moved from Redis to the archive) that are searched: there are fewer while sealing works."""
+
+
+class CannotSearch(Exception):
+    """The audit log cannot be searched now; the sentence says why, and what to do."""
+
+
+class Question(Frozen):
+    """The filters of a search; an empty one fits all. ``since``, ``until``, ``at`` in Unix seconds, ``when`` as typed.
+
+    ``at``: search who had which access then. ``pages``: where each page turned to so far begins, and the last of them
+    is shown: the event number that its events are below, or how many roles come before it.
+    """
+
+    person: Annotated[str, Field(max_length=255)] = ""
+    system: Annotated[str, Field(max_length=40)] = ""
+    role: Annotated[str, Field(max_length=90)] = ""
+    request: Annotated[str, Field(max_length=12)] = ""
+    kind: Annotated[str, Field(max_length=40)] = ""
+    when: Annotated[str, Field(max_length=60)] = ""
+    since: float | None = None
+    until: float | None = None
+    at: float | None = None
+    pages: Annotated[tuple[Annotated[int, Field(ge=0, lt=10**12)], ...], Field(max_length=PAGES)] = ()
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """The filters in words, for the audit log."""
+        named = ("person", "system", "role", "request", "kind", "when")
+        found = {name: str(getattr(self, name)) for name in named}
+        page = {"before" if self.at is None else "after": str(self.pages[-1])} if self.pages else {}
+        return {name: said for name, said in found.items() if said} | page
+
+    @property
+    def about(self) -> str:
+        """The request or the role that the search is for."""
+        return self.request or self.role
+
+    def older(self, begins: int) -> Question:
+        """The next page."""
+        return self.model_copy(update={"pages": (*self.pages, begins)[-PAGES:]})
+
+    def newer(self) -> Question:
+        """The page before."""
+        return self.model_copy(update={"pages": self.pages[:-1]})
+
+
+@dataclass(frozen=True)
+class AuditPage:
+    """One page. ``entries``, each with its request; or ``holdings``, roles with their holders, of ``held`` in all.
+
+    ``more``: where the next page begins. ``sealed``: the number of the last sealed event; ``tail``: how many events
+    after it were searched. ``doubts``: what was not searched, and why.
+    """
+
+    question: Question
+    entries: Sequence[tuple[AuditEntry, Request | None]] = ()
+    holdings: Sequence[Holding] = ()
+    held: int = 0
+    more: int | None = None
+    sealed: int = 0
+    tail: int = 0
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def read(self) -> dict[str, int]:
+        """How much is shown, for the audit log."""
+        numbers = [entry.seq for entry, _ in self.entries]
+        rows = len(numbers) + len(self.holdings)
+        return {"rows": rows, "first": min(numbers, default=0), "last": max(numbers, default=0)}
+
+
+async def require(context: AccessContext, actor: Actor, what: str) -> None:
+    """Raises `NotAllowed`, audited, unless this person is an auditor. ``what``: what they would read."""
+    await context.require("audit", actor, what, authorization.may_audit(context.catalog(), actor.roster, actor.person))
+
+
+@dataclass
+class AuditSearch:
+    """Searches one workspace's audit log. ``archive`` opens the archive, again after a failure.
+
+    ``patience``: seconds that a search may take.
+    """
+
+    context: AccessContext
+    archive: Callable[[], Archive]
+    patience: float = _TIME_LIMIT
+    _opened: Archive | None = field(default=None, init=False)
+    _waiting: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is opened before the first search."""
+        self._threads = ThreadPoolExecutor(_CONCURRENT, "audit")
+        self.window = Window(self.context.store)
+        self.workspace = self.context.store.workspace
+
+    def close(self) -> None:
+        """Close the archive; a search that still runs gets no answer."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._opened:
+            self._opened.close()
+
+    async def page(self, actor: Actor, question: Question) -> AuditPage:
+        """One page of what fits, once its reading is audited.
+
+        Raises `NotAllowed`, `CannotSearch`, `StoreAway`.
+        """
+        await require(self.context, actor, question.about)
+        shown = await self.within_limits(question)
+        what = "search" if question.at is None else "held"
+        now = await self.context.store.now()
+        # Audited before it is shown: nobody reads anything without an audit event.
+        await read_log.note(
+            self.context.store,
+            Read(at=now, by=actor.person.id, read=what, asked=question.asked, about=question.about, **shown.read),
+        )
+        return shown
+
+    async def within_limits(self, question: Question) -> AuditPage:
+        """One page, whoever searches, within the limits of time and of waiting searches. Raises `CannotSearch`."""
+        if self._waiting >= _CONCURRENT + _QUEUED:
+            raise CannotSearch("Many people search the audit log just now. Please ask again in a minute.")
+        self._waiting += 1
+        try:
+            return await asyncio.wait_for(self._look(question), self.patience)
+        except TimeoutError:
+            more = "Narrow it by a time or a name, or use `jit audit search` at a terminal"
+            raise CannotSearch(f"This took longer than {self.patience:.0f} seconds and was given up. {more}.") from None
+        except UnknownNumber:
+            raise CannotSearch("This page does not exist any more. Please search again.") from None
+        finally:
+            self._waiting -= 1
+
+    async def _look(self, question: Question) -> AuditPage:
+        try:
+            return await self._whole(question)
+        except NoArchive as error:
+            await self._in_thread(self._forget)
+            return await self._latest(question, f"Only the latest events, those in Redis, were looked at: {error}")
+
+    async def _whole(self, question: Question) -> AuditPage:
+        """A page from the archive and from Redis. Raises `NoArchive`, `UnknownNumber`."""
+        # The checkpoint of the last sealing: which archive it went to, and up to which event.
+        mark = await self.window.marked()
+        archive, sealed = await self._in_thread(self._ends)
+        if mark and mark.archive != archive.id:
+            raise NoArchive("the archive here is not the one that the worker seals into: set JIT_ARCHIVE_URL to that")
+        tail = await self.window.tail(sealed, _TAIL)
+        doubts: list[str] = []
+        if mark and sealed < mark.head.last:
+            doubts.append(f"The archive here ends at {sealed:,}, and what is sealed ends at {mark.head.last:,}.")
+        if len(tail) >= _TAIL:
+            doubts.append(f"More than {_TAIL:,} events wait to be sealed, and the latest were not looked at.")
+        trail = partial(Timeline, self.workspace, archive, tail)
+        return await self._in_thread(lambda: _found(trail(), question, sealed, doubts))
+
+    async def _latest(self, question: Question, doubt: str) -> AuditPage:
+        """A page from Redis alone."""
+        mark = await self.window.marked()
+        tail = await self.window.tail(0, _TAIL)
+        sealed = mark.head.last if mark else 0
+        return await self._in_thread(lambda: _found(Timeline(self.workspace, None, tail), question, sealed, [doubt]))
+
+    def _ends(self) -> tuple[Archive, int]:
+        """The archive, and the number of the last event sealed in it."""
+        if self._opened is None:
+            self._opened = self.archive()
+        last = self._opened.last(self.workspace)
+        return self._opened, last.last if last else 0
+
+    def _forget(self) -> None:
+        """Close the archive, so that the next search opens it again: it may be another one by then."""
+        if self._opened:
+            self._opened.close()
+        self._opened = None
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+
+def _found(trail: Timeline, question: Question, sealed: int, doubts: Sequence[str]) -> AuditPage:
+    begins = question.pages[-1] if question.pages else None
+    wanted = EventQuery(
+        person=question.person,
+        system=question.system,
+        role=question.role,
+        request=question.request,
+        kind=question.kind,
+        since=question.since,
+        until=question.until,
+        before=begins if question.at is None else None,
+        most=MOST,
+    )
+    unsealed = sum(entry.seq > sealed for entry in trail.tail)
+    page = AuditPage(question, sealed=sealed, tail=unsealed, doubts=tuple(doubts))
+    if question.at is not None:
+        held, first = trail.holders(question.at, wanted), begins or 0
+        more = first + MOST if len(held) > first + MOST else None
+        return replace(page, holdings=held[first : first + MOST], held=len(held), more=more)
+    found = trail.search(wanted)
+    return replace(page, entries=[(entry, _request(trail, entry)) for entry in found.entries], more=found.more)
+
+
+def _request(trail: Timeline, entry: AuditEntry) -> Request | None:
+    found = trail.request(entry.id) if entry.id else None
+    return found[1] if found and found[0] <= entry.seq else None

@@ -1,0 +1,155 @@
+"""The context of every verb (what a person can do): the store, the current policy, and the steps that verbs share.
+
+A verb finds a request, checks permission, advances the lifecycle and commits, in that order; each verb has a file of
+its own beside this one. None of them calls a provider or posts: the worker and the announcer act on the record.
+
+A leg is one role of a request; a template, several roles under one name; a roster, the members of groups as known now;
+a generation, the policy's hash; a guard, a condition that the commit script checks; an op, one more write in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bot.core import lifecycle
+from bot.core.errors import Ambiguous, CouldNotCheck, JitError, NotAllowed, NotFound, PolicyMoved, Tampered
+from bot.core.events import Event
+from bot.core.ids import is_id, spelled
+from bot.core.request import Request, State
+from bot.core.verdict import Actor, Verdict
+from bot.policy import authorization
+from bot.policy.catalog import Catalog
+from bot.store.store import Store
+from bot.store.types import Change, GuardFailed, Loaded, Op, Superseded
+
+_REFUSALS_WINDOW = 60
+"""Seconds within which the same refusal is audited once."""
+
+Consequence = Callable[[str, Mapping[str, Any]], str]
+"""What a role allows, in a few words, from its provider's name and its params."""
+Prolongs = Callable[[str, Mapping[str, Any]], bool]
+"""Whether access by such a role can be extended."""
+
+
+@dataclass(frozen=True)
+class AccessContext:
+    """The parts that the verbs share.
+
+    ``catalog``, the policy, is called again for each decision: the policy file may be reloaded at any time.
+    """
+
+    store: Store
+    catalog: Callable[[], Catalog]
+    consequence: Consequence
+    prolongs: Prolongs
+
+    # find
+
+    async def get(self, id_: str) -> Loaded:
+        """A request by its id, for any caller. Raises `NotFound`, `Tampered`."""
+        known = spelled(id_)
+        try:
+            found = await self.store.load(known)
+        except Tampered:
+            await self.store.alarm("tampered", known)
+            raise
+        if found is None:
+            raise NotFound(id_)
+        return found
+
+    async def named(self, id_: str) -> Loaded:
+        """A request by an id from a command or a button in Slack. Raises `NotFound`, also for a tampered record."""
+        try:
+            return await self.get(id_)
+        except Tampered:
+            # Any other error would show strangers which ids exist; `get` has alarmed the operators.
+            raise NotFound(id_) from None
+
+    async def find(self, actor: Actor, id_: str) -> Loaded:
+        """A request that this person may read. Raises `NotFound`, also for one that they may not read."""
+        found = await self.named(id_)
+        if not authorization.may_read(self.catalog(), actor.roster, found.request, actor.person).allowed:
+            raise NotFound(id_)
+        return found
+
+    async def which(self, actor: Actor, typed: str | None, states: tuple[State, ...]) -> Loaded:
+        """The request of that id, or the person's only request in these states, of that role, template or system.
+
+        Raises `NotFound`, `Ambiguous`.
+        """
+        if typed and (is_id(typed) or not self.catalog().vocabulary.named(typed)):
+            return await self.find(actor, typed)
+        own = [found for found in await self.store.open_of(actor.person.id) if found.request.state in states]
+        fits = [found for found in own if not typed or self.is_of(found.request, typed)]
+        if len(fits) != 1:
+            raise Ambiguous(tuple(found.request.id for found in fits))
+        return fits[0]
+
+    def is_of(self, request: Request, typed: str) -> bool:
+        """Whether the request is for what was typed: a template, a role, or a system of one of its roles."""
+        names = self.catalog().vocabulary.named(typed)
+        return request.what in names or any(f"{leg.role.system}/{leg.role.role}" in names for leg in request.legs)
+
+    # judge
+
+    async def check(self, verb: str, actor: Actor, request: Request, verdict: Verdict) -> None:
+        """Raises `NotAllowed`, audited, unless the verdict allows it."""
+        await self.require(verb, actor, request.id, verdict)
+
+    async def require(self, verb: str, actor: Actor, about: str, verdict: Verdict) -> None:
+        """The same check for anything other than a request. Raises `NotAllowed`, audited."""
+        if verdict.allowed:
+            return
+        error = NotAllowed(verdict)
+        await self.refused(verb, actor, about, error)
+        raise error
+
+    def require_afresh(self, actor: Actor, request: Request) -> None:
+        """Raises `CouldNotCheck` for a critical role, unless accounts and groups were looked up just now."""
+        if not actor.afresh and authorization.is_critical(self.catalog(), request):
+            raise CouldNotCheck("who can decide")
+
+    # commit
+
+    async def step(
+        self,
+        catalog: Catalog | None,
+        request: Request,
+        event: Event,
+        *,
+        deadline: float | None = None,
+        ops: tuple[Op, ...] = (),
+    ) -> Request | None:
+        """Advance and commit; None when the record has a newer version, so that the caller loads and judges again.
+
+        ``catalog``: the policy that the verdict relied on; None for a step that needs no guard on it, such as an end.
+        Raises `PolicyMoved` where the workspace has another policy by now, and `Late` after the ``deadline``.
+        """
+        after = lifecycle.advance(request, event)
+        # The commit always compares the record's version; the guard adds that the policy is still that of the verdict.
+        guards = (self.store.policy.same(catalog.generation),) if catalog else ()
+        try:
+            await self.store.commit(Change(request, after, event, deadline=deadline, guards=guards, ops=ops))
+        except Superseded:
+            return None
+        except GuardFailed as error:
+            raise PolicyMoved from error
+        return after
+
+    # audit refusals
+
+    async def refused(self, verb: str, actor: Actor, about: str, error: JitError) -> None:
+        """Audit a refusal; the same one within a minute is audited once."""
+        facts = {"by": actor.person.id, "verb": verb, "about": about[:100], "why": str(error)[:200]}
+        once = f"refused {verb} {actor.person.id} {about} {error}"
+        await self.store.note("refused", json.dumps(facts), window=_REFUSALS_WINDOW, once=once)
+
+    async def turned_away(self, user: str, verb: str, error: JitError) -> None:
+        """The same for an account that is no member, or over its limit: there is no person, or no verdict, to name."""
+        why = f"{type(error).__name__}: {error}"[:200]
+        facts = {"by": user[:40], "verb": verb[:40], "about": "", "why": why}
+        once = f"turned away {user} {verb} {why}"
+        await self.store.note("refused", json.dumps(facts), window=_REFUSALS_WINDOW, once=once)

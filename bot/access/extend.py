@@ -1,0 +1,73 @@
+"""The requester asks to extend active access; its approvers decide in review.py, and nothing is extended here.
+
+Until the systems have the new end, access ends at the old one, whatever is requested or approved.
+A leg is one role of a request.
+"""
+
+from __future__ import annotations
+
+from bot.access.context import AccessContext
+from bot.core import deadlines, durations
+from bot.core.errors import BadDuration, CannotExtend, Overtaken
+from bot.core.events import ExtensionRequested
+from bot.core.ids import bounded
+from bot.core.request import Extension, Request, State
+from bot.core.verdict import Actor
+from bot.policy import authorization
+from bot.policy.catalog import Catalog
+from bot.store.types import Loaded
+
+
+async def extend(context: AccessContext, actor: Actor, id_: str | None, more: int, reason: str) -> Request:
+    """Request an extension by ``more`` seconds beyond the current end.
+
+    Raises what `extensible` does, and `BadDuration`, `BadReason`, `PolicyMoved`, `Late`.
+    """
+    reason = bounded(reason, 3, "why it is still needed")
+    while True:
+        loaded = await _extensible(context, actor, id_)
+        request, now = loaded.request, loaded.now
+        until, latest = request.ends_at + more, deadlines.last_end(request)
+        if more < durations.SHORTEST:
+            raise BadDuration(durations.short(max(more, 0)), (), 0)
+        if until > latest:
+            raise CannotExtend(request, "cap", latest)
+        n = request.extension.n + 1 if request.extension else 1
+        extension = Extension(n=n, until=until, reason=reason, at=now)
+        event = ExtensionRequested(at=now, by=actor.person.id, extension=extension)
+        # The deadline is checked by the store's own time: access that has ended cannot be extended.
+        if after := await context.step(context.catalog(), request, event, deadline=request.ends_at):
+            return after
+
+
+async def extensible(context: AccessContext, actor: Actor, id_: str | None) -> Request:
+    """The request, if this person could request an extension now: the check that `extend` makes.
+
+    Raises `NotFound`, `Ambiguous`, `NotAllowed`, `Overtaken`, `CannotExtend`.
+    """
+    return (await _extensible(context, actor, id_)).request
+
+
+async def _extensible(context: AccessContext, actor: Actor, id_: str | None) -> Loaded:
+    loaded = await context.which(actor, id_, (State.ACTIVE,))
+    request, catalog = loaded.request, context.catalog()
+    await context.check("extend", actor, request, authorization.may_give_back(request, actor.person))
+    if request.state is not State.ACTIVE:
+        raise Overtaken(request)
+    await context.check("extend", actor, request, authorization.may_be_given(catalog, actor.roster, request))
+    if why := _obstacle(catalog, request):
+        raise CannotExtend(request, why, deadlines.last_end(request))
+    return loaded
+
+
+def _obstacle(catalog: Catalog, request: Request) -> str:
+    """The reason code of `CannotExtend`, where the access cannot be extended; empty when it can."""
+    if not all(leg.role.prolongs for leg in request.legs):
+        return "systems"
+    if request.extension and request.extension.undone:
+        return "asked"
+    if not authorization.unchanged(catalog, request):
+        return "changed"
+    if deadlines.last_end(request) < request.ends_at + durations.SHORTEST:
+        return "cap"
+    return ""

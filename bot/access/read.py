@@ -1,0 +1,286 @@
+"""What a person may see: requests, who has which access, what can be requested and who approves; it changes nothing.
+
+A leg is one role of a request; a template, several roles under one name; a choice, a template or role that can be
+requested; a card, a request's message in its system's channel; a tally, the approvals that count and the steps that
+still need one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bot.access.context import AccessContext
+from bot.access.review import awaiting_decision
+from bot.access.revoke import REVOCABLE
+from bot.access.submit import offers
+from bot.audit import read_log
+from bot.audit.read_log import Read
+from bot.core.errors import Ambiguous, NotFound, UnknownChoice, UnknownSystem
+from bot.core.lockdown import Lock
+from bot.core.notifications import CARD
+from bot.core.request import Frozen, Request, State
+from bot.core.verdict import Actor
+from bot.policy import authorization, auto_approval, loader
+from bot.policy.authorization import Tally
+from bot.policy.catalog import Catalog, Choice, Role, Rule, Step
+from bot.policy.problems import like
+from bot.store.indexes import request_history
+from bot.store.outbox import Outbox, PostedMessage
+from providers.systems import registry
+
+WEEK = 7 * 86_400
+HELD = frozenset({State.GRANTING, State.ACTIVE, State.REVOKING})
+"""The states in which access exists, or may."""
+_MOST_ASKED = 20
+_MOST_LINKED = 10
+
+
+class RoleTerms(Frozen):
+    """What a role allows, who may request it and who approves. ``cap``: the maximum duration in seconds."""
+
+    name: str
+    title: str
+    consequence: str
+    sensitivity: str
+    cap: int
+    may_ask: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+
+class Terms(Frozen):
+    """The terms of a choice. ``within``: seconds that approvers have.
+
+    ``may_ask``: whether this person may request it; ``at_once``: the rules that would approve it automatically.
+    """
+
+    choice: Choice
+    roles: tuple[RoleTerms, ...]
+    within: int
+    may_ask: bool
+    at_once: tuple[Rule, ...] = ()
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The approval steps of all its roles, each once: one approval counts for every role."""
+        return tuple(dict.fromkeys(step for role in self.roles for step in role.steps))
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The requests that concern a person now, the latest first, and ``offers``, the choices that they may request."""
+
+    open: tuple[Request, ...]
+    waiting: tuple[Request, ...]
+    """Requests of others for which this person's approval would count."""
+    asked: tuple[Request, ...]
+    """Their own requests of the last week, open or over."""
+    offers: tuple[Choice, ...]
+    secrets: frozenset[str] = frozenset()
+    """The ids of those in ``open`` that have a password to show."""
+    locks: tuple[Lock, ...] = ()
+    """The lockdowns of the workspace."""
+    cards: Mapping[str, PostedMessage] = field(default_factory=dict)
+    """Where the cards of those in ``waiting`` are, by request; of very many, only of the first."""
+
+
+# lists
+
+
+async def overview(context: AccessContext, actor: Actor) -> Overview:
+    """What concerns this person now. Raises `Tampered`."""
+    since = await context.store.now() - WEEK
+    own, others = await own_open(context, actor), await waiting(context, actor)
+    return Overview(
+        open=tuple(own),
+        waiting=tuple(others),
+        asked=tuple(await request_history.asked(context.store, actor.person.id, since, _MOST_ASKED)),
+        offers=tuple(offers(context, actor)),
+        secrets=frozenset(request.id for request in own if has_secret(request)),
+        locks=(await context.store.lockdowns.read()).locks,
+        cards=await _cards(context, others[:_MOST_LINKED]),
+    )
+
+
+async def _cards(context: AccessContext, requests: Sequence[Request]) -> dict[str, PostedMessage]:
+    outbox = Outbox(context.store)
+    posts = await asyncio.gather(*(outbox.posts(request.id) for request in requests))
+    found = {request.id: there.get(CARD) for request, there in zip(requests, posts, strict=True)}
+    return {id_: card for id_, card in found.items() if card and card.ts}
+
+
+async def own_open(context: AccessContext, actor: Actor) -> list[Request]:
+    """The person's own open requests, the latest first."""
+    return [found.request for found in await context.store.open_of(actor.person.id)]
+
+
+async def overseen(context: AccessContext, actor: Actor) -> list[Request]:
+    """The open requests of others on this person's systems: as an approver, an owner, or an operator."""
+    catalog, me = context.catalog(), actor.person
+    mine = authorization.systems_of(catalog, actor.roster, me)
+    found = [loaded.request for loaded in await context.store.open_on(mine)]
+    others = [request for request in found if request.asker.id != me.id]
+    return [request for request in others if authorization.may_read(catalog, actor.roster, request, me).allowed]
+
+
+async def waiting(context: AccessContext, actor: Actor) -> list[Request]:
+    """The requests of others for which this person's approval would count."""
+    return [request for request in await overseen(context, actor) if may_review(context, actor, request)]
+
+
+async def all_open(context: AccessContext) -> list[Request]:
+    """Every open request, for an operator at the terminal; records that fail their integrity check are left out."""
+    return [loaded.request for loaded in await context.store.open_at_all()]
+
+
+async def holders(context: AccessContext, actor: Actor, system: str) -> list[Request]:
+    """Who has which access on a system now, as far as this person may read it. Raises `UnknownSystem`."""
+    all_of_it = audits(context, actor)
+    seen = list(context.catalog().systems) if all_of_it else systems(context, actor)
+    if system not in seen:
+        raise UnknownSystem(system, tuple(like(system, seen)))
+    if all_of_it:
+        requests = [loaded.request for loaded in await context.store.open_on([system])]
+        now, asked = await context.store.now(), {"system": system}
+        # Audited before it is shown: nobody reads the requests of others without an audit event.
+        await read_log.note(
+            context.store, Read(at=now, by=actor.person.id, read="who", asked=asked, rows=len(requests))
+        )
+    else:
+        requests = [*await own_open(context, actor), *await overseen(context, actor)]
+    return [
+        request
+        for request in requests
+        if request.state in HELD and any(leg.role.system == system for leg in request.legs)
+    ]
+
+
+# one request
+
+
+async def one(context: AccessContext, actor: Actor, id_: str | None) -> Request:
+    """A request that this person may read; without an id, their only open one, of that role or system if one is named.
+
+    An auditor's reading of others' requests is audited. Raises `NotFound`, also for what they may not read, and
+    `Ambiguous`.
+    """
+    if id_ and not context.catalog().vocabulary.named(id_):
+        return await _found(context, actor, id_)
+    found = [request for request in await own_open(context, actor) if not id_ or context.is_of(request, id_)]
+    if len(found) != 1:
+        raise Ambiguous(tuple(request.id for request in found))
+    return found[0]
+
+
+async def _found(context: AccessContext, actor: Actor, id_: str) -> Request:
+    try:
+        return (await context.find(actor, id_)).request
+    except NotFound:
+        if not audits(context, actor):
+            raise
+    request = (await context.named(id_)).request
+    now = await context.store.now()
+    await read_log.note(context.store, Read(at=now, by=actor.person.id, read="show", about=request.id, rows=1))
+    return request
+
+
+def audits(context: AccessContext, actor: Actor) -> bool:
+    """Whether this person may read everybody's requests."""
+    return authorization.may_audit(context.catalog(), actor.roster, actor.person).allowed
+
+
+def may_review(context: AccessContext, actor: Actor, request: Request) -> bool:
+    """Whether this person's approval of it, or of its extension, would count now; checked again when it is given."""
+    open_ = awaiting_decision(request)
+    if open_ is None or any(authorization.same(review.by, actor.person) for review in open_.reviews):
+        return False
+    return authorization.may_review(context.catalog(), actor.roster, open_, actor.person).allowed
+
+
+def may_end(context: AccessContext, actor: Actor, request: Request) -> bool:
+    """Whether this person could end it now; checked again when they do."""
+    verdict = authorization.may_revoke(context.catalog(), actor.roster, request, actor.person)
+    return request.state in REVOCABLE and verdict.allowed
+
+
+def is_mine(actor: Actor, request: Request) -> bool:
+    """Whether this person requested it."""
+    return authorization.may_give_back(request, actor.person).allowed
+
+
+def has_secret(request: Request) -> bool:
+    """Whether it has a secret to show while it is active; with an uninstalled provider it has none."""
+    try:
+        return any(loader.capabilities(leg.role.provider, leg.role.params).issues_secret for leg in request.legs)
+    except registry.Misconfigured:
+        return False
+
+
+def tally(context: AccessContext, actor: Actor, request: Request) -> Tally:
+    """The tally of its approvals, or of its extension's; empty where nothing is to be decided."""
+    open_ = awaiting_decision(request)
+    return authorization.tally(context.catalog(), actor.roster, open_) if open_ else Tally(open=(), counted=())
+
+
+# what can be requested
+
+
+def systems(context: AccessContext, actor: Actor) -> list[str]:
+    """The systems that this person may request or oversees, in the order of the policy."""
+    asked = {ref.system for choice in offers(context, actor) for ref in choice.roles}
+    seen = asked | set(authorization.systems_of(context.catalog(), actor.roster, actor.person))
+    return [name for name in context.catalog().systems if name in seen]
+
+
+def explain(context: AccessContext, actor: Actor, what: str) -> list[Terms]:
+    """The terms of a template, a role, or each role of a system.
+
+    Raises `UnknownChoice`, also for a choice that this person may not see.
+    """
+    catalog = context.catalog()
+    offered = {choice.name for choice in offers(context, actor)}
+    seen = {
+        choice.name: choice
+        for choice in catalog.choices()
+        if choice.name in offered
+        or all(authorization.answers_for(catalog, actor.roster, actor.person, ref) for ref in choice.roles)
+    }
+    found = [seen[what]] if what in seen else [c for name, c in seen.items() if name.startswith(f"{what}/")]
+    if not found:
+        raise UnknownChoice(what, tuple(like(what, [*seen, *systems(context, actor)])))
+    return [
+        terms(
+            catalog,
+            choice,
+            may_ask=choice.name in offered,
+            at_once=tuple(auto_approval.applying(catalog, actor.roster, actor.person, choice)),
+        )
+        for choice in found
+    ]
+
+
+def terms(catalog: Catalog, choice: Choice, *, may_ask: bool = True, at_once: tuple[Rule, ...] = ()) -> Terms:
+    """The terms of a choice, for any reader."""
+    roles = [(f"{ref.system}/{ref.role}", catalog.role(ref.system, ref.role)) for ref in choice.roles]
+    return Terms(
+        choice=choice,
+        roles=tuple(_role(catalog, name, role) for name, role in roles if role),
+        within=catalog.workspace.pending,
+        may_ask=may_ask,
+        at_once=at_once,
+    )
+
+
+def _role(catalog: Catalog, name: str, role: Role) -> RoleTerms:
+    system, _, short = name.partition("/")
+    owner = catalog.systems[system]
+    return RoleTerms(
+        name=name,
+        title=f"{owner.title}: {role.title or short}",
+        consequence=loader.consequence(owner.provider, role.grants),
+        sensitivity=role.sensitivity,
+        cap=role.max,
+        may_ask=role.may_ask,
+        steps=role.steps,
+    )

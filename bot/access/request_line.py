@@ -1,0 +1,342 @@
+"""Parses a typed line: what is requested, for how long, from when and why; it guesses nothing and drops nothing.
+
+Words come in any order. A dash, or "because", begins the reason; without one the reason is the rest. Each word is
+used, is shown as not understood, or remains in the reason. A choice is what can be requested: a role, or a template
+(several roles under one name).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from bot.core import reason_dash, time_phrases, typed
+from bot.core.request import REASON_LIMIT, Frozen
+from bot.core.time_phrases import Clock, Said
+from bot.policy.vocabulary import Vocabulary, phrase
+
+LONGEST_LINE = 4000
+"""Characters of a line that are read; the rest is ignored."""
+_ANY_TIME = re.compile(r"\d:\d\d|\d ?[ap]m\b|\b(?:in|noon|until|till|til)\b", re.ASCII | re.IGNORECASE)
+_AROUND = "\"'`\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb.,;:!?()[]{}*_~"
+_PERSON = re.compile(r"<@([UW][A-Z0-9]{1,30})(?:\|[^<>]*)?>")
+_NAMED = re.compile(r"@[\w.-]{1,80}")
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_FILLERS = _set(
+    "a access an another as by can could for get give have hello hey hi i i'd i'm in it jit like longer me more my "
+    "need of on please pls request requesting role some system thanks the to us want we with would"
+)
+_LINKS = frozenset({"access", "as", "at", "for", "in", "of", "on", "role", "system", "the", "to"})
+"""Words that may come between a role and its system."""
+_MOST_LINKS = 4
+_OF_TIME = _set(
+    "after afternoon at before during evening from hour hours midnight minute minutes morning next now starting "
+    "today tomorrow tonight until till weekend monday tuesday wednesday thursday friday saturday sunday"
+)
+"""A reason without a dash does not begin with one of these: it would be a time that was not understood."""
+_KEPT = _set("a an another by in it more my of on the to we with")
+"""Fillers that belong to the reason that follows them."""
+
+
+_NONE = Vocabulary({}, {}, {}, 0)
+
+
+class Use(StrEnum):
+    """What a word was used as."""
+
+    CHOICE = "choice"
+    """It names what is requested."""
+    DURATION = "duration"
+    """It states for how long, or until when."""
+    START = "start"
+    """It states from when."""
+    PERSON = "person"
+    """It states for whom."""
+    FILLER = "filler"
+    """It means nothing here."""
+    DASH = "dash"
+    """It begins the reason."""
+    REASON = "reason"
+    """It is part of the reason."""
+    UNKNOWN = "unknown"
+    """It is not understood, and shown."""
+
+
+class Problem(StrEnum):
+    """Why the form asks the person to check, apart from what is missing."""
+
+    ENDS = "ends"
+    """The duration and the end contradict each other, or the end is past."""
+    UNSURE = "unsure"
+    """A time comes after words of a reason, or the role is there alone: a person has to confirm it."""
+
+
+class RequestLine(Frozen):
+    """A parsed line. Durations in seconds, ``starts_at`` in Unix seconds, 0 for now.
+
+    ``names``: the choices that may be meant, one where it is clear. ``system``: only a system was named, and ``names``
+    are its roles. ``person``: the account that it is for, or ``@name`` where Slack knows none of that name.
+    ``words``: each word and its use.
+    """
+
+    names: tuple[str, ...] = ()
+    system: bool = False
+    duration: int | None = None
+    starts_at: float = 0
+    reason: str = ""
+    unknown: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    person: str = ""
+    words: tuple[tuple[str, Use], ...] = ()
+
+    @property
+    def clear(self) -> bool:
+        """Whether it can mean only one thing, even if something is missing."""
+        return len(self.names) == 1 and not (self.system or self.unknown or self.problems or self.person)
+
+    @property
+    def typed(self) -> str:
+        """The words that name what is requested, as they were typed."""
+        return " ".join(word for word, use in self.words if use is Use.CHOICE)
+
+    @property
+    def partial(self) -> bool:
+        """Whether several choices may be meant, or a part of a name was typed."""
+        return self.system or len(self.names) > 1
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing in it was understood, and it has no reason."""
+        return not (self.names or self.duration or self.starts_at or self.reason or self.person)
+
+
+def names_a_time(text: str) -> bool:
+    """Whether the meaning of the line may depend on the current time."""
+    return _ANY_TIME.search(text[:LONGEST_LINE]) is not None
+
+
+def understand(text: str, vocabulary: Vocabulary | None, clock: Clock, *, optional: bool = False) -> RequestLine:
+    """Parse the line. It raises nothing: words that it does not understand are in the result.
+
+    Without a ``vocabulary`` no name is searched for; ``optional``: a line without a name is clear, too.
+    """
+    head, dash, reason = reason_dash.split(typed.line(text[:LONGEST_LINE]))
+    reading = _Reading(head, vocabulary or _NONE, clock, optional or vocabulary is None)
+    if dash:
+        reading.whole()
+    else:
+        reading.open_ended()
+    return reading.result(dash, reason)
+
+
+@dataclass
+class _Reading:
+    """The words before the reason, and what each was used as. ``optional``: see `understand`."""
+
+    words: list[str]
+    vocabulary: Vocabulary
+    clock: Clock
+    optional: bool
+    names: tuple[str, ...] = ()
+    part: bool = False
+    """Whether a system alone was named."""
+    seconds: int | None = None
+    starts_at: float | None = None
+    until: float | None = None
+    person: str = ""
+    reason_at: int | None = None
+    reason_end: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Nothing is read yet."""
+        self.clean = [_clean(word) for word in self.words]
+        self.uses: list[Use] = [Use.UNKNOWN] * len(self.words)
+
+    def whole(self) -> None:
+        """Read all words as what, how long and when: those not understood are shown."""
+        at = 0
+        while at < len(self.words):
+            at += self._take(at) or 1
+
+    def open_ended(self) -> None:
+        """Take the rest as the reason: from the first word that is not understood to the last that is not."""
+        at = 0
+        while at < len(self.words) and (taken := self._take(at)):
+            at += taken
+        if at == len(self.words):
+            return
+        if self._counted(at):
+            self.problems.append(Problem.UNSURE)
+        first = at
+        while first and self.uses[first - 1] is Use.FILLER and self.clean[first - 1] in _KEPT:
+            first -= 1
+        end = self._trailing(at)
+        if not (self.names or self.optional):
+            self._within(at, end)
+        self._keep_reason(first, at, end)
+
+    def _counted(self, end: int) -> bool:
+        """Whether a duration of several words ends at ``end``, as in "two days old": it may belong to what follows."""
+        first = end
+        while first and self.uses[first - 1] is Use.DURATION:
+            first -= 1
+        return end - first > 1 and self.clean[first - 1 : first] != ["for"]
+
+    def _keep_reason(self, first: int, at: int, end: int) -> None:
+        """Mark the reason. ``at``: the first word that is not understood; ``first`` includes the fillers before it."""
+        nameless = not (self.names or self.optional)
+        doubtful = nameless or self.clean[at] in _OF_TIME or self.clean[at].isdigit()
+        if doubtful and not nameless:  # a time that was not understood is no reason
+            first = at + 1
+            while first < end and self.clean[first] in _FILLERS - _KEPT:
+                first += self._mark(first, 1, Use.FILLER)
+        if first < end and not (nameless and end == at + 1):  # one word alone is a name that was not found
+            self.uses[first:end] = [Use.REASON] * (end - first)
+            self.reason_at, self.reason_end = first, end
+        if doubtful:
+            self.problems.append(Problem.UNSURE)
+            self.uses[at] = Use.UNKNOWN
+
+    def _trailing(self, start: int) -> int:
+        """Where the words at the end that state what, how long or when begin; the line's end where there are none."""
+        for end in range(start + 1, len(self.words)):
+            before, at = self._state(), end
+            while at < len(self.words) and (taken := self._take(at)):
+                at += taken
+            if at == len(self.words) and self._state() != before:
+                self.problems.append(Problem.UNSURE)
+                return end
+            self._restore(before, end)
+        return len(self.words)
+
+    def _within(self, start: int, end: int) -> None:
+        """Find a choice that is named within the reason; its words remain part of the reason."""
+        for at in range(start, end):
+            if found := self._choice(at):
+                self.names, self.part = found[1], found[2]
+                self.problems.append(Problem.UNSURE)
+                return
+
+    def _state(self) -> tuple[object, ...]:
+        return self.names, self.part, self.seconds, self.starts_at, self.until, self.person
+
+    def _restore(self, state: tuple[object, ...], at: int) -> None:
+        self.names, self.part, self.seconds, self.starts_at, self.until, self.person = state  # type: ignore[assignment]
+        self.uses[at:] = [Use.UNKNOWN] * (len(self.words) - at)
+
+    def _take(self, at: int) -> int:
+        """Read what begins at ``at``, if none of its kind was read before. How many words; 0 if not understood."""
+        if person := self._for_whom(at):
+            self.person = person
+            return self._mark(at, 1, Use.PERSON)
+        if not self.names and (found := self._choice(at)):
+            count, self.names, self.part = found
+            return self._mark(at, count, Use.CHOICE)
+        if (said := time_phrases.read(self.clean, at, self.clock)) and self._fits(said):
+            self.seconds = said.seconds if said.seconds is not None else self.seconds
+            self.starts_at = said.starts_at if said.starts_at is not None else self.starts_at
+            self.until = said.until if said.until is not None else self.until
+            return self._mark(at, said.words, Use.DURATION if said.starts_at is None else Use.START)
+        return self._mark(at, 1, Use.FILLER) if self.clean[at] in _FILLERS or not self.clean[at] else 0
+
+    def _mark(self, at: int, count: int, use: Use) -> int:
+        self.uses[at : at + count] = [use] * count
+        return count
+
+    def _fits(self, said: Said) -> bool:
+        return not (
+            (said.seconds is not None and self.seconds is not None)
+            or (said.starts_at is not None and self.starts_at is not None)
+            or (said.until is not None and self.until is not None)
+        )
+
+    def _for_whom(self, at: int) -> str:
+        """The account at the beginning of the line, or after "for"."""
+        word = self.words[at].rstrip(",:")
+        if self.person or not (at == 0 or self.clean[at - 1] == "for"):
+            return ""
+        found = _PERSON.fullmatch(word)
+        return found[1] if found else word if _NAMED.fullmatch(word) else ""
+
+    def _choice(self, at: int) -> tuple[int, tuple[str, ...], bool] | None:
+        """The longest name or title that begins at ``at``: its word count, what it may mean, whether it is partial."""
+        if self.clean[at] in _LINKS and self.clean[at] != self.words[at]:
+            return None
+        for count in range(min(self.vocabulary.longest + _MOST_LINKS, len(self.words) - at), 0, -1):
+            if found := self._named(self.clean[at : at + count]):
+                return count, *found
+        return None
+
+    def _named(self, words: Sequence[str]) -> tuple[tuple[str, ...], bool] | None:
+        """The choices of that name, and whether it is partial: a whole name precedes a system, and that a role."""
+        if not phrase(words[0]) or not phrase(words[-1]):
+            return None
+        if words[-1] in _LINKS and len(words) > 1 and phrase(" ".join(words)) not in self.vocabulary.choices:
+            return None
+        phrases = dict.fromkeys(
+            (
+                phrase(" ".join(words)),
+                phrase(" ".join([words[0], *(word for word in words[1:] if word not in _LINKS)])),
+            )
+        )
+        for known in (self.vocabulary.choices, self.vocabulary.systems, self.vocabulary.roles):
+            for each in phrases:
+                if each in known:
+                    return known[each], known is not self.vocabulary.choices
+        return None
+
+    def result(self, dash: str, reason: str) -> RequestLine:
+        """The parsed line."""
+        if self.reason_at is not None:
+            reason = " ".join(self.words[self.reason_at : self.reason_end])
+        words = list(zip(self.words, self.uses, strict=True))
+        words += [(dash, Use.DASH)] if dash else []
+        words += [(word, Use.REASON) for word in reason.split()] if dash else []
+        return RequestLine(
+            names=self.names,
+            system=self.part,
+            duration=self._duration(),
+            starts_at=self.starts_at or 0,
+            reason=reason[: REASON_LIMIT + 1],
+            unknown=_groups(words),
+            problems=tuple(dict.fromkeys(self.problems)),
+            person=self.person,
+            words=tuple(words),
+        )
+
+    def _duration(self) -> int | None:
+        """The stated duration, or the time until the stated end; None where the two contradict each other."""
+        if self.until is None:
+            return self.seconds
+        left = self.until - (self.starts_at or self.clock.now)
+        if self.seconds is None and left >= 60:
+            return int(left // 60) * 60
+        if self.seconds != left:
+            self.problems.append(Problem.ENDS)
+            return None
+        return self.seconds
+
+
+def _groups(words: Sequence[tuple[str, Use]]) -> tuple[str, ...]:
+    """The words that were not understood; adjacent ones together."""
+    groups: list[list[str]] = []
+    last = -2
+    for n, (word, use) in enumerate(words):
+        if use is Use.UNKNOWN:
+            if n != last + 1:
+                groups.append([])
+            groups[-1].append(word)
+            last = n
+    return tuple(" ".join(group)[:80] for group in groups)[:5]
+
+
+def _clean(word: str) -> str:
+    return word.strip(_AROUND).casefold()

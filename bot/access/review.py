@@ -1,0 +1,173 @@
+"""An approver approves or denies a request, or its extension; both are checked here, by the same approval steps.
+
+Approvals are recounted at each review, by the current policy and groups, never by what a button or an earlier verdict
+says. A step is how many approvals a role needs from which groups; a tally, the approvals that count and the steps
+that still need one; an endorsement, an approval that does not complete the quorum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.access.context import AccessContext
+from bot.core import durations
+from bot.core.errors import AlreadyAnswered, BadDuration, CannotExtend, CouldNotCheck, Overtaken, RoleChanged
+from bot.core.events import (
+    Approved,
+    Cancelled,
+    Denied,
+    Endorsed,
+    Event,
+    ExtensionApproved,
+    ExtensionDenied,
+    ExtensionEndorsed,
+)
+from bot.core.ids import bounded
+from bot.core.request import Extension, Frozen, Request, Review, State, Verb
+from bot.core.verdict import Actor
+from bot.policy import authorization
+from bot.policy.authorization import Tally
+from bot.policy.catalog import Catalog
+from bot.store.types import Loaded
+
+
+class ReviewDecision(Frozen):
+    """An approver's decision. ``duration`` in seconds, None for all that was requested."""
+
+    verb: Verb
+    duration: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class UnderReview:
+    """What is to be decided: the request, or its ``extension`` where that is set."""
+
+    request: Request
+    now: float
+    extension: Extension | None
+
+    @property
+    def as_reviewed(self) -> Request:
+        """The request with only the reviews of what is to be decided."""
+        return _with_reviews_of(self.request, self.extension) if self.extension else self.request
+
+    @property
+    def deadline(self) -> float:
+        """When it expires undecided; an undecided extension expires with the access."""
+        return self.request.ends_at if self.extension else self.request.decide_by
+
+    def denied(self, review: Review) -> Event:
+        """The event of a denial: one is enough."""
+        if self.extension:
+            return ExtensionDenied(at=self.now, by=review.by.id, review=review)
+        return Denied(at=self.now, by=review.by.id, review=review)
+
+    def endorsed(self, review: Review) -> Event:
+        """The event of an approval that does not complete the quorum."""
+        if self.extension:
+            return ExtensionEndorsed(at=self.now, by=review.by.id, review=review)
+        return Endorsed(at=self.now, by=review.by.id, review=review)
+
+    def approved(self, review: Review, tally: Tally) -> Event:
+        """The event of the approval that completes the quorum; the shortest counted duration wins."""
+        if self.extension:
+            return ExtensionApproved(at=self.now, by=review.by.id, review=review, until=self.extension.until)
+        least = min(counted.duration for counted in tally.counted)
+        return Approved(at=self.now, by=review.by.id, review=review, duration=least)
+
+
+async def review(
+    context: AccessContext, actor: Actor, id_: str, decision: ReviewDecision, *, extension: int | None = None
+) -> Request:
+    """Record an approval or denial of the request, or of its extension of that number.
+
+    Raises what `reviewable` does, and `BadReason`, `BadDuration`, `RoleChanged`, `CannotExtend`, `CouldNotCheck`,
+    `PolicyMoved`, `Late`.
+    """
+    while True:
+        loaded = await _reviewable(context, actor, id_, extension)
+        # The policy is read after the record: the commit fails unless it is still the workspace's policy.
+        catalog, request = context.catalog(), loaded.request
+        if decision.verb is Verb.APPROVE:
+            context.require_afresh(actor, request)
+            await context.check("review", actor, request, authorization.may_be_given(catalog, actor.roster, request))
+        event = _judge(catalog, actor, loaded, decision)
+        after = await context.step(catalog, request, event, deadline=loaded.deadline)
+        if after is None:
+            continue  # the record has a newer version: judge that one
+        if isinstance(event, Cancelled):
+            raise RoleChanged(after)
+        return after
+
+
+async def reviewable(context: AccessContext, actor: Actor, id_: str, *, extension: int | None = None) -> Request:
+    """The request, if this person could approve or deny it, or that extension, now: the check that `review` makes.
+
+    Raises `NotFound`, `Overtaken`, `AlreadyAnswered`, `NotAllowed`.
+    """
+    return (await _reviewable(context, actor, id_, extension)).request
+
+
+def awaiting_decision(request: Request) -> Request | None:
+    """The request with only the reviews of what is to be decided, itself or its extension; None when nothing is."""
+    if request.awaits_decision:
+        return request
+    return _with_reviews_of(request, request.extension) if request.extension and request.awaits_extension else None
+
+
+async def _reviewable(context: AccessContext, actor: Actor, id_: str, extension: int | None) -> UnderReview:
+    loaded = await context.named(id_)
+    found = _under_review(loaded, extension)
+    if any(authorization.same(review.by, actor.person) for review in found.as_reviewed.reviews):
+        raise AlreadyAnswered(found.request)
+    verdict = authorization.may_review(context.catalog(), actor.roster, found.as_reviewed, actor.person)
+    await context.check("review", actor, found.request, verdict)
+    return found
+
+
+def _under_review(loaded: Loaded, n: int | None) -> UnderReview:
+    request = loaded.request
+    if n is None:
+        if request.state is not State.PENDING:
+            raise Overtaken(request)
+        return UnderReview(request, loaded.now, None)
+    # By number, so that a button of an earlier extension cannot decide a later one.
+    if request.extension is None or request.extension.n != n or not request.awaits_extension:
+        raise Overtaken(request)
+    return UnderReview(request, loaded.now, request.extension)
+
+
+def _judge(catalog: Catalog, actor: Actor, case: UnderReview, decision: ReviewDecision) -> Event:
+    who, now, request = actor.person, case.now, case.request
+    if not authorization.unchanged(catalog, request):
+        if case.extension is None:
+            # Even for a denial: a role that has changed since it was requested cannot be approved any more.
+            return Cancelled(at=now, by="policy", reason="its role was changed in the policy")
+        if decision.verb is Verb.APPROVE:
+            raise CannotExtend(request, "changed")
+    if decision.verb is Verb.DENY:
+        reason = bounded(decision.reason, 1, "why not")
+        return case.denied(Review(verb=Verb.DENY, by=who, at=now, duration=0, reason=reason))
+    review = Review(verb=Verb.APPROVE, by=who, at=now, duration=_duration(case, decision))
+    tally = authorization.tally(catalog, actor.roster, case.as_reviewed, also=review)
+    if tally.complete:
+        return case.approved(review, tally)
+    if unknown := authorization.in_doubt(actor.roster, case.as_reviewed, tally):
+        # Nobody can approve twice: recorded now, it could be the last possible approval, and still not be enough.
+        raise CouldNotCheck(f"who is in {', '.join(unknown)}")
+    return case.endorsed(review)
+
+
+def _duration(case: UnderReview, decision: ReviewDecision) -> int:
+    """Seconds that the approval is for. Raises `BadDuration`."""
+    whole = case.request.duration
+    if case.extension or decision.duration is None:
+        return whole
+    if not durations.SHORTEST <= decision.duration <= whole:
+        raise BadDuration(durations.short(decision.duration), (), whole)
+    return decision.duration
+
+
+def _with_reviews_of(request: Request, extension: Extension) -> Request:
+    return request.model_copy(update={"reviews": extension.reviews})

@@ -1,0 +1,45 @@
+"""Checks a scheduled request again at its start, by the current policy and groups; the worker calls and commits it.
+
+A guard is a condition that the commit script checks; a roster, the members of groups as known now; a tally, the
+approvals that count and the steps that still need one.
+"""
+
+from __future__ import annotations
+
+from bot.access.context import AccessContext
+from bot.core.events import Cancelled, Event, Started
+from bot.core.request import Request
+from bot.core.verdict import Roster
+from bot.policy import authorization, auto_approval
+from bot.policy.catalog import Catalog
+from bot.store.types import Guard
+
+
+async def begin(context: AccessContext, roster: Roster, request: Request, now: float) -> tuple[Event, Guard] | None:
+    """The event that starts it, or cancels it with the reason; None while a directory does not answer.
+
+    The guard goes into the worker's commit, which fails when the workspace has another policy by then.
+    """
+    catalog = context.catalog()
+    may_have, approved = authorization.may_be_given(catalog, roster, request), _still_approved(catalog, roster, request)
+    if not authorization.unchanged(catalog, request):
+        why = "its role was changed in the policy"
+    elif may_have.unknown or approved is None:
+        return None  # unknown is no verdict: it is checked again until the grace period is over
+    elif not may_have.allowed:
+        why = "the requester may not request it any more"
+    elif not approved:
+        what = "the rule that approved it does not hold" if request.rule else "its approval does not count"
+        why = f"{what} any more"
+    else:
+        why = ""
+    event: Event = Cancelled(at=now, by="policy", reason=why) if why else Started(at=now)
+    return event, context.store.policy.same(catalog.generation)
+
+
+def _still_approved(catalog: Catalog, roster: Roster, request: Request) -> bool | None:
+    """Whether its approvals, or the rule that approved it, still count; None while a directory does not answer."""
+    if request.rule:
+        return auto_approval.still(catalog, roster, request)
+    tally = authorization.tally(catalog, roster, request)
+    return None if authorization.in_doubt(roster, request, tally) else tally.complete

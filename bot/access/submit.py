@@ -1,0 +1,274 @@
+"""A filled-in form becomes a request: what may be requested, how long, from when, how often; no approver decides here.
+
+Only a rule of the policy approves here, in the same commit that records the request. A guard is a condition that the
+commit script checks, an op one more write in it; a choice, a template (several roles under one name) or a role that can
+be requested; a generation, the hash of the policy; a person's ledger, their recent and open requests, with a MAC.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bot.access.context import AccessContext, Consequence, Prolongs
+from bot.core import durations, lifecycle
+from bot.core.errors import (
+    AlreadyAsked,
+    BadDuration,
+    BadReason,
+    BadStart,
+    LimitReached,
+    NotAllowed,
+    PolicyMoved,
+    UnknownChoice,
+)
+from bot.core.events import ApprovedByRule, Submitted
+from bot.core.ids import bounded, new_id
+from bot.core.lifecycle import OPEN
+from bot.core.request import Frozen, Request, RoleSnapshot, State
+from bot.core.verdict import Actor
+from bot.policy import authorization, auto_approval
+from bot.policy.catalog import Catalog, Choice
+from bot.store.commit_encoding import SUBMIT_WINDOW
+from bot.store.types import Change, Counters, GuardFailed, Superseded
+
+_TRIES = 50
+SOONEST, LATEST = 60, 30 * 86_400
+"""Seconds from now within which a start may lie."""
+
+
+class RequestForm(Frozen):
+    """The fields of a line or a modal; those not filled in are None or empty.
+
+    ``what``: a template or system/role. ``duration`` in seconds; None for the first that is offered. ``token`` makes
+    the submission idempotent: delivered twice, it creates one request.
+    """
+
+    what: str = ""
+    duration: int | None = None
+    reason: str = ""
+    starts_at: float = 0
+    """The start in Unix seconds; 0 for now."""
+    token: str = ""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A form whose choice was found and allowed by ``catalog``, the policy; nothing is recorded yet."""
+
+    actor: Actor
+    form: RequestForm
+    catalog: Catalog
+    choice: Choice
+
+    @property
+    def complete(self) -> bool:
+        """Whether no field has to be guessed: such a line needs no modal."""
+        known = self.form.duration is not None or len(self.choice.durations) == 1
+        return known and (bool(self.form.reason) or not self.choice.reason.required)
+
+
+# choose
+
+
+def offers(context: AccessContext, actor: Actor) -> list[Choice]:
+    """The choices that this person may request: the check that `submit` makes."""
+    catalog = context.catalog()
+    return [
+        choice
+        for choice in catalog.choices()
+        if authorization.may_request(catalog, actor.roster, actor.person, choice).allowed
+    ]
+
+
+def prepare(context: AccessContext, actor: Actor, form: RequestForm) -> Submission:
+    """The form with its choice, allowed. Raises `UnknownChoice`, `NotAllowed`."""
+    catalog = context.catalog()
+    choice = catalog.find(form.what)
+    if choice is None:
+        # A role that this person may not request is not suggested: not even its name is shown.
+        visible = {each.name for each in offers(context, actor)}
+        raise UnknownChoice(form.what, tuple(name for name in catalog.nearest(form.what) if name in visible))
+    verdict = authorization.may_request(catalog, actor.roster, actor.person, choice)
+    if not verdict.allowed:
+        raise NotAllowed(verdict)
+    return Submission(actor, form, catalog, choice)
+
+
+def offered(context: AccessContext, actor: Actor, choices: Sequence[Choice], what: str) -> Choice:
+    """The choice of that name among this person's offers. Raises `UnknownChoice`, `NotAllowed`."""
+    found = next((choice for choice in choices if choice.name == what), None)
+    return found or prepare(context, actor, RequestForm(what=what)).choice
+
+
+# submit
+
+
+async def submit(context: AccessContext, actor: Actor, form: RequestForm) -> Request:
+    """Record a new request. Raises what errors.py has under NotUnderstood, NotAllowed (audited) and LimitReached."""
+    try:
+        submission = prepare(context, actor, form)
+    except NotAllowed as error:
+        await context.refused("submit", actor, form.what, error)
+        raise
+    return await record(context, submission)
+
+
+async def record(context: AccessContext, submission: Submission) -> Request:
+    """The same for a form whose choice and permission were checked; a policy that changed since fails the commit."""
+    form, choice = submission.form, submission.choice
+    duration = check_duration(choice, form.duration)
+    reason = check_reason(choice, form.reason)
+    check_start(form.starts_at, await context.store.now() if form.starts_at else 0.0)
+    whole = replace(submission, form=form.model_copy(update={"duration": duration, "reason": reason}))
+    for _ in range(_TRIES):
+        if request := await _try(context, whole):
+            return request
+    raise PolicyMoved
+
+
+async def _try(context: AccessContext, submission: Submission) -> Request | None:
+    """Try to commit once; None when the state that it relied on has changed meanwhile."""
+    actor, catalog, token = submission.actor, submission.catalog, submission.form.token
+    counters = await context.store.counters(actor.person.id, [rule.key for rule in catalog.rules])
+    counters = await _within_limits(context, submission, counters)
+    event = _first_event(context, submission, counters)
+    request = lifecycle.begin(event)
+    # Guards: the counters that limits and rules relied on, the token, and the policy that judged all this.
+    guards, ops = context.store.submission(request, token, counters)
+    same_policy = context.store.policy.same(catalog.generation)
+    try:
+        await context.store.commit(Change(None, request, event, guards=(same_policy, *guards), ops=ops))
+    except Superseded:
+        return None  # the id is taken: the next try draws another
+    except GuardFailed as error:
+        if error.guard == same_policy:
+            raise PolicyMoved from error
+        # Either this submission was recorded before, or the person requested something else meanwhile: judge again.
+        return await _submitted_before(context, actor, token) if token else None
+    context.store.counted(request, counters)
+    return request
+
+
+async def _submitted_before(context: AccessContext, actor: Actor, token: str) -> Request | None:
+    """The request that this submission created the first time; a token of somebody else's request is deleted."""
+    known = await context.store.asked_by(token)
+    loaded = await context.store.load_ours([known]) if known else []
+    own = [found.request for found in loaded if found.request.asker.id == actor.person.id]
+    if known and not own:
+        await context.store.forget_token(token)
+    return own[0] if own else None
+
+
+async def _within_limits(context: AccessContext, submission: Submission, counters: Counters) -> Counters:
+    """The counters, with only the open requests that records confirm. Raises `AlreadyAsked`, `LimitReached`."""
+    limits, person = submission.catalog.workspace.limits, submission.actor.person
+    not_active_yet = {State.PENDING, State.SCHEDULED, State.GRANTING}
+    # Anybody who can write to Redis can empty or fill an index; only the record shows whose a request is.
+    loaded = [found.request for found in await context.store.load_ours(counters.open_ids)]
+    open_ = [request for request in loaded if request.asker.id == person.id and request.state in OPEN]
+    for request in open_:
+        if request.what == submission.choice.name and request.state in not_active_yet:
+            raise AlreadyAsked(request)
+    if len(open_) >= limits.open:
+        raise LimitReached("open", limits.open)
+    if counters.submits >= limits.submits:
+        raise LimitReached("submits", limits.submits, SUBMIT_WINDOW)
+    ids = tuple(request.id for request in open_)
+    return replace(counters, open_ids=ids, ledger=counters.ledger.model_copy(update={"open": ids}))
+
+
+def _first_event(context: AccessContext, submission: Submission, counters: Counters) -> Submitted | ApprovedByRule:
+    """The first event: submitted to approvers, or approved by the first rule that applies."""
+    submitted = submitted_event(context, submission, counters.now)
+    ruling = auto_approval.judge(
+        submission.catalog,
+        submission.actor.roster,
+        submission.actor.person,
+        submission.choice,
+        submitted.duration,
+        counters.ruled,
+    )
+    if ruling.by is None:
+        return submitted
+    facts = {name: getattr(submitted, name) for name in Submitted.model_fields if name not in {"kind", "by"}}
+    return ApprovedByRule(rule=ruling.by, **facts)
+
+
+def submitted_event(context: AccessContext, submission: Submission, now: float) -> Submitted:
+    """The event with which a complete form begins a request, under a new id."""
+    catalog, choice, form = submission.catalog, submission.choice, submission.form
+    workspace = catalog.workspace
+    decide_by = form.starts_at + workspace.start_grace if form.starts_at else now + workspace.pending
+    remind_at = now + (workspace.remind or (decide_by - now) / 2)
+    return Submitted(
+        at=now,
+        by=submission.actor.person.id,
+        id=new_id(),
+        asker=submission.actor.person,
+        what=choice.name,
+        title=choice.title,
+        reason=form.reason,
+        duration=form.duration or 0,
+        roles=tuple(
+            snapshot(catalog, ref.system, ref.role, context.consequence, context.prolongs) for ref in choice.roles
+        ),
+        generation=catalog.generation,
+        grant_budget=workspace.grant_budget,
+        decide_by=decide_by,
+        remind_at=remind_at if remind_at < decide_by else 0.0,
+        starts_at=form.starts_at,
+        start_grace=workspace.start_grace if form.starts_at else 0,
+        warn_before=workspace.warn,
+    )
+
+
+def snapshot(catalog: Catalog, system: str, name: str, consequence: Consequence, prolongs: Prolongs) -> RoleSnapshot:
+    """A snapshot of the role: what will be granted, even if the policy changes later."""
+    owner, role = catalog.systems[system], catalog.systems[system].roles[name]
+    return RoleSnapshot(
+        system=system,
+        role=name,
+        title=f"{owner.title}: {role.title or name}",
+        channel=owner.channel,
+        provider=owner.provider,
+        params=role.grants,
+        sensitivity=role.sensitivity,
+        cap=role.max,
+        consequence=consequence(owner.provider, role.grants),
+        prolongs=prolongs(owner.provider, role.grants),
+        digest=role.digest,
+    )
+
+
+# fields
+
+
+def check_duration(choice: Choice, duration: int | None) -> int:
+    """A duration, in seconds, that the choice allows. Raises `BadDuration`."""
+    presets = tuple(choice.durations)
+    if duration is None:
+        return presets[0] if presets else min(choice.cap, 3600)
+    longest = max(presets, default=choice.cap)
+    if not durations.SHORTEST <= duration <= min(choice.cap, longest):
+        raise BadDuration(durations.short(max(duration, 0)), presets, longest)
+    return duration
+
+
+def check_reason(choice: Choice, reason: str) -> str:
+    """A reason in the form that the choice requires. Raises `BadReason`."""
+    rule = choice.reason
+    if not rule.required and not reason.strip():
+        return ""
+    text = bounded(reason, rule.min_length, rule.expected)
+    if rule.pattern and not re.search(rule.pattern, text):
+        raise BadReason("form", rule.expected)
+    return text
+
+
+def check_start(starts_at: float, now: float) -> float:
+    """A start that is neither too soon nor too far away. Raises `BadStart`."""
+    if starts_at and not now + SOONEST <= starts_at <= now + LATEST:
+        raise BadStart(starts_at, now + LATEST)
+    return starts_at

@@ -1,0 +1,51 @@
+"""The outcomes of a requester's earlier requests for the same roles, shown to approvers; it changes nothing.
+
+A leg is one role of a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from bot.core.request import Request, State
+from bot.store.indexes import request_history
+from bot.store.store import Store
+
+DAYS = 30
+_DAY = 86_400
+_MOST = 20
+"""Requests that are read for it; with more than that there is no track record."""
+_PATIENCE = 1.0
+
+
+@dataclass(frozen=True)
+class TrackRecord:
+    """How many earlier requests of the last ``days`` days were for all these roles, and their outcomes."""
+
+    days: int
+    requests: int
+    approved: int
+    denied: int
+
+
+async def track_record(store: Store, request: Request) -> TrackRecord | None:
+    """The track record; None where there are no such requests, or where not all of them could be read in time."""
+    days = min(DAYS, store.retention // _DAY)
+    if days < 1 or not request.awaits_decision:
+        return None
+    since = request.created_at - days * _DAY
+    try:
+        found = await asyncio.wait_for(request_history.before(store, request, since, _MOST), _PATIENCE)
+    except TimeoutError:
+        return None
+    roles = _roles(request)
+    same = [each for each in found or () if roles <= _roles(each)]
+    if not same:
+        return None
+    approved = sum(each.approved_at > 0 for each in same)
+    return TrackRecord(days, len(same), approved, sum(each.state is State.DENIED for each in same))
+
+
+def _roles(request: Request) -> set[str]:
+    return {leg.role.name for leg in request.legs}

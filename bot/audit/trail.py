@@ -1,0 +1,249 @@
+"""A request as its audit events tell it: replays those in the archive, and those in Redis that are not archived yet.
+
+The archive is what a thief of the store cannot reach, and the events that come after it bear our tag. A record is
+whole when it is what its events lead to; one that is older, or of another line, was put back. It writes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from bot.audit.archive import projection
+from bot.audit.archive.archive import Archive, Archived, NoArchive
+from bot.audit.archive.projection import Life
+from bot.audit.open_requests import Latest, OpenRequests
+from bot.core.audit_chain import AuditEntry
+from bot.core.events import EVENT, ApprovedByRule
+from bot.core.request import Request
+from bot.policy.auto_approval import WINDOW
+from bot.store.audit_stream import Window
+from bot.store.store import Store
+
+T = TypeVar("T")
+_PAGE: Final = 2_000
+
+
+class TrailUnknown(Exception):
+    """The events of a request cannot be read now; the sentence says why."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The replayed state of a request; None where it has no events.
+
+    ``lacks``: events of its time are lost, so that it may be more than is known.
+    """
+
+    request: Request | None
+    lacks: bool = False
+
+    def bears(self, request: Request) -> bool:
+        """Whether a record equals the replay."""
+        known = self.request
+        return known is not None and (known.version, known.lineage) == (request.version, request.lineage)
+
+
+@dataclass
+class Trail:
+    """The events of one workspace. ``archive`` opens the archive, which may not be there yet.
+
+    Every verb raises `StoreAway`, and `TrailUnknown` while the archive does not answer.
+    """
+
+    store: Store
+    archive: Callable[[], Archive]
+    open: OpenRequests = field(default_factory=OpenRequests, init=False)
+    """The open requests, by their events."""
+    unsorted: list[str] = field(default_factory=list, init=False)
+    """Those of them that are known from the archive alone, so that their times are not known."""
+    _opened: Archive | None = field(default=None, init=False)
+    _cursor: int = field(default=-1, init=False)
+    _place: str = field(default="", init=False)
+    _begun: bool = field(default=False, init=False)
+    _end: int = field(default=0, init=False)
+    _holes: deque[int] = field(default_factory=deque, init=False)
+    _order: deque[tuple[int, str]] = field(default_factory=deque, init=False)
+    _tail: dict[str, list[AuditEntry]] = field(default_factory=dict, init=False)
+    _looked: float = field(default=-1.0, init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is sent or opened."""
+        self._window, self._lock = Window(self.store), asyncio.Lock()
+
+    async def close(self) -> None:
+        """Give the archive back."""
+        if self._opened:
+            await asyncio.to_thread(self._opened.close)
+            self._opened = None
+
+    async def truth(self, id_: str) -> Truth:
+        """The replay of a request."""
+        await self.refresh()
+        known = await self._archived(id_)
+        self._forget(known.last)
+        if self._holes or self._end > max(self._cursor, known.last):
+            raise TrailUnknown("an audit event is missing in Redis, and is not on the record as lost yet")
+        life = self._told(id_, known)
+        if life is None:
+            return Truth(None)
+        return Truth(life.request, lacks=known.lost >= life.request.created_at)
+
+    async def archived(self, request: Request) -> bool:
+        """Whether the archive has the event that led to this record, so that Redis may lose all it knows of it."""
+        life = (await self._archived(request.id)).life
+        return Truth(life.request if life else None).bears(request)
+
+    async def used(self, request: Request) -> int:
+        """Which of the approvals by its rule within the window a request is, for who asked, counted from 1."""
+        rule = request.rule
+        if rule is None:
+            return 0
+        await self.refresh()
+        since = request.created_at - WINDOW
+        workspace, kind = self.store.workspace, "approved_by_rule"
+        archived = await self._asked(lambda archive: archive.of_kind(workspace, kind, since, request.created_at))
+        waiting = [entry for entries in self._tail.values() for entry in entries if entry.kind == kind]
+        uses: set[str] = set()
+        for entry in (*archived, *waiting):
+            event = EVENT.validate_json(entry.event)
+            if not isinstance(event, ApprovedByRule) or event.asker.id != request.asker.id:
+                continue
+            if event.rule.key == rule.key and since < event.at <= request.created_at:
+                uses.add(entry.id)
+        return len(uses | {request.id})
+
+    async def best(self, id_: str) -> Request | None:
+        """What is known of it, be it not all: enough to close it, and never to open it."""
+        try:
+            known = await self._archived(id_)
+        except TrailUnknown:
+            known = Archived(0, 0.0, None)
+        life = self._told(id_, known)
+        return life.request if life else None
+
+    def _told(self, id_: str, known: Archived) -> Life | None:
+        life = known.life
+        for entry in self._tail.get(id_, ()):
+            if entry.seq > known.last:
+                life = projection.tell(entry, life).life
+        return life
+
+    async def refresh(self) -> None:
+        """Read the events since the last call; a concurrent call waits for the next read.
+
+        While the archive does not answer, what Redis has is read all the same.
+        """
+        asked = time.monotonic()
+        async with self._lock:
+            if self._looked > asked:
+                return
+            began = time.monotonic()
+            unknown = await self._begin() if not self._begun else None
+            while await self._page():
+                pass
+            if self._holes and not unknown:
+                unknown = await self._fill()
+            self._looked = began
+            if unknown:
+                raise unknown
+
+    async def _begin(self) -> TrailUnknown | None:
+        """From the last event that the archive has; whose access may be open by then is known from there."""
+        try:
+            archived = await self._archived("")
+            for id_ in await self._asked(lambda archive: archive.unclosed(self.store.workspace)):
+                if id_ not in self.open:
+                    self.open.put(id_, Latest(0, 0.0))
+                    self.unsorted.append(id_)
+        except TrailUnknown as error:
+            if self._cursor < 0:
+                self._stand(0)
+            return error
+        self._begun = True
+        if self._cursor < 0:
+            self._stand(archived.last)
+        return None
+
+    async def _fill(self) -> TrailUnknown | None:
+        """What was taken out of Redis after it was archived, and before it was read here, the archive tells."""
+        before = len(self._holes)
+        try:
+            self._forget((await self._archived("")).last)
+        except TrailUnknown as error:
+            return error
+        return await self._begin() if len(self._holes) < before else None
+
+    async def _sealed(self) -> int:
+        try:
+            return (await self._archived("")).last
+        except TrailUnknown:
+            return 0
+
+    async def _page(self) -> bool:
+        seq, found = await self._window.written(self._place, _PAGE)
+        if seq < self._cursor:
+            # The store came back from before: its numbers are given out again. What was seen is still known.
+            self._stand(min(seq, await self._sealed()))
+            self._holes = deque(hole for hole in self._holes if hole <= seq)
+            return True
+        for id_, entry, due, ours in found:
+            if entry.seq > seq:
+                self._end = seq
+                return False  # that number was not given out: whoever wrote it is none of us
+            if entry.seq != self._cursor + 1:
+                self._holes.append(entry.seq - 1)
+            if ours:
+                self._note(entry, due)
+            else:
+                self._holes.append(entry.seq)
+            self._place, self._cursor = id_, entry.seq
+        if len(found) == _PAGE:
+            return True
+        self._end = seq
+        return False
+
+    def _stand(self, number: int) -> None:
+        self._cursor, self._place = number, f"{number}-0"
+
+    def _note(self, entry: AuditEntry, due: str) -> None:
+        if not entry.version:
+            return
+        tail = self._tail.setdefault(entry.id, [])
+        if any(known.version == entry.version and known.event == entry.event for known in tail):
+            return
+        tail.append(entry)
+        self._order.append((entry.seq, entry.id))
+        known = self.open.get(entry.id)
+        began = entry.at if entry.version == 1 else known.began if known else 0.0
+        # The first event of a life that is known, put into the stream once more, takes nothing back.
+        again = known is not None and 0 < known.began < began
+        if known is None or entry.version > known.version or again:
+            self.open.put(entry.id, Latest(entry.version, float(due) if due else None, began))
+
+    def _forget(self, last: int) -> None:
+        """Drop from memory what the archive has by now."""
+        while self._holes and self._holes[0] <= last:
+            self._holes.popleft()
+        while self._order and self._order[0][0] <= last:
+            _, id_ = self._order.popleft()
+            tail = self._tail.get(id_, [])
+            if tail:
+                tail.pop(0)
+            if not tail:
+                self._tail.pop(id_, None)
+
+    async def _archived(self, id_: str) -> Archived:
+        return await self._asked(lambda archive: archive.life(self.store.workspace, id_))
+
+    async def _asked(self, ask: Callable[[Archive], T]) -> T:
+        try:
+            if self._opened is None:
+                self._opened = await asyncio.to_thread(self.archive)
+            return await asyncio.to_thread(ask, self._opened)
+        except NoArchive as error:
+            raise TrailUnknown(str(error)) from error

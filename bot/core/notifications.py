@@ -1,0 +1,176 @@
+"""Which audiences an event notifies; where that is and what they read is in handlers/notify/routing.py."""
+
+from __future__ import annotations
+
+from bot.core.events import Event, QuestionAnswered, QuestionAsked, Retried, Revoked
+from bot.core.request import LegState, Request, State
+
+CARD = "card"
+"""The one message in the system's channel, rendered whole."""
+THREAD = "thread:#"
+"""A line in the card's thread; ``#`` becomes the number of its audit event."""
+DECIDED = "decided"
+"""The requester's DM: a decision before anything was granted, and that an approved request starts later."""
+GRANTED = "granted"
+"""The requester's DM: access is granted, and how to connect."""
+EXTENSION = "extension:#"
+"""The requester's DM: what became of an extension."""
+ENDING = "ending"
+"""The requester's DM: access is about to end.
+
+Each end has one of its own (``ending@2`` after the second extension), so that each end has its own warning.
+"""
+ENDED = "ended"
+"""The requester's DM: what was approved could not be granted, or has ended."""
+RECEIVED = "received"
+"""The requester's DM of earlier versions: who can approve. It is posted no more; the answer in place says it."""
+QUESTION = "question"
+"""The requester's DM with a question of an approver's: one message a question (``question@2``), with its answer."""
+ALARM = "alarm:#"
+"""An alarm in the channel, a message of its own."""
+
+CROWD = "crowd"
+"""The summary card of a channel where more requests wait than have a card; it belongs to no request."""
+AUDIT = "audit:#"
+"""A line in the audit channel, about what was done at a terminal."""
+
+_QUIET = frozenset({"grant_attempted", "reveal_requested", "revealed"})
+_FIRST_ALARM = 3
+
+
+def ending(extended: int) -> str:
+    """The DM about the end that an access has after so many extensions."""
+    return f"{ENDING}@{extended}" if extended else ENDING
+
+
+def question(n: int) -> str:
+    """The DM with question ``n``."""
+    return f"{QUESTION}@{n}"
+
+
+def which_question(audience: str) -> int | None:
+    """The number of the question that a DM is about; None for what is no such DM."""
+    kind, at, n = audience.partition("@")
+    return int(n) if kind == QUESTION and at and n.isascii() and n.isdigit() and len(n) < 10 else None
+
+
+def which_end(audience: str) -> int | None:
+    """After how many extensions the end that a DM is about holds; None for what is no such DM."""
+    kind, _, n = audience.partition("@")
+    if kind != ENDING:
+        return None
+    return int(n) if n.isascii() and n.isdigit() and len(n) < 10 else 0
+
+
+def notices(after: Request, event: Event) -> tuple[str, ...]:
+    """The audiences of an event: of a DM to the requester, `is_news` says whether it is posted or only edited."""
+    if event.kind in _QUIET:
+        return ()
+    if event.kind == "warned":
+        return (ending(after.extended),)
+    if isinstance(event, Retried):
+        return (CARD, ALARM) if _alarming(after, event) else (CARD,)
+    if event.kind in {"extension_retried", "record_restored"}:
+        return (CARD,)
+    return (CARD, *_thread(after, event), *_dms(after, event), *_questions(after, event), *_audit(event))
+
+
+def is_news(request: Request, audience: str) -> bool:
+    """Whether a DM that the requester does not have yet is worth a push now; one that they have is edited quietly.
+
+    Nothing is that they did themself, nor what a later message says better: that access was granted, once it is over.
+    """
+    if (end := which_end(audience)) is not None:
+        return request.is_active and end == request.extended and _was_warned(request)
+    if (n := which_question(audience)) is not None:
+        asked = request.question(n)
+        return request.awaits_decision and asked is not None and not asked.answer
+    match audience.partition(":")[0]:
+        case "decided":
+            return _starts_later(request) or (_closed_by_another(request) and not request.approved_at)
+        case "granted" | "extension":
+            return request.is_active
+        case "ended":
+            return _closed_by_another(request) and bool(request.approved_at)
+        case "received":
+            return False
+        case _:
+            return True
+
+
+def _starts_later(request: Request) -> bool:
+    """Whether people approved it for a later start: who asks learns of a rule's approval in the same moment."""
+    return request.state is State.SCHEDULED and request.rule is None
+
+
+def _closed_by_another(request: Request) -> bool:
+    return (request.is_closing or request.is_over) and request.closed_by != request.asker.id
+
+
+def _was_warned(request: Request) -> bool:
+    return request.warn_before > 0 and not request.warn_at
+
+
+def _thread(after: Request, event: Event) -> tuple[str, ...]:
+    if event.kind == "submitted":
+        return ()
+    if event.kind == "granted" and after.state is not State.ACTIVE:
+        return ()
+    if isinstance(event, Revoked) and after.state is not State.ENDED:
+        return ()
+    return (THREAD,)
+
+
+def _audit(event: Event) -> tuple[str, ...]:
+    by_hand = event.by.startswith("cli:") and event.kind in {"ended_early", "closed_manually"}
+    return (AUDIT,) if by_hand else ()
+
+
+def _questions(after: Request, event: Event) -> tuple[str, ...]:
+    """A question rings; its answer, and the decision that leaves it unanswered, edit that message."""
+    if isinstance(event, QuestionAsked):
+        return (question(event.question.n),)
+    if isinstance(event, QuestionAnswered):
+        return (question(event.n),)
+    decided = event.kind in {"approved", "denied", "cancelled", "request_expired"}
+    return tuple(question(each.n) for each in after.questions if decided and not each.answer)
+
+
+def _dms(after: Request, event: Event) -> tuple[str, ...]:
+    """The requester's DMs that an event posts or edits, in the order in which they read them."""
+    warning = ending(after.extended)
+    match event.kind:
+        case "approved" | "approved_by_rule":
+            return (DECIDED,) if after.state is State.SCHEDULED else ()
+        case "denied" | "request_expired" | "cancelled":
+            return (DECIDED, ENDED) if after.approved_at else (DECIDED,)
+        case "started":
+            return (DECIDED,)
+        case "granted":
+            return (GRANTED,) if after.is_active else ()
+        case "extension_requested" | "extension_approved":
+            return (warning,)
+        case "extension_denied" | "extension_failed":
+            return (EXTENSION, warning)
+        case "extended":
+            return (GRANTED, EXTENSION, ending(after.extended - 1))
+        case "refused" | "grant_uncertain":
+            return (ENDED,)
+        case "ended_early" if after.is_over:
+            return (DECIDED, ENDED)
+        case "ended_early" | "access_expired":
+            return (GRANTED, ENDED)
+        case "revoked" if not after.is_over:
+            return ()
+        case "revoked" | "closed_manually":
+            return (GRANTED, warning, ENDED)
+        case _:
+            return ()
+
+
+def _alarming(after: Request, event: Retried) -> bool:
+    """A failing revoke raises an alarm at its third failure, then each time that the count has doubled."""
+    leg = after.legs[event.leg]
+    if leg.state is not LegState.REVOKING or not event.failed or leg.tries < _FIRST_ALARM:
+        return False
+    return (leg.tries // _FIRST_ALARM) & (leg.tries // _FIRST_ALARM - 1) == 0 and leg.tries % _FIRST_ALARM == 0

@@ -1,0 +1,321 @@
+"""What each event makes of a request; whether it has a place there is the table's to say (lifecycle.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.core.deadlines import last_end, warning_at
+from bot.core.events import (
+    AccessExpired,
+    Approved,
+    ApprovedByRule,
+    Cancelled,
+    ClosedManually,
+    Denied,
+    EndedEarly,
+    Endorsed,
+    Event,
+    Extended,
+    ExtensionApproved,
+    ExtensionDenied,
+    ExtensionEndorsed,
+    ExtensionFailed,
+    ExtensionRequested,
+    ExtensionRetried,
+    GrantAttempted,
+    Granted,
+    GrantUncertain,
+    QuestionAnswered,
+    QuestionAsked,
+    RecordRestored,
+    Refused,
+    Reminded,
+    RequestExpired,
+    Retried,
+    Revealed,
+    RevealRequested,
+    Revoked,
+    Started,
+    Submitted,
+    Warned,
+)
+from bot.core.request import MOST_QUESTIONS, Ending, Extension, ExtensionState, Facts, Leg, LegState, Request, State
+
+MAY_STAND = frozenset({LegState.GRANTING, LegState.ACTIVE, LegState.REVOKING})
+"""The legs behind which access may stand."""
+_ANSWERS = (ExtensionEndorsed, ExtensionApproved, ExtensionDenied)
+
+
+class IllegalEvent(ValueError):
+    """An event that the request's state has no place for."""
+
+
+def apply(request: Request, event: Event) -> Request:  # one line an event, to be read as the table's other half
+    match event:
+        case Reminded():
+            # One that the asker gave leaves the clock's own to come.
+            return _with(request, remind_at=0.0) if event.by == "clock" else request
+        case Started():
+            return _begun(request, event.at)
+        case Warned():
+            return _with(request, warn_at=0.0)
+        case (
+            ExtensionRequested()
+            | ExtensionEndorsed()
+            | ExtensionApproved()
+            | ExtensionDenied()
+            | ExtensionRetried()
+            | ExtensionFailed()
+            | Extended()
+        ):
+            return _extend(request, event)
+        case QuestionAsked():
+            return _ask(request, event)
+        case QuestionAnswered():
+            return _answer(request, event)
+        case Endorsed(review=review):
+            return _with(request, reviews=(*request.reviews, review))
+        case Approved():
+            return _approve(request, event)
+        case Denied(review=review):
+            done = _closed(request, State.DENIED, review.at, review.by.id, review.reason)
+            return _with(done, reviews=(*request.reviews, review))
+        case Cancelled():
+            return _closed(request, State.CANCELLED, event.at, event.by, event.reason)
+        case RequestExpired():
+            return _closed(request, State.EXPIRED, event.at, event.by, "")
+        case GrantAttempted():
+            return _attempt(request, event)
+        case Retried():
+            return _retry(request, event)
+        case Granted():
+            return _grant(request, event)
+        case Refused():
+            return _refuse(request, event)
+        case GrantUncertain():
+            return _close_all(request, event.at, Ending.DOUBTED, event.by, event.error)
+        case EndedEarly() if request.state is State.SCHEDULED:
+            return _closed(request, State.CANCELLED, event.at, event.by, event.reason)
+        case EndedEarly():
+            return _close_all(request, event.at, event.ending, event.by, event.reason)
+        case AccessExpired():
+            return _close_all(request, event.at, Ending.EXPIRED, event.by, "")
+        case RevealRequested():
+            return _with(request, reveal=event.reveal)
+        case Revealed():
+            return _with(request, reveal=None)
+        case Revoked():
+            return _revoke(request, event)
+        case ClosedManually():
+            return _by_hand(request, event)
+        case RecordRestored():
+            return request
+        case Submitted() | ApprovedByRule():
+            raise IllegalEvent(f"{request.id} is submitted already")
+
+
+def _ask(request: Request, event: QuestionAsked) -> Request:
+    if event.question.n != len(request.questions) + 1 or event.question.n > MOST_QUESTIONS:
+        raise IllegalEvent(f"{request.id}: questions are numbered in order, up to {MOST_QUESTIONS}")
+    return _with(request, questions=(*request.questions, event.question))
+
+
+def _answer(request: Request, event: QuestionAnswered) -> Request:
+    question = request.question(event.n)
+    if question is None or question.answer:
+        raise IllegalEvent(f"{request.id} has no question {event.n} without an answer")
+    answered = question.model_copy(update={"answer": event.answer, "answered_at": event.at})
+    questions = (answered if each.n == event.n else each for each in request.questions)
+    return _with(request, questions=tuple(questions))
+
+
+def _approve(request: Request, event: Approved) -> Request:
+    request = _with(request, reviews=(*request.reviews, event.review), duration=event.duration)
+    return _approved(request, event.at)
+
+
+def approve_by_rule(request: Request, event: ApprovedByRule) -> Request:
+    """The request that nobody is asked about."""
+    return _approved(_with(request, rule=event.rule), event.at)
+
+
+def _approved(request: Request, at: float) -> Request:
+    request = _with(request, approved_at=at, remind_at=0.0)
+    if request.starts_at > at:
+        return _with(request, state=State.SCHEDULED)
+    return _begun(request, at)
+
+
+def _begun(request: Request, at: float) -> Request:
+    ready = {"state": LegState.GRANTING, "retry_at": at}
+    return _with(
+        request,
+        state=State.GRANTING,
+        begun_at=at,
+        not_after=at + request.grant_budget + request.duration,
+        legs=tuple(leg.model_copy(update=ready) for leg in request.legs),
+    )
+
+
+def _extend(request: Request, event: Event) -> Request:
+    """What becomes of the wish for a later end; access closes at the present one whatever it is."""
+    if isinstance(event, ExtensionRequested):
+        if request.extension and request.extension.undone:
+            raise IllegalEvent(f"{request.id}: an extension is asked for already")
+        if not request.ends_at < event.extension.until <= last_end(request):
+            raise IllegalEvent(f"{request.id}: an extension never shortens, and never goes past the cap")
+        return _with(request, extension=event.extension)
+    wanted = ExtensionState.PENDING if isinstance(event, _ANSWERS) else ExtensionState.PROLONGING
+    extension = request.extension
+    if extension is None or extension.state is not wanted:
+        raise IllegalEvent(f"{request.id} has no extension that is {wanted}")
+    match event:
+        case ExtensionEndorsed(review=review):
+            return _extension(request, extension, reviews=(*extension.reviews, review))
+        case ExtensionApproved(review=review, until=until):
+            if not request.ends_at < until <= extension.until:
+                raise IllegalEvent(f"{request.id}: an extension never shortens, and is never longer than was asked")
+            said = {"reviews": (*extension.reviews, review), "until": until, "retry_at": event.at}
+            return _extension(request, extension, state=ExtensionState.PROLONGING, **said)
+        case ExtensionDenied(review=review):
+            reviews = (*extension.reviews, review)
+            return _extension(request, extension, state=ExtensionState.DENIED, reviews=reviews)
+        case ExtensionRetried(error=error, retry_at=retry_at):
+            return _extension(request, extension, tries=extension.tries + 1, error=error, retry_at=retry_at)
+        case ExtensionFailed(error=error):
+            return _extension(request, extension, state=ExtensionState.FAILED, error=error)
+        case Extended(receipts=receipts):
+            return _extended(request, extension, receipts, event.at)
+        case _:
+            raise IllegalEvent(f"{request.id}: {event.kind} says nothing of an extension")
+
+
+def _extended(request: Request, extension: Extension, receipts: Sequence[Facts], at: float) -> Request:
+    if len(receipts) != len(request.legs):
+        raise IllegalEvent(f"{request.id}: every leg has a receipt of its new end, or none has")
+    request = _extension(request, extension, state=ExtensionState.DONE, error="")
+    legs = zip(request.legs, receipts, strict=True)
+    return _with(
+        request,
+        legs=tuple(leg.model_copy(update={"receipt": receipt}) for leg, receipt in legs),
+        ends_at=extension.until,
+        not_after=max(request.not_after, extension.until),
+        warn_at=warning_at(request, extension.until, at),
+        extended=request.extended + 1,
+    )
+
+
+def _extension(request: Request, extension: Extension, **changes: object) -> Request:
+    return _with(request, extension=extension.model_copy(update=changes))
+
+
+def _attempt(request: Request, event: GrantAttempted) -> Request:
+    leg = _leg(request, event.leg, LegState.GRANTING)
+    if leg.prior is not None and leg.prior != event.prior:
+        raise IllegalEvent(f"{request.order_id(leg.n)}: what stood before is seen once, never again")
+    return _put(
+        request,
+        leg,
+        subject=event.subject,
+        target=event.target,
+        prior=event.prior,
+        holds=event.holds,
+        attempts=leg.attempts + 1,
+        in_flight_until=max(leg.in_flight_until, event.in_flight_until),
+        retry_at=event.in_flight_until,
+    )
+
+
+def _retry(request: Request, event: Retried) -> Request:
+    leg = _leg(request, event.leg, LegState.GRANTING, LegState.REVOKING)
+    tries = leg.tries + 1 if event.failed else leg.tries
+    return _put(request, leg, tries=tries, retry_at=event.retry_at, error=event.error)
+
+
+def _grant(request: Request, event: Granted) -> Request:
+    leg = _leg(request, event.leg, LegState.GRANTING)
+    # The answer settles this attempt; an earlier one that was never answered may still land.
+    flying = leg.in_flight_until if leg.attempts > 1 else 0.0
+    done = {"in_flight_until": flying, "tries": 0, "error": ""}
+    after = _put(request, leg, state=LegState.ACTIVE, receipt=event.receipt, connect=event.connect, **done)
+    after = _with(after, opened_at=request.opened_at or event.at)
+    if any(leg.state is not LegState.ACTIVE for leg in after.legs):
+        return after
+    ends_at = min(event.at + request.duration, request.not_after, last_end(after))
+    warn_at = warning_at(after, ends_at, event.at)
+    return _with(after, state=State.ACTIVE, granted_at=event.at, ends_at=ends_at, warn_at=warn_at)
+
+
+def _refuse(request: Request, event: Refused) -> Request:
+    leg = _leg(request, event.leg, LegState.GRANTING)
+    # A definite no to the only attempt. After more than one, an unanswered one may have opened something; and who
+    # holds a shared entitlement may be the last to do so by now, and has to leave it by a revoke.
+    if leg.attempts <= 1 and not leg.holds:
+        unopened = {"state": LegState.UNOPENED, "error": event.error, "in_flight_until": 0.0}
+        request = _put(request, leg, retry_at=0.0, **unopened)
+    return _close_all(request, event.at, Ending.REFUSED, event.by, event.error)
+
+
+def _close_all(request: Request, at: float, ending: Ending, by: str, reason: str) -> Request:
+    """Every leg behind which something may stand is to be closed, even one whose first attempt is not seen."""
+    legs = tuple(_closing(leg, at, ending) for leg in request.legs)
+    stands = any(leg.state is LegState.REVOKING for leg in legs)
+    done = {} if stands else {"closed_at": at}
+    return _with(
+        request,
+        state=State.REVOKING if stands else State.FAILED,
+        legs=legs,
+        ending=ending,
+        closed_by=by,
+        closed_reason=reason,
+        reveal=None,
+        warn_at=0.0,
+        **done,
+    )
+
+
+def _closing(leg: Leg, at: float, ending: Ending) -> Leg:
+    if leg.state not in MAY_STAND:
+        return leg
+    if ending is Ending.REFUSED and leg.state is LegState.GRANTING and not leg.attempts:
+        return leg.model_copy(update={"state": LegState.UNOPENED, "retry_at": 0.0})
+    return leg.model_copy(update={"state": LegState.REVOKING, "tries": 0, "retry_at": at})
+
+
+def _revoke(request: Request, event: Revoked) -> Request:
+    leg = _leg(request, event.leg, LegState.REVOKING)
+    if event.at < leg.in_flight_until:
+        raise IllegalEvent(f"{request.order_id(leg.n)}: a slow grant may still land; not closed yet")
+    closed = {"state": LegState.CLOSED, "outcome": event.outcome, "error": "", "holds": ()}
+    after = _put(request, leg, **closed)
+    if any(leg.state in MAY_STAND for leg in after.legs):
+        return after
+    return _with(after, state=State.ENDED, closed_at=event.at)
+
+
+def _by_hand(request: Request, event: ClosedManually) -> Request:
+    """Over in the books; the outcome says that nobody read it back."""
+    outcome = {"presence": "unverified", "kept": f"closed by hand by {event.by}, not read back: {event.reason}"}
+    closed = {"state": LegState.CLOSED, "outcome": outcome, "holds": ()}
+    legs = tuple(leg.model_copy(update=closed) if leg.state in MAY_STAND else leg for leg in request.legs)
+    return _with(request, state=State.ENDED, legs=legs, closed_at=event.at)
+
+
+def _leg(request: Request, n: int, *states: LegState) -> Leg:
+    if not 0 <= n < len(request.legs) or request.legs[n].state not in states:
+        raise IllegalEvent(f"{request.id} has no leg {n} that is {' or '.join(states)}")
+    return request.legs[n]
+
+
+def _put(request: Request, leg: Leg, **changes: object) -> Request:
+    legs = list(request.legs)
+    legs[leg.n] = leg.model_copy(update=changes)
+    return _with(request, legs=tuple(legs))
+
+
+def _closed(request: Request, state: State, at: float, by: str, reason: str) -> Request:
+    return _with(request, state=state, closed_at=at, closed_by=by, closed_reason=reason)
+
+
+def _with(request: Request, **changes: object) -> Request:
+    return request.model_copy(update=changes)

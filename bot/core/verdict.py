@@ -1,0 +1,106 @@
+"""What a permission check is about and what it answers: members of groups, an actor, verdicts and their reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bot.core.request import Frozen, Person
+
+
+class Members(Frozen):
+    """Who is in a group: by bound identity, by Slack user id, or not known at present.
+
+    ``nobody``: accounts, and addresses, that surely are no active full member's: they stand in groups, and count for
+    nothing.
+    """
+
+    identities: frozenset[str] = frozenset()
+    users: frozenset[str] = frozenset()
+    known: bool = True
+    nobody: frozenset[str] = frozenset()
+
+    def holds(self, person: Person) -> bool:
+        """True when the person is surely in it, and active."""
+        listed = person.identity in self.identities or person.id in self.users
+        return self.known and listed and person.id not in self.nobody
+
+    @property
+    def active(self) -> frozenset[str]:
+        """Those who may be able to act, by identity or user id; of whom nothing is known, it is assumed."""
+        return (self.identities | self.users) - self.nobody
+
+
+Roster = Mapping[str, Members]
+"""Each group of the policy, as its directory last told it."""
+
+
+class Code(StrEnum):
+    """Why not."""
+
+    MAY_NOT_ASK = "may_not_ask"
+    """In none of the groups that may ask for the role."""
+    NOBODY_TO_APPROVE = "nobody_to_approve"
+    """A step could never be filled: everyone in its groups is the asker, or nobody is."""
+    OWN_REQUEST = "own_request"
+    """No requester ever counts toward their own quorum."""
+    NOT_AN_APPROVER = "not_an_approver"
+    """In none of the groups of a step that is still open."""
+    ALREADY_FILLED = "already_filled"
+    """Entitled, but others fill every step that this person could."""
+    MAY_NOT_REVOKE = "may_not_revoke"
+    """Neither an approver of the system nor an operator."""
+    NOT_AN_OPERATOR = "not_an_operator"
+    """In none of the groups that operate the workspace."""
+    NOT_THE_ASKER = "not_the_asker"
+    """Only who asked may do this."""
+    ASKER_MAY_NOT = "asker_may_not"
+    """Who asked is in none of the groups that may ask for the role any more."""
+    NOT_AN_AUDITOR = "not_an_auditor"
+    """In none of the groups that may read the record."""
+    ABOUT_THEMSELF = "about_themself"
+    """What stands out is about this very person."""
+    UNKNOWN_GROUP = "unknown_group"
+    """A directory does not tell who is in the group."""
+
+
+class Reason(Frozen):
+    """One condition that does not hold; ``about`` names the role or the groups that it speaks of."""
+
+    code: Code
+    about: tuple[str, ...] = ()
+
+
+class Verdict(Frozen):
+    """Yes without reasons, no with every reason."""
+
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def allowed(self) -> bool:
+        """Whether nothing speaks against it."""
+        return not self.reasons
+
+    @property
+    def unknown(self) -> bool:
+        """Whether a directory that does not tell is among what speaks against it."""
+        return any(reason.code is Code.UNKNOWN_GROUP for reason in self.reasons)
+
+
+class Actor(Frozen):
+    """A person, and the groups as they are known at this moment."""
+
+    person: Person
+    roster: dict[str, Members]
+    afresh: bool = False
+    """Whether Slack was asked for this very decision, about all whose word counts in it."""
+
+
+@dataclass(frozen=True)
+class AccountStates:
+    """Who surely is deactivated and who surely is not; of the others nobody knows. ``rest``: seconds to ask nothing."""
+
+    gone: frozenset[str] = frozenset()
+    here: frozenset[str] = frozenset()
+    rest: float = 0.0

@@ -1,1 +1,0 @@
-"""What stands out in the record: rules, their cases, and what was found; nothing in here acts on it."""

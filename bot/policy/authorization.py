@@ -1,0 +1,340 @@
+"""Who may ask, answer, take away and read; each check gives its reasons, and what cannot be told is a no.
+
+Everything here is judged on today's policy and on groups as they are known now: nothing that a button, a
+message or an earlier verdict says is believed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from bot.core.request import Frozen, Person, Request, Review, Verb
+from bot.core.verdict import Code, Reason, Roster, Verdict
+from bot.policy.catalog import EVERYONE, Catalog, Choice, Role, RoleRef, Step
+from bot.policy.schema import Sensitivity
+
+
+class OpenStep(Frozen):
+    """A step that still needs ``missing`` people out of ``any_of``, for the role ``name``."""
+
+    name: str
+    any_of: tuple[str, ...]
+    missing: int
+
+
+class Tally(Frozen):
+    """How far the answers go: the steps that are open, and whose answers count.
+
+    ``given``: each person whose answer counts, by account, and the groups of a step that it fills.
+    """
+
+    open: tuple[OpenStep, ...]
+    counted: tuple[Review, ...]
+    given: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every step of every role is filled."""
+        return not self.open
+
+    @property
+    def missing(self) -> dict[tuple[str, ...], int]:
+        """How many more people each set of groups has to give: an approval counts for every role that has its step."""
+        each: dict[str, Counter[tuple[str, ...]]] = {}
+        for step in self.open:
+            each.setdefault(step.name, Counter())[step.any_of] += step.missing
+        most: Counter[tuple[str, ...]] = Counter()
+        for counted in each.values():
+            most |= counted
+        return dict(most)
+
+
+def may_request(catalog: Catalog, roster: Roster, asker: Person, choice: Choice) -> Verdict:
+    """Whether this person may ask for every role of the choice, and somebody could approve it."""
+    reasons: list[Reason] = []
+    for ref in choice.roles:
+        role = catalog.role(ref.system, ref.role)
+        if role is None or not _may_ask(role, roster, asker):
+            reasons.append(Reason(code=Code.MAY_NOT_ASK, about=(f"{ref.system}/{ref.role}",)))
+            reasons += _unknown(roster, role.may_ask if role else ())
+        elif not all(_could_fill(step, roster, asker) for step in role.steps):
+            reasons.append(Reason(code=Code.NOBODY_TO_APPROVE, about=(f"{ref.system}/{ref.role}",)))
+            reasons += _unknown(roster, (group for step in role.steps for group in step.any_of))
+    return Verdict(reasons=tuple(reasons))
+
+
+def may_review(catalog: Catalog, roster: Roster, request: Request, reviewer: Person) -> Verdict:
+    """Whether this person's answer, yes or no, would count now."""
+    if same(reviewer, request.asker):
+        return _no(Code.OWN_REQUEST)
+    steps = [step for role in _roles(catalog, request) for step in role.steps]
+    groups = tuple(dict.fromkeys(group for step in steps for group in step.any_of))
+    if not _in_any(roster, groups, reviewer):
+        return Verdict(reasons=(Reason(code=Code.NOT_AN_APPROVER, about=groups), *_unknown(roster, groups)))
+    still_open = tally(catalog, roster, request).open
+    # With none open (somebody whose answer counts again has come back to a group), any answer completes it.
+    if still_open and not any(_in_any(roster, step.any_of, reviewer) for step in still_open):
+        return _no(Code.ALREADY_FILLED)
+    return Verdict()
+
+
+def may_be_given(catalog: Catalog, roster: Roster, request: Request) -> Verdict:
+    """Whether who asked still may ask for every role of the request, so that it can be approved."""
+    reasons: list[Reason] = []
+    for leg in request.legs:
+        role = catalog.role(leg.role.system, leg.role.role)
+        if role is not None and not _may_ask(role, roster, request.asker):
+            reasons.append(Reason(code=Code.ASKER_MAY_NOT, about=(leg.role.name,)))
+            reasons += _unknown(roster, role.may_ask)
+    return Verdict(reasons=tuple(reasons))
+
+
+def resting_on_groups(catalog: Catalog) -> frozenset[tuple[str, str]]:
+    """The roles that are not for everyone to ask, by system and name."""
+    return frozenset(
+        (system, name)
+        for system, owner in catalog.systems.items()
+        for name, role in owner.roles.items()
+        if EVERYONE not in role.may_ask
+    )
+
+
+def lost(catalog: Catalog, roster: Roster, request: Request) -> tuple[str, ...]:
+    """The roles of the request that who asked surely may not ask for any more; what is not told is not lost.
+
+    A group without anybody is no answer: Slack keeps none, so whoever says so is mistaken.
+    """
+    return outside(catalog, roster, request.asker, [(leg.role.system, leg.role.role) for leg in request.legs])
+
+
+def outside(catalog: Catalog, roster: Roster, asker: Person, roles: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """The same of roles by system and name."""
+    names: list[str] = []
+    for system, name in roles:
+        role = catalog.role(system, name)
+        if role is None or EVERYONE in role.may_ask:
+            continue
+        groups = [roster[group] for group in role.may_ask if group in roster]
+        told = len(groups) == len(role.may_ask) and all(g.known and (g.users or g.identities) for g in groups)
+        if told and not _in_any(roster, role.may_ask, asker):
+            names.append(f"{system}/{name}")
+    return tuple(names)
+
+
+def may_revoke(catalog: Catalog, roster: Roster, request: Request, person: Person) -> Verdict:
+    """Whether this person may take the access away: an approver of it, or an operator."""
+    groups = _responsible(catalog, request)
+    if _in_any(roster, groups, person):
+        return Verdict()
+    return Verdict(reasons=(Reason(code=Code.MAY_NOT_REVOKE, about=groups), *_unknown(roster, groups)))
+
+
+def may_stop(catalog: Catalog, roster: Roster, person: Person) -> Verdict:
+    """Whether this person may stop all that is new, and have it lifted: an operator of the workspace."""
+    groups = catalog.workspace.operators
+    if _in_any(roster, groups, person):
+        return Verdict()
+    return Verdict(reasons=(Reason(code=Code.NOT_AN_OPERATOR, about=groups), *_unknown(roster, groups)))
+
+
+def may_give_back(request: Request, person: Person) -> Verdict:
+    """Whether this person may cancel or release the request, or see its secret: only the asker may."""
+    return Verdict() if same(person, request.asker) else _no(Code.NOT_THE_ASKER)
+
+
+def may_read(catalog: Catalog, roster: Roster, request: Request, person: Person) -> Verdict:
+    """Whether this person may know of the request at all."""
+    return Verdict() if same(person, request.asker) else may_revoke(catalog, roster, request, person)
+
+
+def may_audit(catalog: Catalog, roster: Roster, person: Person) -> Verdict:
+    """Whether this person may read the record of everybody."""
+    groups = catalog.workspace.auditors
+    if _in_any(roster, groups, person):
+        return Verdict()
+    return Verdict(reasons=(Reason(code=Code.NOT_AN_AUDITOR, about=groups), *_unknown(roster, groups)))
+
+
+def may_see_findings(catalog: Catalog, roster: Roster, person: Person) -> Verdict:
+    """Whether this person may see what stands out in the record, and snooze it: an auditor, or an operator."""
+    groups = tuple(dict.fromkeys((*catalog.workspace.auditors, *catalog.workspace.operators)))
+    if _in_any(roster, groups, person):
+        return Verdict()
+    return Verdict(reasons=(Reason(code=Code.NOT_AN_AUDITOR, about=groups), *_unknown(roster, groups)))
+
+
+def may_snooze(catalog: Catalog, roster: Roster, person: Person, about: Iterable[str]) -> Verdict:
+    """Whether this person may have a finding not shown for a while: never one ``about`` themself, by identity."""
+    seen = may_see_findings(catalog, roster, person)
+    return _no(Code.ABOUT_THEMSELF) if seen.allowed and person.identity in about else seen
+
+
+def tally(catalog: Catalog, roster: Roster, request: Request, also: Review | None = None) -> Tally:
+    """Which steps the approvals fill, recounted on today's policy and groups; one person fills one place a role."""
+    approvals = _approvals(request, also)
+    still_open: list[OpenStep] = []
+    counted: set[str] = set()
+    given: dict[tuple[str, tuple[str, ...]], None] = {}
+    for leg in request.legs:
+        role = catalog.role(leg.role.system, leg.role.role)
+        if role is None:
+            still_open.append(OpenStep(name=leg.role.name, any_of=(), missing=1))
+            continue
+        filled = _match(role.steps, approvals, roster)
+        counted |= {review.by.identity for reviews in filled for review in reviews}
+        for step, reviews in zip(role.steps, filled, strict=True):
+            given |= {(review.by.id, step.any_of): None for review in reviews}
+            if len(reviews) < step.count:
+                missing = step.count - len(reviews)
+                still_open.append(OpenStep(name=leg.role.name, any_of=step.any_of, missing=missing))
+    return Tally(
+        open=tuple(still_open),
+        counted=tuple(r for r in approvals if r.by.identity in counted),
+        given=tuple(given),
+    )
+
+
+def in_doubt(roster: Roster, request: Request, so_far: Tally) -> tuple[str, ...]:
+    """The groups of open steps that nobody tells just now, when an earlier approval may count by one of them."""
+    counted = {review.by.identity for review in so_far.counted}
+    if all(review.by.identity in counted for review in _approvals(request, None)):
+        return ()
+    groups = (group for step in so_far.open for group in step.any_of)
+    return tuple(group for reason in _unknown(roster, groups) for group in reason.about)
+
+
+def same(one: Person, other: Person) -> bool:
+    """Whether two accounts are one human: by bound identity, or by account (an address may change)."""
+    return one.id == other.id or (bool(one.identity) and one.identity == other.identity)
+
+
+def unchanged(catalog: Catalog, request: Request) -> bool:
+    """Whether each role still grants what was asked for."""
+    roles = ((leg.role, catalog.role(leg.role.system, leg.role.role)) for leg in request.legs)
+    return all(role is not None and role.digest == snapshot.digest for snapshot, role in roles)
+
+
+def systems_of(catalog: Catalog, roster: Roster, person: Person) -> tuple[str, ...]:
+    """The systems that this person answers for: as an approver of one of their roles, or as an operator."""
+    operator = _in_any(roster, catalog.workspace.operators, person)
+    return tuple(
+        name
+        for name, system in catalog.systems.items()
+        if operator
+        or _in_any(roster, system.approvers, person)
+        or any(_in_any(roster, _deciders(role), person) for role in system.roles.values())
+    )
+
+
+def answers_for(catalog: Catalog, roster: Roster, person: Person, ref: RoleRef) -> bool:
+    """Whether this person decides about the role, owns its system, or is an operator: so may know of it."""
+    role = catalog.role(ref.system, ref.role)
+    owners = catalog.systems[ref.system].approvers if role else ()
+    groups = (*(_deciders(role) if role else ()), *owners, *catalog.workspace.operators)
+    return _in_any(roster, groups, person)
+
+
+def is_critical(catalog: Catalog, request: Request) -> bool:
+    """Whether a role of the request is critical, as it was asked for or as it is today."""
+    today = (role.sensitivity for role in _roles(catalog, request))
+    return Sensitivity.CRITICAL in {*today, *(leg.role.sensitivity for leg in request.legs)}
+
+
+def deciding(catalog: Catalog) -> tuple[str, ...]:
+    """All the groups whose people decide about anything, or operate the workspace."""
+    systems = catalog.systems.values()
+    steps = (group for system in systems for role in system.roles.values() for group in _deciders(role))
+    owners = (group for system in systems for group in system.approvers)
+    return tuple(dict.fromkeys((*steps, *owners, *catalog.workspace.operators)))
+
+
+def concerned(catalog: Catalog, request: Request) -> tuple[str, ...]:
+    """The groups that a decision about the request rests on: of those who decide, and of those who may ask."""
+    askers = (group for role in _roles(catalog, request) for group in role.may_ask if group != EVERYONE)
+    return tuple(dict.fromkeys((*approvers(catalog, request), *askers)))
+
+
+def approvers(catalog: Catalog, request: Request) -> tuple[str, ...]:
+    """The groups that are asked, in the order of the policy."""
+    return tuple(dict.fromkeys(g for role in _roles(catalog, request) for g in _deciders(role)))
+
+
+def _roles(catalog: Catalog, request: Request) -> Iterable[Role]:
+    for leg in request.legs:
+        role = catalog.role(leg.role.system, leg.role.role)
+        if role is not None:
+            yield role
+
+
+def _deciders(role: Role) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(group for step in role.steps for group in step.any_of))
+
+
+def _responsible(catalog: Catalog, request: Request) -> tuple[str, ...]:
+    systems = [catalog.systems[leg.role.system] for leg in request.legs if leg.role.system in catalog.systems]
+    owners = (group for system in systems for group in system.approvers)
+    return tuple(dict.fromkeys((*approvers(catalog, request), *owners, *catalog.workspace.operators)))
+
+
+def _may_ask(role: Role, roster: Roster, asker: Person) -> bool:
+    return (EVERYONE in role.may_ask and _is_active(roster, asker)) or _in_any(roster, role.may_ask, asker)
+
+
+def _is_active(roster: Roster, person: Person) -> bool:
+    """Whether nothing is known that makes the account nobody's."""
+    return not any(person.id in members.nobody for members in roster.values())
+
+
+def _in_any(roster: Roster, groups: Iterable[str], person: Person) -> bool:
+    return any(group in roster and roster[group].holds(person) for group in groups)
+
+
+def _could_fill(step: Step, roster: Roster, asker: Person) -> bool:
+    """Whether enough people other than the asker are in the step's groups."""
+    known = [roster[group] for group in step.any_of if group in roster and roster[group].known]
+    people = {who for members in known for who in members.active} - {asker.identity, asker.id}
+    return len(people) >= step.count
+
+
+def _unknown(roster: Roster, groups: Iterable[str]) -> tuple[Reason, ...]:
+    dark = tuple(dict.fromkeys(g for g in groups if g != EVERYONE and not (g in roster and roster[g].known)))
+    return (Reason(code=Code.UNKNOWN_GROUP, about=dark),) if dark else ()
+
+
+def _approvals(request: Request, also: Review | None) -> list[Review]:
+    """Each person's approval, once, and never the asker's."""
+    all_reviews = (*request.reviews, also) if also else request.reviews
+    found: list[Review] = []
+    for review in all_reviews:
+        known = (request.asker, *(counted.by for counted in found))
+        if review.verb is Verb.APPROVE and not any(same(review.by, person) for person in known):
+            found.append(review)
+    return found
+
+
+def _match(steps: Sequence[Step], approvals: Sequence[Review], roster: Roster) -> list[list[Review]]:
+    """Give each approval at most one place, so that as many places as possible are filled (augmenting paths)."""
+    places = [index for index, step in enumerate(steps) for _ in range(step.count)]
+    taken: dict[int, int] = {}
+
+    def seat(who: int, tried: set[int]) -> bool:
+        for place, step in enumerate(places):
+            if place in tried or not _in_any(roster, steps[step].any_of, approvals[who].by):
+                continue
+            tried.add(place)
+            if place not in taken or seat(taken[place], tried):
+                taken[place] = who
+                return True
+        return False
+
+    for who in range(len(approvals)):
+        seat(who, set())
+    filled: list[list[Review]] = [[] for _ in steps]
+    for place, who in taken.items():
+        filled[places[place]].append(approvals[who])
+    return filled
+
+
+def _no(code: Code) -> Verdict:
+    return Verdict(reasons=(Reason(code=code),))

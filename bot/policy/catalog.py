@@ -1,0 +1,234 @@
+"""What can be asked for: systems, roles, templates, as the policy has them; what was not checked never gets here.
+
+Pure values. How text becomes a catalog is in policy_text.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Literal
+
+from bot.core.request import Frozen
+from bot.policy.problems import like
+from bot.policy.schema import (
+    GroupShape,
+    PolicyShape,
+    ReasonShape,
+    RoleShape,
+    RuleShape,
+    Sensitivity,
+    SystemShape,
+    TemplateShape,
+    WorkspaceShape,
+)
+from bot.policy.vocabulary import Vocabulary, vocabulary
+
+EVERYONE = "everyone"
+"""In ``may_ask``: each full member of the workspace."""
+
+
+class Step(Frozen):
+    """So many different people out of any of the groups."""
+
+    any_of: tuple[str, ...]
+    count: int = 1
+
+
+class Notify(Frozen):
+    """How those who decide are reached: ``mention`` on the card, ``dm`` by a message of their own."""
+
+    mention: Literal["on-call", "group", "none"]
+    dm: Literal["on-call", "all", "none"]
+
+
+class Role(Frozen):
+    """A level of access on a system. ``max`` in seconds; ``digest`` changes with what it grants."""
+
+    title: str | None
+    grants: Mapping[str, Any]
+    sensitivity: Sensitivity
+    max: int
+    may_ask: tuple[str, ...]
+    steps: tuple[Step, ...]
+    notify: Notify
+    digest: str
+
+
+class System(Frozen):
+    """A thing that is protected, served by one provider. ``config`` holds references, never secrets."""
+
+    title: str
+    provider: str
+    config: Mapping[str, Any]
+    channel: str
+    approvers: tuple[str, ...]
+    on_call: str | None
+    roles: Mapping[str, Role]
+
+
+class RoleRef(Frozen):
+    """A role by its system."""
+
+    system: str
+    role: str
+
+
+class Choice(Frozen):
+    """What can be asked for: a template, or a role by itself (``system/role``). Durations in seconds."""
+
+    name: str
+    title: str
+    roles: tuple[RoleRef, ...]
+    durations: tuple[int, ...]
+    cap: int
+    reason: ReasonShape
+
+
+class Rule(Frozen):
+    """What is approved without a person. ``at_most`` in seconds; ``budget``: so many a person within 24 hours.
+
+    ``n``: its place in the policy, from 1. ``key`` changes with its conditions: what was used up is counted under it.
+    """
+
+    n: int
+    key: str
+    sensitivity: Sensitivity
+    asker_in: tuple[str, ...]
+    at_most: int
+    what: tuple[str, ...]
+    budget: int
+
+    @property
+    def covers(self) -> frozenset[Sensitivity]:
+        """How sensitive a role may be for it; high and critical never are, whatever is written."""
+        ranks = tuple(Sensitivity)
+        return frozenset(ranks[: ranks.index(self.sensitivity) + 1]) - {Sensitivity.HIGH, Sensitivity.CRITICAL}
+
+
+class Catalog(Frozen):
+    """The policy of one workspace. ``generation`` names its content, whatever its comments and layout."""
+
+    workspace: WorkspaceShape
+    groups: Mapping[str, GroupShape]
+    systems: Mapping[str, System]
+    templates: Mapping[str, Choice]
+    rules: tuple[Rule, ...] = ()
+    generation: str
+
+    def role(self, system: str, role: str) -> Role | None:
+        """A role, or None when the policy has none of that name."""
+        owner = self.systems.get(system)
+        return owner.roles.get(role) if owner else None
+
+    def find(self, what: str) -> Choice | None:
+        """A template by its name, or a role as ``system/role``."""
+        if what in self.templates:
+            return self.templates[what]
+        system, slash, role = what.partition("/")
+        found = self.role(system, role) if slash else None
+        return None if found is None else self._alone(system, role, found)
+
+    def choices(self) -> list[Choice]:
+        """All that can be asked for, templates first."""
+        alone = [
+            self._alone(system, name, role)
+            for system, owner in self.systems.items()
+            for name, role in owner.roles.items()
+        ]
+        return [*self.templates.values(), *alone]
+
+    def nearest(self, what: str) -> list[str]:
+        """The names most like a word that is none."""
+        return like(what, [choice.name for choice in self.choices()])
+
+    def risk(self, choice: Choice) -> Sensitivity:
+        """The highest of its roles."""
+        ranks = tuple(Sensitivity)
+        found = (self.systems[ref.system].roles[ref.role].sensitivity for ref in choice.roles)
+        return max(found, key=ranks.index)
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The phrases by which people name what it offers."""
+        return vocabulary(self)
+
+    def _alone(self, system: str, name: str, role: Role) -> Choice:
+        return Choice(
+            name=f"{system}/{name}",
+            title=f"{self.systems[system].title}: {role.title or name}",
+            roles=(RoleRef(system=system, role=name),),
+            durations=(),
+            cap=role.max,
+            reason=ReasonShape(),
+        )
+
+
+def catalog_of(shape: PolicyShape) -> Catalog:
+    """The catalog of a shape that was checked."""
+    systems = {name: _system_of(system) for name, system in shape.systems.items()}
+    canonical = json.dumps(shape.model_dump(mode="json"), sort_keys=True)
+    return Catalog(
+        workspace=shape.workspace,
+        groups=shape.groups,
+        systems=systems,
+        templates={name: _template_of(name, template, systems) for name, template in shape.templates.items()},
+        rules=tuple(rule_of(n, rule) for n, rule in enumerate(shape.rules, start=1)),
+        generation=hashlib.sha256(canonical.encode()).hexdigest()[:16],
+    )
+
+
+def rule_of(n: int, rule: RuleShape) -> Rule:
+    """The rule at that place."""
+    when = rule.when
+    conditions = [when.sensitivity, sorted(when.asker_in or ()), when.at_most, sorted(when.what or ())]
+    return Rule(
+        n=n,
+        key=hashlib.sha256(json.dumps(conditions).encode()).hexdigest()[:16],
+        sensitivity=when.sensitivity,
+        asker_in=when.asker_in or (),
+        at_most=when.at_most,
+        what=when.what or (),
+        budget=rule.budget,
+    )
+
+
+def _system_of(system: SystemShape) -> System:
+    return System(
+        title=system.title,
+        provider=system.provider,
+        config=system.config,
+        channel=system.channel,
+        approvers=system.approvers,
+        on_call=system.on_call,
+        roles={name: _role_of(system, role) for name, role in system.roles.items()},
+    )
+
+
+def _role_of(system: SystemShape, role: RoleShape) -> Role:
+    steps = role.approval.steps
+    granted = [system.provider, system.config, role.grants, role.max, role.sensitivity]
+    return Role(
+        title=role.title,
+        grants=role.grants,
+        sensitivity=role.sensitivity,
+        max=role.max,
+        may_ask=role.may_ask,
+        steps=tuple(Step(any_of=s.any_of, count=s.count) for s in steps) if steps else (Step(any_of=system.approvers),),
+        notify=Notify(mention=role.notify.mention, dm=role.notify.dm or ("on-call" if system.on_call else "none")),
+        digest=hashlib.sha256(json.dumps(granted, sort_keys=True, default=str).encode()).hexdigest()[:16],
+    )
+
+
+def _template_of(name: str, template: TemplateShape, systems: Mapping[str, System]) -> Choice:
+    refs = [RoleRef(system=s, role=r) for s, _, r in (role.partition("/") for role in template.roles)]
+    return Choice(
+        name=name,
+        title=template.title,
+        roles=tuple(refs),
+        durations=template.durations,
+        cap=min(systems[ref.system].roles[ref.role].max for ref in refs),
+        reason=template.reason,
+    )

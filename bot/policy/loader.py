@@ -1,0 +1,218 @@
+"""Reads the policy from a file, or a folder of them, and checks it against the providers that are installed."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
+
+from bot.policy.catalog import Catalog
+from bot.policy.parse import parse
+from bot.policy.problems import ConfigFacts, Mistake, PolicyMistakes, Sinks
+from bot.policy.pydantic_words import in_words
+from bot.policy.yaml_source import Path as DataPath
+from bot.policy.yaml_source import Place, Source
+from providers.sinks import registry as sink_registry
+from providers.systems import registry
+from providers.systems.base import Capabilities, System
+
+_MOST_BYTES = 1_000_000
+_MOST_FILES = 100
+_WHERE = "set JIT_POLICY to where yours is, or `jit init` writes one to start from"
+
+
+def load(path: Path) -> Catalog:
+    """The catalog of a file or a folder's ``*.yaml``. Raises `PolicyMistakes`, also for what cannot be read."""
+    return parse([_source(file) for file in _files(path)], facts, registry.names(), sinks())
+
+
+def full_text(path: Path, generation: str) -> str | None:
+    """What each file of a generation says word for word, as JSON by its name; None once the files say another."""
+    try:
+        sources = [_source(file) for file in _files(path)]
+        if parse(sources, facts, registry.names(), sinks()).generation != generation:
+            return None
+    except PolicyMistakes:
+        return None
+    return json.dumps({source.file: source.text for source in sources}, ensure_ascii=False)
+
+
+def of_text(kept: str) -> Catalog | None:
+    """The catalog of what `full_text` gave; None where this version, with what is installed here, cannot read it."""
+    try:
+        said = json.loads(kept)
+        sources = [Source(str(name), str(text)) for name, text in said.items()]
+        return parse(sources, facts, registry.names(), sinks())
+    except (PolicyMistakes, ValueError, AttributeError):
+        return None
+
+
+@functools.cache
+def facts(name: str) -> ProviderSchema | None:
+    """What a provider's classes say about configs and grants; None when it is not installed."""
+    try:
+        return ProviderSchema(registry.find(name))
+    except registry.Misconfigured:
+        return None
+
+
+def sinks() -> Sinks:
+    """The sinks that are installed."""
+    return Sinks(sink_registry.names(), sink_facts)
+
+
+@functools.cache
+def sink_facts(name: str) -> ConfigFacts | None:
+    """What a sink's class says about configs; None when it is not installed."""
+    try:
+        return ConfigOnly(sink_registry.find(name).Config)
+    except registry.Misconfigured:
+        return None
+
+
+class ConfigOnly:
+    """The shape of a config."""
+
+    def __init__(self, shape: type[BaseModel]) -> None:
+        """Keep it."""
+        self._shape = shape
+
+    def config_flaws(self, config: Mapping[str, Any]) -> Sequence[tuple[DataPath, str]]:
+        """What is wrong; a value that is a reference is looked at when the worker resolves it."""
+        found = [flaw for flaw in _flaws(self._shape, config) if not _is_reference(_value(config, flaw[0]))]
+        plain = set(_plain_secrets(self._shape, config, ()))
+        sentence = "a secret is written as `env:NAME` or `file:PATH`, never in the policy file"
+        return [
+            *(flaw for flaw in found if flaw[0] not in plain),
+            *((path, sentence) for path in sorted(plain, key=lambda path: tuple(map(str, path)))),
+        ]
+
+
+class ProviderSchema(ConfigOnly):
+    """One provider's shapes."""
+
+    def __init__(self, provider: type[System]) -> None:
+        """Keep its class."""
+        super().__init__(provider.Config)
+        self._provider = provider
+
+    def params_flaws(self, grants: Mapping[str, Any]) -> Sequence[tuple[DataPath, str]]:
+        """What is wrong with a role's ``grants``."""
+        return _flaws(self._provider.Params, grants)
+
+    def reveals(self, grants: Mapping[str, Any]) -> str:
+        """What secrets of the system itself a role with these ``grants`` can read, which have no flaws."""
+        return self._provider.capabilities(grants).reveals
+
+
+def consequence(provider: str, params: Mapping[str, Any]) -> str:
+    """What a role allows, in a provider's own few words."""
+    return _provider(provider).consequence(params)
+
+
+def prolongs(provider: str, params: Mapping[str, Any]) -> bool:
+    """Whether a provider can have a later end for a role."""
+    return _provider(provider).capabilities(params).prolongs
+
+
+def capabilities(provider: str, params: Mapping[str, Any]) -> Capabilities:
+    """What a provider can do for a role, and what may remain."""
+    return _provider(provider).capabilities(params)
+
+
+@functools.cache
+def _provider(name: str) -> type[System]:
+    """Looked up once: the packages of a running process do not change."""
+    return registry.find(name)
+
+
+def _flaws(shape: type[BaseModel], value: Mapping[str, Any]) -> list[tuple[DataPath, str]]:
+    try:
+        shape.model_validate(dict(value))
+    except ValidationError as error:
+        found = error.errors(include_input=False, include_url=False)
+        return [(flaw["loc"], _sentence(flaw["loc"], flaw["type"], flaw["msg"], shape)) for flaw in found]
+    return []
+
+
+def _sentence(path: DataPath, kind: str, message: str, shape: type[BaseModel]) -> str:
+    if kind != "extra_forbidden":
+        return in_words(kind, message)
+    if len(path) > 1:
+        return f"there is no key `{path[-1]}` here"
+    near = difflib.get_close_matches(str(path[0])[:80], shape.model_fields, n=1)
+    if near:
+        return f"there is no such key; did you mean `{near[0]}`?"
+    return f"there is no such key; there are {', '.join(shape.model_fields)}"
+
+
+def _value(config: Any, path: DataPath) -> Any:
+    for part in path:
+        try:
+            config = config[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return config
+
+
+def _is_reference(value: object) -> bool:
+    return isinstance(value, str) and value.startswith(("env:", "file:"))
+
+
+def _plain_secrets(annotation: Any, value: Any, path: DataPath) -> Iterator[DataPath]:
+    """Where a value that the shape calls a secret is written out, at any depth."""
+    if _is_reference(value):
+        return
+    if annotation in {SecretStr, SecretBytes}:
+        yield path
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        for name, field in annotation.model_fields.items() if isinstance(value, Mapping) else ():
+            if name in value:
+                yield from _plain_secrets(field.annotation, value[name], (*path, name))
+    else:
+        inside = get_origin(annotation) not in {Union, UnionType, Annotated}
+        for inner, (below, part) in itertools.product(get_args(annotation), _parts(value) if inside else [((), value)]):
+            yield from _plain_secrets(inner, part, (*path, *below))
+
+
+def _parts(value: Any) -> list[tuple[DataPath, Any]]:
+    """What a mapping or a list holds; anything else holds itself."""
+    if isinstance(value, Mapping):
+        return [((name,), part) for name, part in value.items()]
+    return [((index,), part) for index, part in enumerate(value)] if isinstance(value, list) else [((), value)]
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted([*path.glob("*.yaml"), *path.glob("*.yml")])
+    if not files or len(files) > _MOST_FILES:
+        raise _unreadable(path, f"a folder of policy files has 1 to {_MOST_FILES} of *.yaml, and this has {len(files)}")
+    return files
+
+
+def _source(path: Path) -> Source:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise _unreadable(path, f"it cannot be read: {error.strerror}", _WHERE) from error
+    if len(content) > _MOST_BYTES:
+        raise _unreadable(path, f"it has more than {_MOST_BYTES:,} bytes")
+    try:
+        return Source(str(path), content.decode())
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode()
+        mark = Place(str(path), before.count("\n") + 1, len(before) - before.rfind("\n"))
+        raise PolicyMistakes([Mistake(mark, "", "from here on it is not UTF-8", "save it as UTF-8")]) from error
+
+
+def _unreadable(path: Path, sentence: str, hint: str = "") -> PolicyMistakes:
+    return PolicyMistakes([Mistake(Place(str(path), 1, 1), "", sentence, hint)])

@@ -1,0 +1,67 @@
+"""The policy file's text → a catalog; every mistake at once, each with its place and how to fix it.
+
+Pure: it takes text and gives a `Catalog`, or raises `PolicyMistakes`. Nothing in a file with a mistake is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bot.policy.catalog import Catalog, catalog_of
+from bot.policy.problems import FindProvider, PolicyMistakes, Sinks
+from bot.policy.validation import NO_MAPPING, Checker
+from bot.policy.yaml_source import Document, Path, Place, Source, YamlFlaw, read
+
+_NO_SINKS = Sinks()
+
+
+def parse(sources: Sequence[Source], find: FindProvider, providers: Sequence[str], sinks: Sinks = _NO_SINKS) -> Catalog:
+    """The catalog of one or more files. Raises `PolicyMistakes`. ``providers`` are the names that ``find`` knows."""
+    document = _merged([read(source) for source in sources], sources)
+    checker = Checker(document, find, providers, sinks)
+    checker.flaws()
+    shape = checker.shape()
+    sound = checker.sound(shape)
+    if sound is not None:
+        checker.check(sound)
+    if checker.mistakes or shape is None:
+        raise PolicyMistakes(checker.mistakes)
+    return catalog_of(shape)
+
+
+def _merged(documents: list[Document], sources: Sequence[Source]) -> Document:
+    """Several files as one: each section may be spread over them, each entry stands in one."""
+    whole = Document(data={})
+    whole.marks[()] = Place(sources[0].file if sources else "", 1, 1)
+    for document in documents:
+        if not isinstance(document.data, dict):
+            document.flaws = document.flaws or [YamlFlaw(document.at(()), (), NO_MAPPING)]
+            whole.flaws += document.flaws
+            continue
+        whole.flaws += document.flaws
+        for key, value in document.data.items():
+            _merge(whole, document, key, value)
+        whole.marks = {**document.marks, **whole.marks}
+        whole.keys = {**document.keys, **whole.keys}
+    return whole
+
+
+def _merge(whole: Document, part: Document, key: str, value: Any) -> None:
+    known = whole.data.get(key)
+    if known is None:
+        whole.data[key] = dict(value) if isinstance(value, dict) else value
+    elif key in {"groups", "systems", "templates"} and isinstance(known, dict) and isinstance(value, dict):
+        for name, entry in value.items():
+            if name in known:
+                _twice(whole, part, (key, name))
+            known.setdefault(name, entry)
+    elif not (key == "version" and known == value):
+        _twice(whole, part, (key,))
+
+
+def _twice(whole: Document, part: Document, path: Path) -> None:
+    first = whole.keys.get(path) or whole.at(path)
+    mark = part.keys.get(path) or part.at(path)
+    sentence = f"this stands in {first.file} already (line {first.line})"
+    whole.flaws.append(YamlFlaw(mark, path, sentence, spoils=False))

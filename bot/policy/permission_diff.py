@@ -1,0 +1,76 @@
+"""Who may ask for what and decide about what by a policy, and what another one changes of that; pure, it judges nobody.
+
+People are named as the policy names them: by address, as everyone, or as a Slack user group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bot.core import durations
+from bot.core.identity import identity_of
+from bot.policy.catalog import EVERYONE, Catalog
+
+
+@dataclass(frozen=True, order=True)
+class Right:
+    """What somebody may do: ``verb`` is ``request``, ``approve`` or, by a rule, ``have … of``.
+
+    ``role`` is ``system/role``.
+    """
+
+    who: str
+    verb: str
+    role: str
+
+
+@dataclass(frozen=True)
+class Shift:
+    """What one policy allows and another did not, and the other way round."""
+
+    gained: tuple[Right, ...]
+    lost: tuple[Right, ...]
+
+
+def shift(before: Catalog, after: Catalog) -> Shift:
+    """What changed."""
+    was, now = _rights(before), _rights(after)
+    return Shift(tuple(sorted(now - was)), tuple(sorted(was - now)))
+
+
+def _rights(catalog: Catalog) -> frozenset[Right]:
+    return frozenset(
+        Right(who, verb, f"{name}/{short}")
+        for name, system in catalog.systems.items()
+        for short, role in system.roles.items()
+        for verb, groups in (
+            ("request", role.may_ask),
+            ("approve", tuple(group for step in role.steps for group in step.any_of)),
+        )
+        for who in _people(catalog, groups)
+    ) | frozenset(_by_rules(catalog))
+
+
+def _by_rules(catalog: Catalog) -> Iterable[Right]:
+    """What needs nobody's answer: whoever is named here still has to be one who may ask."""
+    for rule in catalog.rules:
+        within = {f"{r.system}/{r.role}" for name in rule.what if (t := catalog.templates.get(name)) for r in t.roles}
+        verb = f"get by rule, up to {durations.short(rule.at_most)} and {rule.budget} a day of"
+        for name, system in catalog.systems.items():
+            for short, role in system.roles.items():
+                named = not rule.what or {name, f"{name}/{short}"} & {*rule.what, *within}
+                if named and role.sensitivity in rule.covers:
+                    for who in _people(catalog, rule.asker_in or role.may_ask):
+                        yield Right(who, verb, f"{name}/{short}")
+
+
+def _people(catalog: Catalog, groups: Iterable[str]) -> Iterable[str]:
+    for name in groups:
+        group = catalog.groups.get(name)
+        if name == EVERYONE:
+            yield EVERYONE
+        elif group and group.slack_usergroup:
+            yield f"the user group {group.slack_usergroup}"
+        elif group:
+            yield from (identity_of(address) for address in group.people)

@@ -1,0 +1,84 @@
+"""What is wrong with a policy file, each thing with its place and how to fix it; it judges nothing."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bot.policy.yaml_source import Path, Place
+
+MOST_MISTAKES = 200
+"""How many are told; who has more will not read them all."""
+
+
+@dataclass(frozen=True, order=True)
+class Mistake:
+    """One thing to fix: where, what, and a hint."""
+
+    mark: Place
+    path: str
+    sentence: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        """As a compiler says it."""
+        where = f"{self.mark.file}:{self.mark.line}:{self.mark.column}"
+        about = f"{self.path}: " if self.path else ""
+        said = f"{where}: {about}{self.sentence}{f'; {self.hint}' if self.hint else ''}"
+        return "".join(sign if sign.isprintable() else "\ufffd" for sign in said)
+
+
+class PolicyMistakes(ValueError):
+    """Every mistake of a policy file, in order of place; of very many the first `MOST_MISTAKES`."""
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        """Keep them sorted."""
+        found = sorted(set(mistakes))
+        self.mistakes = tuple(found[:MOST_MISTAKES])
+        more = [f"… and {len(found) - MOST_MISTAKES} more"] if len(found) > MOST_MISTAKES else []
+        super().__init__("\n".join([*map(str, self.mistakes), *more]))
+
+
+class ConfigFacts(Protocol):
+    """What a ``config`` is checked against; flaws are (path below, sentence)."""
+
+    def config_flaws(self, config: Mapping[str, Any]) -> Sequence[tuple[Path, str]]:
+        """What is wrong with it."""
+
+
+class ProviderFacts(ConfigFacts, Protocol):
+    """What the file is checked against for one provider."""
+
+    def params_flaws(self, grants: Mapping[str, Any]) -> Sequence[tuple[Path, str]]:
+        """What is wrong with a role's ``grants``."""
+
+    def reveals(self, grants: Mapping[str, Any]) -> str:
+        """What secrets of the system itself a role with these ``grants`` can read, which have no flaws."""
+
+
+FindProvider = Callable[[str], ProviderFacts | None]
+
+
+@dataclass(frozen=True)
+class Sinks:
+    """Which sinks are installed, and what is known of each; None for one that cannot be used."""
+
+    names: Sequence[str] = ()
+    find: Callable[[str], ConfigFacts | None] = lambda _: None
+
+
+def dotted(path: Path) -> str:
+    """A path as it is written in a sentence."""
+    return ".".join(str(part) for part in path)[:200]
+
+
+def like(name: str, names: Sequence[str]) -> list[str]:
+    """The names most like a word."""
+    return difflib.get_close_matches(name[:80], names, n=3, cutoff=0.6)
+
+
+def did_you_mean(names: Sequence[str]) -> str:
+    """A hint, or nothing where no name is near."""
+    return f"did you mean {' or '.join(f'`{name}`' for name in names[:2])}?" if names else ""

@@ -1,0 +1,343 @@
+"""The policy file as a careful reader looks at it: what refers to nothing, what cannot be, what is not built yet.
+
+It gathers mistakes and never stops at the first; one mistake brings no others along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from bot.core import durations
+from bot.core.identity import identity_of
+from bot.policy import near_misses
+from bot.policy.auto_approval import SENTENCES
+from bot.policy.catalog import EVERYONE, rule_of
+from bot.policy.problems import MOST_MISTAKES, FindProvider, Mistake, ProviderFacts, Sinks, did_you_mean, dotted, like
+from bot.policy.pydantic_words import in_words
+from bot.policy.salvage import fields_at, place_of, remains
+from bot.policy.schema import (
+    NOT_YET,
+    PolicyShape,
+    RoleShape,
+    RuleShape,
+    Sensitivity,
+    SystemShape,
+    TemplateShape,
+)
+from bot.policy.yaml_source import Document, Path
+
+NO_MAPPING = "a policy file is a mapping that begins with `version: 1`"
+
+
+class Checker:
+    """Gathers mistakes; never stops at the first."""
+
+    def __init__(self, document: Document, find: FindProvider, providers: Sequence[str], sinks: Sinks) -> None:
+        self.mistakes: list[Mistake] = []
+        self._document, self._find, self._providers, self._installed = document, find, providers, sinks
+        self._data: dict[str, Any] = document.data
+        self._broken: set[Path] = set()
+        self._around: set[Path] = set()
+        """What holds a broken part."""
+
+    def say(self, path: Path, sentence: str, hint: str = "", *, key: bool = False) -> None:
+        """Notes what is wrong, unless that follows from something which is told already."""
+        if not self._is_touched(path):
+            mark = self._document.keys.get(path) if key else None
+            self.mistakes.append(Mistake(mark or self._document.at(path), dotted(path), sentence, hint))
+
+    def _is_touched(self, path: Path) -> bool:
+        return path in self._around or self._is_broken(path)
+
+    def _is_broken(self, path: Path) -> bool:
+        return any(path[:length] in self._broken for length in range(len(path) + 1))
+
+    def _break(self, path: Path) -> None:
+        self._broken.add(path)
+        self._around.update(path[:length] for length in range(len(path)))
+
+    def flaws(self) -> None:
+        for flaw in self._document.flaws:
+            self.mistakes.append(Mistake(flaw.mark, dotted(flaw.path), flaw.sentence, flaw.hint))
+            if flaw.spoils:
+                self._broken.add(flaw.path)
+        for path, instead in near_misses.variables(self._data):
+            self.say(path, "nothing is filled in here for `${…}`", instead)
+            self._broken.add(path)
+
+    def shape(self) -> PolicyShape | None:
+        shape, found = None, []
+        try:
+            shape = PolicyShape.model_validate(self._data)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False)
+        # Only of as many as are told: likeness is slow to judge.
+        unknown = [each["loc"] for each in found if each["type"] == "extra_forbidden"][:MOST_MISTAKES]
+        misspelt = {place for loc in unknown for place in self._meant(loc)}
+        for each in found:
+            if not (each["type"] == "missing" and each["loc"] in misspelt):
+                self._shape_mistake(each["loc"], each["type"], each["msg"])
+        for place in [*self._broken, *(place_of(each["loc"]) for each in found)]:
+            self._break(place)
+        return shape
+
+    def sound(self, shape: PolicyShape | None) -> PolicyShape | None:
+        """The shape, or what is sound in it; whatever is said of a stand-in is not told."""
+        if shape is not None or () in self._broken:
+            return shape
+        found = remains(self._data, self._broken)
+        if found is None:
+            return None
+        sound, stand_ins = found
+        self._broken |= stand_ins
+        return sound
+
+    def _meant(self, loc: tuple[int | str, ...]) -> list[tuple[int | str, ...]]:
+        """The key that a key which is not known was probably meant to be."""
+        return [(*loc[:-1], name) for name in self._like(str(loc[-1]), fields_at(loc[:-1]))[:1]]
+
+    def _is_misnamed(self, name: str, *where: str) -> bool:
+        """Whether a name stands in the file, written as no name may be."""
+        return any((*where, key) in self._broken and near_misses.plain(key) == name for key in self._entries(*where))
+
+    def _shape_mistake(self, loc: tuple[int | str, ...], kind: str, message: str) -> None:
+        path = place_of(loc)
+        if kind == "extra_forbidden":
+            self._unknown_key(path)
+        elif kind == "missing":
+            why = SENTENCES.get(str(path[-1]), "") if path[0] == "rules" else ""
+            self.say(path[:-1], f"`{path[-1]}` is missing here", f"a rule says it: {why}" if why else "", key=True)
+        elif path != loc:
+            name = str(path[-1])[:60]
+            near = near_misses.plain(name)
+            rule = "a name has small letters, digits and dashes, at most 40"
+            meant = f"did you mean `{near}`? " if near and near != name else ""
+            self.say(path, f"`{name}` is no name", f"{meant}{rule}", key=True)
+        else:
+            hint = near_misses.value(path, kind, message, self._value(path))
+            self.say(path, in_words(kind, message), hint)
+
+    def _value(self, path: Path) -> Any:
+        found: Any = self._data
+        for part in path:
+            try:
+                found = found[part]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return found
+
+    def _unknown_key(self, path: Path) -> None:
+        name = str(path[-1])
+        if name in NOT_YET:
+            self.say(path, f"`{name}` ({NOT_YET[name]}) is not part of this version", "leave it out", key=True)
+            return
+        near = self._like(name, fields_at(path[:-1]))
+        self.say(path, f"there is no key `{name[:60]}` here", did_you_mean(near), key=True)
+
+    def check(self, shape: PolicyShape) -> None:
+        self._workspace(shape)
+        for name, group in shape.groups.items():
+            if group.people == () and "people" in group.model_fields_set and not group.slack_usergroup:
+                self.say(("groups", name, "people"), "nobody is in this group", "list at least one e-mail address")
+            elif bool(group.people) == bool(group.slack_usergroup):
+                self.say(("groups", name), "a group has either `people` or `slack_usergroup`, and not both", key=True)
+            if group.slack_team and not group.slack_usergroup:
+                self.say(("groups", name, "slack_team"), "only a user group is of a team", "leave it out")
+            if name == EVERYONE:
+                self.say(("groups", name), f"`{EVERYONE}` stands for each full member, and is no name", key=True)
+        for name, system in shape.systems.items():
+            self._system(shape, ("systems", name), system)
+        for name, template in shape.templates.items():
+            self._template(shape, ("templates", name), template)
+            if name in shape.systems:
+                self.say(("templates", name), f"a system has the name `{name}` already", key=True)
+        for index, rule in enumerate(shape.rules):
+            self._rule(shape, ("rules", index), rule)
+
+    def _workspace(self, shape: PolicyShape) -> None:
+        self._groups(shape, ("workspace", "operators"), shape.workspace.operators)
+        self._groups(shape, ("workspace", "auditors"), shape.workspace.auditors)
+        self._sinks(shape)
+        digest = shape.workspace.digest
+        if digest and not (digest.at or digest.weekly or digest.monthly):
+            hint = 'say `at: "09:00"` for each day, `weekly: monday 09:00` or `monthly: 1 09:00`'
+            self.say(("workspace", "digest"), "a digest needs a time", hint, key=True)
+        if shape.workspace.mfa.request == "required":
+            self._no_factor(("workspace", "mfa", "request"))
+
+    def _sinks(self, shape: PolicyShape) -> None:
+        for name, sink in shape.workspace.sinks.items():
+            path = ("workspace", "sinks", name)
+            facts = self._installed.find(sink.kind) if sink.kind in self._installed.names else None
+            if facts is None:
+                names = self._installed.names
+                near = did_you_mean(self._like(sink.kind, names)) or f"there are {', '.join(names) or 'none'}"
+                self.say((*path, "kind"), f"there is no sink `{sink.kind[:60]}`", near)
+            for below, sentence in facts.config_flaws(sink.config) if facts else ():
+                self.say((*path, "config", *below), sentence)
+
+    def _no_factor(self, path: Path) -> None:
+        sentence = "a second factor is required here (it is the default), and this version has none built in"
+        self.say(path, sentence, "say `mfa: {request: off}` to do without, knowingly")
+
+    def _system(self, shape: PolicyShape, path: Path, system: SystemShape) -> None:
+        self._groups(shape, (*path, "approvers"), system.approvers)
+        if system.on_call is not None:
+            self._group(shape, (*path, "on_call"), system.on_call)
+        if path[-1] == "lift":
+            self.say(path, "`/jit lockdown lift` lifts a lockdown, so no system has that name", key=True)
+        facts = self._find(system.provider) if system.provider in self._providers else None
+        if system.provider not in self._providers:
+            near = (
+                did_you_mean(self._like(system.provider, self._providers)) or f"there are {', '.join(self._providers)}"
+            )
+            self.say((*path, "provider"), f"there is no provider `{system.provider[:60]}`", near)
+        elif facts is None:
+            extra = f"pip install 'jit-access[{system.provider}]'"
+            self.say((*path, "provider"), f"the provider `{system.provider}` is not installed here", extra)
+        for below, sentence in facts.config_flaws(system.config) if facts else ():
+            self.say((*path, "config", *below), sentence)
+        for name, role in system.roles.items():
+            self._role(shape, (*path, "roles", name), role, facts)
+            self._steps(shape, (*path, "roles", name), system, role)
+            self._notify(shape, (*path, "roles", name), system, role)
+
+    def _role(self, shape: PolicyShape, path: Path, role: RoleShape, facts: ProviderFacts | None) -> None:
+        self._groups(shape, (*path, "may_ask"), role.may_ask, EVERYONE)
+        if role.approval.mfa == "required":
+            sentence = "a second factor is required here, and this version has none built in"
+            self.say((*path, "approval", "mfa"), sentence, "leave it out, knowingly")
+        if facts is None:
+            return
+        flaws = facts.params_flaws(role.grants)
+        for below, sentence in flaws:
+            self.say((*path, "grants", *below), sentence)
+        reveals = "" if flaws else facts.reveals(role.grants)
+        if reveals and role.sensitivity in {Sensitivity.LOW, Sensitivity.MEDIUM}:
+            cure = "high or critical, or grant a role that reads the application alone"
+            self.say((*path, "sensitivity"), f"{reveals}, so it is not {role.sensitivity}", cure)
+
+    def _steps(self, shape: PolicyShape, path: Path, system: SystemShape, role: RoleShape) -> None:
+        steps, where = role.approval.steps, (*path, "approval", "steps")
+        askers = self._people(shape, role.may_ask)
+        for index, step in enumerate(steps or ()):
+            self._groups(shape, (*where, index, "any_of"), step.any_of)
+            self._enough(shape, (*where, index), step.any_of, step.count, askers)
+        if steps is None:
+            self._enough(shape, path, system.approvers, 1, askers)
+
+    def _notify(self, shape: PolicyShape, path: Path, system: SystemShape, role: RoleShape) -> None:
+        """Whoever is to be reached on call is somebody, and can decide."""
+        for key, value in (("mention", role.notify.mention), ("dm", role.notify.dm)):
+            where = (*path, "notify", key)
+            if value == "on-call" and system.on_call is None:
+                sentence = f"nobody is known to be on call for `{path[1]}`"
+                self.say(where, sentence, "name a group of those who are as its `on_call`, or reach the group")
+        steps = [step.any_of for step in role.approval.steps or ()] or [system.approvers]
+        deciders = self._people(shape, [name for names in steps for name in names])
+        calls = self._people(shape, [system.on_call]) if system.on_call else None
+        if calls and deciders and not calls & deciders and system.on_call:
+            name = f"`{path[1]}/{path[3]}`"
+            sentence = f"nobody in `{system.on_call}`, who are on call, can decide about {name}"
+            self.say((*path[:2], "on_call"), sentence)
+
+    def _enough(
+        self, shape: PolicyShape, path: Path, names: Sequence[str], count: int, askers: frozenset[str] | None
+    ) -> None:
+        """Whether enough people can answer; who asks does not count, so one less where only they may ask."""
+        people = self._people(shape, names)
+        if people is None:
+            return
+        if len(people) < count:
+            sentence = f"{count} different people are needed, and there are {len(people)} in its groups"
+            self.say(path, sentence, key=True)
+        elif askers is not None and askers <= people and len(people) == count:
+            sentence = f"{count} people besides the asker are needed, and all who may ask are among the {len(people)}"
+            self.say(path, f"{sentence} in its groups: nobody could ever be given it", key=True)
+
+    def _people(self, shape: PolicyShape, names: Sequence[str]) -> frozenset[str] | None:
+        """The people of some groups; None when who they are is known later, or a mistake is told already."""
+        groups = [shape.groups.get(name) for name in names if not self._is_touched(("groups", name))]
+        if len(groups) != len(names) or any(not group or group.slack_usergroup or not group.people for group in groups):
+            return None
+        return frozenset(identity_of(address) for group in groups if group for address in group.people)
+
+    def _groups(self, shape: PolicyShape, path: Path, names: Sequence[str], *also: str) -> None:
+        for index, name in enumerate(names):
+            self._group(shape, (*path, index), name, *also)
+
+    def _group(self, shape: PolicyShape, path: Path, name: str, *also: str) -> None:
+        if name in self._entries("groups") or name in also or self._is_broken(("groups",)):
+            return
+        if not self._is_misnamed(name, "groups"):
+            hint = did_you_mean(self._like(name, [*shape.groups, *also]))
+            if near_misses.is_everyone(name):
+                only = f"name a group: `{EVERYONE}` is for `may_ask` alone"
+                hint = did_you_mean([EVERYONE]) if EVERYONE in also else hint or only
+            self.say(path, f"there is no group `{name[:60]}`", hint)
+
+    def _template(self, shape: PolicyShape, path: Path, template: TemplateShape) -> None:
+        known = {f"{s}/{r}": role for s, system in shape.systems.items() for r, role in system.roles.items()}
+        for index, name in enumerate(template.roles):
+            if name not in known and not self._may_be_a_role(name):
+                hint = did_you_mean(self._like(name, list(known))) or "write it as `system/role`"
+                self.say((*path, "roles", index), f"there is no role `{name[:80]}`", hint)
+        if len(set(template.roles)) < len(template.roles):
+            self.say((*path, "roles"), "a role stands here twice")
+        if len(set(template.durations)) < len(template.durations):
+            self.say((*path, "durations"), "a duration stands here twice")
+        caps = {name: known[name].max for name in template.roles if name in known}
+        for index, seconds in enumerate(template.durations):
+            for name in [name for name, cap in caps.items() if seconds > cap]:
+                over = f"{durations.short(seconds)} is longer than `{name}` may be open"
+                self.say((*path, "durations", index), over, f"its `max` is {durations.short(caps[name])}")
+
+    def _rule(self, shape: PolicyShape, path: Path, rule: RuleShape) -> None:
+        when, where = rule.when, (*path, "when")
+        if when.sensitivity in {Sensitivity.HIGH, Sensitivity.CRITICAL}:
+            sentence = f"what is {when.sensitivity} is approved by people, and never by a rule"
+            self.say((*where, "sensitivity"), sentence, "low, or medium")
+        for index, name in enumerate(when.asker_in or ()):
+            if name == EVERYONE:
+                hint = "leave `asker_in` out where it is for all who may ask"
+                self.say((*where, "asker_in", index), f"`{EVERYONE}` is no group", hint)
+            else:
+                self._group(shape, (*where, "asker_in", index), name)
+        for index, name in enumerate(when.what or ()):
+            self._named(shape, (*where, "what", index), name)
+        keys = [rule_of(0, each).key for each in shape.rules]
+        first = keys.index(rule_of(0, rule).key)
+        if first < int(path[1]):
+            self.say(path, f"rule {first + 1} has the same conditions", "one budget is enough for them")
+
+    def _named(self, shape: PolicyShape, path: Path, name: str) -> None:
+        """A template, a system, or a role."""
+        roles = [f"{s}/{r}" for s, system in shape.systems.items() for r in system.roles]
+        known = [*shape.templates, *shape.systems, *roles]
+        stands = any(
+            self._is_broken((part,)) or name in self._entries(part) or self._is_misnamed(name, part)
+            for part in ("templates", "systems")
+        )
+        if name not in known and not stands and not self._may_be_a_role(name):
+            hint = did_you_mean(self._like(name, known)) or "name a template, a system, or a `system/role`"
+            self.say(path, f"there is nothing called `{name[:80]}` to ask for", hint)
+
+    def _may_be_a_role(self, name: str) -> bool:
+        """Whether it stands in the file, in a part that is broken."""
+        system, slash, role = name.partition("/")
+        where = ("systems", system, "roles")
+        misnamed = self._is_misnamed(system, "systems") or self._is_misnamed(role, *where)
+        return bool(slash) and (misnamed or self._is_broken(where) or role in self._entries(*where))
+
+    def _entries(self, *path: str) -> Mapping[str, Any]:
+        found: Any = self._data
+        for part in path:
+            found = found.get(part) if isinstance(found, dict) else None
+        return found if isinstance(found, dict) else {}
+
+    def _like(self, name: str, names: Sequence[str]) -> list[str]:
+        """Nothing once there is more than anyone reads: likeness is slow to judge."""
+        return like(name, names) if len(self.mistakes) < MOST_MISTAKES else []

@@ -1,0 +1,80 @@
+"""The words by which people name what a policy offers: names, titles, and a system with a role, in either order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bot.policy.catalog import Catalog, System
+
+Phrase = tuple[str, ...]
+_ARTICLES = frozenset({"access", "my", "on", "the", "to"})
+_WORD = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """``choices``: a phrase → the names of what it may mean; ``systems`` and ``roles``: the same of a part of a name.
+
+    ``longest``: the words of the longest phrase.
+    """
+
+    choices: Mapping[Phrase, tuple[str, ...]]
+    systems: Mapping[Phrase, tuple[str, ...]]
+    roles: Mapping[Phrase, tuple[str, ...]]
+    longest: int
+
+    def named(self, text: str) -> frozenset[str]:
+        """All that a text may name, as a whole or by a part of it: ``the vault``, ``my access to prod-db``."""
+        words = phrase(text)
+        while words and words[0] in _ARTICLES and not self._all(words):
+            words = words[1:]
+        return self._all(words)
+
+    def _all(self, words: Phrase) -> frozenset[str]:
+        parts = (self.choices, self.systems, self.roles)
+        return frozenset(name for known in parts for name in known.get(words, ()))
+
+
+def phrase(text: str) -> Phrase:
+    """``Prod DB: read-only`` → ``prod db read only``: no case, no punctuation."""
+    return tuple(_WORD.findall(text.casefold()))
+
+
+def vocabulary(catalog: Catalog) -> Vocabulary:
+    """All phrases of a policy; one that means several things has them all, in the order of the policy."""
+    choices: dict[Phrase, dict[str, None]] = {}
+    for name, template in catalog.templates.items():
+        _note(choices, (phrase(name), phrase(template.title)), name)
+    systems: dict[Phrase, dict[str, None]] = {}
+    roles: dict[Phrase, dict[str, None]] = {}
+    for name, system in catalog.systems.items():
+        for role in system.roles:
+            _note(choices, _of_role(name, system, role), f"{name}/{role}")
+            _note(systems, (phrase(name), phrase(system.title)), f"{name}/{role}")
+            _note(roles, (phrase(role), phrase(system.roles[role].title or role)), f"{name}/{role}")
+    longest = max((len(words) for words in (*choices, *systems, *roles)), default=0)
+    return Vocabulary(_frozen(choices), _frozen(systems), _frozen(roles), longest)
+
+
+def _of_role(name: str, system: System, role: str) -> Iterator[Phrase]:
+    """The system and the role in either order, each by its name or its title."""
+    wheres = {phrase(name), phrase(system.title)}
+    whats = {phrase(role), phrase(system.roles[role].title or role)}
+    for what in whats:
+        for where in wheres:
+            yield where + what
+            yield what + where
+
+
+def _note(found: dict[Phrase, dict[str, None]], phrases: Iterable[Phrase], name: str) -> None:
+    for words in phrases:
+        if words:
+            found.setdefault(words, {})[name] = None
+
+
+def _frozen(found: Mapping[Phrase, Mapping[str, None]]) -> dict[Phrase, tuple[str, ...]]:
+    return {words: tuple(names) for words, names in found.items()}

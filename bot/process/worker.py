@@ -1,0 +1,168 @@
+"""What a worker process adds: it grants and revokes, posts, reconciles, seals and ships. It needs no signing secret."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from datetime import UTC, datetime
+from functools import partial
+
+from bot import logs
+from bot.access import scheduled_start
+from bot.access.audit_files import AuditFiles
+from bot.audit.archive.archive import Archive, NoArchive
+from bot.audit.sealer import Sealer
+from bot.audit.shipping.shipper import Shipping, Sinks, built
+from bot.audit.trail import Trail
+from bot.background import Run, restarted
+from bot.core.events import Event
+from bot.core.request import Request
+from bot.process.parts import Parts
+from bot.process.running import START_WITHIN, start
+from bot.redaction import referred
+from bot.reports.digest import chart
+from bot.reports.digest.schedule import EVERY, Digesting, DigestReader
+from bot.reports.insights.scan import Watching
+from bot.startup import CannotStart
+from bot.store.types import Guard
+from bot.worker.key_rotation import KeyRotation
+from bot.worker.lockdown_enforcer import LockdownEnforcer
+from bot.worker.lockdown_high_water import LockdownHighWater
+from bot.worker.offboarding import Offboarding
+from bot.worker.reconcile import INTERVAL, Reconciler
+from bot.worker.recovery import Recovery
+from bot.worker.worker import Worker
+from handlers import holder
+from handlers.notify.digest import DigestDeliveries
+from handlers.notify.files import FileDeliveries
+from handlers.slack.account_checks import AccountChecks
+from providers.systems import registry
+from providers.systems.base import ProviderError, Secret, System
+
+log = logging.getLogger(__name__)
+
+
+async def work(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
+    """Build a worker's parts, each from those before it, and start them together."""
+    systems = _systems(parts, stack)
+    start(stack, parts.wakeups.wake, {"wakeups": parts.wakeups.listen})
+    recovery = Recovery(parts.store, Trail(parts.store, parts.archive))
+    worker = Worker(
+        parts.store,
+        systems,
+        partial(_deliver, parts),
+        partial(_judge, parts),
+        parts.wakeups.waiter(),
+        recovery=recovery,
+    )
+    parts.gateways = worker.gateways
+    reconciler = Reconciler(parts.store, parts.gateways, parts.policy)
+    sealer, opened = _sealer(parts)
+    # What a record that was rolled back does not say may be open in a system, and unsealed in the window.
+    recovery.lost, recovery.seal = reconciler.hurry, sealer.hurry
+    shipping = Shipping(parts.store, parts.archive, _sinks(parts))
+    parts.metrics.serve(parts.gateways)
+    parts.metrics.ship(shipping.lag)
+    # Before all that reads the archive: only the sealer creates it, and a first start has none. It ends last, too.
+    start(stack, parts.wakeups.wake, {"sealer": partial(restarted, "sealer", sealer.run)})
+    await _archive_exists(parts, opened)
+    _schedule_digest(parts)
+    parts.scheduler.add_job(reconciler.tick, "interval", seconds=INTERVAL, id="reconcile")
+    # Before the worker starts, so that it grants nothing over a lockdown that the store was made to forget.
+    lockdowns = start(stack, parts.wakeups.wake, {"lockdown mark": LockdownHighWater(parts.store, parts.archive).run})
+    await asyncio.wait(lockdowns.values(), timeout=START_WITHIN)
+    beside: dict[str, Run] = {
+        "announcer": parts.announcer.run,
+        "home tabs": parts.home_tabs.run,
+        "shipping": shipping.run,
+        "reconciler": reconciler.run,
+        "recovery": recovery.run,
+        "lockdowns": LockdownEnforcer(parts.context, parts.wakeups.waiter()).run,
+        "key rotation": KeyRotation(parts.store).run,
+        "offboarding": Offboarding(parts.context, parts.people.accounts, parts.people.groups).run,
+        "account checks": AccountChecks(parts.people).run,
+        "insights": Watching(parts.context, parts.people.roster, parts.archive).run,
+    }
+    # Whatever breaks beside the worker is begun again: access is revoked on time all the while. A worker that breaks
+    # takes the process down, since its host starts a whole one.
+    runs = {name: partial(restarted, name, run) for name, run in beside.items()}
+    started = start(stack, parts.wakeups.wake, {"worker": worker.run, **runs})
+    started["worker"].add_done_callback(parts.broke)
+
+
+def _sealer(parts: Parts) -> tuple[Sealer, asyncio.Event]:
+    """The sealer, and an event that is set once it has opened the archive."""
+    opened, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def made() -> Archive:
+        archive = parts.made_archive()
+        loop.call_soon_threadsafe(opened.set)
+        return archive
+
+    sealer = Sealer(parts.store, made, parts.settings.home, lambda: parts.catalog.generation, parts.policy_text)
+    return sealer, opened
+
+
+async def _archive_exists(parts: Parts, opened: asyncio.Event) -> None:
+    """Wait until there is an archive. What needs it says so itself where that takes longer than a start may."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(START_WITHIN):
+            try:
+                archive = await asyncio.to_thread(parts.archive)
+            except NoArchive:
+                await opened.wait()
+            else:
+                archive.close()
+
+
+def _systems(parts: Parts, stack: contextlib.AsyncExitStack) -> dict[str, System]:
+    """Every system's provider. Raises `CannotStart` with all that is wrong at once."""
+    systems, wrong = dict[str, System](), []
+    for name, system in parts.catalog.systems.items():
+        try:
+            logs.hide(referred(system.config, parts.environment))
+            systems[name] = registry.build(system.provider, system.config, parts.environment)
+        except ProviderError as error:
+            wrong.append(f"system {name}: {error}")
+        else:
+            stack.push_async_callback(systems[name].close)
+    if wrong:
+        raise CannotStart("\n".join(wrong))
+    return systems
+
+
+def _sinks(parts: Parts) -> Sinks:
+    shapes = parts.catalog.workspace.sinks
+    try:
+        sinks = built(shapes, parts.environment)
+    except ProviderError as error:
+        raise CannotStart(str(error)) from error
+    for shape in shapes.values():
+        logs.hide(referred(shape.config, parts.environment))
+    return sinks
+
+
+def _schedule_digest(parts: Parts) -> None:
+    """Have the digest sent at its time; the first look is at once, for a time that was missed."""
+    home, url, announcer = parts.settings.home, parts.archive_url, parts.announcer
+    facts = DigestReader(parts.store.workspace, home, url)
+    draw = partial(chart.drawn, home=home)
+    announcer.router.digest_deliveries = DigestDeliveries(facts, draw, announcer.channels, announcer.poster)
+    files = AuditFiles(parts.store.workspace, home, url, parts.ring)
+    announcer.router.file_deliveries = FileDeliveries(
+        parts.store, parts.policy, parts.people, files, announcer.channels, announcer.poster
+    )
+    parts.digesting = Digesting(parts.store, facts, parts.policy, chart.available)
+    if parts.catalog.workspace.digest and not chart.available():
+        log.warning("the digest goes out without its picture: %s", chart.EXTRA)
+    first = datetime.now(UTC)
+    parts.scheduler.add_job(parts.digesting.tick, "interval", seconds=EVERY, id="digest", next_run_time=first)
+
+
+async def _judge(parts: Parts, request: Request, now: float) -> tuple[Event, Guard] | None:
+    return await scheduled_start.begin(parts.context, await parts.people.roster(), request, now)
+
+
+async def _deliver(parts: Parts, request: Request, view: str, shown: Secret | str) -> None:
+    await holder.deliver(parts.client, request, view, shown)

@@ -1,0 +1,1 @@
+"""Findings from the audit log: rules, their cases, and what they find. Nothing here acts on a finding."""

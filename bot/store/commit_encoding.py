@@ -1,0 +1,151 @@
+"""A change as the keys and words that commit.lua reads; it sends nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from bot.core.deadlines import due
+from bot.core.lifecycle import AT_STAKE, OPEN
+from bot.core.notifications import notices
+from bot.core.request import Request, State
+from bot.store.encoding import milliseconds, stamp
+from bot.store.indexes.person_counters import KEPT
+from bot.store.keys import Keys
+from bot.store.record_seal import Authorship, Sealing
+from bot.store.types import Change, Guard, Op
+
+SUBMIT_WINDOW = 600
+"""Seconds over which a person's submits are counted."""
+BODY = 5
+"""Where the packed body is among the words."""
+_ONCE = 3_600
+
+Words = list[str | int | bytes]
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """How the changes of one workspace are spelled. ``retention``: see `Store`."""
+
+    keys: Keys
+    sealing: Sealing
+    authorship: Authorship
+    retention: int
+
+    def spell(self, change: Change) -> tuple[list[str], Words]:
+        """The keys and the words of commit.lua, in the order that it tells."""
+        after = change.after
+        keys = _Numbered(self._fixed_keys(after.id))
+        rows = [f"{after.id}|{audience}" for audience in notices(after, change.event)]
+        ops = (*change.ops, *self._indexed(change))
+        words = [*self._fixed_words(change, "\n".join(rows)), len(change.guards)]
+        # A guard or an op is one argument, its words on lines: a hundred short arguments cost more than the script.
+        words += ["\n".join((g.word, keys.number(g.key), g.a, g.b)) for g in change.guards]
+        words.append(len(ops))
+        words += ["\n".join((op.command, keys.number(op.key), *op.words)) for op in ops]
+        return keys.all, words
+
+    def submission(
+        self, request: Request, token: str, read: str, ledger: str
+    ) -> tuple[tuple[Guard, ...], tuple[Op, ...]]:
+        """What a new request adds to the commit: the person's ledger, over the one that was read; a token's use."""
+        k, person, at = self.keys, request.asker.id, stamp(request.created_at)
+        # For as long as requests can be read it is known what the person asked before.
+        kept = max(self.retention, SUBMIT_WINDOW)
+        # Written in the script that checks it: a verdict that relied on the older counters fails its guard.
+        guards = [Guard("EQUALS", k.ledger(person), read)]
+        ops = [
+            # An id that is drawn again has no messages of its former life.
+            Op("DEL", k.posts(request.id), ()),
+            Op("SET", k.ledger(person), (ledger, "EX", str(KEPT))),
+            Op("ZADD", k.submits(person), (at, request.id)),
+            Op("ZREMRANGEBYSCORE", k.submits(person), ("-inf", stamp(request.created_at - kept))),
+            Op("EXPIRE", k.submits(person), (str(kept),)),
+        ]
+        if token:
+            guards.append(Guard("EQUALS", k.once(token), ""))
+            ops.append(Op("SET", k.once(token), (request.id, "EX", str(_ONCE))))
+        return tuple(guards), tuple(ops)
+
+    def _fixed_keys(self, id_: str) -> list[str]:
+        k = self.keys
+        return [k.record(id_), k.due, k.audit, k.seq, k.outbox, k.rows, k.pending(id_), k.active(id_)]
+
+    def _fixed_words(self, change: Change, rows: str) -> Words:
+        after, kind, event = change.after, change.event.kind, change.event.model_dump_json()
+        when = stamp(due(after))
+        body, seal = self.sealing.pack(after)
+        return [
+            after.id,
+            change.before.version if change.before else 0,
+            change.fence,
+            stamp(change.deadline),
+            after.version,
+            body,
+            seal,
+            when,
+            stamp(change.lease_until),
+            milliseconds(after.decide_by if after.state is State.PENDING else None),
+            milliseconds(after.ends_at if after.state is State.ACTIVE else None),
+            "" if after.state in OPEN else self.retention,
+            self.keys.wake,
+            kind,
+            event,
+            self.authorship.mac(after.id, str(after.version), kind, event, due=when, rows=rows),
+            rows,
+        ]
+
+    def _indexed(self, change: Change) -> list[Op]:
+        """The difference that a change makes to the indexes."""
+        old, new = self._indexes(change.before), self._indexes(change.after)
+        ops = [Op("SADD", key, (change.after.id,)) for key in sorted(new - old)]
+        ops += [Op("SREM", key, (change.after.id,)) for key in sorted(old - new)]
+        was, is_ = (request is not None and request.state in AT_STAKE for request in (change.before, change.after))
+        # Before a provider is called it is noted again, whichever version of this wrote what came before.
+        if is_ and (not was or change.durable):
+            ops.append(Op("ZADD", self.keys.stakes, ("0", stake(change.after))))
+        if was and not is_:
+            ops.append(Op("ZREM", self.keys.stakes, (stake(change.after),)))
+        return ops + self._line(change)
+
+    def unindexed(self, request: Request) -> tuple[Op, ...]:
+        """Removes a closed request from every index."""
+        keys = {self.keys.of_system(leg.role.system) for leg in request.legs} | {self.keys.mine(request.asker.id)}
+        ops = [Op("SREM", key, (request.id,)) for key in sorted(keys)]
+        ops.append(Op("ZREM", self.keys.stakes, (stake(request),)))
+        ops.append(Op("ZREM", self.keys.waiting(request.channel), (request.id,)))
+        return tuple(ops)
+
+    def _line(self, change: Change) -> list[Op]:
+        """Who waits for a decision in a channel, in the order of asking."""
+        request, line = change.after, self.keys.waiting(change.after.channel)
+        waited, waits = (known is not None and known.state is State.PENDING for known in (change.before, request))
+        if waits and not waited:
+            return [Op("ZADD", line, (stamp(request.created_at), request.id))]
+        return [Op("ZREM", line, (request.id,))] if waited and not waits else []
+
+    def _indexes(self, request: Request | None) -> set[str]:
+        if request is None or request.state not in OPEN:
+            return set()
+        systems = {self.keys.of_system(leg.role.system) for leg in request.legs}
+        return systems | {self.keys.mine(request.asker.id)}
+
+
+def stake(request: Request) -> str:
+    """What somebody could lose, as it is noted: whose it is comes first, so that a person's stand together."""
+    return f"{request.asker.id} {request.id}"
+
+
+class _Numbered:
+    """Keys in the order in which a script gets them; each is passed once."""
+
+    def __init__(self, fixed: list[str]) -> None:
+        self.all: Final = fixed
+        self._numbers: dict[str, int] = {}
+
+    def number(self, key: str) -> str:
+        if key not in self._numbers:
+            self.all.append(key)
+            self._numbers[key] = len(self.all)
+        return str(self._numbers[key])

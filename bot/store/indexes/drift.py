@@ -1,0 +1,106 @@
+"""Our records of a system, and the drift that was reported of it. It calls no provider and judges nothing.
+
+The reported drift of a system is one key, so that drift is reported once until it changes. Each entry has a MAC: write
+access to Redis can have drift reported again, and can hide none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.core.errors import Tampered
+from bot.core.request import Request
+from bot.store.encoding import away, script, text
+from bot.store.leader import Leader
+from bot.store.store import Store
+
+_WEEK = 7 * 86_400
+
+
+@dataclass(frozen=True)
+class Note:
+    """Drift on its way to the audit log. ``row``: of a message of its own; '' for none."""
+
+    request: str
+    facts: Mapping[str, Any]
+    row: str = ""
+
+
+class Found:
+    """The records and the reported drift of one workspace."""
+
+    def __init__(self, store: Store) -> None:
+        """Register the script; nothing is sent."""
+        self._store, self._redis, self._keys = store, store.redis, store.keys
+        self._found = script(store.redis, "found")
+
+    # records
+
+    async def record(self, id_: str) -> Request | None:
+        """The request of that id; None where there is no record with our MAC."""
+        try:
+            loaded = await self._store.load(id_)
+        except Tampered:
+            return None
+        return loaded.request if loaded else None
+
+    async def open_on(self, system: str) -> list[Request]:
+        """The open requests on a system. A record without our MAC hides no other."""
+        found = await away(self._redis.smembers(self._keys.of_system(system)))
+        ids = sorted(text(id_) for id_ in found)
+        try:
+            return [loaded.request for loaded in await self._store.load_many(ids)]
+        except Tampered:
+            records = [await self.record(id_) for id_ in ids]
+        return [request for request in records if request is not None]
+
+    # one at a time
+
+    def leader(self, system: str, holder: str) -> Leader:
+        """The lease on comparing a system; each step asks for as many seconds as it may take."""
+        return Leader(self._store, self._keys.reconciling(system), 0.0, holder)
+
+    def turn(self, system: str, number: int, holder: str, seconds: float) -> Leader:
+        """The lease on the turn of this number: the first process that asks has it, idempotently."""
+        return Leader(self._store, self._keys.reconciled(system, number), seconds, holder)
+
+    # reported drift
+
+    async def told(self, system: str) -> dict[str, str]:
+        """How each drift was when it was reported."""
+        found = await away(self._redis.hgetall(self._keys.found(system)))
+        sealed = {text(what): text(how) for what, how in found.items()}
+        told = {what: self._store.authorship.unwrapped(f"found {system} {what}", how) for what, how in sealed.items()}
+        return {what: how for what, how in told.items() if how}
+
+    async def tell(
+        self,
+        system: str,
+        notes: Sequence[Note],
+        told: Mapping[str, str],
+        *,
+        summary: Mapping[str, Any] | None = None,
+        row: str = "",
+    ) -> None:
+        """Record new drift, its summary and message, and all that is reported by now, in one script."""
+        keys, at, said = [*self._store.saying, self._keys.found(system)], await self._store.now(), self._store.said
+        events = [
+            said("found", _json(note.facts), at, id_=note.request, rows=[note.row] if note.row else [])
+            for note in notes
+        ]
+        if summary is not None:
+            events.append(said("reconciled", _json(summary), at, rows=[row] if row else []))
+        words: list[str] = [str(_WEEK), self._keys.wake, str(len(events))]
+        for event in events:
+            words += event
+        words.append(str(len(told)))
+        for what, how in told.items():
+            words += [what, self._store.authorship.wrapped(f"found {system} {what}", how)]
+        await away(self._found(keys=keys, args=words))
+
+
+def _json(facts: Mapping[str, Any]) -> str:
+    return json.dumps(facts, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,116 @@
+"""A person's ledger: recent requests, approvals by rules, open requests. One numbered value with a MAC.
+
+The commit that it counts writes it, guarded by the value that the verdict has read. Write access to Redis can delete it
+or restore an older one. A process that saw a newer one detects that, and no rule approves anything for that person
+while unknown requests may count. What no process remembers, the worker counts again from the audit log before it
+grants what a rule approved.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Final
+
+from pydantic import Field, ValidationError
+
+from bot.core.request import Frozen, Request
+from bot.policy.auto_approval import WINDOW
+from bot.store.record_seal import Authorship
+
+KEPT: Final = 2 * WINDOW
+"""Seconds without a request after which a ledger is gone: nothing in it counts any more."""
+_MOST: Final = 20_000
+_MOST_ASKED: Final = 2_000
+_MOST_OPEN: Final = 200
+
+
+class Approval(Frozen):
+    """That a rule approved a request, in Unix seconds."""
+
+    rule: str
+    at: float
+
+
+class Ledger(Frozen):
+    """Times in Unix seconds of the store's clock. ``n`` counts its versions; ``asked``: when something was asked.
+
+    ``open``: what is open, or may be; ``blind``: until when something counts that is not known.
+    """
+
+    n: int = 0
+    at: float = 0
+    asked: Annotated[tuple[float, ...], Field(max_length=_MOST_ASKED)] = ()
+    ruled: Annotated[tuple[Approval, ...], Field(max_length=_MOST_ASKED)] = ()
+    open: Annotated[tuple[str, ...], Field(max_length=_MOST_OPEN)] = ()
+    blind: float = 0
+
+    def uses(self, rules: Sequence[str], now: float) -> dict[str, int]:
+        """How often each rule approved within its window; none is counted while that is not known."""
+        if now < self.blind:
+            return {}
+        lately = [each.rule for each in self.ruled if each.at > now - WINDOW]
+        return {rule: lately.count(rule) for rule in rules}
+
+    def asked_within(self, seconds: float, now: float) -> int:
+        """How many requests."""
+        return sum(at > now - seconds for at in self.asked)
+
+    def after(self, request: Request, window: float) -> Ledger:
+        """With one more request. ``window``: seconds over which requests are counted."""
+        now, rule = request.created_at, request.rule
+        ruled = tuple(each for each in self.ruled if each.at > now - WINDOW)
+        return self.model_copy(
+            update={
+                "n": self.n + 1,
+                "at": now,
+                "asked": (*(at for at in self.asked if at > now - window), now)[-_MOST_ASKED:],
+                "ruled": (*ruled, Approval(rule=rule.key, at=now)) if rule else ruled,
+                "open": tuple(dict.fromkeys((*self.open, request.id)))[-_MOST_OPEN:],
+            }
+        )
+
+
+@dataclass
+class Ledgers:
+    """The ledgers of one workspace, and the newest number of each that this process has seen; no I/O."""
+
+    authorship: Authorship
+    _newest: OrderedDict[str, tuple[int, float]] = field(default_factory=OrderedDict)
+
+    def read(self, person: str, value: str, now: float) -> Ledger:
+        """What a key holds; where it is not ours, or older than is known, a ledger that knows of nothing lately."""
+        known, at = self._newest.get(person, (0, 0.0))
+        ledger = self._opened(person, value)
+        if ledger is None or (ledger.n < known and at > now - WINDOW):
+            return Ledger(n=known, blind=now + WINDOW)
+        self.seen(person, ledger)
+        return ledger
+
+    def seen(self, person: str, ledger: Ledger) -> None:
+        """From here on no older one is believed."""
+        known, _ = self._newest.get(person, (0, 0.0))
+        if ledger.n > known:
+            self._newest[person] = (ledger.n, ledger.at)
+            self._newest.move_to_end(person)
+            while len(self._newest) > _MOST:
+                self._newest.popitem(last=False)
+
+    def sealed(self, person: str, ledger: Ledger) -> str:
+        """As it lies in its key."""
+        body = json.dumps(ledger.model_dump(mode="json", exclude_defaults=True), separators=(",", ":"))
+        return f"{body}|{self.authorship.sign('ledger', person, body)}"
+
+    def _opened(self, person: str, value: str) -> Ledger | None:
+        """None for what is not ours."""
+        if not value:
+            return Ledger()
+        body, _, tag = value.rpartition("|")
+        if not self.authorship.signed(tag, "ledger", person, body):
+            return None
+        try:
+            return Ledger.model_validate_json(body)
+        except ValidationError:  # another version of this product wrote it
+            return None

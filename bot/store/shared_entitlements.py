@@ -1,0 +1,134 @@
+"""Who needs a shared native entitlement, so that the last to leave closes it; it never decides what stood before.
+
+A hold is `held`, or `closing` while the last one's revoke is on its way. Nobody joins while one is closing. A hold
+bears no seal: who holds it is believed to do so when their sealed record says so too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Collection, Sequence
+
+from bot.core.errors import Tampered
+from bot.core.request import ID_ALPHABET, Leg, Request
+from bot.core.transitions import MAY_STAND
+from bot.store.encoding import away, script, text
+from bot.store.quarantine import mend
+from bot.store.store import Store
+from bot.store.types import ClaimedRequest, Guard, Op, Superseded
+
+HELD, CLOSING = "held", "closing"
+_ORDER = re.compile(rf"J-[{ID_ALPHABET}]{{4,8}}\.[0-9]{{1,2}}")
+_REMEMBERED = 3_600
+"""Seconds for which it is known who left last: longer than any inspection takes."""
+
+
+IsRolledBack = Callable[[Request], Awaitable[bool]]
+
+
+async def _never_rolled_back(_: Request) -> bool:
+    return False
+
+
+class Unlooked(Exception):
+    """Somebody holds it, or may, whose record was not looked at yet."""
+
+
+class SharedEntitlements:
+    """Which orders need which native entitlement, in one workspace."""
+
+    def __init__(self, store: Store, is_rolled_back: IsRolledBack | None = None) -> None:
+        """Register the script; nothing is sent. ``is_rolled_back``: whether the audit log knows a newer record."""
+        self._store, self.is_rolled_back = store, is_rolled_back or _never_rolled_back
+        self._leave = script(store.redis, "leave")
+
+    async def others(self, native: str, order: str) -> dict[str, str]:
+        """The other orders that hold it: `held` or `closing` by order id. What is no order's name is nobody's hold."""
+        key = self._store.keys.holds(native)
+        await mend(self._store.redis, {key: "hash"})
+        found = await away(self._store.redis.hgetall(key))
+        holders = {text(other): text(state) for other, state in found.items()}
+        return {other: state for other, state in holders.items() if other != order and _ORDER.fullmatch(other)}
+
+    async def holder(self, native: str, order: str) -> Leg | None:
+        """The leg that holds it by its own sealed record; None when no record of ours says so, or only an old one."""
+        id_, _, n = order.partition(".")
+        try:
+            found = await self._store.load(id_)
+        except Tampered:
+            return None
+        if found and (found.back or await self.is_rolled_back(found.request)):
+            return None
+        legs = found.request.legs if found else ()
+        return legs[int(n)] if int(n) < len(legs) and native in legs[int(n)].holds else None
+
+    async def note_again(self, native: str, order: str, requester: str, ids: Collection[str]) -> list[str]:
+        """Other orders that hold it by their records, among these requests, though no hold says so; they hold it again.
+
+        Without them, what they opened would pass for access that stood there before. Raises `Unlooked` where a record
+        is missing or rolled back: it may have held it. ``requester``: their identity, whose records are compared with
+        the audit log, too.
+        """
+        loaded, found = await self._store.load_ours(sorted(ids)), list[str]()
+        doubtful = len(loaded) < len(ids) or any(each.back for each in loaded)
+        for each in loaded:
+            holding = [leg for leg in each.request.legs if native in leg.holds and leg.state in MAY_STAND]
+            found += [each.request.order_id(leg.n) for leg in holding]
+            if not holding and each.request.asker.identity == requester:
+                doubtful = doubtful or await self.is_rolled_back(each.request)
+        found = [other for other in found if other != order]
+        for other in found:
+            await away(self._store.redis.hsetnx(self._key(native), other, HELD))
+        if doubtful and not found:
+            raise Unlooked(native)
+        return found
+
+    async def last_to_leave(self, native: str) -> str:
+        """The order that closed it last."""
+        return text(await away(self._store.redis.get(self._left(native))))
+
+    def join_alone(self, native: str, order: str, left: str) -> tuple[tuple[Guard, ...], Op]:
+        """Join in the commit, if nobody else is there, and nobody was since ``left`` was the last to leave."""
+        guards = (Guard("ALONE", self._key(native), order), Guard("EQUALS", self._left(native), left))
+        return guards, self._join(native, order)
+
+    def join_with(self, native: str, other: str, order: str) -> tuple[tuple[Guard, ...], Op]:
+        """Join in the commit, if ``other`` is still there and not leaving."""
+        return (Guard("HELD", self._key(native), other),), self._join(native, order)
+
+    async def leave(
+        self, native: str, order: str, claimed: ClaimedRequest, known: Collection[str], *, stay: bool
+    ) -> bool:
+        """True when this order is the last and is to close it: it stays, as closing, until `leaving_ops` are committed.
+
+        ``known`` are the others whose records say that they hold it. With ``stay``, this order still counts as a
+        holder where there are others. Raises `Superseded` when the claim is no longer ours, `Unlooked`.
+        """
+        keys = [self._key(native), self._store.keys.record(claimed.id)]
+        answer = await away(self._leave(keys=keys, args=[order, claimed.fence, "1" if stay else "", *known]))
+        if answer == b"LOST":
+            raise Superseded(claimed.id)
+        if answer == b"LOOK":
+            raise Unlooked(native)
+        return bool(answer == b"LAST")
+
+    async def drop(self, native: str, order: str) -> None:
+        """Take away the hold of an order whose record does not say that it has one: it could never leave."""
+        await away(self._store.redis.hdel(self._key(native), order))
+
+    def leaving_ops(self, natives: Sequence[str], order: str) -> tuple[Op, ...]:
+        """Leave in the commit that records the end."""
+        return tuple(op for native in natives for op in self._leaving_ops(native, order))
+
+    def _leaving_ops(self, native: str, order: str) -> tuple[Op, ...]:
+        remembered = (order, "EX", str(_REMEMBERED))
+        return Op("HDEL", self._key(native), (order,)), Op("SET", self._left(native), remembered)
+
+    def _join(self, native: str, order: str) -> Op:
+        return Op("HSET", self._key(native), (order, HELD))
+
+    def _key(self, native: str) -> str:
+        return self._store.keys.holds(native)
+
+    def _left(self, native: str) -> str:
+        return self._store.keys.left(native)

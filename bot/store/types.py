@@ -1,0 +1,141 @@
+"""The store API's value types and conflict errors. They decide nothing, and know nothing of Redis."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bot.core.events import Event, GrantAttempted
+from bot.core.request import Request
+from bot.store.indexes.person_counters import Ledger
+
+
+class Superseded(Exception):
+    """Compare-and-set failed: the record has another version or fence since it was read. Read and judge again."""
+
+
+class GuardFailed(Exception):
+    """A counter that a verdict relied on has changed: judge again. ``guard``: which."""
+
+    def __init__(self, guard: Guard) -> None:
+        """Keep which guard it was."""
+        super().__init__(guard.word)
+        self.guard = guard
+
+
+class NotSafe(Exception):
+    """No provider may be called on this record; the sentence says why, and how to fix it."""
+
+
+class OtherStore(NotSafe):
+    """This is another store than the one that the process began with; nothing was written."""
+
+
+class Unreplicated(NotSafe):
+    """The commit is written, and could be lost with the primary that took it."""
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A condition that the commit checks in Redis; the words are explained in commit.lua."""
+
+    word: str
+    key: str
+    a: str = ""
+    b: str = ""
+
+
+@dataclass(frozen=True)
+class Op:
+    """One more write in the commit script, on a key that it declares."""
+
+    command: str
+    key: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A request as it was read at ``now``, Redis' time. ``back``: it is older than its high-water mark."""
+
+    request: Request
+    now: float
+    back: bool = False
+
+
+@dataclass(frozen=True)
+class ClaimedRequest:
+    """A due request under a lease: ``fence`` proves that it is still ours. ``request`` is None when it is missing.
+
+    ``taken``: when ``now`` was told, by this process' steady clock. ``back``: see `Loaded`.
+    """
+
+    id: str
+    fence: str
+    request: Request | None
+    now: float
+    taken: float = field(default_factory=time.monotonic)
+    back: bool = False
+
+
+@dataclass(frozen=True)
+class Change:
+    """One event on its way into the record. ``before`` is None for a new request.
+
+    ``deadline``: the commit is refused when Redis' clock has reached it. ``lease_until``: keep the claim until
+    then; without it, a commit under a fence gives the claim back.
+    """
+
+    before: Request | None
+    after: Request
+    event: Event
+    deadline: float | None = None
+    fence: str = ""
+    lease_until: float | None = None
+    guards: tuple[Guard, ...] = ()
+    ops: tuple[Op, ...] = ()
+
+    @property
+    def durable(self) -> bool:
+        """Whether a provider is called next, so that the commit must survive its server (see durability.py)."""
+        return isinstance(self.event, GrantAttempted)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The outcome of a change, for observers. ``at``: Redis' time, 0 where it did not answer.
+
+    ``word``: OK, SUPERSEDED, LATE, GUARD (see commit.lua); AWAY for no answer, UNSAFE for too few replicas.
+    ``took``: seconds from the call to the answer.
+    """
+
+    change: Change
+    word: str
+    at: float
+    took: float
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What a person asked lately and has open, by their ``ledger``, which was ``read`` like this.
+
+    ``open_ids``: what may be open, by the ledger or by the index; records say whether it is. ``ruled``: what each rule
+    approved, by its key; a rule that is not there is one of which that is not known.
+    """
+
+    ledger: Ledger
+    read: str
+    open_ids: tuple[str, ...]
+    submits: int
+    now: float
+    ruled: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Due:
+    """What is due now, oldest first, and when the next is (None when nothing waits)."""
+
+    ids: tuple[str, ...]
+    next_at: float | None
+    now: float

@@ -1,0 +1,102 @@
+"""Active access: creates the secrets that the requester wants to see, and extends in the systems; it grants nothing.
+
+No call here is waited for beyond the end of the access: revoking on time comes first. A leg is one role of a request;
+its order, what the provider is called with; a receipt, what the provider returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from bot.core.events import Event, Extended, ExtensionFailed, ExtensionRetried, Revealed
+from bot.core.request import Extension, Request
+from bot.worker.claim import WAIT_FOR_LIFT, Claim, TryLater, said
+from bot.worker.provider_gateway import ProviderGateway
+from providers.systems.base import Prolonging, Receipt, Revealing, Secret
+from providers.systems.base import Refused as ProviderRefused
+
+_REVEAL_AGE = 60.0
+_LONGEST_WAIT = 60.0
+
+Deliver = Callable[[Request, str, Secret | str], Awaitable[None]]
+"""Shows a secret, or the sentence why there is none, in the requester's open modal."""
+
+
+class CannotProlong(Exception):
+    """A system that cannot extend access."""
+
+
+@dataclass(frozen=True)
+class ActiveAccess:
+    """The steps of active access that leave it active."""
+
+    gateways: Mapping[str, ProviderGateway]
+    deliver: Deliver
+    checked: Callable[[Claim], Awaitable[None]]
+    """Raises where the record was rolled back, or may have been: then no secret is created and nothing is extended."""
+
+    async def reveal(self, claim: Claim) -> None:
+        """Create a new secret and show it, if the requester still waits for it."""
+        request, wish = claim.request, claim.request.reveal
+        if wish is None:
+            return
+        if claim.now - wish.at > _REVEAL_AGE:
+            await claim.commit(Revealed(at=claim.now, error="nobody was there to make it in time"))
+            return
+        if await claim.locked_down():
+            stopped = "a lockdown stands, and nothing new is made"
+            await self.deliver(request, wish.view, stopped)
+            await claim.commit(Revealed(at=claim.now, error=stopped))
+            return
+        # Before the call, which cannot be undone: a secret by a record that was rolled back is somebody else's access.
+        await self.checked(claim)
+        # Shown before it is recorded: after a crash in between the requester presses again; no secret stays unseen.
+        shown, error = await self._secret(claim)
+        await self.deliver(request, wish.view, shown)
+        await claim.commit(Revealed(at=claim.now, error=error))
+
+    async def _secret(self, claim: Claim) -> tuple[Secret | str, str]:
+        for leg in claim.request.legs:
+            gateway = self.gateways.get(leg.role.system)
+            if gateway is None or not isinstance(gateway.system, Revealing) or leg.receipt is None:
+                continue
+            try:
+                receipt = Receipt.model_validate(leg.receipt)
+                call = gateway.system.reveal(claim.order(leg), receipt)
+                return await gateway.call(call, within=claim.request.ends_at - claim.now), ""
+            except Exception as error:  # noqa: BLE001  # no secret was shown; the requester reads why, and may retry
+                return said(error), said(error)
+        nothing = "there is no secret to show for this access"
+        return nothing, nothing
+
+    async def prolong(self, claim: Claim, extension: Extension) -> None:
+        """Extend in every system; only then does the new end count. Raises `Late` at the current end, `TryLater`."""
+        if await claim.locked_down():
+            raise TryLater(claim.now + WAIT_FOR_LIFT)
+        await self.checked(claim)
+        # By the store's clock: it refuses an extension that comes after the end, and the access is revoked.
+        await claim.commit(await self._prolonged(claim, extension), deadline=claim.request.ends_at)
+
+    async def _prolonged(self, claim: Claim, extension: Extension) -> Event:
+        try:
+            receipts = await self._prolong_all(claim, extension)
+        except (ProviderRefused, CannotProlong) as error:
+            why = str(error) if isinstance(error, CannotProlong) else said(error)
+            return ExtensionFailed(at=claim.now, error=why)
+        except Exception as error:  # noqa: BLE001  # any other provider error: the end is unchanged, and it is retried
+            wait = min(_LONGEST_WAIT, 0.5 * 2 ** min(extension.tries, 10))
+            return ExtensionRetried(at=claim.now, error=said(error)[:300], retry_at=claim.now + wait)
+        return Extended(at=claim.now, receipts=tuple(receipt.model_dump() for receipt in receipts))
+
+    async def _prolong_all(self, claim: Claim, extension: Extension) -> list[Receipt]:
+        receipts = []
+        for leg in claim.request.legs:
+            gateway = self.gateways.get(leg.role.system)
+            if gateway is None or not isinstance(gateway.system, Prolonging) or leg.receipt is None:
+                raise CannotProlong(f"{leg.role.system} cannot have a later end")
+            not_after = max(claim.request.not_after, extension.until)
+            order = claim.order(leg).model_copy(update={"not_after": not_after})
+            call = gateway.system.prolong(order, Receipt.model_validate(leg.receipt))
+            receipts.append(await gateway.call(call, within=claim.request.ends_at - claim.now))
+        return receipts

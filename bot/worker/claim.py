@@ -1,0 +1,146 @@
+"""A worker's claim on a due request: its lease, its fencing token, the store's time; it calls no provider.
+
+Commits after a lost lease are fenced off: the next worker goes on from the record. A request is due when the time of
+its next step has come. A leg is one role of a request; its order, what the provider is called with under the id
+`J-xxxx.n`. A guard is a condition that the commit script checks, an op one more write in it.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bot.core import lifecycle
+from bot.core.errors import LockedDown
+from bot.core.events import Event, Retried
+from bot.core.request import Leg, Request
+from bot.store.store import Store
+from bot.store.types import Change, ClaimedRequest, Guard, GuardFailed, Op, Superseded, Unreplicated
+from providers.systems.base import Order, Principal, ProviderError, Subject
+
+WAIT_FOR_OTHERS = 0.5
+"""Seconds after which a step that another request blocked is retried."""
+LONGEST_ERROR = 800
+"""Characters of a provider's error that are kept: enough for the obstacle and the command to type."""
+WAIT_FOR_LIFT = 2.0
+"""Seconds after which a step that a lockdown stopped is retried."""
+_LONGEST_BACKOFF = 300.0
+
+
+class TryLater(Exception):
+    """The step cannot be made now; the claim is released, and the request is due at ``not_before``."""
+
+    def __init__(self, not_before: float) -> None:
+        """Keep when to try again, Unix seconds of the store's clock."""
+        super().__init__(not_before)
+        self.not_before = not_before
+
+
+@dataclass
+class Claim:
+    """A claim, the request as of its last commit, and the store's time, carried forward by a monotonic clock.
+
+    ``lease`` in seconds. ``jitter`` draws from 0 to 1, so that steps that failed together are not retried together.
+    """
+
+    store: Store
+    claimed: ClaimedRequest
+    request: Request
+    lease: float
+    jitter: Callable[[], float] = random.random
+    _kept: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """The lease runs from when the claim was made."""
+        self._kept = self.claimed.taken
+
+    @property
+    def now(self) -> float:
+        """The store's time."""
+        return self.claimed.now + (time.monotonic() - self.claimed.taken)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the lease is surely still ours: a process that was suspended for a while must not act."""
+        return time.monotonic() - self._kept < self.lease / 2
+
+    async def keep(self) -> None:
+        """Renew the lease. Raises `Superseded` when another worker has claimed the request."""
+        asked = time.monotonic()  # before the call: the lease runs from when the store got it, not from its answer
+        if not await self.store.due_set.keep(self.claimed, self.lease):
+            raise Superseded(self.claimed.id)
+        self._kept = asked
+
+    async def commit(
+        self,
+        event: Event,
+        *,
+        deadline: float | None = None,
+        lease_until: float | None = None,
+        guards: tuple[Guard, ...] = (),
+        ops: tuple[Op, ...] = (),
+    ) -> None:
+        """Advance the lifecycle and commit. Raises `Superseded`, `IllegalEvent`, `NotSafe`.
+
+        Also `TryLater`, where a guard failed or a lockdown is in force.
+        """
+        after = lifecycle.advance(self.request, event)
+        change = Change(
+            self.request,
+            after,
+            event,
+            deadline=deadline,
+            fence=self.claimed.fence,  # the store refuses it once another worker has claimed
+            lease_until=lease_until,
+            guards=guards,
+            ops=ops,
+        )
+        try:
+            await self.store.commit(change)
+        except GuardFailed as error:
+            raise TryLater(self.now + WAIT_FOR_OTHERS) from error
+        except LockedDown as error:
+            raise TryLater(self.now + WAIT_FOR_LIFT) from error
+        except Unreplicated:
+            self.request = after  # written, but not replicated: nobody may act on it
+            raise
+        self.request = after
+
+    async def locked_down(self) -> bool:
+        """Whether a lockdown covers the request: then its access is only revoked."""
+        standing = await self.store.lockdowns.read()
+        return bool(standing.over(leg.role.system for leg in self.request.legs))
+
+    def again(self, leg: Leg, error: str) -> Retried:
+        """The event of a failed step: it is retried with exponential backoff and jitter."""
+        wait = min(_LONGEST_BACKOFF, 0.5 * 2 ** min(leg.tries, 16)) * (0.5 + self.jitter() / 2)
+        return Retried(at=self.now, leg=leg.n, error=error[:LONGEST_ERROR], retry_at=self.now + wait)
+
+    def order(self, leg: Leg) -> Order:
+        """The order of a leg, from the record alone: every retry sends the same one, so that the call is idempotent."""
+        return order(self.request, leg)
+
+
+def order(request: Request, leg: Leg) -> Order:
+    """The order of an attempted leg, as a provider gets it."""
+    return Order(
+        id=request.order_id(leg.n),
+        principal=principal(request),
+        subject=Subject.model_validate(leg.subject),
+        params=leg.role.params,
+        not_after=request.not_after,
+        target=leg.target,
+    )
+
+
+def principal(request: Request) -> Principal:
+    """The requester, in the form that providers take."""
+    asker = request.asker
+    return Principal(key=asker.identity, email=asker.email, name=asker.name)
+
+
+def said(error: BaseException) -> str:
+    """The text of a provider's error; of any other error only the type, since its text may contain a secret."""
+    return str(error)[:LONGEST_ERROR] if isinstance(error, ProviderError) else f"unexpected {type(error).__name__}"

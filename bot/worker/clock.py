@@ -1,0 +1,77 @@
+"""The store's time, carried on between two reads of it, and the scheduler of recurring jobs; no host clock counts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from bot.background import Loop
+from bot.core.errors import StoreAway
+
+log = logging.getLogger(__name__)
+
+_ASK_TIME = 5.0
+"""Seconds between two reads of the store's time: a machine that slept is behind for that long at most."""
+MOST_OFF = 2.0
+"""Seconds by which the host's clock may differ from the store's before it is logged."""
+
+
+class StoreClock:
+    """The store's time, carried on between two reads by this process' monotonic clock.
+
+    Setting the host's clock does not change it. ``ask`` returns Redis' time and raises `StoreAway`; ``stepped`` is
+    called when the host's clock was set since the last read.
+    """
+
+    def __init__(self, ask: Callable[[], Awaitable[float]], stepped: Callable[[], None] = lambda: None) -> None:
+        """Until the first read it is the host's time."""
+        self._ask, self._stepped = ask, stepped
+        self._told, self._at = time.time(), time.monotonic()
+        self._ahead: float | None = None
+
+    def now(self) -> float:
+        """Unix seconds."""
+        return self._told + time.monotonic() - self._at
+
+    async def refresh(self) -> None:
+        """Read the store's time. While the store is away, the monotonic clock alone carries on."""
+        before = time.monotonic()
+        with contextlib.suppress(StoreAway):
+            told = await self._ask()
+            self._at = (before + time.monotonic()) / 2
+            self._told = told
+        self._notice(time.time() - self.now())
+
+    async def keep(self, stop: asyncio.Event) -> None:
+        """Read it repeatedly until ``stop`` is set."""
+        await Loop("asking for the store's time", self.refresh, _ASK_TIME).run(stop)
+
+    def _notice(self, ahead: float) -> None:
+        """Log when the host's clock is off, or was set, by more than network delay explains."""
+        was, self._ahead = self._ahead, ahead
+        put = was is not None and abs(ahead - was) >= MOST_OFF
+        if put:
+            self._stepped()
+        if abs(ahead) >= MOST_OFF and (put or was is None or abs(was) < MOST_OFF):
+            way = "ahead of" if ahead > 0 else "behind"
+            log.error("this machine's clock is %.0f s %s the store's, which is what counts: set it", abs(ahead), way)
+
+
+def new_scheduler() -> AsyncIOScheduler:
+    """A scheduler of this process alone: it stores nothing, and runs a job once for all its missed runs."""
+    defaults = {"coalesce": True, "misfire_grace_time": 3600, "max_instances": 1}
+    return AsyncIOScheduler(job_defaults=defaults)
+
+
+def tick_now(scheduler: AsyncIOScheduler) -> None:
+    """Run interval jobs now and count from now: they counted by a host clock that was set since."""
+    for job in scheduler.get_jobs():
+        if isinstance(job.trigger, IntervalTrigger):
+            job.modify(next_run_time=dt.datetime.now(scheduler.timezone))

@@ -1,0 +1,261 @@
+"""Drift of one system: its access, compared with our records; it touches nothing that is not provably ours.
+
+Orphaned access, whose name or mark in the system is an order of ours without a record, is revoked. Access that is
+gone, or that somebody else created or changed, is only reported: a person decides. Unmanaged access is left alone. A
+record whose MAC is wrong counts as no record.
+
+A leg is one role of a request; its order, the id `J-xxxx.n` under which providers know it; an entitlement, what the
+system gives (its native name is the system's own); a receipt, what the provider returned.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeVar
+
+from bot.core.errors import JitError
+from bot.core.request import ID_ALPHABET, ExtensionState, Leg, LegState, Request
+from bot.core.transitions import MAY_STAND
+from bot.store.indexes.drift import Found
+from bot.worker.claim import order, said
+from bot.worker.provider_gateway import ProviderGateway
+from providers.systems.base import Closing, Presence, ProviderError, Receipt, Refused, Standing
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+MANY = 5
+"""Orphans; more of them, if they are more than half of the system's access, are a sign of lost records."""
+_ORDER = re.compile(rf"(J-[{ID_ALPHABET}]{{4,8}})\.([0-9]{{1,2}})")
+
+
+class DriftKind(StrEnum):
+    """A kind of drift."""
+
+    CLOSED = "closed"
+    """Orphaned access, revoked."""
+    ORPHAN = "orphan"
+    """Orphaned access that is still there."""
+    GONE = "gone"
+    """Active by our records, and not in the system."""
+    FOREIGN = "foreign"
+    """It has an order's name, and somebody else created or changed it."""
+    BESIDE = "beside"
+    """Unmanaged: an account that is not ours has the entitlement without a request, and may have had it before."""
+    UNSEEN = "unseen"
+    """Unknown: the system, or a part of it, could not be read."""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One case of drift. ``what`` names it within its system; ``request``: the one it belongs to by our records."""
+
+    kind: DriftKind
+    what: str
+    said: str
+    request: str = ""
+
+    @property
+    def wrong(self) -> bool:
+        """Whether somebody has to know; unmanaged access is only worth knowing."""
+        return self.kind is not DriftKind.BESIDE
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """The drift of a system. ``stands``: how much access it has; ``ours``: how much is ours, by name or mark."""
+
+    system: str
+    stands: int = 0
+    ours: int = 0
+    findings: tuple[Drift, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything could be read."""
+        return all(finding.kind is not DriftKind.UNSEEN for finding in self.findings)
+
+    @property
+    def mass(self) -> bool:
+        """Whether there are so many orphans that our records are in doubt."""
+        orphans = sum(finding.kind in {DriftKind.CLOSED, DriftKind.ORPHAN} for finding in self.findings)
+        return orphans > MANY and orphans * 2 > self.stands
+
+
+class ScanInterrupted(Exception):
+    """The scan stops here; the next scan finds the rest."""
+
+
+@dataclass
+class DriftScan:
+    """A scan of the system ``name``. ``shares``: whether a role of it gives entitlements to accounts that are not ours.
+
+    ``landed``: seconds after which every call in flight has taken effect. ``pause`` waits, ``keep`` renews the lease on
+    the system for the next step; both may raise `ScanInterrupted`. ``begin`` gets the orphans before they are revoked;
+    without it none is revoked. ``known``: unmanaged access that needs no second read, by `Drift.what`.
+    """
+
+    name: str
+    gateway: ProviderGateway
+    found: Found
+    shares: bool
+    landed: float
+    pause: Callable[[float], Awaitable[None]]
+    keep: Callable[[float], Awaitable[None]]
+    begin: Callable[[Sequence[Drift]], Awaitable[None]] | None = None
+    known: frozenset[str] = frozenset()
+    _target: str = field(default="", init=False)
+    _findings: list[Drift] = field(default_factory=list, init=False)
+
+    async def look(self) -> DriftReport:
+        """Scan, revoke orphans, and return all drift. Raises `StoreAway`, `ScanInterrupted`."""
+        standing: Sequence[Standing] = ()
+        try:
+            self._target = await self.gateway.identity()
+            standing = await self._asked(self.gateway.system.standing)
+            orphans, beside, standing = await self._unaccounted(standing)
+            if orphans:
+                await self._close(orphans)
+            self._findings += [_beside(each) for each in beside]
+            await self._open()
+        except (JitError, ScanInterrupted):
+            raise
+        except Exception as error:  # any provider error: the system could not be read
+            if not isinstance(error, ProviderError):
+                log.exception("%s could not be looked at", self.name)
+            self._findings.append(Drift(DriftKind.UNSEEN, "", f"{self.name} could not be looked at: {said(error)}"))
+        ours = sum(each.order is not None for each in standing)
+        return DriftReport(self.name, len(standing), ours, tuple(self._findings))
+
+    async def _asked(self, verb: Callable[..., Awaitable[T]], *about: object) -> T:
+        """Call the provider, in a slot that grants cannot use up."""
+        async with self.gateway.revoking():
+            return await self.gateway.call(verb(*about))
+
+    # access without a record
+
+    async def _unaccounted(
+        self, standing: Sequence[Standing]
+    ) -> tuple[list[Standing], list[Standing], Sequence[Standing]]:
+        """Orphans; unmanaged access; and all access in the system, as of the last read.
+
+        The system is read first and the records after it: access is recorded before it is granted. Access that is
+        being revoked, or takes effect, during the first read is ruled out by a second one.
+        """
+        orphans, beside = await self._against_books(standing)
+        if not orphans and self.known.issuperset(_beside(each).what for each in beside):
+            return orphans, beside, standing
+        await self.keep(self.landed)
+        await self.pause(self.landed)
+        standing = await self._asked(self.gateway.system.standing)
+        orphans_now, beside_now = await self._against_books(standing)
+        return _both(orphans, orphans_now), _both(beside, beside_now), standing
+
+    async def _against_books(self, standing: Sequence[Standing]) -> tuple[list[Standing], list[Standing]]:
+        """Orphans, and unmanaged access, by our records."""
+        orphans = [each for each in standing if each.order is not None and not await self._in_books(each)]
+        if not self.shares:
+            return orphans, []
+        held = {key for request in await self.found.open_on(self.name) for leg in request.legs for key in leg.holds}
+        return orphans, [each for each in standing if each.order is None and each.entitlement not in held]
+
+    async def _in_books(self, each: Standing) -> bool:
+        """Whether a record accounts for it, whatever name the policy has for the system."""
+        leg = await self._leg(each)
+        return leg is not None and leg.state in MAY_STAND and leg.target in {"", self._target}
+
+    async def _leg(self, each: Standing) -> Leg | None:
+        found = _ORDER.fullmatch(each.order or "")
+        request = await self.found.record(found[1]) if found else None
+        n = int(found[2]) if found else 0
+        return request.legs[n] if request and n < len(request.legs) else None
+
+    async def _close(self, orphans: Sequence[Standing]) -> None:
+        found = [(each, await self._orphan(each)) for each in orphans]
+        if self.begin is None or not isinstance(self.gateway.system, Closing):
+            self._findings += [finding for _, finding in found]
+            return
+        await self.begin([finding for _, finding in found])
+        for each, finding in found:
+            await self.keep(0.0)
+            if not await self._in_books(each):
+                self._findings.append(await self._closed(each, finding, self.gateway.system))
+
+    async def _orphan(self, each: Standing) -> Drift:
+        leg = await self._leg(each)
+        why = f"{each.native} stands in {self.name}, and "
+        if leg is None:
+            why += "no request of ours has it"
+        else:
+            why += f"{each.order} is for another system" if leg.state in MAY_STAND else f"{each.order} is over"
+        if not isinstance(self.gateway.system, Closing):
+            why += "; its provider cannot close what has no record: close it by hand"
+        return Drift(DriftKind.ORPHAN, f"{each.order} {each.native}", why)
+
+    async def _closed(self, each: Standing, finding: Drift, system: Closing) -> Drift:
+        what, why = finding.what, finding.said
+        try:
+            outcome = await self._asked(system.close_orphan, each)
+        except Exception as error:  # noqa: BLE001  # any provider error: the access may still exist
+            return Drift(DriftKind.ORPHAN, what, f"{why}; it could not be closed, and is tried again: {said(error)}")
+        if outcome.presence is not Presence.ABSENT:
+            left = outcome.kept or "it was changed by another hand"
+            return Drift(DriftKind.FOREIGN, what, f"{why}; it is not provably ours and was left alone: {left}")
+        ended = f", {outcome.killed} sessions were ended" if outcome.killed else ""
+        remains = "".join(f"; {more}" for more in (outcome.remains, outcome.kept, outcome.detail) if more)
+        return Drift(DriftKind.CLOSED, what, f"{why}; it was revoked{ended}{remains}")
+
+    # access that is active by our records
+
+    async def _open(self) -> None:
+        """Verify that access that is active by our records is in the system as it was granted."""
+        for request in await self.found.open_on(self.name):
+            for leg in request.legs:
+                if leg.role.system == self.name and _settled(request, leg):
+                    await self.keep(0.0)
+                    if finding := await self._verified(request, leg):
+                        self._findings.append(finding)
+
+    async def _verified(self, request: Request, leg: Leg) -> Drift | None:
+        id_, receipt = request.order_id(leg.n), Receipt.model_validate(leg.receipt)
+        try:
+            presence = await self._asked(self.gateway.system.verify, order(request, leg), receipt)
+        except Refused as error:
+            return Drift(
+                DriftKind.UNSEEN, id_, f"{id_} could not be looked at in {self.name}: {said(error)}", request.id
+            )
+        now = await self.found.record(request.id)
+        if presence is Presence.PRESENT or now is None or now.version != request.version:
+            return None  # as it should be, or the request has just changed
+        what = f"{id_} is open by the books, and {receipt.native}"
+        if presence is Presence.ABSENT:
+            return Drift(DriftKind.GONE, id_, f"{what} is gone from {self.name}; nothing is opened again", request.id)
+        changed = f"{what} in {self.name} was changed by another hand; it is closed on time, look at it now"
+        return Drift(DriftKind.FOREIGN, id_, changed, request.id)
+
+
+def _settled(request: Request, leg: Leg) -> bool:
+    """Whether the leg is simply active: it is not being granted, revoked or extended now."""
+    prolonging = request.extension is not None and request.extension.state is ExtensionState.PROLONGING
+    ours = leg.receipt is not None and bool(leg.receipt.get("ours", True))
+    return leg.state is LegState.ACTIVE and ours and not prolonging
+
+
+def _both(first: Sequence[Standing], second: Sequence[Standing]) -> list[Standing]:
+    """The access that both reads found, as of the second."""
+    seen = {_name(each) for each in first}
+    return [each for each in second if _name(each) in seen]
+
+
+def _name(each: Standing) -> tuple[str, str]:
+    """An account of ours is the same one whatever entitlements it has by now."""
+    return each.native, each.order or each.entitlement
+
+
+def _beside(each: Standing) -> Drift:
+    told = f"{each.native} has {each.entitlement}, and no request tells of it; it may have stood before: left alone"
+    return Drift(DriftKind.BESIDE, f"{each.native} {each.entitlement}", told)

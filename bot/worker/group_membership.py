@@ -1,0 +1,82 @@
+"""Finds requesters who have access and are outside all the groups that may request it; it revokes nothing.
+
+It caches who requested what on systems where a role is restricted to groups, and the roster (the members of groups as
+known now) and the generation (the hash of the policy) by which they were judged. A group that is not fully known
+counts as unchanged. ``stakes`` is the exposure index: the users with live or pending access. A leg is one role of a
+request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from bot.core.request import Person, Request
+from bot.core.verdict import Roster
+from bot.policy import authorization
+from bot.policy.catalog import Catalog
+from bot.store.indexes.exposure import Stakes, at_stake
+
+_AT_ONCE = 10_000
+"""Requests that one poll reads: more of them, at the start of a process, are read over a few polls."""
+
+Roles = tuple[tuple[str, str], ...]
+"""Roles by system and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedRoles:
+    """A requester and the roles requested."""
+
+    asker: Person
+    roles: Roles
+
+
+@dataclass
+class GroupMembership:
+    """The group-restricted requests of one workspace, as one process knows them."""
+
+    stakes: Stakes
+    _asked: dict[str, RequestedRoles] = field(default_factory=dict)
+    _resting: set[str] = field(default_factory=set)
+    _judged: set[str] = field(default_factory=set)
+    _lost: set[str] = field(default_factory=set)
+    _roles: frozenset[tuple[str, str]] = frozenset()
+    _by: tuple[str, Roster] | None = None
+
+    async def resting(self, catalog: Catalog) -> Collection[str]:
+        """The ids of open requests, also those being revoked, for roles restricted to groups; loads only new ones."""
+        roles = authorization.resting_on_groups(catalog)
+        ids = await self.stakes.on({system for system, _ in roles})
+        for id_ in self._asked.keys() - ids:
+            del self._asked[id_]
+        fresh = await self.stakes.load(sorted(ids - self._asked.keys())[:_AT_ONCE])
+        self._asked |= {request.id: _asked(request) for request in fresh}
+        new = self._asked if roles != self._roles else [request.id for request in fresh]
+        known = set[str]() if roles != self._roles else self._resting & self._asked.keys()
+        self._roles = roles
+        self._resting = known | {id_ for id_ in new if not roles.isdisjoint(self._asked[id_].roles)}
+        return self._resting
+
+    async def lost(self, catalog: Catalog, roster: Roster, also: Collection[str]) -> list[Request]:
+        """The requests whose requester surely may not request them now, as recorded now; ``also``: more to read, by id.
+
+        Those are returned whether or not their requester may request them.
+        """
+        if self._by != (catalog.generation, roster):
+            self._by, self._judged, self._lost = (catalog.generation, roster), set(), set()
+        for id_ in self._resting - self._judged:
+            asked = self._asked[id_]
+            if authorization.outside(catalog, roster, asked.asker, asked.roles):
+                self._lost.add(id_)
+        self._judged, self._lost = set(self._resting), self._lost & self._resting
+        doubted = self._lost | (self._resting & set(also))
+        return [request for request in await self.stakes.load(doubted) if at_stake(request)]
+
+    async def people(self) -> set[str]:
+        """The requesters whose access depends on groups. It goes through all of them: call it only when needed."""
+        return {self._asked[id_].asker.id for id_ in self._resting & await self.stakes.ids()}
+
+
+def _asked(request: Request) -> RequestedRoles:
+    return RequestedRoles(request.asker, tuple((leg.role.system, leg.role.role) for leg in request.legs))

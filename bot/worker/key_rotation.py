@@ -1,0 +1,30 @@
+"""Key rotation: signs the lockdown record, which may not change for months, again with the current key."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from bot.background import Done, Loop, paused
+from bot.store.store import Store
+
+_AFTER = 3600.0
+"""Seconds that a process runs before it signs with its current key: other processes may not have that key sooner."""
+_PACE = 1.0
+
+
+@dataclass
+class KeyRotation:
+    """Signs once in the life of a process: JIT_KEYS is read when a process starts."""
+
+    store: Store
+    after: float = _AFTER
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Wait, sign, and return; while the store is away, retry."""
+        if not await paused(stop, self.after):
+            await Loop("sealing the lockdown record with the current key", self._turn, _PACE).run(stop)
+
+    async def _turn(self) -> None:
+        await self.store.lockdowns.seal_anew()
+        raise Done

@@ -1,0 +1,76 @@
+"""Ends live requests while a lockdown is in force, even if the process that declared it has died; it lifts nothing.
+
+Every worker does so, without a leader: a process that was in the middle of a grant when the lockdown was declared
+grants access after the others have looked, and any of them ends it. A request is live while it is being granted or
+active; a leg is one role of a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from bot.access.context import AccessContext
+from bot.access.revoke import LIVE
+from bot.background import Loop
+from bot.core.errors import NotFound, Tampered
+from bot.core.events import EndedEarly
+from bot.core.lockdown import Lock
+from bot.core.request import Ending, Request
+
+log = logging.getLogger(__name__)
+
+_PACE = 1.0
+"""Seconds between two passes while a lockdown is in force; a new lockdown has one as soon as this process sees it."""
+
+
+@dataclass
+class LockdownEnforcer:
+    """Ends the requests that a lockdown covers. ``wait`` returns after so many seconds, or sooner."""
+
+    context: AccessContext
+    wait: Callable[[float], Awaitable[None]]
+    _looked_at: float = field(default=-1e9, init=False)
+    _revision: int = field(default=-1, init=False)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Enforce until ``stop`` is set."""
+        await Loop("ending what a lockdown ends", self._turn, _PACE, wait=self.wait).run(stop)
+
+    async def _turn(self) -> None:
+        standing = await self.context.store.lockdowns.read()
+        # Each commit, and all that falls due, wakes this loop; only a new revision is enforced before the pace is over.
+        new = standing.revision != self._revision
+        self._revision = standing.revision
+        if standing.locks and (new or time.monotonic() - self._looked_at >= _PACE):
+            self._looked_at = time.monotonic()
+            await self.enforce()
+
+    async def enforce(self) -> int:
+        """End every live request that a lockdown covers; returns how many."""
+        standing, ended = await self.context.store.lockdowns.read(), 0
+        for loaded in await self.context.store.open_at_all() if standing.locks else ():
+            request = loaded.request
+            locks = standing.over(leg.role.system for leg in request.legs)
+            if locks and request.state in LIVE and await self._end(request, locks[0]):
+                ended += 1
+        if ended:
+            log.warning("%s live requests are ended: a lockdown is in force", ended)
+        return ended
+
+    async def _end(self, request: Request, lock: Lock) -> bool:
+        reason = f"lockdown by {lock.operator.name}: {lock.reason}"
+        while request.state in LIVE:
+            at = await self.context.store.now()
+            event = EndedEarly(at=at, by="worker", ending=Ending.REVOKED, reason=reason)
+            if await self.context.step(None, request, event):
+                return True
+            # A newer version was committed in between: judge that one.
+            try:
+                request = (await self.context.get(request.id)).request
+            except (NotFound, Tampered):  # the worker raises the alarm
+                return False
+        return False

@@ -1,0 +1,94 @@
+"""Lost writes: reports the decisions that a failover of the store lost after they were acknowledged; it repeats none.
+
+Every few seconds each process checks whether the same server still answers as the store. When it is another one, the
+decisions that this process acknowledged lately and that are missing there are reported in the audit channel, each with
+who made it, so that a person can repeat it. Orphaned access is found by reconciling (see reconcile.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from bot.background import Loop
+from bot.core.human_times import spelled
+from bot.store.indexes.recent_decisions import KEPT, Acknowledged, Decision, RecentDecisions
+from bot.store.store import Store
+
+log = logging.getLogger(__name__)
+
+PACE: Final = 2.0
+"""Seconds between two checks of which server answers."""
+AUDIENCE: Final = "forgotten:#"
+"""The message, in the audit channel, about lost decisions."""
+_SHOWN = 20
+_DID = {
+    "submitted": "requested {what}",
+    "approved_by_rule": "requested {what}, which a rule approved",
+    "endorsed": "gave one of the approvals of {what}",
+    "approved": "approved {what}",
+    "denied": "denied {what}",
+    "cancelled": "cancelled {what}",
+    "ended_early": "ended {what} early",
+    "closed_manually": "closed {what} manually",
+    "extension_requested": "requested a later end of {what}",
+    "extension_endorsed": "gave one of the approvals of a later end of {what}",
+    "extension_approved": "approved a later end of {what}",
+    "extension_denied": "denied a later end of {what}",
+    "question_asked": "asked the requester of {what} a question",
+    "question_answered": "answered a question about {what}",
+}
+
+
+@dataclass
+class LostWrites:
+    """The checks of one process. ``acknowledged``: the changes that the store reported to it as written."""
+
+    store: Store
+    acknowledged: Acknowledged
+    pace: float = PACE
+    _server: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is sent."""
+        self._books = RecentDecisions(self.store)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Check until ``stop`` is set; a check that fails is retried."""
+        await Loop("the search for lost writes, by INFO", self._turn, self.pace).run(stop)
+
+    async def _turn(self) -> None:
+        await self.look()
+
+    async def look(self) -> Sequence[Decision]:
+        """The decisions acknowledged here that the server now answering lacks; each is reported by this call."""
+        server = await self._books.server()
+        if server == self._server:
+            return ()
+        lost = await self._books.lack(self.acknowledged.latest()) if self._server else []
+        if lost:
+            log.critical("another server answers as the store, and lacks %s of the decisions made here", len(lost))
+            await self._tell(lost)
+        elif self._server:
+            log.warning("the store is answered by another server; what was decided here lately is there")
+        self._server = server
+        return lost
+
+    async def _tell(self, lost: Sequence[Decision]) -> None:
+        facts = {
+            "alarm": "forgotten",
+            "count": len(lost),
+            "minutes": int(KEPT // 60),
+            "said": [_said(decision) for decision in lost[:_SHOWN]],
+            "decisions": [[each.request, each.version, each.kind, each.by, round(each.at, 3)] for each in lost],
+        }
+        await self.store.note("alarm", json.dumps(facts, ensure_ascii=False), row=f"forgotten|{AUDIENCE}")
+
+
+def _said(decision: Decision) -> str:
+    did = _DID[decision.kind].format(what=decision.what)
+    return f"{decision.request} · {spelled(decision.at)} · {decision.who} {did}"

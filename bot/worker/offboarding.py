@@ -1,0 +1,260 @@
+"""Offboarding: revokes the access of people who left, after two polls agree; a failed or empty answer revokes nothing.
+
+An account is gone when it was seen deactivated twice, some twenty seconds apart; a right to request, when the
+requester was seen outside all the groups that have it, twice, a minute apart, by the same policy. Many at once are
+more likely a mistaken directory than people who left: such a mass change revokes nothing before a person confirms it.
+
+A sighting is a poll's finding that an account, or a right to request, is gone; a hint, a sign of it that brings the
+next poll forward; a roster, the members of groups as known now; a generation, the hash of the policy. ``stakes`` is the
+exposure index: the users with live or pending access.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from bot.access import revoke
+from bot.access.context import AccessContext
+from bot.background import Loop
+from bot.core.errors import NotFound, PolicyMoved, Tampered
+from bot.core.request import Request
+from bot.core.verdict import AccountStates, Roster
+from bot.policy import authorization
+from bot.policy.catalog import Catalog
+from bot.store.indexes.exposure import Stakes
+from bot.store.indexes.offboarding import Sightings
+from bot.store.leader import Leader
+from bot.worker.group_membership import GroupMembership
+from bot.worker.offboarding_scan import Loss, OffboardingScan, facts, held, people
+
+log = logging.getLogger(__name__)
+
+PACE = 20.0
+"""Seconds between two polls."""
+APART = 18.0
+"""Seconds between two sightings of a deactivated account: a little less than `PACE`, since polls may come early."""
+GROUPS_APART = 60.0
+"""Seconds between two sightings of somebody outside their groups."""
+MANY = 5
+"""People; more of them, if they are more than a quarter of those who could be gone, need a confirmation."""
+QUARTER = 4
+MOST = 25
+"""Accounts in one poll."""
+A_MINUTE = 75
+"""Accounts in any minute: Slack's tier 4 is 100 and more, and people's clicks need some of it."""
+AUDIENCE = "leaving:#"
+"""The message, in the audit channel, that a mass change waits for a person."""
+_BEAT = 2.0
+"""Seconds between two checks for a hint, and between two renewals of the lease."""
+_LEASE = 30.0
+"""Seconds; also the age at which the answers of a poll are too old to be acted on."""
+_SOON = 5.0
+"""Seconds that a hint waits after the last poll."""
+_TOLD_AGAIN = 300.0
+_DEACTIVATED = "their Slack account was deactivated"
+
+
+Accounts = Callable[[Sequence[str]], Awaitable[AccountStates]]
+"""The state of these accounts in Slack now."""
+Groups = Callable[[], Awaitable[Roster | None]]
+"""Each group of the policy, looked up now; None when there was no answer."""
+
+
+@dataclass
+class Offboarding:
+    """The offboarding loop; one process of a workspace runs it at a time.
+
+    ``clock``: the time in Unix seconds; None reads the store's. ``pace``, ``apart``, ``groups_apart`` and ``a_minute``:
+    see the constants.
+    """
+
+    context: AccessContext
+    accounts: Accounts
+    groups: Groups
+    clock: Callable[[], Awaitable[float]] | None = None
+    pace: float = PACE
+    apart: float = APART
+    groups_apart: float = GROUPS_APART
+    a_minute: int = A_MINUTE
+    _after: str = field(default="", init=False)
+    _asked: deque[float] = field(default_factory=deque, init=False)
+    """When each account of the last minute was polled, in monotonic seconds."""
+    _sample: dict[str, bool] = field(default_factory=dict, init=False)
+    """Whether each of the users polled in turn was gone."""
+    _looked_at: float = field(default=-1e9, init=False)
+    _rests_until: float = field(default=0.0, init=False)
+    """Monotonic seconds before which Slack is not polled again."""
+    _told_at: float = field(default=-1e9, init=False)
+
+    def __post_init__(self) -> None:
+        """Build the indexes; nothing is sent."""
+        self.sightings, self.stakes = Sightings(self.context.store), Stakes(self.context.store)
+        self.membership = GroupMembership(self.stakes)
+        self.leader = Leader(self.context.store, self.context.store.keys.leavers, _LEASE)
+        self.loop = Loop("offboarding", self._turn, min(_BEAT, self.pace))
+
+    # when
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Poll at each pace, and soon after a hint, until ``stop`` is set."""
+        try:
+            await self.loop.run(stop)
+        finally:
+            await self.leader.resign()
+
+    async def _turn(self) -> None:
+        """Poll, if this process leads and a poll is due. Each turn renews the lease, so that no other process polls."""
+        if await self.leader.elected() and await self._time_to():
+            self._looked_at = time.monotonic()
+            await self.look()
+
+    async def _time_to(self) -> bool:
+        now = time.monotonic()
+        if now < self._rests_until or now - self._looked_at < min(_SOON, self.pace):
+            return False
+        return now - self._looked_at >= self.pace or bool(await self.sightings.hinted())
+
+    # one poll
+
+    async def look(self) -> None:
+        """Poll who is gone, note it, and revoke what two polls agree on; or ask a person to confirm a mass change."""
+        look = await self._begin()
+        begun = time.monotonic()
+        await self._see_accounts(look)
+        await self._see_groups(look)
+        await self.sightings.keep(look.seen)
+        kept = [loss for loss in look.losses if look.holds_back(loss)]
+        await self._hold_back(look, kept)
+        # The lease may be another process's by now, and the answers are too old to revoke by.
+        if time.monotonic() - begun > _LEASE:
+            log.warning("the look at who has left took too long to be acted on; it is taken again")
+            return
+        await self._revoke([loss for loss in look.losses if loss not in kept])
+
+    async def _begin(self) -> OffboardingScan:
+        if await self.stakes.complete():
+            await self.stakes.review()
+        else:
+            log.info("who has something to lose is noted for the first time")
+            await self.stakes.fill(self.leader.elected)
+        sightings, now = self.sightings, await (self.clock or self.context.store.now)()
+        seen, confirmed = await sightings.seen(now), await sightings.confirmed()
+        look = OffboardingScan(now, seen, confirmed, await sightings.hinted(), await sightings.held())
+        named = {one.user for one in seen.values()} | {each.user for each in look.known} | confirmed | look.hinted
+        look.present = await self.stakes.among(named)
+        return look
+
+    async def _see_accounts(self, look: OffboardingScan) -> None:
+        urgent, turn = await self._whom(look)
+        told = await self.accounts([*urgent, *turn]) if look.users else AccountStates()
+        self._rests_until = time.monotonic() + told.rest
+        await self.sightings.heeded((told.gone | told.here | (look.hinted - look.present)) & look.hinted)
+        if all(one.by for one in look.seen.values()):
+            self._sample.clear()
+        for user in told.gone:
+            look.sight(user, user)
+            if look.now - look.seen[user].first >= self.apart:
+                look.losses += [Loss(request, _DEACTIVATED) for request in look.users[user]]
+        for user in told.here:
+            look.seen.pop(user, None)
+        self._sample |= {user: user in told.gone for user in turn if user in told.gone | told.here}
+        self._sample |= dict.fromkeys(told.here & self._sample.keys(), False)
+        look.mass = await self._is_mass(look)
+
+    async def _is_mass(self, look: OffboardingScan) -> bool:
+        """Whether this is a mass change. Where a poll cannot reach everybody, those it did reach are a sample.
+
+        Only those polled since somebody was first seen gone are in the sample: an earlier answer says nothing of now.
+        """
+        # Sightings of those whose access was revoked are kept for a while: a mass change may come little by little.
+        gone = {one.user for one in look.seen.values() if not one.by} - look.confirmed
+        if len(gone) <= MANY:
+            return False
+        everyone = await self._people(look)
+        if mass(len(gone), everyone + len(gone - look.present)):
+            return True
+        if everyone == len(look.present & (gone | look.confirmed)):
+            return False
+        return not self._sample or sum(self._sample.values()) * QUARTER > len(self._sample)
+
+    async def _people(self, look: OffboardingScan) -> int:
+        return await self.stakes.people() - len(look.without)
+
+    async def _whom(self, look: OffboardingScan) -> tuple[list[str], list[str]]:
+        """Whom to poll: those who may be gone, the longest unpolled first; and of the others, whose turn it is."""
+        now = time.monotonic()
+        while self._asked and now - self._asked[0] >= 60.0:
+            self._asked.popleft()
+        most = max(0, min(MOST, self.a_minute - len(self._asked)))
+        doubted = [user for user in look.present if user in look.seen or user in look.hinted]
+        doubted.sort(key=lambda user: (look.seen[user].last if user in look.seen else 0.0, user))
+        known = set(doubted)
+        others = [user for user in await self.stakes.after(self._after, most + len(known)) if user not in known]
+        urgent = doubted[: most - min(len(others), most // 3)]
+        turn = others[: most - len(urgent)]
+        self._after = turn[-1] if turn else self._after
+        look.users = await self.stakes.of([*urgent, *turn])
+        # Those for whom no record of ours shows live or pending access are not polled.
+        look.without = {*urgent, *turn} - look.users.keys()
+        look.present = (look.present | look.users.keys()) - look.without
+        self._asked.extend([now] * len(look.users))
+        return [user for user in urgent if user in look.users], [user for user in turn if user in look.users]
+
+    async def _see_groups(self, look: OffboardingScan) -> None:
+        catalog = self.context.catalog()
+        if await self.membership.resting(catalog) and (roster := await self.groups()) is not None:
+            for request in await self.membership.lost(catalog, roster, look.seen.keys()):
+                self._see_rights(look, catalog, roster, request)
+        gone = {one.user for one in look.seen.values() if one.by} - look.confirmed
+        if len(gone) > MANY:
+            look.mass_by_groups = mass(len(gone), len(await self.membership.people() | gone))
+
+    def _see_rights(self, look: OffboardingScan, catalog: Catalog, roster: Roster, request: Request) -> None:
+        if names := authorization.lost(catalog, roster, request):
+            look.sight(request.id, request.asker.id, catalog.generation)
+            if look.now - look.seen[request.id].first >= self.groups_apart:
+                why = f"the requester is in none of the groups that may request {', '.join(names)}"
+                look.losses.append(Loss(request, why, by_groups=True))
+        elif authorization.may_be_given(catalog, roster, request).allowed:
+            look.seen.pop(request.id, None)
+
+    # a mass change
+
+    async def _hold_back(self, look: OffboardingScan, losses: Sequence[Loss]) -> None:
+        """Report what waits for a confirmation, once, and again when there is more: each time all of it."""
+        if not (look.mass or look.mass_by_groups):
+            if look.known:
+                await self.sightings.let_go()
+            return
+        now = {loss.request.id: held(loss) for loss in losses}
+        doubted = {one.user for one in look.seen.values()}
+        stays = {each.request: each for each in look.known if each.user in doubted and each.user in look.present}
+        if not now.keys() - stays.keys() or (stays and time.monotonic() - self._told_at < _TOLD_AGAIN):
+            return
+        holds = [*{**stays, **now}.values()]
+        await self.sightings.hold(holds, facts(holds, await self._people(look)), f"offboarding|{AUDIENCE}")
+        self._told_at = time.monotonic()
+        log.critical("%s people would lose access at once; nothing is taken away, see `jit offboarding`", people(holds))
+
+    # revoking
+
+    async def _revoke(self, losses: Iterable[Loss]) -> None:
+        for loss in losses:
+            request, catalog = loss.request, self.context.catalog() if loss.by_groups else None
+            try:
+                taken = await revoke.offboard(self.context, request.id, loss.why, catalog)
+            except (NotFound, PolicyMoved, Tampered) as error:
+                log.warning("%s is not taken away: %s", request.id, type(error).__name__)
+                continue
+            if taken:
+                log.warning("%s is taken away from %s: %s", request.id, request.asker.id, loss.why)
+
+
+def mass(gone: int, of: int) -> bool:
+    """Whether ``gone`` people of ``of`` who could be gone are so many that a person has to confirm it."""
+    return gone > MANY and gone * QUARTER > of

@@ -1,0 +1,81 @@
+"""One offboarding poll: what is known before it, and what it found; it asks nobody and revokes nothing.
+
+A sighting is a poll's finding that an account, or a right to request, is gone; a generation, the hash of the policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from bot.core.request import Request
+from bot.store.indexes.offboarding import HeldAccess, Sighting
+
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A request to revoke or cancel, and why; ``by_groups``: for the requester's groups, not for their account."""
+
+    request: Request
+    why: str
+    by_groups: bool = False
+
+
+@dataclass
+class OffboardingScan:
+    """What one poll starts from, and what it found.
+
+    ``seen``: sightings, by user or request id; ``confirmed``: users whom a person confirmed as gone; ``hinted``: users
+    who may have left; ``known``: what waits for a confirmation already; ``present``: the users named here who have live
+    or pending access; ``users``: the requests of each polled user; ``without``: those to be polled who turned out to
+    have none; ``mass``, by accounts, and ``mass_by_groups``: whether so many are gone that a person has to confirm it.
+    """
+
+    now: float
+    seen: dict[str, Sighting]
+    confirmed: AbstractSet[str]
+    hinted: AbstractSet[str]
+    known: Sequence[HeldAccess]
+    present: set[str] = field(default_factory=set)
+    users: dict[str, list[Request]] = field(default_factory=dict)
+    without: set[str] = field(default_factory=set)
+    losses: list[Loss] = field(default_factory=list)
+    mass: bool = False
+    mass_by_groups: bool = False
+
+    def sight(self, what: str, user: str, by: str = "") -> None:
+        """Note a sighting: the first, or a later one. ``by``: the generation; of another one, it is the first again."""
+        known = self.seen.get(what)
+        if known is None or known.by != by or known.user != user:
+            self.seen[what] = Sighting(user=user, first=self.now, last=self.now, by=by)
+        else:
+            self.seen[what] = known.model_copy(update={"last": self.now})
+
+    def holds_back(self, loss: Loss) -> bool:
+        """Whether this loss is part of a mass change that a person has to confirm, and has not."""
+        return (self.mass_by_groups if loss.by_groups else self.mass) and loss.request.asker.id not in self.confirmed
+
+
+def held(loss: Loss) -> HeldAccess:
+    asker = loss.request.asker
+    return HeldAccess(request=loss.request.id, user=asker.id, who=asker.email, what=loss.request.what, why=loss.why)
+
+
+def people(holds: Iterable[HeldAccess]) -> int:
+    return len({each.user for each in holds})
+
+
+def facts(holds: Sequence[HeldAccess], of: int) -> dict[str, object]:
+    """The alarm as it is audited and posted: who would lose what, by request."""
+    return {
+        "alarm": "offboarding",
+        "by": "worker",
+        "people": people(holds),
+        "of": of,
+        "said": [f"{each.request} · {each.who} · {each.what}: {each.why}" for each in holds[:_SHOWN]],
+        "more": max(0, len(holds) - _SHOWN),
+        "holds": {each.request: each.user for each in holds},
+    }

@@ -1,0 +1,246 @@
+"""Calls one system's provider, with a concurrency limit, a timeout and a circuit breaker; it decides nothing.
+
+Half of the slots (calls at a time) are reserved for revokes. A provider promises that each call ends within
+`settles_within` seconds; a call that does not is abandoned a little later, and its slot freed. An open circuit breaker
+lets through every revoke, and one grant at a time as its trial.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from bot import tasks
+from providers.systems.base import Refused, System, Unsure
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+CallObserver = Callable[[str, str, str, float], None]
+"""Called with the system, the provider's method (of `VERBS`, or ``other``), the outcome, and the seconds it took.
+
+Outcomes: ``ok``, ``refused``, ``unsure``, ``timeout`` (ours or the provider's), ``broke`` (any other error).
+"""
+VERBS = frozenset(
+    {
+        "check",
+        "close_orphan",
+        "grant",
+        "inspect",
+        "prolong",
+        "resolve",
+        "reveal",
+        "revoke",
+        "standing",
+        "usage",
+        "verify",
+    }
+)
+SLOTS = 16
+PATIENCE = 5.0
+"""Seconds beyond `settles_within` after which a provider's call is abandoned."""
+_IDENTITY_AGE = 60.0
+_QUEUE = 2.0
+"""Seconds to wait for a slot, so that a system that hangs does not use up a worker's claims."""
+_DEAF = 1.0
+"""Seconds that an abandoned call may take to be cancelled."""
+
+
+class NoFreeSlot(Unsure):
+    """No slot has been free for a while: the system may hang. The call was not made."""
+
+
+@dataclass
+class Circuit:
+    """A circuit breaker: whether a system answers, as this process sees it; it stores nothing.
+
+    It opens after ``most`` calls in a row without an answer within ``window`` seconds, and any answer closes it. While
+    it is open it lets one trial through each interval, which doubles from ``first`` to ``longest`` seconds.
+    """
+
+    window: float = 60.0
+    first: float = 5.0
+    longest: float = 60.0
+    most: int = 5
+    clock: Callable[[], float] = time.monotonic
+    _failed: deque[float] = field(default_factory=deque)
+    _interval: float = 0.0
+    _trial_at: float = 0.0
+
+    @property
+    def open(self) -> bool:
+        """Whether grants are held back."""
+        return self._interval > 0
+
+    def answered(self) -> bool:
+        """The system answered, be it with a refusal; True when this closed the circuit breaker."""
+        closed, self._interval = self.open, 0.0
+        self._failed.clear()
+        return closed
+
+    def failed(self) -> bool:
+        """A call had no answer; True when this opened the circuit breaker."""
+        now = self.clock()
+        self._failed.append(now)
+        while len(self._failed) > self.most or now - self._failed[0] > self.window:
+            self._failed.popleft()
+        if self.open or len(self._failed) < self.most:
+            return False
+        self._interval = self.first
+        self._trial_at = now + self._interval
+        return True
+
+    def holds_back(self) -> float:
+        """For how many seconds no grant may be tried; 0: go on, as the trial where the circuit breaker is open."""
+        now = self.clock()
+        if not self.open:
+            return 0.0
+        if now < self._trial_at:
+            return self._trial_at - now
+        self._interval = min(self.longest, self._interval * 2)
+        self._trial_at = now + self._interval
+        return 0.0
+
+
+@dataclass
+class ProviderGateway:
+    """One system's provider. ``name`` is the system's. ``observe`` changes nothing and raises nothing."""
+
+    system: System
+    patience: float = PATIENCE
+    name: str = ""
+    circuit: Circuit = field(default_factory=Circuit)
+    target: str = ""
+    checked: float = 0.0
+    observe: CallObserver = lambda *_: None
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SLOTS))
+    _grants: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SLOTS // 2))
+    _full_since: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Widen the breaker's window: failures one after the other, each as late as possible, are still in a row."""
+        slowest = self.circuit.most * (self.system.settles_within + self.patience)
+        self.circuit.window = max(self.circuit.window, 2 * slowest)
+
+    @contextlib.asynccontextmanager
+    async def granting(self) -> AsyncIterator[None]:
+        """A slot for a grant: half of all slots at most. Raises `NoFreeSlot`."""
+        async with self._slot(self._grants), self._slot(self._slots):
+            yield
+
+    @contextlib.asynccontextmanager
+    async def revoking(self) -> AsyncIterator[None]:
+        """A slot for a revoke. Raises `NoFreeSlot`."""
+        async with self._slot(self._slots):
+            yield
+
+    @contextlib.asynccontextmanager
+    async def _slot(self, slots: asyncio.Semaphore) -> AsyncIterator[None]:
+        if self._slots.locked() and time.monotonic() - self._full_since > _QUEUE:
+            raise NoFreeSlot(f"{self.name} answers nobody just now")
+        try:
+            async with asyncio.timeout(_QUEUE):
+                await slots.acquire()
+        except TimeoutError as error:
+            raise NoFreeSlot(f"{self.name} answers nobody just now") from error
+        self._full_since = time.monotonic()
+        try:
+            yield
+        finally:
+            slots.release()
+            self._full_since = time.monotonic()
+
+    async def call(
+        self, verb: Awaitable[T], within: float = math.inf, *, proves: bool = True, closes: bool = False
+    ) -> T:
+        """The provider's answer. Raises what the provider raises, and `Unsure` when it does not answer at all.
+
+        ``within``: seconds that the caller can wait. ``proves``: whether an answer is the system's; False where the
+        provider may answer without it. ``closes``: a revoke, which may take twice `settles_within`.
+        """
+        name, began = str(getattr(verb, "__name__", "")), time.monotonic()  # a coroutine has its method's name
+        how = ""
+        try:
+            answer = await self._answer(verb, within, proves=proves, closes=closes)
+            how = "ok"
+        except Exception as error:
+            how = _kind(error)
+            raise
+        finally:
+            if how:  # a call that was cancelled has no outcome
+                self.observe(self.name, name if name in VERBS else "other", how, time.monotonic() - began)
+        return answer
+
+    async def _answer(self, verb: Awaitable[T], within: float, *, proves: bool, closes: bool) -> T:
+        longest = self.system.settles_within * (2 if closes else 1) + self.patience
+        limit = max(0.0, min(within, longest))
+        try:
+            answer = await _within(verb, limit)
+        except Refused:
+            self._answered(proves)
+            raise
+        except _GivenUp as error:
+            if limit == longest:  # a caller's shorter limit proves nothing about the system
+                self._failed(error)
+            raise Unsure(f"the provider did not answer within {limit:g} s, and was given up") from error
+        except Exception as error:
+            self._failed(error)
+            raise
+        self._answered(proves)
+        return answer
+
+    def _answered(self, proves: bool) -> None:
+        if proves and self.circuit.answered():
+            log.info("%s answers again", self.name)
+
+    def _failed(self, error: Exception) -> None:
+        if self.circuit.failed():
+            log.error(
+                "%s does not answer; new access is held back, closing goes on (%s)", self.name, type(error).__name__
+            )
+
+    async def identity(self) -> str:
+        """The identity of the target system, read at most once a minute."""
+        if not self.target or time.monotonic() - self.checked > _IDENTITY_AGE:
+            self.target = (await self.call(self.system.check())).target
+            self.checked = time.monotonic()
+        return self.target
+
+
+class _GivenUp(TimeoutError):
+    """The call was abandoned."""
+
+
+async def _within(verb: Awaitable[T], limit: float) -> T:
+    """The answer within ``limit`` seconds; the wait ends even where the provider's client ignores its cancellation.
+
+    Raises `_GivenUp`, and what the call raises; an answer that comes while it is being cancelled counts.
+    """
+    task = asyncio.ensure_future(verb)
+    try:
+        await asyncio.wait({task}, timeout=limit)
+    finally:
+        await tasks.end({task}, within=_DEAF)
+    if not task.done() or task.cancelled():
+        raise _GivenUp
+    return task.result()
+
+
+def _kind(error: Exception) -> str:
+    """The outcome of a failed call, as `CallObserver` names it: ``timeout`` whether the provider or we gave up."""
+    match error:
+        case Refused():
+            return "refused"
+        case TimeoutError():
+            return "timeout"
+        case Unsure():
+            return "timeout" if isinstance(error.__cause__, TimeoutError) else "unsure"
+        case _:
+            return "broke"

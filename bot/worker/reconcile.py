@@ -1,0 +1,250 @@
+"""Reconciles systems with our records: when, by which worker, and what is reported; the comparison is in drift.py.
+
+At the start and every ten minutes each system is compared once, by whichever worker comes first. Orphaned access
+(ours by its name or mark, and without a record) is recorded before it is revoked, and drift is reported once until it
+changes. Only our records show whose access it is, so a system belongs to one workspace and one store: two bots over
+one system would revoke each other's access as orphaned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from bot.background import Loop, paused
+from bot.core.errors import StoreAway
+from bot.policy.catalog import Catalog
+from bot.store.indexes.drift import Found, Note
+from bot.store.store import Store
+from bot.worker.drift import Drift, DriftKind, DriftReport, DriftScan, ScanInterrupted
+from bot.worker.provider_gateway import ProviderGateway
+
+log = logging.getLogger(__name__)
+
+INTERVAL = 600
+"""Seconds between two comparisons of a system."""
+_HURRY = 3.0
+"""Seconds between two comparisons out of turn."""
+_SHOWN = 5
+_CLOSING = "closing"
+"""The state under which an orphan is recorded before it is revoked: a process that finds it gone later knows why."""
+_QUIET = frozenset({DriftKind.UNSEEN})
+"""Not posted in Slack: a system that does not answer is in the log, the metrics and the messages of its requests."""
+
+
+class ReconciledElsewhere(ScanInterrupted):
+    """Another process is comparing this system now."""
+
+
+class ReconcileStopped(ScanInterrupted):
+    """The process is to stop; no further step is begun."""
+
+
+@dataclass
+class Reconciler:
+    """The reconciling loop. ``by``: who compares, for the audit log.
+
+    ``margin``: seconds added to `settles_within`, after which a provider promises that a call has taken effect.
+    ``interval``: seconds between two comparisons of a system. ``pause`` waits until calls in flight have taken effect.
+    """
+
+    store: Store
+    gateways: Mapping[str, ProviderGateway]
+    catalog: Callable[[], Catalog]
+    by: str = "worker"
+    margin: float = 1.0
+    interval: int = INTERVAL
+    spare: float = 30.0
+    """Seconds of the lease beyond what the next step may take."""
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    _holder: str = field(default_factory=lambda: secrets.token_hex(8), init=False)
+    _hurried: float = field(default=-1e9, init=False)
+    _at_once: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is sent."""
+        self.found = Found(self.store)
+        self._ticked = asyncio.Event()
+
+    # when
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Compare every system at once, then at each tick, until ``stop`` is set."""
+        self.pause = partial(_unless, stop)
+        self._at_once = True
+        await Loop("reconciling", self._turn, self.interval, wait=self._next_tick).run(stop)
+
+    async def _turn(self) -> None:
+        # Cleared first: after a tick that comes while systems are compared, they are compared again.
+        self._ticked.clear()
+        at_once, self._at_once = self._at_once, False
+        await self.every(at_start=at_once)
+
+    async def _next_tick(self, _: float) -> None:
+        await self._ticked.wait()
+
+    async def tick(self) -> None:
+        """Have the systems compared again."""
+        self._ticked.set()
+
+    async def hurry(self) -> None:
+        """Compare now, whichever worker's turn it is: there may be orphaned access.
+
+        And once more when the calls that are in flight now have taken effect.
+        """
+        landed = max((gateway.system.settles_within for gateway in self.gateways.values()), default=0.0) + self.margin
+        self._at_once_in(0.0)
+        self._at_once_in(landed + 1.0)
+
+    def _at_once_in(self, seconds: float) -> None:
+        """Schedule a comparison; those scheduled for the same moment are coalesced."""
+        now = time.monotonic()
+        if self._hurried < now + seconds:  # else a later comparison is scheduled already
+            self._hurried = max(now + seconds, self._hurried + _HURRY)
+            asyncio.get_running_loop().call_later(self._hurried - now, self._look_at_once)
+
+    def _look_at_once(self) -> None:
+        self._at_once = True
+        self._ticked.set()
+
+    async def every(self, *, at_start: bool = False) -> None:
+        """Compare each system that this worker is to compare now; a failure does not stop the others."""
+        for name in self.gateways:
+            try:
+                if at_start or await self._our_turn(name):
+                    await self.reconcile(name)
+            except ReconcileStopped:
+                return
+            except ReconciledElsewhere:
+                log.info("%s is compared with the books by another process", name)
+            except StoreAway as error:
+                log.warning("the store is away, %s cannot be compared with the books: %s", name, error)
+            except Exception:
+                log.exception("%s could not be compared with the books; it is tried again", name)
+
+    async def _our_turn(self, name: str) -> bool:
+        """Whether this worker asked first for the comparison of this interval."""
+        number = int(await self.store.now() // self.interval)
+        return await self.found.turn(name, number, self._holder, 2 * self.interval).elected()
+
+    # what
+
+    async def reconcile(self, name: str) -> DriftReport:
+        """Compare one system with our records, revoke orphans, report new drift.
+
+        Raises `ReconciledElsewhere`, `ReconcileStopped`, `StoreAway`.
+        """
+        # The lease before the scan, and again before each step: two workers never revoke in one system at a time.
+        keep = partial(self._keep, name)
+        await keep(0.0)
+        try:
+            told = await self.found.told(name)
+            comparing = self._comparing(name, told, keep)
+            comparing.begin = partial(self._begin, name, told)
+            look = await comparing.look()
+            await self._tell(look, told)
+            return look
+        finally:
+            await self.found.leader(name, self._holder).resign()
+
+    async def dry_run(self, name: str) -> DriftReport:
+        """The drift that `reconcile` would find; nothing is revoked, recorded or reported."""
+        return await self._comparing(name, await self.found.told(name), _free).look()
+
+    def _comparing(self, name: str, told: Mapping[str, str], keep: Callable[[float], Awaitable[None]]) -> DriftScan:
+        gateway = self.gateways[name]
+        return DriftScan(
+            name,
+            gateway,
+            self.found,
+            self._shares(name),
+            gateway.system.settles_within + self.margin,
+            self.pause,
+            keep,
+            known=frozenset(what for what, how in told.items() if how == DriftKind.BESIDE),
+        )
+
+    def _shares(self, name: str) -> bool:
+        """Whether a role of the system gives entitlements to accounts that are not ours."""
+        system = self.catalog().systems.get(name)
+        roles = system.roles.values() if system else ()
+        capable = self.gateways[name].system.capabilities
+        return any(not capable(role.grants).own_principal for role in roles)
+
+    async def _keep(self, name: str, seconds: float) -> None:
+        """Renew the lease for so many seconds and the call that follows. Raises `ReconciledElsewhere`."""
+        gateway = self.gateways[name]
+        step = seconds + gateway.system.settles_within + gateway.patience + self.spare
+        if not await self.found.leader(name, self._holder).elected(step):
+            raise ReconciledElsewhere(name)
+
+    # reporting
+
+    async def _begin(self, name: str, told: Mapping[str, str], orphans: Sequence[Drift]) -> None:
+        """Record orphans before they are revoked: a crash leaves no revocation without its event."""
+        new = [self._note(name, each) for each in orphans if each.what not in told]
+        await self.found.tell(name, new, {**told, **{each.what: _CLOSING for each in orphans}})
+
+    async def _tell(self, look: DriftReport, told: Mapping[str, str]) -> None:
+        """Report only new drift; what could not be read counts as unchanged."""
+        findings = [*look.findings, *_interrupted(look, told)]
+        now = {each.what: each.kind.value for each in findings if each.kind is not DriftKind.CLOSED}
+        new = [each for each in findings if told.get(each.what) != each.kind]
+        if not look.whole:
+            now = {**{what: how for what, how in told.items() if how != _CLOSING}, **now}
+        if not (now or told or new):
+            return
+        for each in new:
+            log.log(logging.ERROR if each.wrong else logging.WARNING, "%s: %s", look.system, each.said)
+        loud = any(each.kind not in _QUIET for each in new)
+        await self.found.tell(
+            look.system,
+            [self._note(look.system, each) for each in new],
+            now,
+            summary=self._summary(look, new) if new else None,
+            row=f"system:{look.system}|found:#" if loud else "",
+        )
+
+    def _note(self, name: str, each: Drift) -> Note:
+        facts = {"found": each.kind.value, "system": name, "what": each.what, "said": each.said, "by": self.by}
+        in_thread = each.request and each.kind in {DriftKind.GONE, DriftKind.FOREIGN}
+        return Note(each.request, facts, f"{each.request}|thread:#" if in_thread else "")
+
+    def _summary(self, look: DriftReport, new: Sequence[Drift]) -> Mapping[str, object]:
+        rank = list(DriftKind)
+        loudest = sorted((each for each in new if each.kind not in _QUIET), key=lambda each: rank.index(each.kind))
+        return {
+            "system": look.system,
+            "by": self.by,
+            "stands": look.stands,
+            "ours": look.ours,
+            "mass": look.mass,
+            "found": dict(Counter(each.kind.value for each in new)),
+            "said": [each.said for each in loudest[:_SHOWN]],
+        }
+
+
+def _interrupted(look: DriftReport, told: Mapping[str, str]) -> list[Drift]:
+    """Orphans that a process was about to revoke when it died, and that are gone."""
+    if not look.whole:
+        return []
+    seen = {each.what for each in look.findings}
+    gone = [what for what, how in told.items() if how == _CLOSING and what not in seen]
+    said = "stood in {system} with no request; it was being closed by a process that ended over it, and is gone"
+    return [Drift(DriftKind.CLOSED, what, f"{what} " + said.format(system=look.system)) for what in gone]
+
+
+async def _free(_: float) -> None:
+    """A dry run takes no lease."""
+
+
+async def _unless(stop: asyncio.Event, seconds: float) -> None:
+    """Wait for so many seconds. Raises `ReconcileStopped`."""
+    if await paused(stop, seconds):
+        raise ReconcileStopped

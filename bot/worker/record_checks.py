@@ -1,0 +1,117 @@
+"""Whether a record may be acted on, and what is done with one that may not: rolled back, missing, or over budget.
+
+Access is granted only by a record that the audit log confirms, and revoked by any record of ours (one with our MAC).
+Without a `Recovery` only the newest versions that this process has seen, its high-water marks, show that a record is
+stale. A budget is how many requests of a person a rule may approve in a day.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from bot.audit.trail import TrailUnknown
+from bot.core.errors import StoreAway
+from bot.core.request import Request
+from bot.store.store import Store
+from bot.store.types import ClaimedRequest, Superseded
+from bot.worker.claim import Claim, TryLater
+from bot.worker.recovery import USED_UP, Recovery, RuleBudgetExceeded, StaleRecord, ending
+
+log = logging.getLogger(__name__)
+
+_CHECK_AGAIN = 1.0
+
+
+@dataclass(frozen=True)
+class RecordChecks:
+    """The checks of one worker."""
+
+    store: Store
+    recovery: Recovery | None
+
+    async def check(self, claim: Claim) -> None:
+        """Check a record before a grant. Raises `StaleRecord`, `RuleBudgetExceeded`, `TryLater`."""
+        if self.recovery is None:
+            return
+        try:
+            await self.recovery.check(claim.request)
+        except TrailUnknown as error:
+            log.warning("%s: not granted yet, since its record cannot be checked: %s", claim.claimed.id, error)
+            raise TryLater(claim.now + _CHECK_AGAIN) from error
+        except StaleRecord:
+            # A decision may have changed it since it was claimed: then the record is newer, not stale. Its lineage, a
+            # hash of all its events, is another one then.
+            loaded = await self.store.load(claim.request.id)
+            if loaded and loaded.request.lineage != claim.request.lineage:
+                raise Superseded(claim.request.id) from None
+            raise
+
+    async def is_stale(self, request: Request) -> bool:
+        """Whether the audit log shows that a record was rolled back; where it cannot, the record is trusted."""
+        if self.recovery is None:
+            return False
+        try:
+            await self.recovery.check(request)
+        except StaleRecord:
+            return True
+        except (RuleBudgetExceeded, TrailUnknown):
+            return False
+        return False
+
+    async def archived(self, request: Request, within: float) -> bool:
+        """Whether the archive (the audit log outside Redis) has a record's events, or has them within so many seconds.
+
+        Raises `TryLater` where it does not answer.
+        """
+        try:
+            return self.recovery is None or await self.recovery.archived(request, within)
+        except TrailUnknown as error:
+            log.warning("%s: not granted yet, since the archive does not answer: %s", request.id, error)
+            raise TryLater(await self.store.now() + _CHECK_AGAIN) from error
+
+    async def open_on(self, system: str) -> set[str]:
+        """The requests that may have access on a system, by the index and by the audit log."""
+        found = {loaded.request.id for loaded in await self.store.open_on([system])}
+        return found | (set(self.recovery.trail.open) if self.recovery else set())
+
+    async def replace_missing(self, claimed: ClaimedRequest) -> None:
+        """Restore a due request without a record of ours from its events, or keep it due and raise an alarm."""
+        try:
+            if await self._restored(claimed.id):
+                return
+            await self._alarm(claimed.id)
+            if self.recovery:
+                await self.recovery.close(claimed.id, claimed.now)
+        except (StoreAway, Superseded) as error:
+            log.warning("%s: its record could not be restored yet: %s", claimed.id, error)
+
+    async def end_stale(self, claim: Claim) -> bool:
+        """Restore a record that was rolled back from its events, or end what it names. Whether it was restored."""
+        await self.store.alarm_rolled_back(claim.request.id)
+        if await self._restored(claim.request.id, claim.request):
+            return True
+        if event := ending(claim.request, claim.now):
+            # The claim is kept: the revoke that is now due is made under it.
+            await claim.commit(event, lease_until=claim.now + claim.lease)
+            if self.recovery and self.recovery.lost:
+                # A grant that the record does not show may be in flight: reconcile.
+                await self.recovery.lost()
+        return False
+
+    async def end_over_budget(self, claim: Claim) -> None:
+        """End a request that a rule approved beyond its budget, since its counters were changed: people decide."""
+        await self.store.alarm("budget", claim.request.id)
+        if event := ending(claim.request, claim.now, USED_UP):
+            await claim.commit(event)
+
+    async def _restored(self, id_: str, instead: Request | None = None) -> bool:
+        truth = await self.recovery.truth(id_, instead) if self.recovery else None
+        return truth is not None and self.recovery is not None and await self.recovery.restore(truth)
+
+    async def _alarm(self, id_: str) -> None:
+        log.error("%s is due, but its record is missing or was not written by us; nothing is done with it", id_)
+        try:
+            await self.store.alarm("tampered", id_)
+        except StoreAway as error:
+            log.warning("the alarm for %s could not be recorded: %s", id_, error)

@@ -1,0 +1,86 @@
+"""Revokes one leg and verifies it; it never gives up, and leaves an entitlement that another request still needs.
+
+A leg is one role of a request; an order, what the provider is called with for it, under the id `J-xxxx.n`; a receipt,
+what the provider returned; an entitlement, what the system gives (its native name is the system's own), shared where
+several orders need it; an op, one more write in a commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bot.core.events import Retried, Revoked
+from bot.core.request import Leg
+from bot.store.shared_entitlements import HELD, SharedEntitlements, Unlooked
+from bot.store.types import Op
+from bot.worker.claim import WAIT_FOR_OTHERS, Claim, TryLater, said
+from bot.worker.provider_gateway import ProviderGateway
+from providers.systems.base import Outcome, Presence, Prior, Receipt
+
+_NEEDED = Outcome(presence=Presence.ABSENT, kept="still needed by another request, which will close it")
+NEVER_ATTEMPTED = Outcome(presence=Presence.ABSENT, kept="nothing was ever attempted")
+
+
+@dataclass(frozen=True)
+class Revoker:
+    """Makes the revoke attempts of one worker."""
+
+    entitlements: SharedEntitlements
+
+    async def revoke(self, claim: Claim, leg: Leg, gateway: ProviderGateway) -> None:
+        """Make the one attempt that is due. Raises `TryLater`, `Superseded`."""
+        order = claim.order(leg)
+        last = {native: await self._leave(claim, leg, native) for native in leg.holds}
+        gone = self.entitlements.leaving_ops(leg.holds, order.id)
+        if last and not any(last.values()):  # the orders that still need the entitlements revoke them
+            await self._settle(claim, leg, _NEEDED, gone)
+            return
+        prior = _must_remain(Prior.model_validate(leg.prior), last)
+        receipt = None if leg.receipt is None else Receipt.model_validate(leg.receipt)
+        if not claim.fresh:
+            # Another worker may have revoked the leg meanwhile, and another request may have been granted since.
+            raise TryLater(claim.now)
+        try:
+            outcome = await gateway.call(gateway.system.revoke(order, prior, receipt), closes=True)
+        except Exception as error:  # noqa: BLE001  # any provider error: there may still be access; retry
+            await claim.commit(claim.again(leg, said(error)))
+            return
+        await self._settle(claim, leg, outcome, gone)
+
+    async def _leave(self, claim: Claim, leg: Leg, native: str) -> bool:
+        """Whether this order is the last that needs the entitlement.
+
+        While its own slow grant may take effect, it still counts as needing the entitlement.
+        """
+        order, stay = claim.request.order_id(leg.n), claim.now < leg.in_flight_until
+        others = await self.entitlements.others(native, order)
+        known = []
+        for other, state in others.items():
+            if await self.entitlements.holder(native, other):
+                known.append(other)
+            elif state == HELD:
+                await self.entitlements.drop(native, other)  # an entry that no record confirms
+        try:
+            return await self.entitlements.leave(native, order, claim.claimed, known, stay=stay)
+        except Unlooked as error:
+            raise TryLater(claim.now + WAIT_FOR_OTHERS) from error
+
+    async def _settle(self, claim: Claim, leg: Leg, outcome: Outcome, gone: tuple[Op, ...]) -> None:
+        """Revoked only when verified as absent after the last moment at which a slow grant of ours can take effect."""
+        if outcome.presence is not Presence.ABSENT:
+            left = "; ".join(words for words in (outcome.kept, outcome.remains, outcome.detail) if words)
+            why = f"read back as {outcome.presence} after the revoke" + (f": {left}" if left else "")
+            await claim.commit(claim.again(leg, why))
+        elif claim.now < leg.in_flight_until:
+            waiting = "closed, and looked at again when a slow call cannot land any more"
+            wait = Retried(at=claim.now, leg=leg.n, error=waiting, retry_at=leg.in_flight_until, failed=False)
+            await claim.commit(wait)
+        else:
+            await claim.commit(Revoked(at=claim.now, leg=leg.n, outcome=outcome.model_dump()), ops=gone)
+
+
+def _must_remain(prior: Prior, last: Mapping[str, bool]) -> Prior:
+    """The state to leave behind: the prior state (what the target had before), and what another request still needs."""
+    needed = {native: True for native, mine in last.items() if not mine}
+    return prior.model_copy(update={"facts": {**prior.facts, **needed}})

@@ -1,0 +1,56 @@
+"""Raises an alarm in the audit channel for foreign values that were found in the store; it repairs none itself.
+
+A foreign value, one that the bot did not write, is never quoted: the alarm names only the kind of key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from bot.background import Loop
+from bot.store.audit_stream import Window
+from bot.store.quarantine import Client
+from bot.store.store import Store
+
+PACE: Final = 1.0
+"""Seconds between two reports."""
+_SAID: Final = {
+    "foreign_kind": "somebody wrote to Redis past the bot: `{name}` was of another kind than the bot's. "
+    "It is set aside for a day, under its name with `:aside` behind it, and the bot goes on.",
+    "foreign_lease": "somebody wrote to Redis past the bot: `{name}` was held by nobody of the bot's. "
+    "It is taken over, and the bot goes on.",
+    "foreign_due": "somebody wrote to Redis past the bot: `{name}` had entries that are no request's, "
+    "or had not what is due, or not in time. It is set right, and the bot goes on.",
+}
+
+
+@dataclass
+class TamperAlarms:
+    """The foreign values that one process found."""
+
+    store: Store
+    pace: float = PACE
+
+    def __post_init__(self) -> None:
+        """Nothing is sent."""
+        self._window = Window(self.store)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Raise alarms until ``stop`` is set; an alarm that fails is raised later."""
+        await Loop("the alarms about what somebody wrote to the store", self.tell, self.pace).run(stop)
+
+    async def tell(self) -> None:
+        """Record an alarm for each kind of key that was found since the last report, once an hour.
+
+        Raises what the store does.
+        """
+        store = self.store
+        # Quarantined values; leases and due times that were set by others.
+        aside = store.redis.found if isinstance(store.redis, Client) else set()
+        met = {"foreign_kind": aside, "foreign_lease": store.leases.forged, "foreign_due": store.foreign}
+        for kind, names in met.items():
+            for name in sorted(names):
+                await self._window.alarm(kind, _SAID[kind].format(name=name))
+                names.discard(name)

@@ -1,0 +1,281 @@
+"""Claims due requests and makes their next step: grant, revoke, reveal, extend, start. It judges nobody, posts nothing.
+
+Each step is recorded before it is made, so that a crash at any line leaves a due time and enough to undo the step. A
+request is due when the time of its next step has come. A guard is a condition that the commit script checks; a leg, one
+role of a request; a slot, room for one more call to a system.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from bot import logs
+from bot.background import Loop, Wait, paused
+from bot.core import deadlines
+from bot.core.errors import JitError, Late, StoreAway
+from bot.core.events import AccessExpired, Event, Revoked
+from bot.core.request import ExtensionState, Request, State
+from bot.core.transitions import IllegalEvent
+from bot.store.due_set import new_fence
+from bot.store.shared_entitlements import SharedEntitlements
+from bot.store.store import Store
+from bot.store.types import ClaimedRequest, Guard, Superseded
+from bot.worker.active import ActiveAccess, Deliver
+from bot.worker.claim import Claim, TryLater
+from bot.worker.grant import Granter, out_of_budget
+from bot.worker.provider_gateway import PATIENCE, NoFreeSlot, ProviderGateway
+from bot.worker.record_checks import RecordChecks
+from bot.worker.recovery import Recovery, RuleBudgetExceeded, StaleRecord
+from bot.worker.revoke import NEVER_ATTEMPTED, Revoker
+from providers.systems.base import System
+
+log = logging.getLogger(__name__)
+
+BATCH = 64
+_MOST_IN_HAND = 256
+"""Requests that one worker has claimed at a time: other workers claim the rest, or it waits in order of due times."""
+_BUSY = 1.0
+_FULL = 0.01
+"""Seconds to the next round of a worker with as many claims as it may have."""
+_ASK_AGAIN = 1.0
+_AGAIN = 0.5
+"""Seconds between two tries to claim, or to release a claim, while the store is away."""
+
+Judge = Callable[[Request, float], Awaitable[tuple[Event, Guard] | None]]
+"""The event of a scheduled request at its start, and the guard of its commit; None while that is unknown."""
+
+
+@dataclass
+class Worker:
+    """One worker; any number of them run over one store.
+
+    ``lease``: seconds of a new claim's lease; it is renewed for as long as a provider's call takes. ``margin``: seconds
+    added to `settles_within`, after which a provider promises that a call has taken effect. ``patience``: seconds
+    beyond that promise after which a provider's call is abandoned.
+    """
+
+    store: Store
+    systems: Mapping[str, System]
+    deliver: Deliver
+    judge: Judge
+    wait: Wait
+    jitter: Callable[[], float] = random.random
+    lease: float = 30.0
+    margin: float = 1.0
+    patience: float = PATIENCE
+    recovery: Recovery | None = None
+    """Checks records against the audit log; None: only the newest versions that this process has seen count."""
+
+    def __post_init__(self) -> None:
+        """Build a gateway, with its slots, for each system."""
+        self.records = RecordChecks(self.store, self.recovery)
+        entitlements = SharedEntitlements(self.store, self.records.is_stale)
+        self.granter = Granter(entitlements, self.margin, self.records.open_on, self.records.archived)
+        self.revoker = Revoker(entitlements)
+        self.gateways = {name: ProviderGateway(system, self.patience, name) for name, system in self.systems.items()}
+        self.active = ActiveAccess(self.gateways, self.deliver, self.records.check)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        if self.recovery:
+            self.recovery.due_times.in_hand = lambda id_: any(task.get_name() == id_ for task in self._tasks)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop`` is set; then finish the calls in flight, and release the other claims at once."""
+        try:
+            # After any failure in a round, the next one is made: nothing else revokes due access.
+            await Loop("claiming what is due", partial(self._round, stop), _AGAIN, wait=self.wait).run(stop)
+        finally:
+            self._stopping = True
+            if self._tasks:
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _round(self, stop: asyncio.Event) -> float:
+        """Claim due requests and start on them. For how many seconds none will be due."""
+        due = await self.store.due_set.read(BATCH)
+        room = _MOST_IN_HAND - len(self._tasks)
+        if due.ids and room > 0 and not stop.is_set():
+            crowded = len(due.ids) == BATCH
+            ids = self.recovery.first(due.ids, due.now) if self.recovery and crowded else due.ids
+            for claimed in await self._claim(ids[:room]):
+                self._start(self.handle(claimed), claimed.id)
+        if room <= 0:
+            return _FULL
+        return 1.0 if due.next_at is None else min(1.0, max(0.0, due.next_at - due.now))
+
+    async def _claim(self, ids: Sequence[str]) -> list[ClaimedRequest]:
+        fence = new_fence()
+        try:
+            return await self.store.due_set.claim(ids, self.lease, fence)
+        except StoreAway:
+            # What was claimed before the answer was lost would be worked on by nobody until the lease expires.
+            for id_ in ids:
+                self._start(self._give_back(ClaimedRequest(id_, fence, None, 0.0), None), id_)
+            raise
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        with logs.about(request=name):
+            task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def handle(self, claimed: ClaimedRequest) -> None:
+        """Make the one step that is due and commit it."""
+        if claimed.request is None:
+            await self.records.replace_missing(claimed)
+            return
+        claim = Claim(self.store, claimed, claimed.request, self.lease, self.jitter)
+        try:
+            # ``back``: this process has seen a newer version of the record.
+            await (self._end_stale(claim) if claimed.back else self._step(claim))
+        except StaleRecord:
+            await self._stale(claim)
+        except RuleBudgetExceeded:
+            await self.records.end_over_budget(claim)
+        except (Superseded, IllegalEvent):
+            await self._give_back(claimed, None)
+        except TryLater as error:
+            await self._give_back(claimed, error.not_before)
+        except StoreAway as error:
+            log.warning("%s: the store went away, it is given back once it answers: %s", claimed.id, error)
+            await self._give_back(claimed, None)
+        except Late:
+            await self._give_back(claimed, None)
+        except NoFreeSlot:
+            await self._give_back(claimed, claim.now + _BUSY + self.jitter())
+        except JitError as error:
+            log.warning("%s: not done: %s %s", claimed.id, type(error).__name__, error)
+            await self._give_back(claimed, claim.now + _ASK_AGAIN)
+
+    # a record that was rolled back
+
+    async def _stale(self, claim: Claim) -> None:
+        """Restore or end the request; after a failure, another worker may retry."""
+        self.store.known.doubt(claim.request)  # from here on nothing new is done by this record
+        try:
+            await self._end_stale(claim)
+        except (JitError, Superseded, IllegalEvent, TryLater) as error:
+            log.warning("%s: rolled back, and not ended yet: %s", claim.claimed.id, error)
+            await self._give_back(claim.claimed, claim.now + _ASK_AGAIN)
+
+    async def _end_stale(self, claim: Claim) -> None:
+        if await self.records.end_stale(claim):
+            return
+        if claim.request.state is State.REVOKING:
+            await self._revoke_due(claim)
+        else:
+            await self._give_back(claim.claimed, None)
+
+    # the step that is due
+
+    async def _step(self, claim: Claim) -> None:
+        request = claim.request
+        event = deadlines.woken(request, claim.now)
+        if isinstance(event, AccessExpired):
+            # Revoked under the same claim: released, it would wait behind everything else that is due.
+            await claim.commit(event, lease_until=claim.now + self.lease)
+            await self._revoke_due(claim)
+            return
+        if event:
+            await claim.commit(event)
+            return
+        match request.state:
+            case State.SCHEDULED:
+                await self._begin(claim)
+            case State.GRANTING:
+                await self._grant_due(claim)
+            case State.REVOKING:
+                await self._revoke_due(claim)
+            case State.ACTIVE if request.reveal:
+                async with self._kept(claim):
+                    await self.active.reveal(claim)
+            case State.ACTIVE if request.extension and request.extension.state is ExtensionState.PROLONGING:
+                async with self._kept(claim):
+                    await self.active.prolong(claim, request.extension)
+            case _:
+                await self._give_back(claim.claimed, None)
+
+    async def _begin(self, claim: Claim) -> None:
+        """At its start, check permission again; the guard fails the commit if the policy has changed since."""
+        judged = await self.judge(claim.request, claim.now)
+        if judged is None:
+            raise TryLater(claim.now + _ASK_AGAIN)
+        event, guard = judged
+        await claim.commit(event, guards=(guard,))
+
+    async def _grant_due(self, claim: Claim) -> None:
+        request, now = claim.request, claim.now
+        if now >= deadlines.budget_ends(request):
+            await claim.commit(out_of_budget(request, now))
+            return
+        leg = deadlines.next_leg(request, now)
+        if leg is None:
+            raise TryLater(deadlines.due(request) or now)
+        # Only a grant waits for this check: access that is revoked by a stale record can be requested again.
+        await self.records.check(claim)
+        gateway = self.gateways.get(leg.role.system)
+        if gateway is None:
+            await claim.commit(claim.again(leg, f"no provider serves {leg.role.system} here"))
+            return
+        # The slot first: no call is made for a claim that was lost while it waited for one.
+        async with gateway.granting(), self._kept(claim):
+            await self.granter.grant(claim, leg, gateway)
+
+    async def _revoke_due(self, claim: Claim) -> None:
+        leg = deadlines.next_leg(claim.request, claim.now)
+        if leg is None:
+            raise TryLater(deadlines.due(claim.request) or claim.now)
+        if leg.subject is None:
+            await claim.commit(Revoked(at=claim.now, leg=leg.n, outcome=NEVER_ATTEMPTED.model_dump()))
+            return
+        gateway = self.gateways.get(leg.role.system)
+        if gateway is None:
+            await claim.commit(claim.again(leg, f"no provider serves {leg.role.system} here"))
+            return
+        async with gateway.revoking(), self._kept(claim):
+            await self.revoker.revoke(claim, leg, gateway)
+
+    @contextlib.asynccontextmanager
+    async def _kept(self, claim: Claim) -> AsyncIterator[None]:
+        """Renew the lease while a provider's call runs. Raises `TryLater` if the claim may be lost by then."""
+        if self._stopping or not claim.fresh:
+            raise TryLater(claim.now)
+        done = asyncio.Event()
+        keeping = asyncio.create_task(self._keep(claim, done), name=f"keeping {claim.claimed.id}")
+        try:
+            yield
+        finally:
+            # By an event, not cancelled: the store's client may take a cancellation for an answer that did not come.
+            done.set()
+            await keeping
+
+    async def _keep(self, claim: Claim, done: asyncio.Event) -> None:
+        with contextlib.suppress(Superseded):  # another worker has claimed it: commits here are fenced off
+            while not await paused(done, self.lease / 3):
+                try:
+                    await claim.keep()
+                except StoreAway as error:
+                    log.warning("%s: its lease could not be prolonged: %s", claim.claimed.id, error)
+
+    # claims
+
+    async def _give_back(self, claimed: ClaimedRequest, not_before: float | None) -> None:
+        """Release the claim: the request is due again. While the store is away, retry for as long as a lease."""
+        until = time.monotonic() + self.lease
+        while True:
+            try:
+                await self.store.due_set.free(claimed, not_before)
+            except StoreAway as error:
+                if self._stopping or time.monotonic() > until:
+                    log.warning("%s: could not be given back, its lease will expire: %s", claimed.id, error)
+                    return
+            else:
+                return
+            await asyncio.sleep(_AGAIN * (0.5 + self.jitter()))

@@ -1,0 +1,44 @@
+"""An approver asks the requester before deciding, and the requester answers; every press is judged again."""
+
+from __future__ import annotations
+
+from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.access import ask as verbs
+from handlers import home, in_place
+from handlers.context import Door
+from handlers.slack import modal_stack, payloads
+from handlers.slack.payloads import Payload
+from handlers.views import action_ids, decided, modals
+
+
+def register(app: AsyncApp, door: Door) -> None:
+    """Listen to the button on the card and the one in the requester's message, and to their modals."""
+
+    @app.action(action_ids.QUESTION)
+    async def asking(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        request = await verbs.askable(door.context, await door.who(body), payloads.pressed(body))
+        await modal_stack.show(client, body, modals.question(request, payloads.page(body)))
+        await ack()
+
+    @app.view(action_ids.QUESTION_VIEW)
+    async def asked(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        actor, (id_, start) = await door.who(body), payloads.id_and_number(payloads.about(body))
+        after = await verbs.ask(door.context, actor, id_, payloads.reason(body))
+        came = decided.of_question(after)
+        await in_place.submitted(ack, door, actor, body, client, "Asked", came, after.channel, start)
+
+    @app.action(action_ids.ANSWER)
+    async def answering(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        actor, (id_, n) = await door.who(body), payloads.id_and_number(payloads.pressed(body))
+        await modal_stack.show(client, body, modals.answer(*await verbs.answerable(door.context, actor, id_, n)))
+        await ack()
+
+    @app.view(action_ids.ANSWER_VIEW)
+    async def answered(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        actor, (id_, n) = await door.who(body), payloads.id_and_number(payloads.about(body))
+        await verbs.answer(door.context, actor, id_, n, payloads.reason(body))
+        await home.beneath(door, actor, body, client)
+        # What came of it is the message that they answered: it shows the answer now.
+        await ack()

@@ -1,0 +1,50 @@
+"""What every conversation with Slack needs: the verbs' context, the people, and who sent it; it decides nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bot.access.audit_query import AuditSearch
+from bot.access.context import AccessContext
+from bot.core.errors import IdentityTaken, LimitReached, LockedDown, NotAMember
+from bot.core.request import Request
+from bot.core.verdict import Actor
+from bot.policy import authorization
+from handlers.notify.announcer import Announcer
+from handlers.notify.home_tabs import HomeTabs
+from handlers.slack.background import BackgroundTasks
+from handlers.slack.directory import People
+from handlers.slack.payloads import Payload, sender
+
+TURNED_AWAY = (IdentityTaken, LimitReached, LockedDown, NotAMember)
+"""Refused before a verb judges, so that no verb audits it."""
+
+
+@dataclass(frozen=True)
+class Door:
+    """The Slack side of one workspace. ``bot`` is our own bot id, by which our messages are known."""
+
+    context: AccessContext
+    people: People
+    announcer: Announcer
+    home_tabs: HomeTabs
+    bot: str
+    audit_search: AuditSearch
+    background: BackgroundTasks = field(default_factory=BackgroundTasks)
+
+    async def afresh(self, actor: Actor, request: Request) -> Actor:
+        """Whoever approves: where a role is critical, by answers of Slack's that are asked for now.
+
+        They were judged by what is known already, so that a press which is refused anyway costs Slack nothing. Raises
+        what `People.afresh` does.
+        """
+        catalog = self.context.catalog()
+        if not authorization.is_critical(catalog, request):
+            return actor
+        reviews = (*request.reviews, *(request.extension.reviews if request.extension else ()))
+        others = (request.asker.id, *(review.by.id for review in reviews))
+        return await self.people.afresh(actor.person.id, others, authorization.concerned(catalog, request))
+
+    async def who(self, payload: Payload) -> Actor:
+        """Who sent it, looked up again. Raises `NotAMember`, `CouldNotCheck`, `IdentityTaken`."""
+        return await self.people.actor(sender(payload))

@@ -1,0 +1,304 @@
+"""An error → one kind sentence: what, why, and what to do next; the one place that words refusals."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bot import logs
+from bot.core import durations
+from bot.core.errors import (
+    AlreadyAnswered,
+    AlreadyAsked,
+    Ambiguous,
+    BadDay,
+    BadDuration,
+    BadQuestion,
+    BadReason,
+    BadStart,
+    CannotExtend,
+    CouldNotCheck,
+    Crowded,
+    IdentityTaken,
+    JitError,
+    Late,
+    LimitReached,
+    LockedDown,
+    NoSuchQuestion,
+    NotAllowed,
+    NotAMember,
+    NotFound,
+    NotLockedDown,
+    Overtaken,
+    PolicyMoved,
+    RoleChanged,
+    RolledBack,
+    StoreAway,
+    Tampered,
+    TerminalDoesNotCount,
+    UnknownChoice,
+    UnknownPerson,
+    UnknownSystem,
+    UnknownWord,
+    WrongCode,
+)
+from bot.core.verdict import Code, Reason
+from handlers.slack.outcome import said
+from handlers.views.lockdown import locked, stopped
+from handlers.views.status import clause
+from handlers.views.text import clock, length, safe, when
+
+log = logging.getLogger(__name__)
+
+UNEXPECTED = (
+    "This failed, and it is our fault, not yours. `/jit list` shows what was recorded; if yours is not there, "
+    "try again. If it fails again, tell an operator: the log says why."
+)
+
+_MEMBERS: Mapping[str, str] = {
+    "guest": "Guests cannot request or approve access. Ask a full member of this workspace.",
+    "external": (
+        "You belong to another organisation, so you cannot request or approve access here. "
+        "Ask a member of this workspace."
+    ),
+    "bot": "Apps cannot request or approve access. A person has to, from their own account.",
+    "deactivated": (
+        "This account is deactivated, so it cannot request or approve access. A Slack admin can activate it."
+    ),
+    "odd_email": (
+        "Your Slack profile's e-mail address has a character outside ASCII, which can imitate another address, so "
+        "access cannot be bound to it. Ask a Slack admin to change it to an ASCII address."
+    ),
+    "no_email": "Your Slack profile shows no e-mail address, and access is bound to one. Ask a Slack admin to add it.",
+}
+
+_REASONS: Mapping[Code, str] = {
+    Code.MAY_NOT_ASK: "you are in none of the groups that may request {about}; an operator can tell you which may",
+    Code.NOBODY_TO_APPROVE: "no other active person could approve {about}; ask an operator to add an approver",
+    Code.OWN_REQUEST: "You can't approve your own request. Another approver has to.",
+    Code.NOT_AN_APPROVER: "Only {about} can approve this.",
+    Code.ALREADY_FILLED: "Your group has already approved. It now waits for other approvers.",
+    Code.MAY_NOT_REVOKE: "only {about} can end this; ask one of them",
+    Code.NOT_AN_OPERATOR: "only an operator of this workspace ({about}) can do this",
+    Code.NOT_THE_ASKER: "only the requester can do this; `/jit list` shows what is yours",
+    Code.ASKER_MAY_NOT: "the requester is no longer in a group that may request {about}; deny it, or wait",
+    Code.NOT_AN_AUDITOR: "only {about} can read the audit log",
+    Code.ABOUT_THEMSELF: "this is about you; another auditor or operator can snooze it",
+    Code.UNKNOWN_GROUP: "the members of {about} cannot be checked right now; please try again in a minute",
+}
+
+
+_DAYS = "`yesterday`, `today`, `monday` or `2026-11-24`"
+
+
+def sentence(error: Exception) -> str:
+    """What a person reads. The log has that it was refused, and why in the policy's words: not what was typed."""
+    if (kept := said.get()) is not None:
+        kept.append(error)
+    for kind, words in _WORDS.items():
+        if type(error) is kind:
+            why = ",".join(r.code for r in error.verdict.reasons) if isinstance(error, NotAllowed) else None
+            log.info("refused", extra=logs.facts(error=kind.__name__, why=why))
+            return words(error)
+    log.error("an error that nobody expected", exc_info=error)
+    return UNEXPECTED
+
+
+def _unknown(error: UnknownChoice) -> str:
+    if not error.nearest:
+        shows = "`/jit request` shows what there is."
+        return f"There is no template or role `{safe(error.what, 80)}` that you may request. {shows}"
+    near = " or ".join(f"`{safe(n, 80)}`" for n in error.nearest[:3])
+    return f"There is no template or role `{safe(error.what, 80)}` that you may request. Did you mean {near}?"
+
+
+def _system(error: UnknownSystem) -> str:
+    near = " or ".join(f"`{safe(n, 80)}`" for n in error.nearest[:3])
+    hint = f"Did you mean {near}?" if near else "`/jit help who` has an example."
+    return f"There is no system `{safe(error.what, 80)}` that you can see. {hint}"
+
+
+def _word(error: UnknownWord) -> str:
+    what = f"`{safe(error.what, 60)}`"
+    if error.twice:
+        two = "two people" if error.twice == "person" else f"two {error.twice}s"
+        return f"You named {two} ({what} is the second); search for one at a time."
+    near = " or ".join(f"`{safe(n, 90)}`" for n in error.nearest[:3])
+    hint = f"Did you mean {near}?" if near else "`/jit help audit` has examples."
+    return f"I don't understand {what}: it is not a person, system, role, kind, request or time. {hint}"
+
+
+def _duration(error: BadDuration) -> str:
+    if not error.cap:
+        return f'I don\'t understand the duration "{safe(error.text, 20)}". Try `30m`, `1h30m` or `2d`.'
+    offered = ", ".join(durations.short(s) for s in error.offered)
+    choose = f"Choose one of {offered}." if offered else "Choose another, like `30m`."
+    typed = length(seconds) if (seconds := _seconds(error.text)) else f"`{safe(error.text, 20)}`"
+    if seconds < durations.SHORTEST:
+        return f"{typed} is too short: the minimum is {length(durations.SHORTEST)}. {choose}"
+    return f"{typed} is too long: the maximum is {length(error.cap)}.{f' {choose}' if offered else ''}"
+
+
+def _seconds(text: str) -> int:
+    try:
+        return durations.parse(text)
+    except durations.NotADuration:
+        return 0
+
+
+def _reason(error: BadReason) -> str:
+    hint = f" Expected: {safe(error.hint, 240)}." if error.hint else ""
+    return {
+        "missing": f"Please give a reason: approvers and auditors read it.{hint}",
+        "short": f"The reason is too short: the minimum is {error.limit} characters.{hint}",
+        "long": f"The reason is too long: the maximum is {error.limit} characters.",
+        "form": f"The reason does not have the required form.{hint}",
+    }[error.problem]
+
+
+def _start(error: BadStart) -> str:
+    if not error.at:
+        forms = "`at 22:00`, `at tomorrow 9:30` or `at 2026-11-26 22:00`"
+        return f'I don\'t understand the time "{safe(error.text, 30)}". Try {forms}.'
+    bounds = f"at least a minute from now, and no later than {when(error.latest)}"
+    return f"The start has to be {bounds}. Choose another, or none."
+
+
+def _cannot_extend(error: CannotExtend) -> str:
+    ends = f"{error.request.id} ends at {clock(error.request.ends_at)}"
+    return {
+        "cap": f"{ends}, and its role allows {clock(error.latest)} at the latest. Request again after it has ended.",
+        "asked": f"An extension is already waiting for approval. Until then, {ends}.",
+        "systems": f"This system does not support extensions: {ends}. Request again with `/jit request`.",
+        "changed": f"The policy changed its role, so it cannot be extended: {ends}. Request again after that.",
+    }[error.why]
+
+
+def _not_allowed(error: NotAllowed) -> str:
+    said = [_REASONS[reason.code].format(about=_about(reason)) for reason in error.verdict.reasons]
+    whole = [words for words in said if words.endswith(".")]
+    parts = [words for words in said if not words.endswith(".")]
+    return " ".join([*whole, *([f"You cannot do this: {'; '.join(parts)}."] if parts else [])])
+
+
+def _about(reason: Reason) -> str:
+    return " or ".join(f"`{safe(word, 80)}`" for word in reason.about) or "nobody"
+
+
+def _limit(error: LimitReached) -> str:
+    if error.kind == "open":
+        return f"You have {error.limit} open requests, the maximum. Cancel or release one first: `/jit list`."
+    if error.kind == "reminders":
+        return f"The approvers were reminded within the last {length(error.window)}. Please give them a moment."
+    if error.kind == "questions":
+        return f"This request already has {error.limit} questions, the maximum. Approve it, or deny it with a reason."
+    return f"You made {error.limit} requests within {length(error.window)}, the maximum. Please wait a few minutes."
+
+
+def _terminal(error: TerminalDoesNotCount) -> str:
+    why = safe(error.why, 200) or "nobody has claimed it in Slack (`jit people bind-cli`)"
+    nobody = f"`{safe(error.by, 200)}` does not count as an operator: {why}."
+    return f"{nobody} You can lift in Slack instead: `/jit lockdown lift`."
+
+
+def _ambiguous(error: Ambiguous) -> str:
+    if not error.ids:
+        return "None of your requests fits this right now. `/jit list` shows them."
+    return f"Which one? Add its id to the command: {', '.join(f'`{id_}`' for id_ in error.ids)}."
+
+
+def _overtaken(error: Overtaken) -> str:
+    request = error.request
+    never = "yet" if request.awaits_decision else "any more"
+    return f"{request.id} {clause(request)}, so this cannot be done {never}. `/jit show {request.id}` shows it."
+
+
+def _not_locked(error: NotLockedDown) -> str:
+    if not error.locked:
+        return "Nothing is locked down, so there is nothing to lift."
+    none, stand = (_of(system) for system in (error.system, error.locked[0]))
+    lift = f"/jit lockdown lift {error.locked[0]}".strip()
+    return f"There is no lockdown of {none}, only of {stand}: `{safe(lift, 80)}` lifts it."
+
+
+def _of(system: str) -> str:
+    return stopped(system) if system else "everything"
+
+
+_WORDS: dict[type[Exception], Callable[[Any], str]] = {
+    UnknownChoice: _unknown,
+    UnknownSystem: _system,
+    BadDay: lambda e: f'I don\'t understand the day "{safe(e.text, 30)}". Try {_DAYS}.',
+    UnknownPerson: lambda e: (
+        f"Who is `{safe(e.what, 40)}`? Pick the person from Slack's @ list, or type their e-mail address."
+    ),
+    BadDuration: _duration,
+    BadReason: _reason,
+    BadQuestion: lambda e: (
+        f"The {e.what} is too long: the maximum is {e.limit} characters." if e.limit else f"Please type the {e.what}."
+    ),
+    UnknownWord: _word,
+    BadStart: _start,
+    CannotExtend: _cannot_extend,
+    NotAMember: lambda e: _MEMBERS[e.kind],
+    NotAllowed: _not_allowed,
+    LimitReached: _limit,
+    AlreadyAsked: lambda e: (
+        f"You have already requested this: {e.request.id} {clause(e.request)}. `/jit cancel {e.request.id}` cancels it."
+    ),
+    NotFound: lambda e: f"There is no request `{safe(e.id, 20)}` that you can see. `/jit list` shows yours.",
+    Ambiguous: _ambiguous,
+    Late: lambda e: (
+        f"Too late: the time for this ended at {clock(e.deadline)}, so {e.id} did not change. "
+        "If it is still needed, request it again."
+    ),
+    Overtaken: _overtaken,
+    AlreadyAnswered: lambda e: f"You have already answered {e.request.id}, and count once; it {clause(e.request)}.",
+    NoSuchQuestion: lambda e: (
+        f"This question about {e.request.id} already has an answer. `/jit show {e.request.id}` shows both."
+    ),
+    RoleChanged: lambda e: (
+        f"The policy changed a role of {e.request.id}, so it is cancelled. It has to be requested again."
+    ),
+    LockedDown: lambda e: locked(e.lock),
+    TerminalDoesNotCount: _terminal,
+    WrongCode: lambda e: (
+        f"No terminal is waiting with `{safe(e.what, 60)}`: a code works once, within ten minutes. "
+        "`jit people bind-cli` at the terminal prints a new one."
+    ),
+    NotLockedDown: _not_locked,
+    PolicyMoved: lambda _: "The policy has just changed. Nothing was recorded; please press again in a minute.",
+    CouldNotCheck: lambda e: (
+        f"Slack did not answer in time ({safe(e.what, 200)}). Nothing was recorded; please try again in a moment."
+    ),
+    IdentityTaken: lambda _: (
+        "Your e-mail address is bound to another account of this workspace, so we cannot tell who you are. "
+        "Nothing was recorded. An operator can check it, then type `jit people unbind`."
+    ),
+    Tampered: lambda e: (
+        f"The record of {e.id} failed its integrity check, so it is ignored; the operators were told. "
+        "Request again what you need."
+    ),
+    RolledBack: lambda e: (
+        f"The record of {e.id} went back to an earlier state, so nothing new is done with it; "
+        "the operators were told. Request again what you need."
+    ),
+    Crowded: lambda _: (
+        "Too many people are using this right now, and your turn did not come in time. Nothing was recorded; "
+        "please try again in a few seconds."
+    ),
+    StoreAway: lambda _: (
+        "Storage isn't responding. Your request was saved completely or not at all: check `/jit list` in a minute."
+    ),
+}
+
+
+def worded() -> frozenset[type[Exception]]:
+    """The errors that have a sentence, for the test that finds those that have none."""
+    return frozenset(_WORDS)
+
+
+def known(error: Exception) -> bool:
+    """Whether it is refused on purpose."""
+    return isinstance(error, JitError)

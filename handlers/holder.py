@@ -1,0 +1,111 @@
+"""The holder's side of access: list it, show its password, cancel or end it."""
+
+from __future__ import annotations
+
+import logging
+
+from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncRespond
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.access import holder, read, revoke
+from bot.access.remind import remind as send_reminder
+from bot.core.errors import JitError
+from bot.core.request import Request
+from handlers import in_place, lockdown
+from handlers.context import Door
+from handlers.error_messages import sentence
+from handlers.slack import modal_stack, payloads
+from handlers.slack.api import AWAY, said
+from handlers.slack.payloads import Payload
+from handlers.views import action_ids, decided, modals
+from handlers.views.request_list import listing
+from handlers.views.text import clock, safe
+from providers.systems.base import Secret
+
+log = logging.getLogger(__name__)
+
+
+def register(app: AsyncApp, door: Door) -> None:
+    """Listen to the buttons of grants and of the requester's DMs."""
+
+    @app.action(action_ids.CANCEL)
+    async def cancelling(ack: AsyncAck, body: Payload, client: AsyncWebClient, respond: AsyncRespond) -> None:
+        actor = await door.who(body)
+        after = await holder.cancel(door.context, actor, payloads.pressed(body))
+        await in_place.pressed(door, actor, body, client, respond, _cancelled(after))
+        await ack()
+
+    @app.action(action_ids.RELEASE)
+    async def releasing(ack: AsyncAck, body: Payload, client: AsyncWebClient, respond: AsyncRespond) -> None:
+        actor = await door.who(body)
+        after = await holder.release(door.context, actor, payloads.pressed(body))
+        await in_place.pressed(door, actor, body, client, respond, _released(after))
+        await ack()
+
+    @app.action(action_ids.REVOKE)
+    async def revoking(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        request = await revoke.revocable(door.context, await door.who(body), payloads.pressed(body))
+        await client.views_open(trigger_id=payloads.trigger(body), view=modals.revoke(request))
+        await ack()
+
+    @app.view(action_ids.REVOKE_VIEW)
+    async def revoked(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        actor = await door.who(body)
+        after = await revoke.revoke(door.context, actor, payloads.about(body), payloads.reason(body))
+        await in_place.submitted(ack, door, actor, body, client, "Ended early", decided.of_end(after))
+
+    @app.action(action_ids.REVEAL)
+    async def revealing(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        actor = await door.who(body)
+        waiting = modals.note("Your access", "Creating a new password. This takes a moment.")
+        view = await modal_stack.show(client, body, waiting)
+        try:
+            await holder.reveal(door.context, actor, payloads.pressed(body), view)
+        except JitError as error:
+            await client.views_update(view_id=view, view=modals.note("Your access", sentence(error)))
+        await ack()
+
+
+async def listed(door: Door, payload: Payload) -> str:
+    """``/jit list``."""
+    actor = await door.who(payload)
+    found = listing(await read.own_open(door.context, actor), await read.overseen(door.context, actor))
+    return "\n\n".join(part for part in (await lockdown.banner(door), found) if part)
+
+
+async def release(door: Door, payload: Payload, rest: str) -> str:
+    """``/jit release [ID]``."""
+    request = await holder.release(door.context, await door.who(payload), payloads.which(rest))
+    return _released(request)
+
+
+async def cancel(door: Door, payload: Payload, rest: str) -> str:
+    """``/jit cancel [ID]``."""
+    request = await holder.cancel(door.context, await door.who(payload), payloads.which(rest))
+    return _cancelled(request)
+
+
+def _released(request: Request) -> str:
+    return f"Thank you. You ended {request.id}; the worker is revoking the access."
+
+
+def _cancelled(request: Request) -> str:
+    return f"You cancelled {request.id}."
+
+
+async def remind(door: Door, payload: Payload, rest: str) -> str:
+    """``/jit remind [ID]``."""
+    request = await send_reminder(door.context, await door.who(payload), payloads.which(rest))
+    return f"You reminded the approvers of {request.id}. If nobody answers by {clock(request.decide_by)}, it expires."
+
+
+async def deliver(client: AsyncWebClient, request: Request, view: str, shown: Secret | str) -> None:
+    """Show the secret, or why there is none, in the modal that waits for it; a closed modal needs nothing."""
+    if isinstance(shown, str):
+        filled = modals.note("Your access", f"The password could not be created: {safe(shown)}. Please press again.")
+    else:
+        filled = modals.secret(request, shown)
+    try:
+        await client.views_update(view_id=view, view=filled)
+    except AWAY as error:
+        log.warning("%s: the modal could not be filled in: %s", request.id, said(error))

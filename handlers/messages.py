@@ -1,0 +1,86 @@
+"""`@jit request …` in a channel or thread, and a direct message to the bot: the same commands, answered to that person.
+
+A message carries no trigger, so where a command opens a form the answer has a button that does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+
+from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncRespond
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.core.errors import Crowded, JitError, StoreAway
+from handlers import commands
+from handlers.context import TURNED_AWAY, Door
+from handlers.error_messages import sentence
+from handlers.slack import payloads
+from handlers.slack.api import NotNow, SaidNo, Unanswered, answered, said
+from handlers.slack.payloads import NoTrigger, Payload, TypedMessage
+from handlers.views import action_ids
+from handlers.views.message import SlackMessage
+from handlers.views.request_line import HELLO, open_form
+
+log = logging.getLogger(__name__)
+
+
+def register(app: AsyncApp, door: Door) -> None:
+    """Listen to mentions, to direct messages, and to the button that opens a form for them."""
+
+    @app.event("app_mention")
+    async def mentioned(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        await _read(door, payloads.mention(body), client)
+        await ack()
+
+    @app.event("message")
+    async def written(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        await _read(door, payloads.direct_message(body), client)
+        await ack()
+
+    @app.action(action_ids.OPEN_FORM)
+    async def opening(ack: AsyncAck, body: Payload, respond: AsyncRespond, client: AsyncWebClient) -> None:
+        answer = await commands.answer(door, {**body, "text": payloads.pressed(body)}, client)
+        if answer is not None:
+            message = SlackMessage(answer, []) if isinstance(answer, str) else answer
+            await respond(
+                text=message.text, blocks=message.blocks or None, response_type="ephemeral", replace_original=False
+            )
+        await ack()
+
+
+async def _read(door: Door, message: TypedMessage | None, client: AsyncWebClient) -> None:
+    """Do what a message says, and answer; nothing for one that no person wrote."""
+    if message is None:
+        return
+    answer = await _answer(door, message, client)
+    try:
+        await answered(
+            client.chat_postEphemeral(
+                channel=message.channel,
+                user=message.user,
+                thread_ts=message.thread or None,
+                text=answer.text,
+                blocks=answer.blocks or None,
+            )
+        )
+    except (NotNow, SaidNo, Unanswered) as error:
+        log.warning("the answer to a message of %s could not be posted: %s", message.user, said(error))
+
+
+async def _answer(door: Door, message: TypedMessage, client: AsyncWebClient) -> SlackMessage:
+    """What the person reads. Raises `StoreAway` and `Crowded`: then Slack delivers the message again."""
+    if not message.text:
+        return SlackMessage(HELLO, [])
+    try:
+        answer = await commands.answer(door, message.payload, client)
+    except NoTrigger:
+        return open_form(message.text)
+    except (StoreAway, Crowded):
+        raise
+    except JitError as error:
+        if isinstance(error, TURNED_AWAY):
+            with contextlib.suppress(StoreAway):
+                await door.context.turned_away(message.user, payloads.tried(message.payload), error)
+        return SlackMessage(sentence(error), [])
+    return answer if isinstance(answer, SlackMessage) else SlackMessage(answer or "", [])

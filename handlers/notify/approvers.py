@@ -1,0 +1,198 @@
+"""How approvers are reached, as each role says: mentioned on the card, or by a message; it judges nobody.
+
+A message to an approver links to the card, is edited once the request is decided, and is never followed by a second.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.access.review import awaiting_decision
+from bot.core import notifications
+from bot.core.errors import CouldNotCheck, IdentityTaken, NotAMember
+from bot.core.request import Request
+from bot.core.verdict import Roster
+from bot.policy import authorization
+from bot.policy.authorization import OpenStep
+from bot.policy.catalog import Catalog, Role
+from bot.store.indexes.card_queue import CardQueue
+from bot.store.outbox import Outbox, PostedMessage, Row
+from bot.store.store import Store
+from handlers.notify.channels import Channels
+from handlers.notify.poster import Poster, Waits
+from handlers.slack.api import NotNow, SaidNo, Unanswered, answered, said
+from handlers.slack.directory import People
+from handlers.views import dms
+from handlers.views.message import Needed, given
+from handlers.views.text import safe
+
+log = logging.getLogger(__name__)
+
+APPROVERS = "approvers"
+"""The audience of all approvers who get a message: it becomes a row of `APPROVER` for each of them."""
+APPROVER = "approver:"
+MOST = 20
+"""How many get a message about one request; the card says when there are more."""
+_MOST_LOOKED_AT = 60
+_AGAIN = 1.0
+
+
+@dataclass(frozen=True)
+class ApproverMessages:
+    """The ways to the approvers of one workspace."""
+
+    store: Store
+    outbox: Outbox
+    poster: Poster
+    channels: Channels
+    people: People
+    client: AsyncWebClient
+    catalog: Callable[[], Catalog]
+
+    async def needed(self, request: Request) -> Needed:
+        """The approvals that are missing, with the approvers written as the roles say."""
+        open_ = awaiting_decision(request)
+        if open_ is None:
+            return Needed()
+        catalog, roster = self.catalog(), await self.people.roster()
+        tally = authorization.tally(catalog, roster, open_)
+        each, missing = tally.missing, Counter[str]()
+        for step in {step.any_of: step for step in tally.open}.values():
+            missing[await self._named_groups(catalog, step)] += each[step.any_of]
+        note = "" if request.awaits_extension else _delivery_note(catalog, roster, tally.open)
+        return Needed(tuple(missing.items()), note, given(tally))
+
+    async def _named_groups(self, catalog: Catalog, step: OpenStep) -> str:
+        """The groups of a step: mentioned, named only, or named beside who is on call."""
+        role, on_call = _role(catalog, step)
+        if role is None or role.notify.mention == "group":
+            return await self.people.mention(step.any_of)
+        names = " or ".join(f"`{safe(group, 40)}`" for group in step.any_of)
+        if role.notify.mention == "none" or on_call is None:
+            return names
+        return f"{await self.people.mention([on_call])} (on call) or {names}"
+
+    async def refresh(self, request: Request, *, again: bool = True) -> None:
+        """The card changes: those who get a message get it, or have it edited; not ``again``, where one has it."""
+        posts = await self.outbox.posts(request.id) if not request.awaits_decision else {}
+        have = any(audience.startswith(APPROVER) for audience in posts)
+        if have and not again:
+            return
+        if _may_dm(self.catalog(), request) or have:
+            await self.outbox.ask([Row(request.id, APPROVERS, request.version)])
+
+    async def deliver(self, row: Row, request: Request) -> None:
+        """The row of all of them, or of one."""
+        if row.audience == APPROVERS:
+            kept = [a for a in await self.outbox.posts(request.id) if a.startswith(APPROVER)]
+            new = [f"{APPROVER}{user}" for user in await self._recipients(request)]
+            await self.outbox.ask([Row(request.id, a, request.version) for a in dict.fromkeys((*kept, *new))])
+            await self.outbox.done(row, request.version)
+        else:
+            await self._deliver_to_one(row, request)
+
+    async def _deliver_to_one(self, row: Row, request: Request) -> None:
+        user, posts = row.audience.removeprefix(APPROVER), await self.outbox.posts(request.id)
+        waits = request.awaits_decision
+        if not waits and row.audience not in posts:
+            await self.outbox.done(row, request.version)  # decided before it was posted
+            return
+        message = dms.to_decide(request, await self.needed(request), await self._link(request, posts))
+        await self.poster.show(row, message, await self.channels.dm(user), request.version)
+        if not waits:
+            await self.outbox.not_posted(row)  # this was its last edit
+        elif (now := await self.store.load(request.id)) and now.request.version != request.version:
+            await self.outbox.ask([Row(request.id, row.audience, now.request.version)])
+
+    async def _link(self, request: Request, posts: dict[str, PostedMessage]) -> str:
+        """The link to the card; empty when Slack does not answer. Raises `Waits` before the card is posted."""
+        card = posts.get(notifications.CARD)
+        if card is None or not card.ts:
+            comes = await CardQueue(self.store).has_room(request.channel, request.id)
+            if comes and await self.outbox.waits(request.id, notifications.CARD):
+                raise Waits(_AGAIN)
+            return ""
+        try:
+            told = await answered(self.client.chat_getPermalink(channel=card.channel, message_ts=card.ts))
+        except (NotNow, SaidNo, Unanswered) as error:
+            log.info("%s: the link to the card was not told: %s", request.id, said(error))
+            return ""
+        return str(told["permalink"])
+
+    async def _recipients(self, request: Request) -> list[str]:
+        """The accounts that get a message: as the roles say, who can decide now, and no more than `MOST`."""
+        if not request.awaits_decision:
+            return []
+        catalog, roster = self.catalog(), await self.people.roster()
+        groups = [
+            group for step in authorization.tally(catalog, roster, request).open for group in _by_message(catalog, step)
+        ]
+        found: list[str] = []
+        for user in (await self.people.accounts_of(dict.fromkeys(groups)))[:_MOST_LOOKED_AT]:
+            if len(found) < MOST and await self._may_decide(catalog, roster, request, user):
+                found.append(user)
+        return found
+
+    async def _may_decide(self, catalog: Catalog, roster: Roster, request: Request, user: str) -> bool:
+        try:
+            person = await self.people.person(user)
+        except (NotAMember, IdentityTaken):
+            return False
+        except CouldNotCheck as error:
+            raise Waits(_AGAIN) from error
+        return authorization.may_review(catalog, roster, request, person).allowed
+
+
+def _role(catalog: Catalog, step: OpenStep) -> tuple[Role | None, str | None]:
+    """The role that a step belongs to, and the group that is on call for its system."""
+    system, _, name = step.name.partition("/")
+    role = catalog.role(system, name)
+    return role, catalog.systems[system].on_call if role else None
+
+
+def _by_message(catalog: Catalog, step: OpenStep) -> Sequence[str]:
+    """The groups of which people get a message."""
+    role, on_call = _role(catalog, step)
+    if role is None or role.notify.dm == "none":
+        return ()
+    return step.any_of if role.notify.dm == "all" else [on_call] if on_call else ()
+
+
+def _may_dm(catalog: Catalog, request: Request) -> bool:
+    """Whether anybody may get a message about it."""
+    roles = (catalog.role(leg.role.system, leg.role.role) for leg in request.legs)
+    return request.awaits_decision and any(role is not None and role.notify.dm != "none" for role in roles)
+
+
+def _delivery_note(catalog: Catalog, roster: Roster, steps: Iterable[OpenStep]) -> str:
+    """What the card says about how approvers were reached; empty in the usual case."""
+    said_: dict[str, None] = {}
+    for step in steps:
+        groups = [roster[group] for group in _by_message(catalog, step) if group in roster]
+        count = len({who for members in groups for who in (*members.users, *members.identities)})
+        role, on_call = _role(catalog, step)
+        if count > MOST:
+            said_[f"{MOST} of {count} approvers got a direct message."] = None
+        if (
+            on_call
+            and role
+            and "on-call" in {role.notify.mention, role.notify.dm}
+            and _surely_none(roster, on_call, step)
+        ):
+            said_["Nobody on call may approve it."] = None
+    return " ".join(said_)
+
+
+def _surely_none(roster: Roster, on_call: str, step: OpenStep) -> bool:
+    """Whether nobody on call is in any group of the step; what cannot be compared may well be."""
+    calls, groups = roster.get(on_call), [roster[group] for group in step.any_of if group in roster]
+    if calls is None or not calls.known or not all(group.known for group in groups):
+        return False
+    if any(bool(group.users) != bool(calls.users) for group in groups):
+        return False
+    return not any(calls.users & group.users or calls.identities & group.identities for group in groups)

@@ -1,0 +1,136 @@
+"""What each kind of notification says: the view of the record or event that a row is about; it posts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bot.access.track_record import track_record
+from bot.core import notifications
+from bot.core.errors import CouldNotCheck, IdentityTaken, NotAMember
+from bot.core.events import Event
+from bot.core.request import Request
+from bot.store.outbox import Outbox, Row
+from bot.store.store import Store
+from handlers.notify.approvers import ApproverMessages
+from handlers.notify.card_links import CardLinks
+from handlers.notify.channels import Undeliverable
+from handlers.slack.directory import People
+from handlers.views import card as cards
+from handlers.views import dms, drift
+from handlers.views.message import SlackMessage
+from handlers.views.text import name
+from handlers.views.thread import by_hand, line
+from providers.systems.base import Capabilities
+
+Capable = Callable[[str, Mapping[str, Any]], Capabilities]
+"""What a provider can do with a role's params."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The messages of one workspace. ``site``: its own address, in which links to messages can be followed."""
+
+    store: Store
+    outbox: Outbox
+    people: People
+    approver_messages: ApproverMessages
+    capable: Capable
+    site: str
+    links: CardLinks
+
+    async def card(self, _: Row, request: Request) -> SlackMessage:
+        earlier = await track_record(self.store, request)
+        return cards.card(request, await self.approver_messages.needed(request), self.site, earlier)
+
+    async def thread_line(self, row: Row, request: Request) -> SlackMessage | None:
+        """An event of the request, or what was found in its system."""
+        found = await self.store.event(row.seq or 0)
+        if found is None:
+            return SlackMessage(drift.line(await self.noted(row)), [])
+        text = line(request, found[1], await self.approver_messages.needed(request))
+        return SlackMessage(await self._without_a_ping(text, found[1].by), []) if text else None
+
+    async def alarm(self, _: Row, request: Request) -> SlackMessage:
+        return cards.alarm(request)
+
+    async def at_terminal(self, row: Row, request: Request) -> SlackMessage:
+        found = await self.store.event(row.seq or 0)
+        return by_hand(request, found[1]) if found else SlackMessage(drift.line(await self.noted(row)), [])
+
+    async def received(self, _: Row, __: Request) -> None:
+        """Nothing: earlier versions posted it, and may have left a row."""
+
+    async def decided(self, _: Row, request: Request) -> SlackMessage:
+        return await self._with_card(request, dms.decided(request))
+
+    async def granted(self, _: Row, request: Request) -> SlackMessage:
+        return await self._with_card(request, dms.granted(request, secret=self._has_secret(request)))
+
+    async def extension(self, row: Row, request: Request) -> SlackMessage:
+        return await self._with_card(request, dms.extension_decided(request, await self._event(row)))
+
+    async def ending(self, row: Row, request: Request) -> SlackMessage:
+        end = notifications.which_end(row.audience) or 0
+        message = dms.ending(request, await self.approver_messages.needed(request), end)
+        return await self._with_card(request, message)
+
+    async def ended(self, _: Row, request: Request) -> SlackMessage:
+        return await self._with_card(request, dms.ended_access(request))
+
+    async def question(self, row: Row, request: Request) -> SlackMessage | None:
+        asked = request.question(notifications.which_question(row.audience) or 0)
+        return dms.question(request, asked, await self.links.of(request)) if asked else None
+
+    async def noted(self, row: Row) -> Mapping[str, Any]:
+        """The audit event of no request that a row tells. Raises `Undeliverable`."""
+        found = await self.outbox.noted(row.seq or 0)
+        if found is None:
+            raise Undeliverable("its audit event is gone")
+        return found
+
+    async def _with_card(self, request: Request, message: SlackMessage) -> SlackMessage:
+        """With the way to the card, as far as it is posted by now."""
+        card = (await self.outbox.posts(request.id)).get(notifications.CARD)
+        if not self.site or card is None or not card.ts:
+            return message
+        return dms.with_card(message, f"{self.site}/archives/{card.channel}/p{card.ts.replace('.', '')}")
+
+    async def _event(self, row: Row) -> Event:
+        found = await self.store.event(row.seq or 0)
+        if found is None:
+            raise Undeliverable("its audit event is gone")
+        return found[1]
+
+    async def _without_a_ping(self, text: str, user: str) -> str:
+        """The text with this person named where it mentions them: what somebody did themself rings nobody."""
+        mention = f"<@{user}>"
+        if mention not in text:
+            return text
+        try:
+            return text.replace(mention, name(await self.people.person(user)))
+        except (CouldNotCheck, NotAMember, IdentityTaken):
+            return text
+
+    def _has_secret(self, request: Request) -> bool:
+        """Whether one of its systems issues a password."""
+        return any(self.capable(leg.role.provider, leg.role.params).issues_secret for leg in request.legs)
+
+
+def about(view: Callable[[str], SlackMessage]) -> Callable[[Texts, Row], Awaitable[SlackMessage]]:
+    """What is said of a request by its id alone."""
+
+    async def text(_: Texts, row: Row) -> SlackMessage:
+        return view(row.request)
+
+    return text
+
+
+def shows(view: Callable[[Mapping[str, Any]], SlackMessage]) -> Callable[[Texts, Row], Awaitable[SlackMessage]]:
+    """What is said of an event that changed no request."""
+
+    async def text(texts: Texts, row: Row) -> SlackMessage:
+        return view(await texts.noted(row))
+
+    return text

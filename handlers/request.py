@@ -1,0 +1,261 @@
+"""Requesting access: by one line that says it all, or by a form that is filled in with what is known."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+
+from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_sdk.models.views import View
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.access import submit
+from bot.access.request_line import RequestLine, Use, names_a_time, understand
+from bot.access.submit import RequestForm
+from bot.core.errors import (
+    BadDuration,
+    BadReason,
+    BadStart,
+    JitError,
+    LockedDown,
+    NotAllowed,
+    NotUnderstood,
+    UnknownChoice,
+)
+from bot.core.request import Request
+from bot.core.time_phrases import Clock
+from bot.core.verdict import Actor
+from bot.policy.catalog import Catalog, Choice
+from bot.policy.schema import Sensitivity
+from handlers import show
+from handlers.context import Door
+from handlers.error_messages import sentence
+from handlers.slack import modal_stack, payloads
+from handlers.slack.api import NotNow, SaidNo, Unanswered, answered, said
+from handlers.slack.payloads import Payload
+from handlers.views import action_ids, modals
+from handlers.views import request_line as views
+from handlers.views.message import SlackMessage
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = 0.5
+"""Seconds for Slack to return a message's link: the modal has to be open within three."""
+
+Answer = SlackMessage | str | None
+"""What the person reads, None where a modal was opened instead."""
+_SAID = frozenset({Use.CHOICE, Use.DURATION, Use.START, Use.DASH, Use.REASON})
+_RANKS = tuple(Sensitivity)
+
+_FIELDS: Mapping[type[JitError], str] = {
+    BadReason: action_ids.REASON,
+    BadDuration: action_ids.DURATION,
+    BadStart: action_ids.START,
+}
+
+
+def register(app: AsyncApp, door: Door) -> None:
+    """Listen to the modal, and to each way to it; the command comes through commands.py."""
+
+    @app.action(action_ids.CHOICE)
+    async def choosing(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        actor, form = await door.who(body), payloads.chosen(body)
+        offers = submit.offers(door.context, actor)
+        choice = submit.offered(door.context, actor, offers, form.what)
+        await modal_stack.change(client, body, await _filled(door, offers, choice, form))
+        await ack()
+
+    @app.options(action_ids.CHOICE)
+    async def searching(ack: AsyncAck, body: Payload) -> None:
+        offers = submit.offers(door.context, await door.who(body))
+        groups = modals.suggested(offers, payloads.searched(body))
+        await (ack(option_groups=groups) if groups else ack(options=[]))
+
+    @app.view(action_ids.ASK_VIEW)
+    async def submitted(ack: AsyncAck, body: Payload) -> None:
+        form, actor = payloads.chosen(body), await door.who(body)
+        try:
+            made = await submit.submit(door.context, actor, form.model_copy(update={"token": payloads.view_id(body)}))
+        except LockedDown:
+            raise
+        except JitError as error:
+            await ack(response_action="errors", errors={_field(body, error): sentence(error)[:150]})
+        else:
+            # In place, since no message says so: what somebody did themself rings nobody.
+            await ack(
+                response_action="update", view=modals.note("Requested", views.requested(made), views.next_steps(made))
+            )
+
+    @app.action(action_ids.REQUEST)
+    async def requesting(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        await _open(door, client, body, await door.who(body), RequestForm())
+        await ack()
+
+    @app.action(action_ids.TEMPLATE)
+    async def picking(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        form = RequestForm(what=payloads.pressed(body))
+        await _open(door, client, body, await door.who(body), form, pressed=True)
+        await ack()
+
+    @app.action(action_ids.AGAIN)
+    async def requesting_again(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        actor = await door.who(body)
+        before = (await door.context.find(actor, payloads.pressed(body))).request
+        form = RequestForm(what=before.what, duration=before.asked, reason=before.reason)
+        await _open(door, client, body, actor, form, pressed=True)
+        await ack()
+
+    @app.global_shortcut(action_ids.GLOBAL_SHORTCUT)
+    async def anywhere(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        await _open(door, client, body, await door.who(body), RequestForm())
+        await ack()
+
+    @app.message_shortcut(action_ids.MESSAGE_SHORTCUT)
+    async def here(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        actor = await door.who(body)
+        await _open(door, client, body, actor, RequestForm(reason=await _link(client, *payloads.message(body))))
+        await ack()
+
+
+async def request(door: Door, payload: Payload, rest: str, client: AsyncWebClient) -> Answer:
+    """``/jit request …``: the answer's text, or None when a modal was opened instead."""
+    actor = await door.who(payload)
+    return await _answered(door, payload, actor, await understood(door, actor, rest), client)
+
+
+async def without_verb(
+    door: Door, payload: Payload, text: str, client: AsyncWebClient, *, mistyped: bool = False
+) -> Answer:
+    """A line without a command, if it names something or asks for it; '' otherwise.
+
+    ``mistyped``: its first word is much like a command, which goes before all but a name.
+    """
+    actor = await door.who(payload)
+    line = await understood(door, actor, text)
+    begins = line.words[0][1] if line.words else Use.UNKNOWN
+    if line.empty and not line.unknown:
+        return views.HELLO
+    if not mistyped and not line.names and (near := _nearest(door, actor, line)):
+        raise UnknownChoice(line.unknown[0], tuple(near))
+    if begins is not Use.CHOICE and (mistyped or not (line.names or begins is Use.FILLER)):
+        return ""
+    return await _answered(door, payload, actor, line, client)
+
+
+async def _answered(door: Door, payload: Payload, actor: Actor, line: RequestLine, client: AsyncWebClient) -> Answer:
+    if line.person and line.person != actor.person.id:
+        return views.not_for_others(line.person, " ".join(word for word, use in line.words if use in _SAID))
+    return await _by_line(door, payload, actor, line, client)
+
+
+async def understood(door: Door, actor: Actor, text: str) -> RequestLine:
+    """The line in the words of today's policy, by the person's own clock."""
+    now = await door.context.store.now() if names_a_time(text) else 0.0
+    return understand(text, door.context.catalog().vocabulary, Clock(actor.person.tz, now))
+
+
+async def _by_line(door: Door, payload: Payload, actor: Actor, line: RequestLine, client: AsyncWebClient) -> Answer:
+    offers = submit.offers(door.context, actor)
+    candidates = _candidates(door.context.catalog(), offers, line)
+    what = candidates[0].name if len(candidates) == 1 else "" if line.partial else next(iter(line.names), "")
+    form = RequestForm(what=what, duration=line.duration, reason=line.reason, starts_at=line.starts_at)
+    note = views.note(line, candidates, _nearest(door, actor, line))
+    if line.clear:
+        try:
+            made = await _submit(door, actor, form.model_copy(update={"token": payloads.token(payload)}))
+            if made:
+                return views.answer(made)
+        except NotUnderstood as error:
+            note, form = sentence(error), _without(form, error)
+    elif (line.partial and not candidates) or (line.empty and line.unknown):
+        submit.prepare(door.context, actor, RequestForm(what=_typed(line)))  # raises what is near
+    found = await _view(door, form, candidates if len(candidates) > 1 else offers, note)
+    await modal_stack.show(client, payload, found)
+    return None
+
+
+def _candidates(catalog: Catalog, offers: Sequence[Choice], line: RequestLine) -> list[Choice]:
+    """What the line may mean and this person may request, the lowest risk first where it is not clear."""
+    found = [choice for choice in offers if choice.name in line.names]
+    return sorted(found, key=lambda choice: _RANKS.index(catalog.risk(choice))) if line.partial else found
+
+
+def _nearest(door: Door, actor: Actor, line: RequestLine) -> Sequence[str]:
+    """The offers that are most like the first words that are not understood, where nothing was named."""
+    if line.names or not line.unknown:
+        return ()
+    try:
+        submit.prepare(door.context, actor, RequestForm(what=line.unknown[0][:90]))
+    except UnknownChoice as error:
+        return error.nearest
+    except NotAllowed:
+        return ()
+    return ()
+
+
+def _typed(line: RequestLine) -> str:
+    """The name as it was typed, of what nobody may know of."""
+    said = [word for word, use in line.words if use in {Use.CHOICE, Use.UNKNOWN}]
+    return " ".join(said)[:90]
+
+
+def _without(form: RequestForm, error: NotUnderstood) -> RequestForm:
+    """A start that is not possible is named in the note, and not filled in."""
+    return form.model_copy(update={"starts_at": 0}) if isinstance(error, BadStart) else form
+
+
+async def _submit(door: Door, actor: Actor, form: RequestForm) -> Request | None:
+    """The request that a line makes; None where a modal has to ask for the rest. Raises what `submit.submit` does."""
+    submission = submit.prepare(door.context, actor, form)
+    return await submit.record(door.context, submission) if submission.complete else None
+
+
+async def _open(
+    door: Door, client: AsyncWebClient, payload: Payload, actor: Actor, form: RequestForm, *, pressed: bool = False
+) -> None:
+    """Open the modal, filled in with what is known. ``pressed``: a choice that is not offered is refused, not left out.
+
+    Raises `UnknownChoice`, `NotAllowed`, `LockedDown`.
+    """
+    offers = submit.offers(door.context, actor)
+    if pressed and all(choice.name != form.what for choice in offers):
+        submit.prepare(door.context, actor, form)  # raises why it is not offered
+    await modal_stack.show(client, payload, await _view(door, form, offers))
+
+
+async def _view(door: Door, form: RequestForm, offers: Sequence[Choice], note: str = "") -> View:
+    """The modal, filled in. Raises `UnknownChoice`, `LockedDown`."""
+    if not offers:
+        raise UnknownChoice(form.what or "anything")
+    await door.context.store.lockdowns.require(())
+    chosen = next((choice for choice in offers if choice.name == form.what), None)
+    return await _filled(door, offers, chosen, form, note)
+
+
+async def _filled(
+    door: Door, offers: Sequence[Choice], choice: Choice | None, form: RequestForm, note: str = ""
+) -> View:
+    known = modals.Filled(form.duration, form.reason, form.starts_at, note)
+    if choice is None:
+        return modals.ask(offers, None, known)
+    found, names = await show.of_choice(door, choice)
+    expires = await door.context.store.now() + found.within
+    return modals.ask(offers, modals.Chosen(found, names, expires), known)
+
+
+async def _link(client: AsyncWebClient, channel: str, ts: str) -> str:
+    """The link to a message; empty when Slack does not return it, and then the person types a reason."""
+    try:
+        call = answered(client.chat_getPermalink(channel=channel, message_ts=ts))
+        return str((await asyncio.wait_for(call, _PATIENCE))["permalink"])
+    except (NotNow, SaidNo, Unanswered, TimeoutError) as error:
+        log.info("the link to a message was not told: %s", said(error))
+        return ""
+
+
+def _field(body: Payload, error: JitError) -> str:
+    """The input that an error belongs to."""
+    blocks = [str(block["block_id"]) for block in body["view"]["blocks"]]
+    wanted = _FIELDS.get(type(error), action_ids.CHOICE)
+    return next((block for block in blocks if block.startswith(wanted)), action_ids.CHOICE)

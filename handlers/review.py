@@ -1,0 +1,73 @@
+"""Reviewing requests: approve, approve for less, deny; every press is judged again."""
+
+from __future__ import annotations
+
+from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncRespond
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.access import review
+from bot.access.review import ReviewDecision
+from bot.core.request import Request, Verb
+from bot.core.verdict import Actor
+from handlers import home, in_place, show
+from handlers.context import Door
+from handlers.slack import modal_stack, payloads
+from handlers.slack.payloads import Payload
+from handlers.views import action_ids, decided, modals
+
+
+def register(app: AsyncApp, door: Door) -> None:
+    """Listen to the card's buttons, and to the modals that two of them open."""
+
+    @app.action(action_ids.APPROVE)
+    async def approve(ack: AsyncAck, body: Payload, client: AsyncWebClient, respond: AsyncRespond) -> None:
+        actor, id_ = await door.who(body), payloads.pressed(body)
+        actor = await door.afresh(actor, await review.reviewable(door.context, actor, id_))
+        after = await review.review(door.context, actor, id_, ReviewDecision(verb=Verb.APPROVE))
+        await in_place.pressed(door, actor, body, client, respond, await _came_of(actor, after))
+        await ack()
+
+    @app.action(action_ids.APPROVE_LESS)
+    async def approve_less(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        request = await review.reviewable(door.context, await door.who(body), payloads.pressed(body))
+        await modal_stack.show(client, body, modals.approve_less(request, payloads.page(body)))
+        await ack()
+
+    @app.action(action_ids.DENY)
+    async def deny(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        request = await review.reviewable(door.context, await door.who(body), payloads.pressed(body))
+        await modal_stack.show(client, body, modals.deny(request, payloads.page(body)))
+        await ack()
+
+    @app.view(action_ids.APPROVE_LESS_VIEW)
+    async def approved_less(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        await _answered(ack, body, ReviewDecision(verb=Verb.APPROVE, duration=payloads.seconds(body)), client)
+
+    @app.view(action_ids.DENY_VIEW)
+    async def denied(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        await _answered(ack, body, ReviewDecision(verb=Verb.DENY, reason=payloads.reason(body)), client)
+
+    @app.action(action_ids.WAITING)
+    async def waiting(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        theirs = await home.waiting(door, await door.who(body), payloads.pressed(body))
+        await modal_stack.show(client, body, theirs)
+        await ack()
+
+    @app.action(action_ids.WAITING_BEFORE)
+    @app.action(action_ids.WAITING_AFTER)
+    async def turn(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        channel, start = payloads.id_and_number(payloads.pressed(body))
+        await modal_stack.change(client, body, await home.waiting(door, await door.who(body), channel, start))
+        await ack()
+
+    async def _answered(ack: AsyncAck, body: Payload, decision: ReviewDecision, client: AsyncWebClient) -> None:
+        actor = await door.who(body)
+        id_, start = payloads.id_and_number(payloads.about(body))
+        if decision.verb is Verb.APPROVE:
+            actor = await door.afresh(actor, await review.reviewable(door.context, actor, id_))
+        after = await review.review(door.context, actor, id_, decision)
+        heading, came = "Denied" if decision.verb is Verb.DENY else "Approved", await _came_of(actor, after)
+        await in_place.submitted(ack, door, actor, body, client, heading, came, after.channel, start)
+
+    async def _came_of(actor: Actor, after: Request) -> str:
+        return decided.of_request(after, actor.person.id, await show.needed(door, actor, after))

@@ -1,0 +1,110 @@
+"""`/jit show`, `who` and `explain`; what a person may not read does not exist for them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterable
+
+from slack_sdk.models.views import View
+
+from bot.access import read
+from bot.access.read import Terms
+from bot.access.track_record import track_record
+from bot.core.request import Request
+from bot.core.verdict import Actor
+from bot.policy.catalog import Choice
+from handlers.context import Door
+from handlers.slack import payloads
+from handlers.slack.payloads import Payload
+from handlers.views import action_ids, request_list, role_terms
+from handlers.views import request as showing
+from handlers.views.message import Needed, SlackMessage, given, section
+from handlers.views.request import Reader
+from handlers.views.text import safe
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = 0.5
+"""Seconds that Slack may take to tell who somebody is, before their group's name has to do."""
+
+
+async def show(door: Door, payload: Payload, rest: str) -> SlackMessage:
+    """``/jit show [ID]``."""
+    return await _shown(door, await door.who(payload), payloads.which(rest))
+
+
+async def modal(door: Door, actor: Actor, id_: str, came: str = "") -> View:
+    """The same in a modal, for whoever pressed a button; ``came``: what came of that. Raises `NotFound`."""
+    shown = await _shown(door, actor, id_)
+    return View(
+        type="modal",
+        callback_id=action_ids.REQUEST_VIEW,
+        private_metadata=id_,
+        title="Request",
+        close="Close",
+        blocks=[*([section(came).to_dict()] if came else []), *shown.blocks],
+    )
+
+
+async def _shown(door: Door, actor: Actor, id_: str | None) -> SlackMessage:
+    request = await read.one(door.context, actor, id_)
+    reader = Reader(
+        asked=read.is_mine(actor, request),
+        acts=read.may_review(door.context, actor, request) or read.may_end(door.context, actor, request),
+        secret=read.has_secret(request),
+    )
+    earlier = await track_record(door.context.store, request) if reader.acts else None
+    return showing.shown(request, await needed(door, actor, request), reader, door.announcer.site, earlier)
+
+
+async def who(door: Door, payload: Payload, rest: str) -> str:
+    """``/jit who SYSTEM``."""
+    actor, system = await door.who(payload), _word(rest)
+    held = await read.holders(door.context, actor, system)
+    everything = read.audits(door.context, actor)
+    return request_list.holders(system, door.context.catalog().systems[system].title, held, everything=everything)
+
+
+async def explain(door: Door, payload: Payload, rest: str) -> str:
+    """``/jit explain WHAT``."""
+    found = read.explain(door.context, await door.who(payload), _word(rest))
+    names = await mentions(door, (group for each in found for step in each.steps for group in step.any_of))
+    return role_terms.all_explained(found, names)
+
+
+async def of_choice(door: Door, choice: Choice) -> tuple[Terms, role_terms.GroupNames]:
+    """The terms of what is about to be asked for, and how its groups are written."""
+    found = read.terms(door.context.catalog(), choice)
+    return found, await mentions(door, (group for step in found.steps for group in step.any_of))
+
+
+async def mentions(door: Door, groups: Iterable[str]) -> dict[str, str]:
+    """Each group as Slack mentions it, or by its name when Slack does not tell in time."""
+    wanted = list(dict.fromkeys(groups))
+    told = await asyncio.gather(*(_mention(door, group) for group in wanted))
+    return {group: mention or f"`{safe(group, 40)}`" for group, mention in zip(wanted, told, strict=True)}
+
+
+async def _mention(door: Door, group: str) -> str:
+    try:
+        return await asyncio.wait_for(door.people.mention([group]), _PATIENCE)
+    except TimeoutError:
+        log.warning("Slack does not tell in time who %s is", group)
+        return ""
+
+
+async def needed(door: Door, actor: Actor, request: Request) -> Needed:
+    """The approvals that are missing, as this person's door knows the groups."""
+    tally = read.tally(door.context, actor, request)
+    names = await mentions(door, (group for groups in tally.missing for group in groups))
+    missing: Counter[str] = Counter()
+    for groups, count in tally.missing.items():
+        missing[" or ".join(names[group] for group in groups)] += count
+    return Needed(tuple(missing.items()), given=given(tally))
+
+
+def _word(rest: str) -> str:
+    """The name that was typed."""
+    return rest.split(maxsplit=1)[0].lower()[:90]

@@ -1,0 +1,284 @@
+"""Slack accounts → people, and the policy's groups → members; what Slack does not tell in time is not known.
+
+Look-ups are remembered for at most a minute, so that a click costs no round trip; what Slack's events took away counts
+at once, whichever process they came to. Nothing here decides what a person may do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.core.errors import CouldNotCheck, IdentityTaken, NotAMember
+from bot.core.identity import identity_of, identity_or_none
+from bot.core.request import Person
+from bot.core.verdict import AccountStates, Actor, Members
+from bot.policy.catalog import Catalog
+from bot.store.indexes.directory_changes import DirectoryChanges, KnownChanges
+from bot.store.store import Store
+from handlers.slack.api import AWAY, NotNow, SaidNo, Unanswered, answered, code
+from handlers.slack.membership import LOST, member, updated
+from handlers.slack.usergroups import FRESH, Listed, UserGroups, remain
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+REFRESH = 40.0
+"""Seconds between two looks at the user groups: well under `FRESH`."""
+_PATIENCE = 1.0
+"""Seconds that a click may wait for Slack."""
+_BESIDE = 5.0
+"""Seconds that an answer may take for which nobody waits."""
+_ALTOGETHER = 12.0
+"""Seconds after which no more accounts are asked about in one look."""
+_DOUBTS = 2
+"""Answers that did not come, after which Slack is not asked on."""
+_MOST = 20_000
+NO_SUCH = frozenset({"user_not_found", "user_not_visible"})
+"""Slack's codes for an account that is none of this workspace."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer, when it came (a steady clock's seconds), and when Slack says it last changed, Unix seconds."""
+
+    value: Any
+    at: float
+    updated: float = 0.0
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it may still be relied on."""
+        return time.monotonic() - self.at < FRESH
+
+
+@dataclass
+class People:
+    """The directory of one Slack workspace. ``home`` is its team id, or its enterprise id on a Grid."""
+
+    client: AsyncWebClient
+    store: Store
+    home: str
+    catalog: Callable[[], Catalog]
+    _people: dict[str, Answered] = field(default_factory=dict, repr=False)
+    _addresses: dict[str, Answered] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is asked yet."""
+        self.changes = DirectoryChanges(self.store)
+        self.usergroups = UserGroups(self.client, self.catalog)
+
+    async def actor(self, user: str) -> Actor:
+        """Who acts, and every group as it is known now. Raises `NotAMember`, `CouldNotCheck`, `IdentityTaken`.
+
+        Which team a payload says that they are of is not asked: on a Grid it may be any of several.
+        """
+        person = await self.person(user)
+        return Actor(person=person, roster=await self.roster())
+
+    async def afresh(self, user: str, others: Iterable[str], groups: Iterable[str]) -> Actor:
+        """The same, by answers of Slack's that are asked for now, about ``others`` too whose word counts.
+
+        ``groups``: those of the policy that decide. Raises `CouldNotCheck` as well where one answer does not come
+        within a second.
+        """
+        catalog = self.catalog()
+        shapes = [catalog.groups[name] for name in dict.fromkeys(groups) if name in catalog.groups]
+        asked = [shape.slack_usergroup for shape in shapes if shape.slack_usergroup]
+        accounts = [one for one in dict.fromkeys(others) if one != user]
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                told = await self._current()
+                (person, lists), active = await asyncio.gather(
+                    asyncio.gather(self._look(user), self.usergroups.afresh(asked)),
+                    asyncio.gather(*(self._active(one) for one in accounts)),
+                )
+        except TimeoutError:
+            raise CouldNotCheck("who can decide") from None
+        gone = {one for one, is_active in zip(accounts, active, strict=True) if not is_active}
+        # By a list of which Slack does not say how old it is, what its events took away still counts.
+        told |= {group: Listed(users, told[group].updated if group in told else 0.0) for group, users in lists.items()}
+        return Actor(person=person.value, roster=self._roster(told, await self.changes.read(), gone), afresh=True)
+
+    async def person(self, user: str) -> Person:
+        """The person behind a Slack account, bound to its e-mail address once and for all."""
+        gone, seen = (await self.changes.read()).gone.get(user), self._people.get(user)
+        if seen is None or not seen.fresh or (gone and seen.updated <= gone.at):
+            seen = await self._look(user)
+        value: Person = seen.value
+        return value
+
+    async def _look(self, user: str) -> Answered:
+        answer = await _soon("who you are", self.client.users_info(user=user))
+        account, at = answer["user"], updated(answer["user"])
+        # Read after the answer: an event that came meanwhile is newer than it.
+        known = (await self.changes.read()).gone
+        gone = known.get(user)
+        try:
+            person = member(account, self.home)
+        except NotAMember as error:
+            self.forget(user)
+            if error.kind in LOST and at > (gone.at if gone else 0.0):
+                await self.changes.gone(user, at, error.kind)
+            raise
+        if gone and at <= gone.at:
+            self.forget(user)
+            raise NotAMember(gone.kind)
+        if gone:
+            await self.changes.back(user, at)
+        if person.identity in known:
+            await self.changes.back(person.identity, await self.store.now())
+        if not await self.store.identities.bind(person.identity, person.id):
+            raise IdentityTaken(person.id)
+        return _remember(self._people, user, person, at)
+
+    async def _active(self, user: str) -> bool:
+        """Whether somebody else whose word counts is an active full member now. Raises `CouldNotCheck`."""
+        try:
+            await self._look(user)
+        except NotAMember:
+            return False
+        except IdentityTaken:
+            return False
+        return True
+
+    def forget(self, user: str) -> None:
+        """Something about the account changed: what is remembered of it is not believed any more."""
+        self._people.pop(user, None)
+
+    async def roster(self) -> dict[str, Members]:
+        """Each group of the policy; a user group that Slack does not tell in time is unknown."""
+        return self._roster(await self._current(), await self.changes.read())
+
+    def _roster(self, told: Mapping[str, Listed], known: KnownChanges, gone: Iterable[str] = ()) -> dict[str, Members]:
+        """The groups by what Slack listed, without what was lost since: ``known`` by its events, ``gone`` just now."""
+        nobody = frozenset(who for who, lost in known.gone.items() if not self._newer(who, lost.at)) | {*gone}
+        members = {group: remain(listed, known.left.get(group, ())) for group, listed in told.items()}
+        return {
+            name: Members(identities=frozenset(map(identity_of, group.people)), nobody=nobody)
+            if not group.slack_usergroup
+            else Members(
+                users=members.get(group.slack_usergroup, frozenset()),
+                known=group.slack_usergroup in members,
+                nobody=nobody,
+            )
+            for name, group in self.catalog().groups.items()
+        }
+
+    def _newer(self, user: str, at: float) -> bool:
+        seen = self._people.get(user)
+        return seen is not None and seen.updated > at
+
+    async def refresh(self) -> None:
+        """Look at the user groups again; what was known stays known until it is too old."""
+        await self.usergroups.refresh()
+
+    async def _current(self) -> dict[str, Listed]:
+        return await self.usergroups.current(_PATIENCE) if self.usergroups.wanted else {}
+
+    # who has left
+
+    async def accounts(self, users: Sequence[str]) -> AccountStates:
+        """Which of these accounts Slack says are deactivated, and which it says are not, asked one after the other."""
+        told: dict[str, bool] = {}
+        begun, doubts, rest = time.monotonic(), 0, 0.0
+        for user in users:
+            if doubts == _DOUBTS or time.monotonic() - begun > _ALTOGETHER:
+                break
+            try:
+                answer = await answered(asyncio.wait_for(self.client.users_info(user=user), _BESIDE))
+            except NotNow as error:
+                log.warning("nobody can be looked at: %s", error)
+                rest = error.after
+                break
+            except (SaidNo, Unanswered) as error:
+                doubts += isinstance(error, Unanswered)
+                log.warning("%s could not be looked at: %s", user, error)
+                continue
+            account = answer.get("user")
+            if isinstance(account, dict) and account.get("id") == user and isinstance(account.get("deleted"), bool):
+                told[user] = account["deleted"]
+        gone = frozenset(user for user, deleted in told.items() if deleted)
+        return AccountStates(gone, frozenset(told) - gone, rest)
+
+    async def groups(self) -> dict[str, Members] | None:
+        """Each group of the policy, as Slack tells it when it is asked now; None when it does not.
+
+        Nothing is left out for an event: whoever takes access away by this believes two answers, and no hint.
+        """
+        if not self.usergroups.wanted:
+            return self._roster({}, KnownChanges())
+        answered_ = False
+        with contextlib.suppress(TimeoutError):
+            answered_ = await asyncio.wait_for(self.usergroups.refresh(), _BESIDE)
+        return self._roster(await self._current(), KnownChanges()) if answered_ else None
+
+    async def mention(self, groups: Iterable[str]) -> str:
+        """The groups as Slack mentions: a user group by itself, a list by its people."""
+        catalog = self.catalog()
+        said: list[str] = []
+        for name in groups:
+            group = catalog.groups.get(name)
+            if group is None:
+                continue
+            if group.slack_usergroup:
+                said.append(f"<!subteam^{group.slack_usergroup}>")
+            else:
+                said += [await self._mention(address) for address in group.people]
+        return " or ".join(dict.fromkeys(said))
+
+    async def accounts_of(self, groups: Iterable[str]) -> list[str]:
+        """The Slack accounts of the groups' people, in the order of the policy; who has none is left out."""
+        catalog, found, known = self.catalog(), list[str](), await self.changes.read()
+        told = await self._current()
+        for name in groups:
+            group = catalog.groups.get(name)
+            if group is not None and group.slack_usergroup:
+                listed = told.get(group.slack_usergroup)
+                found += sorted(remain(listed, known.left.get(group.slack_usergroup, ()))) if listed else []
+            elif group is not None:
+                said = [await self._mention(address) for address in group.people]
+                found += [mention[2:-1] for mention in said if mention.startswith("<@")]
+        return [user for user in dict.fromkeys(found) if user not in known.gone]
+
+    async def _mention(self, address: str) -> str:
+        """``<@U…>`` for an address, or the address when nobody has it; a wrong guess is never made."""
+        seen = self._addresses.get(address)
+        if seen is None or not seen.fresh:
+            try:
+                answer = await self.client.users_lookupByEmail(email=address)
+            except AWAY as error:
+                if code(error) != "users_not_found":
+                    return address
+                seen = _remember(self._addresses, address, address)
+            else:
+                # Slack's own idea of which addresses are alike is wider than ours.
+                user = answer["user"]
+                told = identity_or_none(str((user.get("profile") or {}).get("email") or ""))
+                mention = f"<@{user['id']}>" if told == identity_of(address) else address
+                seen = _remember(self._addresses, address, mention)
+        return str(seen.value)
+
+
+async def _soon(what: str, call: Awaitable[T]) -> T:
+    """Slack's answer within a second; an error is a look-up that failed."""
+    try:
+        return await asyncio.wait_for(call, _PATIENCE)
+    except AWAY as error:
+        if code(error) in NO_SUCH:
+            raise NotAMember("external") from error
+        raise CouldNotCheck(what) from error
+
+
+def _remember(memory: dict[str, Answered], key: str, value: object, at: float = 0.0) -> Answered:
+    if len(memory) >= _MOST:
+        memory.clear()
+    memory[key] = Answered(value, time.monotonic(), at)
+    return memory[key]

@@ -1,0 +1,99 @@
+"""The ids that buttons, inputs and views carry, shared by those who draw them and those who listen."""
+
+from __future__ import annotations
+
+APPROVE = "approve"
+APPROVE_LESS = "approve_less"
+DENY = "deny"
+QUESTION = "question"
+ANSWER = "answer"
+REVOKE = "revoke"
+CANCEL = "cancel"
+RELEASE = "release"
+REVEAL = "reveal"
+EXTEND = "extend"
+EXTEND_APPROVE = "extend_approve"
+EXTEND_DENY = "extend_deny"
+REQUEST = "request"
+TEMPLATE = "template"
+AGAIN = "again"
+OLDER = "audit_older"
+NEWER = "audit_newer"
+WAITING = "waiting"
+WAITING_BEFORE = "waiting_before"
+WAITING_AFTER = "waiting_after"
+SNOOZE = "snooze"
+OPEN_FORM = "open_form"
+SHOW_REQUEST = "show_request"
+SHOW_EVENTS = "show_events"
+SHOW_FINDINGS = "show_findings"
+AUDIT_TABLE = "audit_table"
+INSIGHTS_TABLE = "insights_table"
+CHOICE = "choice"
+DURATION = "duration"
+REASON = "reason"
+START = "start"
+SCOPE = "scope"
+
+ASK_VIEW = "ask"
+APPROVE_LESS_VIEW = "approve_less"
+DENY_VIEW = "deny"
+QUESTION_VIEW = "question"
+ANSWER_VIEW = "answer"
+REVOKE_VIEW = "revoke"
+REVOKE_ALL_VIEW = "revoke_all"
+LOCKDOWN_VIEW = "lockdown"
+NOTE_VIEW = "note"
+EXTEND_VIEW = "extend"
+EXTEND_DENY_VIEW = "extend_deny"
+OVERVIEW_VIEW = "overview"
+HOME_VIEW = "home"
+RECORD_VIEW = "record"
+WAITING_VIEW = "waiting"
+INSIGHTS_VIEW = "insights"
+REQUEST_VIEW = "request_shown"
+
+GLOBAL_SHORTCUT = "request_access"
+MESSAGE_SHORTCUT = "request_access_here"
+
+BUTTONS = (
+    APPROVE,
+    APPROVE_LESS,
+    DENY,
+    QUESTION,
+    ANSWER,
+    REVOKE,
+    CANCEL,
+    RELEASE,
+    REVEAL,
+    EXTEND,
+    EXTEND_APPROVE,
+    EXTEND_DENY,
+    REQUEST,
+    TEMPLATE,
+    AGAIN,
+    OLDER,
+    NEWER,
+    WAITING,
+    WAITING_BEFORE,
+    WAITING_AFTER,
+    SNOOZE,
+    OPEN_FORM,
+    SHOW_REQUEST,
+    SHOW_EVENTS,
+    SHOW_FINDINGS,
+    AUDIT_TABLE,
+    INSIGHTS_TABLE,
+)
+VIEWS = (
+    ASK_VIEW,
+    APPROVE_LESS_VIEW,
+    DENY_VIEW,
+    QUESTION_VIEW,
+    ANSWER_VIEW,
+    REVOKE_VIEW,
+    EXTEND_VIEW,
+    EXTEND_DENY_VIEW,
+    REVOKE_ALL_VIEW,
+    LOCKDOWN_VIEW,
+)

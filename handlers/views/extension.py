@@ -1,0 +1,104 @@
+"""An extension: its modals and what became of it; pure, and nothing is offered beyond the cap."""
+
+from __future__ import annotations
+
+from slack_sdk.models.blocks import InputBlock, Option, PlainTextInputElement, StaticSelectElement
+from slack_sdk.models.views import View
+
+from bot.core import durations
+from bot.core.deadlines import last_end
+from bot.core.request import REASON_LIMIT, Extension, ExtensionState, Request
+from handlers.views import action_ids, modals
+from handlers.views.message import Needed
+from handlers.views.text import clock, length, name, plain, safe
+
+_LABEL = "Reason (approvers will see this)"
+
+
+def possible(request: Request) -> bool:
+    """Whether an extension can be requested now; it is judged again when the button is pressed."""
+    undone = request.extension is not None and request.extension.undone
+    prolongs = all(leg.role.prolongs for leg in request.legs)
+    return request.is_active and not undone and prolongs and last_end(request) > request.ends_at
+
+
+def extension_status(request: Request, needed: Needed, *, own: bool = False) -> str:
+    """What became of the last extension; empty without one. ``own``: for the requester."""
+    extension = request.extension
+    if extension is None:
+        return ""
+    match extension.state:
+        case ExtensionState.PENDING:
+            asks = "You asked" if own else f"{name(request.asker)} asks"
+            reason = safe(extension.reason, 300)
+            first = f":arrow_right_hook: {asks} to extend until {clock(extension.until)}: {reason}"
+            return f"{first}\n{undecided(request, needed)}"
+        case ExtensionState.PROLONGING:
+            trouble = f" {safe(extension.error, 200)}" if extension.error else ""
+            return f"{_approvers(extension)} approved the extension until {clock(extension.until)}. Extending.{trouble}"
+        case ExtensionState.DENIED:
+            denial = extension.reviews[-1]
+            return f"{name(denial.by)} denied the extension: {safe(denial.reason, 300)}"
+        case ExtensionState.FAILED:
+            return f"Not extended: {safe(extension.error, 200)}."
+        case ExtensionState.DONE:
+            return f"Extended; {_approvers(extension)} approved."
+
+
+def undecided(request: Request, needed: Needed) -> str:
+    """Whose approval an extension needs, and what happens without it."""
+    needs = f"Needs {needed}. " if needed.missing else ""
+    return f"{needs}If nobody answers, access ends at {clock(request.ends_at)} as planned."
+
+
+def _approvers(extension: Extension) -> str:
+    return " and ".join(name(review.by) for review in extension.reviews)
+
+
+def extend(request: Request, more: int | None = None, reason: str = "", note: str = "") -> View:
+    """How much longer, with a reason. ``note``: what of a typed line was not understood."""
+    left = int(last_end(request) - request.ends_at)
+    fitting = [seconds for seconds in modals.PRESETS if seconds <= left] or [max(left, durations.SHORTEST)]
+    wanted = sorted({*fitting, *([more] if more and more <= left else [])})
+    options = [Option(value=str(seconds), text=length(seconds)) for seconds in wanted]
+    initial = next((option for option in options if option.value == str(more)), options[0])
+    longer = StaticSelectElement(action_id=action_ids.DURATION, options=options, initial_option=initial)
+    why = PlainTextInputElement(
+        action_id=action_ids.REASON,
+        multiline=True,
+        max_length=REASON_LIMIT,
+        initial_value=plain(reason, REASON_LIMIT) or None,
+    )
+    ends = f"Access ends at {clock(request.ends_at)}, unless the extension is approved before."
+    return View(
+        type="modal",
+        callback_id=action_ids.EXTEND_VIEW,
+        private_metadata=request.id,
+        title="Extend access",
+        submit="Request",
+        close="Cancel",
+        blocks=[
+            *([modals.text(f":information_source: {note}")] if note else []),
+            modals.about(request),
+            modals.text(ends),
+            InputBlock(block_id=action_ids.DURATION, label="How much longer?", element=longer),
+            InputBlock(block_id=action_ids.REASON, label=_LABEL, element=why),
+        ],
+    )
+
+
+def deny(request: Request, n: int) -> View:
+    """Deny the extension, with a reason."""
+    element = PlainTextInputElement(action_id=action_ids.REASON, multiline=True, max_length=REASON_LIMIT)
+    return View(
+        type="modal",
+        callback_id=action_ids.EXTEND_DENY_VIEW,
+        private_metadata=f"{request.id} {n}",
+        title="Don't extend",
+        submit="Don't extend",
+        close="Cancel",
+        blocks=[
+            modals.about(request),
+            InputBlock(block_id=action_ids.REASON, label="Reason (the requester will see this)", element=element),
+        ],
+    )

@@ -1,0 +1,102 @@
+"""What is posted, as its blocks and its plain text, and the parts that most messages are made of; pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from slack_sdk.models.blocks import (
+    ContextBlock,
+    MarkdownTextObject,
+    SectionBlock,
+)
+
+from bot.policy.authorization import Tally
+from handlers.views.text import safe
+
+LOCK_SCREEN = 150
+"""Characters of a message's ``text`` that a phone shows before it is unlocked."""
+_PIECE = re.compile(r"<[^<>]*>|&(?:amp|lt|gt);|:[a-z0-9_+-]+:|.")
+"""What is not to be cut in two: a mention, a link or a date; an escaped sign; an emoji; any other character."""
+_ISOLATE, _END_ISOLATE = "\u2068", "\u2069"
+
+
+@dataclass(frozen=True)
+class SlackMessage:
+    """What is posted: blocks, and the sentence that a lock screen shows; what does not fit there is in the blocks."""
+
+    text: str
+    blocks: list[dict[str, Any]]
+
+    def __post_init__(self) -> None:
+        """A text that is too long for a lock screen is shortened, and a message that is nothing else is a block too."""
+        if not self.blocks and len(self.text) <= LOCK_SCREEN:
+            return
+        object.__setattr__(self, "blocks", self.blocks or [section(self.text).to_dict()])
+        object.__setattr__(self, "text", lock_screen(self.text))
+
+
+@dataclass(frozen=True)
+class Needed:
+    """The approvals that are missing, a step each: who may give them, as mentions, and how many."""
+
+    steps: tuple[tuple[str, int], ...] = ()
+    note: str = ""
+    """What else there is to say of how the approvers were notified."""
+    given: Mapping[str, str] = field(default_factory=dict)
+    """For which step each approval counts, by the approver's account; empty where there is only one step."""
+
+    @property
+    def missing(self) -> int:
+        """Approvals."""
+        return sum(count for _, count in self.steps)
+
+    def __str__(self) -> str:
+        """``1 approval from @dba``; ``2 approvals: one from @dba, one from @Sam or @Kim``."""
+        counted = "1 approval" if self.missing == 1 else f"{self.missing} approvals"
+        if len(self.steps) == 1:
+            return f"{counted} from {self.steps[0][0] or 'nobody who is here'}"
+        each = [f"{'one' if count == 1 else count} from {who or 'nobody who is here'}" for who, count in self.steps]
+        return f"{counted}: {', '.join(each)}" if each else counted
+
+
+def lock_screen(text: str, most: int = LOCK_SCREEN) -> str:
+    """The beginning of a text in one line: whole words, no mark-up cut in two, and without signs for bold or code."""
+    line = " ".join(re.sub(r"[*`]", "", text).split())
+    if len(line) <= most:
+        return line
+    kept: list[str] = []
+    for piece in _PIECE.findall(line):
+        # Two more: for the "…", and for the end of writing from right to left.
+        if len("".join(kept)) + len(piece) > most - 2:
+            break
+        kept.append(piece)
+    while kept[-1] != " " and len("".join(kept)) > most // 2 and not kept[-1].startswith("<"):
+        kept.pop()
+    text = "".join(kept).rstrip()
+    return text + _END_ISOLATE * (text.count(_ISOLATE) - text.count(_END_ISOLATE)) + "…"
+
+
+def given(tally: Tally) -> dict[str, str]:
+    """For which step each approval counts, by account; the groups are named, not mentioned: they need do nothing."""
+    if len({*(groups for _, groups in tally.given), *(step.any_of for step in tally.open)}) < 2:
+        return {}
+    found: dict[str, dict[str, None]] = {}
+    for user, groups in tally.given:
+        found.setdefault(user, {})[" or ".join(f"`{safe(group, 40)}`" for group in groups)] = None
+    return {user: " and ".join(steps) for user, steps in found.items()}
+
+
+def section(text: str) -> SectionBlock:
+    return SectionBlock(text=MarkdownTextObject(text=text[:3000], verbatim=True))
+
+
+def context(text: str) -> ContextBlock:
+    return ContextBlock(elements=[MarkdownTextObject(text=text, verbatim=True)])
+
+
+def warning(text: str) -> SlackMessage:
+    """A sentence that cannot be overlooked."""
+    return SlackMessage(text, [section(f":rotating_light: *{text}*").to_dict()])

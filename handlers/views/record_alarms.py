@@ -1,0 +1,37 @@
+"""Alarms about records and the audit log, as messages; pure. Whoever wrote a bad record may have chosen its id too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from handlers.views.message import SlackMessage, warning
+from handlers.views.text import safe
+
+
+def tampered(id_: str) -> SlackMessage:
+    """A record whose MAC is missing or wrong."""
+    return warning(f"The record of {safe(id_, 40)} is missing or failed its integrity check, so it is ignored.")
+
+
+def rolled_back(id_: str) -> SlackMessage:
+    """A record that is older than what is known of its request."""
+    return warning(
+        f"The record of {safe(id_, 40)} went back to an earlier state: somebody with access to Redis put it there, or "
+        "Redis lost its last writes. Nothing is granted, extended or shown from it. A worker restores it from the "
+        "audit log, or ends the request."
+    )
+
+
+def beyond_budget(id_: str) -> SlackMessage:
+    """An automatic approval that its rule had no budget for."""
+    return warning(
+        f"A rule approved {safe(id_, 40)} beyond its budget: its counters in Redis were deleted or put back. The "
+        "worker did not grant it."
+    )
+
+
+def of_record(noted: Mapping[str, Any]) -> SlackMessage:
+    """What concerns the audit log itself: an alarm, or that all is well again."""
+    said = safe(str(noted.get("said")), 500)
+    return SlackMessage(said, []) if noted.get("well") else warning(f"The audit log needs attention: {said}")

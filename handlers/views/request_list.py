@@ -1,0 +1,51 @@
+"""Lists of requests as a few lines of text; what a person may see was decided before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.core.request import Request
+from handlers.views import status
+from handlers.views.text import length, name, safe, title, who
+
+_MOST = 20
+
+
+def listing(mine: Sequence[Request], others: Sequence[Request]) -> str:
+    """The person's own open requests, and those on the systems that they approve for."""
+    parts = []
+    if mine:
+        parts.append("*Yours*\n" + _lines(mine, own=True))
+    if others:
+        parts.append("*On your systems*\n" + _lines(others, own=False))
+    return "\n\n".join(parts) or "Nothing is open. Type `/jit request` to request access."
+
+
+def holders(system: str, heading: str, held: Sequence[Request], *, everything: bool = False) -> str:
+    """Who holds what on a system now, as far as the reader may know: ``everything``, or what concerns them."""
+    about = f"*{safe(heading, 80)}* (`{safe(system, 40)}`)"
+    shown = [
+        f"• {request.id} · {who(request.asker)} · {_roles_on(request, system)} · {status.label(request)}"
+        for request in held
+    ]
+    if len(held) > _MOST:
+        shown = [*shown[:_MOST], f"… and {len(held) - _MOST} more"]
+    body = "\n".join(shown) or "Nobody has access there now, as far as you can see."
+    seen = "As an auditor you see everyone. The audit log records that you looked."
+    return f"{about}\n{body}\n{seen if everything else 'You see your own access, and the access that you approve.'}"
+
+
+def _roles_on(request: Request, system: str) -> str:
+    return ", ".join(safe(leg.role.role, 40) for leg in request.legs if leg.role.system == system)
+
+
+def _lines(requests: Sequence[Request], *, own: bool) -> str:
+    shown = [f"• {request.id} · {_what(request, own=own)} · {status.label(request)}" for request in requests[:_MOST]]
+    if len(requests) > _MOST:
+        shown.append(f"… and {len(requests) - _MOST} more")
+    return "\n".join(shown)
+
+
+def _what(request: Request, *, own: bool) -> str:
+    about = f"{title(request)} for {length(request.duration)}"
+    return about if own else f"{name(request.asker)}: {about}"

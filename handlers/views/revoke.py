@@ -1,0 +1,50 @@
+"""The modal that ends all access of a person or of a system, and what came of it; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from slack_sdk.models.views import View
+
+from bot.access.revoke import BulkRevocation
+from bot.core.request import Request
+from handlers.views import action_ids, modals, status
+from handlers.views.lockdown import _SHOWN, _why
+from handlers.views.text import title, who
+
+
+def revoke_all(whose: str, target: str, requests: Sequence[Request], reason: str) -> View:
+    """All access that would end, to confirm. ``target``: what the submission brings back."""
+    lines = [
+        f"• {request.id} · {who(request.asker)} · {title(request)} · {status.label(request)}"
+        for request in requests[:_SHOWN]
+    ]
+    if len(requests) > _SHOWN:
+        lines.append(f"… and {len(requests) - _SHOWN} more")
+    return View(
+        type="modal",
+        callback_id=action_ids.REVOKE_ALL_VIEW,
+        private_metadata=target,
+        title="End all access",
+        submit=f"End all {len(requests)}",
+        close="Cancel",
+        blocks=[
+            modals.text(f"{whose}: *{len(requests)}* requests that you can end."),
+            modals.text("\n".join(lines)),
+            _why(reason, "Reason (the holders will see this)"),
+        ],
+    )
+
+
+def taken(done: BulkRevocation, *, operator: bool) -> str:
+    """How many ended; requests that the person may not know of are not counted."""
+    count = len(done.revoked)
+    said = [f"You ended {count} {'request' if count == 1 else 'requests'}. The worker is revoking the access."]
+    if done.over:
+        said.append(f"{done.over} had already ended or {'is' if done.over == 1 else 'are'} not yours to end.")
+    if done.left:
+        said.append(f"*{done.left} are still open*: time ran out. Type the command again.")
+    return " ".join([*said, *([] if operator else [NOT_YOURS])])
+
+
+NOT_YOURS = "If there is more, an operator can end it."

@@ -1,0 +1,108 @@
+"""What a choice means before it is requested: what it grants, who approves and until when; pure, no verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bot.access.read import RoleTerms, Terms
+from bot.core import durations
+from bot.policy.catalog import EVERYONE, Choice, Rule, Step
+from handlers.views.text import fitting, length, risk, safe
+
+GroupNames = Mapping[str, str]
+"""Each group as people read it: a mention, or its name."""
+_MOST = 8
+_NAMED = 60
+_OPENS = 2_000
+"""Characters of what the roles allow: a paragraph has room for the approvers, too."""
+
+
+def opens(terms: Terms) -> str:
+    """One line a role: how risky it is, and what it allows; short enough for all of them."""
+    most = _OPENS // max(1, len(terms.roles))
+    return "\n".join(_opens(role, terms.choice, most) for role in terms.roles)
+
+
+def _opens(role: RoleTerms, choice: Choice, most: int) -> str:
+    """The title is left out where it is the heading already."""
+    title = "" if role.title == choice.title else f"{fitting(role.title, min(120, most // 2))} · "
+    level = risk(role.sensitivity)
+    return f"{level} · {title}{fitting(role.consequence, max(40, most - len(level) - len(title)))}"
+
+
+def decides(terms: Terms, names: GroupNames) -> str:
+    """Who has to approve: every step of it."""
+    return ", and ".join(_step(step, names) for step in terms.steps)
+
+
+def all_explained(found: Sequence[Terms], names: GroupNames) -> str:
+    """Each of them; of very many the first few, and the names of the others."""
+    shown = [explained(each, names) for each in found[:_MOST]]
+    more = found[_MOST:]
+    if more:
+        names_ = ", ".join(f"`{safe(each.choice.name, 90)}`" for each in more[:_NAMED])
+        unnamed = f" and {len(more) - _NAMED} others" if len(more) > _NAMED else ""
+        shown.append(f"… and {len(more)} more; `/jit explain NAME` explains one: {names_}{unnamed}")
+    return "\n\n".join(shown)
+
+
+def explained(terms: Terms, names: GroupNames) -> str:
+    """All of it, for a person who has not requested it yet."""
+    choice = terms.choice
+    lines = [
+        f"*{safe(choice.title, 80)}* (`{safe(choice.name, 90)}`)",
+        f"Grants:\n{opens(terms)}",
+        f"Who may request it: {_askers(terms)}",
+        f"Who approves: {decides(terms, names)}. If nobody answers within {length(terms.within)}, the request expires.",
+        f"How long: {how_long(choice)}.",
+    ]
+    if terms.may_ask:
+        lines += [_at_once(rule) for rule in terms.at_once]
+    if choice.reason.required:
+        lines.append(f"Reason: required. {expected(choice)}".strip())
+    if terms.may_ask:
+        lines.append(f"To request it: `{example(choice)}`")
+    else:
+        lines.append("You may not request this yourself.")
+    return "\n".join(lines)
+
+
+def _at_once(rule: Rule) -> str:
+    """What a rule approves for the reader."""
+    budget = "once" if rule.budget == 1 else f"{rule.budget} times"
+    return f"For you, rule {rule.n} approves up to {length(rule.at_most)} right away, {budget} in 24 hours."
+
+
+def how_long(choice: Choice) -> str:
+    """The durations that it comes in."""
+    if choice.durations:
+        return ", ".join(length(seconds) for seconds in choice.durations)
+    return f"at most {length(choice.cap)}"
+
+
+def expected(choice: Choice) -> str:
+    """What a reason has to look like; empty where anything will do."""
+    return f"Expected: {safe(choice.reason.expected, 240)}." if choice.reason.expected else ""
+
+
+def example(choice: Choice) -> str:
+    """The line that requests it."""
+    seconds = choice.durations[0] if choice.durations else min(choice.cap, 1800)
+    reason = f" -- {safe(choice.reason.example, 80) or 'why'}" if choice.reason.required else ""
+    return f"/jit request {safe(choice.name, 90)} {durations.short(seconds)}{reason}"
+
+
+def _askers(terms: Terms) -> str:
+    """A choice of several roles is for those who may ask for each of them."""
+    return ", and ".join(dict.fromkeys(_any_of(role) for role in terms.roles))
+
+
+def _any_of(role: RoleTerms) -> str:
+    if EVERYONE in role.may_ask:
+        return "everyone"
+    return " or ".join(f"`{safe(group, 40)}`" for group in role.may_ask)
+
+
+def _step(step: Step, names: GroupNames) -> str:
+    groups = " or ".join(names.get(group, f"`{safe(group, 40)}`") for group in step.any_of)
+    return f"{'one' if step.count == 1 else step.count} of {groups}"

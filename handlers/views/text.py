@@ -1,0 +1,159 @@
+"""Words for people: what someone typed made harmless, times in the reader's zone; it knows no block and no rule."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from bot.core import durations
+from bot.core.request import ByRule, Person, Request
+from bot.core.typed import bounded, isolated
+
+_MESSAGE = r"/archives/[CDG][A-Z0-9]{5,20}/p[0-9]{16}(?:\?thread_ts=[0-9]{10}\.[0-9]{6}&cid=[CDG][A-Z0-9]{5,20})?"
+"""A message, or an answer in a thread, as Slack names it."""
+OPEN_CARD = "Open the card"
+_FEW = 3
+_LONG = 20 * 3600
+_MARKS = {
+    "low": ":large_green_circle:",
+    "medium": ":large_yellow_circle:",
+    "high": ":large_orange_circle:",
+    "critical": ":red_circle:",
+}
+"""From the least to the most sensitive."""
+_ACCOUNT = re.compile(r"[UW][A-Z0-9]{1,30}")
+_SAFE = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+
+
+def plain(typed: str, most: int) -> str:
+    """One line of at most ``most`` characters, without controls and marks that turn the writing round."""
+    return bounded(typed, most)
+
+
+def safe(typed: str, most: int = 300) -> str:
+    """`plain`, with Slack's own signs escaped: no mention, no link, no channel comes of it.
+
+    Writing from right to left is kept to itself, so that it does not move what stands beside it.
+    """
+    return isolated(plain(typed, most).translate(_SAFE))
+
+
+def linked(typed: str, most: int, site: str) -> str:
+    """`safe`, in which a link to a message of our own workspace can be followed; every other address stays text.
+
+    ``site``: the workspace's own, ``https://acme.slack.com``; without it nothing is a link.
+    """
+    text = plain(typed, most)
+    if not site:
+        return isolated(text.translate(_SAFE))
+    ours = re.compile(rf"(?<!\S)({re.escape(site)}{_MESSAGE})(?!\S)", re.ASCII)
+    parts = (part.translate(_SAFE) for part in ours.split(text))
+    return isolated("".join(f"<{part}>" if n % 2 else part for n, part in enumerate(parts)))
+
+
+def fitting(typed: str, most: int) -> str:
+    """`safe`, in which what is written for Slack's signs counts too: never longer than ``most``."""
+    at_most = most
+    while len(text := safe(typed, at_most)) > most:
+        at_most = max(1, at_most - max(1, (len(text) - most) // 5))
+    return text
+
+
+def message_link(site: str, channel: str, ts: str) -> str:
+    """Where a message can be opened; empty where it cannot be told. ``site``: as `linked` has it."""
+    path = f"/archives/{channel}/p{ts.replace('.', '')}"
+    return f"{site}{path}" if site and re.fullmatch(_MESSAGE, path, re.ASCII) else ""
+
+
+def linked_as(link: str, words: str) -> str:
+    """Our own words, which lead to a link of ours."""
+    return f"<{link}|{words}>"
+
+
+def copyable(typed: str) -> str:
+    """A line to be copied, as a block of code, which nothing in it ends early."""
+    return f"```{plain(typed, 500).translate(_SAFE).replace('```', '` ` `')}```"
+
+
+def when(at: float, form: str = "{date_short_pretty} {time}") -> str:
+    """A moment in the reader's own zone, with UTC for clients that cannot."""
+    fallback = datetime.fromtimestamp(at, UTC).strftime("%d %b %H:%M UTC")
+    return f"<!date^{int(at)}^{form}|{fallback}>"
+
+
+def clock(at: float) -> str:
+    """A moment of today or tomorrow, as a time of day."""
+    return when(at, "{time}")
+
+
+def until(at: float, away: float) -> str:
+    """A moment that is so many seconds away: with its day, where the time alone could be any day's."""
+    return when(at) if away > _LONG else clock(at)
+
+
+def length(seconds: float) -> str:
+    """How long, in words."""
+    return durations.words(int(seconds))
+
+
+def who(person: Person) -> str:
+    """A person by name and bound address: the name alone could be anybody's, a mention would ping."""
+    return f"*{safe(person.name or person.email, 80)}* ({safe(person.email, 80)})"
+
+
+def tappable(person: Person, site: str) -> str:
+    """`who`, whose name leads to their profile: a mention would ping them. ``site``: as `linked` has it."""
+    if not site or not _ACCOUNT.fullmatch(person.id):
+        return who(person)
+    shown = safe(person.name or person.email, 80).replace("|", "/")
+    return f"*<{site}/team/{person.id}|{shown}>* ({safe(person.email, 80)})"
+
+
+def name(person: Person) -> str:
+    """A person by name, for a sentence that says elsewhere who it is."""
+    return safe(person.name or person.email, 80)
+
+
+def roles(request: Request) -> str:
+    """What the request grants."""
+    return ", ".join(safe(leg.role.title, 120) for leg in request.legs)
+
+
+def risk(sensitivity: str) -> str:
+    """How much harm a role can do: a mark to see at a glance, and the words that say it all."""
+    mark = _MARKS.get(sensitivity, _MARKS["high"])
+    return f"{mark} *{safe(sensitivity, 20).capitalize()} risk*"
+
+
+def sensitivity(request: Request) -> str:
+    """The highest of its roles."""
+    known = list(_MARKS)
+    levels = (leg.role.sensitivity for leg in request.legs)
+    return max(levels, key=lambda level: known.index(level) if level in known else len(known))
+
+
+def by_rule(rule: ByRule) -> str:
+    """The rule that approved it, and how much of it is used up; its groups are named, and not mentioned."""
+    groups = " or ".join(safe(group, 40) for group in rule.asker_in)
+    said = [f"{safe(rule.sensitivity, 20)} risk", groups, f"up to {length(rule.at_most)}"]
+    if rule.what:
+        more = "…" if len(rule.what) > _FEW else ""
+        said.append(f"only {' or '.join(safe(each, 80) for each in rule.what[:_FEW])}{more}")
+    return f"rule {rule.n}: {', '.join(each for each in said if each)} ({rule.used} of {rule.budget} uses today)"
+
+
+def approvers(request: Request) -> str:
+    """Who approved it: people by name, or a rule."""
+    return by_rule(request.rule) if request.rule else " and ".join(name(review.by) for review in request.reviews)
+
+
+def title(request: Request) -> str:
+    """What was asked for, as its card is headed."""
+    return safe(request.title, 80)
+
+
+def user(id_: str) -> str:
+    """Who closed it, from the id in the record."""
+    if id_.startswith("cli:"):
+        return safe(id_)
+    return {"clock": "the clock", "worker": "the system", "policy": "the policy"}.get(id_, f"<@{id_}>")

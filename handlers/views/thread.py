@@ -1,0 +1,121 @@
+"""One event of a request as a line in the thread of its card; pure."""
+
+from __future__ import annotations
+
+from bot.core.events import (
+    AccessExpired,
+    Approved,
+    ApprovedByRule,
+    Cancelled,
+    ClosedManually,
+    Denied,
+    EndedEarly,
+    Endorsed,
+    Event,
+    Extended,
+    ExtensionApproved,
+    ExtensionDenied,
+    ExtensionEndorsed,
+    ExtensionFailed,
+    ExtensionRequested,
+    Granted,
+    GrantUncertain,
+    QuestionAnswered,
+    QuestionAsked,
+    Refused,
+    Reminded,
+    RequestExpired,
+    Revoked,
+    Started,
+)
+from bot.core.request import Ending, Request, State
+from handlers.views.card import for_how_long
+from handlers.views.ended import proof
+from handlers.views.extension import undecided
+from handlers.views.message import Needed, SlackMessage, warning
+from handlers.views.text import by_rule, clock, fitting, length, name, safe, title, user, when
+
+_SAID = 1_000
+"""Characters of a question or an answer."""
+
+
+def line(request: Request, event: Event, needed: Needed) -> str:
+    """One line of the thread: what happened, by whom and why."""
+    match event:
+        case Reminded():
+            return f"Reminder: this needs {needed} by {clock(request.decide_by)}. If nobody answers, it expires."
+        case Started():
+            return "The start time has come. Granting access."
+        case RequestExpired() if request.approved_at:
+            return f"Access could not start at {when(request.starts_at)}, so the request expired. No access was given."
+        case ApprovedByRule(rule=rule, starts_at=start) if start > event.at:
+            return f"Approved by {by_rule(rule)}. Access starts {when(start)} for {length(request.duration)}."
+        case ApprovedByRule(rule=rule):
+            return f"Approved by {by_rule(rule)}. Granting access for {length(request.duration)}."
+        case Approved(review=review, duration=duration) if request.starts_at > event.at:
+            return f"{name(review.by)} approved ({length(duration)}). Access starts {when(request.starts_at)}."
+        case ExtensionRequested(extension=extension):
+            asked = (
+                f"{name(request.asker)} asks to extend until {clock(extension.until)}: {safe(extension.reason, 500)}"
+            )
+            return f"{asked}\n{undecided(request, needed)}"
+        case ExtensionEndorsed(review=review):
+            return f"{name(review.by)} approved the extension. {_still(needed)}"
+        case ExtensionApproved(review=review, until=until):
+            return f"{name(review.by)} approved the extension until {clock(until)}. Extending access."
+        case ExtensionDenied(review=review):
+            return f"{name(review.by)} denied the extension: {safe(review.reason, 500)}"
+        case ExtensionFailed(error=error):
+            return f"Not extended: {safe(error)}. Access ends at {clock(request.ends_at)} as planned."
+        case Extended():
+            return f"Extended. Access now ends at {clock(request.ends_at)}."
+        case Endorsed(review=review):
+            return f"{name(review.by)} approved ({for_how_long(request, review)}). {_still(needed)}"
+        case QuestionAsked(question=question):
+            asks = f"{name(question.by)} asks {user(request.asker.id)}: {fitting(question.text, _SAID)}"
+            return f"{asks}\nThe requester answers in a direct message from this app."
+        case QuestionAnswered(n=n, answer=answer):
+            answered = request.question(n)
+            to = f" {user(answered.by.id)}" if answered else ""
+            return f"{name(request.asker)} answers{to}: {fitting(answer, _SAID)}"
+        case Approved(review=review, duration=duration):
+            return f"{name(review.by)} approved ({length(duration)}). Granting access."
+        case Denied(review=review):
+            return f"{name(review.by)} denied: {safe(review.reason, 500)}"
+        case Cancelled(by="policy", reason=reason):
+            return f"The policy cancelled the request: {safe(reason)}. Please request again."
+        case Cancelled():
+            return f"{name(request.asker)} cancelled the request."
+        case RequestExpired():
+            return "Nobody answered in time, so the request expired. No access was given."
+        case Granted():
+            return f"Access granted. It ends at {clock(request.ends_at)}."
+        case Refused(error=error) | GrantUncertain(error=error):
+            return f"Access could not be granted: {safe(error)}."
+        case EndedEarly(ending=Ending.RELEASED):
+            return f"{name(request.asker)} ended access early. Revoking it."
+        case EndedEarly(reason=reason):
+            # By the time that it is posted, the access may have been revoked: what is over was not cancelled by that.
+            cancelled = request.state is State.CANCELLED
+            ended = "cancelled the request" if cancelled else "ended access early"
+            return f"{user(event.by)} {ended}: {safe(reason, 500)}.{'' if cancelled else ' Revoking it.'}"
+        case AccessExpired():
+            return "Access expired. Revoking it."
+        case Revoked():
+            return f"Access removed, and verified in the system. {proof(request)}".strip()
+        case ClosedManually(reason=reason):
+            return f"Closed manually by {safe(event.by)}, not verified in the system: {safe(reason, 500)}"
+        case _:
+            return ""
+
+
+def _still(needed: Needed) -> str:
+    """Whose approval is missing: the line mentions them, since it is their turn."""
+    return f"It still needs {needed}." if needed.missing else "More approvals were needed."
+
+
+def by_hand(request: Request, event: Event) -> SlackMessage:
+    """What an operator did at a terminal, to those who look after the operators."""
+    did = line(request, event, Needed())
+    about = f"{request.id}, {name(request.asker)}, {title(request)}"
+    return warning(f"At a terminal: {about}. {did}")

@@ -1,0 +1,1 @@
+"""The tests that every provider of a system passes before its own; `suite` says how to write one and use them."""

@@ -1,0 +1,48 @@
+"""Each word of a line is used, shown as not understood, or kept in the reason; the golden corpus says which."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.access.request_line import Use, understand
+from bot.core import typed
+from tests.access.request_lines import CLOCK, FILE, lines, policy, spelled
+
+VOCABULARY = policy().vocabulary
+WORDS = [
+    *{word for line in lines() for word in line.split()},
+    "",
+    "🔥",
+    "\u200b",
+    "a\xa0b",
+    "--",
+    "—",
+    "<@U0ALICE>",
+    "1h",
+]
+
+
+def test_the_corpus_is_understood_as_the_golden_file_has_it() -> None:
+    assert len(lines()) >= 200
+    assert spelled() == FILE.read_text(encoding="utf-8"), (
+        "if this is meant: `python -m tests.access.request_lines`, and read the difference"
+    )
+
+
+@given(st.lists(st.sampled_from(WORDS) | st.text(max_size=12), max_size=14))
+def test_no_word_of_any_line_is_dropped(words: list[str]) -> None:
+    text = " ".join(words)
+    line = understand(text, VOCABULARY, CLOCK)
+    seen = "".join("".join(word.split()) for word, _ in line.words)
+    assert seen == "".join(typed.line(text).split())
+    for word, use in line.words:
+        if use is Use.REASON:
+            assert word in line.reason
+        if use is Use.UNKNOWN:
+            assert any(word in each for each in line.unknown) or len(line.unknown) == 5
+
+
+def test_a_line_of_four_thousand_characters_is_read_and_its_reason_bounded() -> None:
+    assert understand("debug-prod " + "1h at a of " * 400, VOCABULARY, CLOCK).names == ("debug-prod",)
+    assert len(understand("x " * 5000, VOCABULARY, CLOCK).reason) <= 501

@@ -1,0 +1,93 @@
+"""What came of earlier requests for the same roles: counted where all of them are known, and else not said."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.access import holder, review
+from bot.access.review import ReviewDecision
+from bot.access.track_record import DAYS, TrackRecord, track_record
+from bot.core.request import Request, Verb
+from bot.store.store import Store
+from tests.house import POLICY, House, catalog
+
+DAY = 86_400
+
+
+@pytest.fixture
+async def house(store: Store) -> House:
+    """An open house in which people may ask a lot."""
+    limits = "workspace:\n  limits: {open: 100, submits: 1000}"
+    return await House(store, catalog(POLICY.replace("workspace:", limits, 1))).open()
+
+
+async def cancelled(house: House, name: str = "mia", what: str = "vault/read-only") -> Request:
+    """Asked for and cancelled."""
+    request = await house.ask(name, what)
+    return await holder.cancel(house.context, house.actor(name), request.id)
+
+
+async def earlier(house: House) -> Request:
+    """Mia asked four times: approved and ended, denied, cancelled, and for another role; and now asks once more."""
+    approved = await house.granted()
+    await holder.release(house.context, house.actor("mia"), approved.id)
+    denied = await house.ask()
+    decision = ReviewDecision(verb=Verb.DENY, reason="not now")
+    await review.review(house.context, house.actor("dan"), denied.id, decision)
+    await cancelled(house)
+    await cancelled(house, what="vault/shared")
+    await cancelled(house, "kim")
+    return await house.ask()
+
+
+async def test_earlier_requests_for_the_same_role_are_counted_by_what_came_of_them(house: House) -> None:
+    request = await earlier(house)
+    assert await track_record(house.store, request) == TrackRecord(days=DAYS, requests=3, approved=1, denied=1)
+
+
+async def test_of_the_first_request_and_of_a_decided_one_nothing_is_said(house: House) -> None:
+    first = await house.ask()
+    assert await track_record(house.store, first) is None
+    await cancelled(house, what="vault/shared")
+    again = await house.approve("dan", first.id)
+    assert await track_record(house.store, again) is None
+
+
+async def test_what_is_further_back_is_not_counted(house: House) -> None:
+    request = await earlier(house)
+    later = request.model_copy(update={"created_at": request.created_at + (DAYS + 1) * DAY})
+    submits = house.store.keys.submits("UMIA")
+    await house.store.redis.zadd(submits, {request.id: later.created_at})
+    assert await track_record(house.store, later) is None
+
+
+@pytest.mark.parametrize("lost", ["record", "index"])
+async def test_where_one_of_them_is_not_known_any_more_nothing_is_said(house: House, lost: str) -> None:
+    before = await cancelled(house)
+    request = await house.ask()
+    assert await track_record(house.store, request)
+    keys = house.store.keys
+    await house.store.redis.delete(keys.record(before.id) if lost == "record" else keys.submits("UMIA"))
+    assert await track_record(house.store, request) is None
+
+
+async def test_of_more_than_are_read_nothing_is_said(house: House) -> None:
+    for _ in range(20):
+        await cancelled(house)
+    request = await house.ask()
+    found = await track_record(house.store, request)
+    assert found is not None
+    assert found.requests == 20
+    await holder.cancel(house.context, house.actor("mia"), request.id)
+    assert await track_record(house.store, await house.ask()) is None
+
+
+async def test_it_goes_back_no_further_than_records_are_kept(house: House) -> None:
+    await cancelled(house)
+    request = await house.ask()
+    house.store.retention = 7 * DAY
+    found = await track_record(house.store, request)
+    assert found is not None
+    assert found.days == 7
+    house.store.retention = DAY - 1
+    assert await track_record(house.store, request) is None

@@ -1,0 +1,60 @@
+"""Who is notified of what: nothing is news that nothing asked for, that the requester did themself, or that is past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bot.core import notifications
+from bot.core.events import Event
+from bot.core.lifecycle import advance, begin, fold
+from bot.core.notifications import DECIDED, ENDED, GRANTED, RECEIVED, ending, is_news, notices
+from bot.core.request import Request
+from tests.handlers.views.cards import STORIES
+
+DMS = (DECIDED, GRANTED, ending(0), ending(1), ENDED, RECEIVED)
+
+
+def walked(name: str) -> Iterator[tuple[Request, Event]]:
+    """Each event of a story, and the request after it."""
+    request: Request | None = None
+    for event in STORIES[name]:
+        request = advance(request, event) if request else begin(event)  # type: ignore[arg-type]  # the first one
+        yield request, event
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_row_that_no_event_asked_for_rings_nobody_whoever_wrote_it(name: str) -> None:
+    asked = set[str]()
+    for request, event in walked(name):
+        asked |= set(notices(request, event))
+        assert [audience for audience in DMS if is_news(request, audience) and audience not in asked] == []
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_what_becomes_news_by_an_event_is_asked_for_by_that_event(name: str) -> None:
+    before = set[str]()
+    for request, event in walked(name):
+        news = {audience for audience in DMS if is_news(request, audience)}
+        assert news - before <= set(notices(request, event)), event.kind
+        before = news
+
+
+@pytest.mark.parametrize("name", ["cancelled", "ended-released"])
+def test_what_the_requester_ended_themself_is_no_news(name: str) -> None:
+    request = fold(STORIES[name])
+    assert [audience for audience in DMS if is_news(request, audience)] == []
+
+
+@pytest.mark.parametrize("name", [name for name, story in STORIES.items() if fold(story).is_over])
+def test_once_it_is_over_at_most_its_end_is_news(name: str) -> None:
+    request = fold(STORIES[name])
+    assert not any(is_news(request, audience) for audience in (GRANTED, ending(0), ending(1), notifications.EXTENSION))
+    assert is_news(request, DECIDED) + is_news(request, ENDED) <= 1
+
+
+def test_an_end_that_was_moved_is_no_news_and_the_new_one_is_once_it_is_near() -> None:
+    extended, warned = fold(STORIES["active-extended"]), fold(STORIES["active-extended-warned"])
+    assert [is_news(extended, ending(n)) for n in range(2)] == [False, False]
+    assert [is_news(warned, ending(n)) for n in range(2)] == [False, True]

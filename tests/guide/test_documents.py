@@ -1,0 +1,113 @@
+"""What is written for people: links lead somewhere, and what is named is there."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from bot.cli.main import main
+from bot.policy.loader import facts
+from bot.policy.parse import parse
+from bot.policy.yaml_source import Source
+from handlers.slack.verbs import COMMANDS
+from providers.systems import registry
+from tests.house import POLICY
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / ".github").glob("*.md")), *sorted((ROOT / "bot/guides").glob("*.md"))]
+IN_SLACK = {"commands.md", "help.md"}
+"""What the bot itself shows, which links to nothing."""
+ROOMS = r"(?:bot|handlers|providers|tests|\.github|\.ci)"
+documents = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def _links(path: Path) -> list[str]:
+    return re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", _read(path), flags=re.DOTALL))
+
+
+def _anchors(path: Path) -> set[str]:
+    """The headings of a document, as GitHub names them."""
+    heads = re.findall(r"^#+ (.+)$", _read(path), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@documents
+def test_each_link_leads_to_a_file_of_ours_and_to_a_heading_in_it(path: Path) -> None:
+    for link in _links(path):
+        name, _, anchor = link.partition("#")
+        target = (path.parent / name).resolve() if name else path
+        assert target.is_file(), f"{path.name}: {link}"
+        assert target.is_relative_to(ROOT), f"{path.name}: {link}"
+        assert not anchor or anchor in _anchors(target), f"{path.name}: {link}"
+
+
+def test_each_guide_can_be_reached_from_the_readme() -> None:
+    linked = {(ROOT / link.partition("#")[0]).resolve() for link in _links(ROOT / "README.md")}
+    # These are in the README word for word, in Slack, or in an evidence page.
+    own = IN_SLACK | {"workspace.md"}
+    assert [path.name for path in DOCUMENTS[1:] if path.name not in own and path not in linked] == []
+
+
+@documents
+def test_each_path_and_module_that_is_named_exists(path: Path) -> None:
+    text = _read(path)
+    for named in set(re.findall(rf"`({ROOMS}(?:/[\w.-]+)*/?)`", text)):
+        assert (ROOT / named).exists(), f"{path.name}: {named}"
+    for module in set(re.findall(rf"(?<![\w./-])({ROOMS}(?:\.\w+)+)(?![\w/])", text)):
+        if not (ROOT / module).exists():
+            assert importlib.util.find_spec(module), f"{path.name}: {module}"
+
+
+@documents
+def test_each_command_that_is_named_exists(path: Path) -> None:
+    text = _read(path)
+    assert set(re.findall(r"`/jit ([a-z]+)", text)) <= set(COMMANDS)
+    named = set(re.findall(r"(?:^|`|  )jit ([a-z]+)", text, re.MULTILINE))
+    assert named <= set(main.commands), path.name
+    for group, command in re.findall(r"`jit (requests|people|audit|policy) ([a-z-]+)", text):
+        assert command in getattr(main.commands[group], "commands", {}), f"{path.name}: jit {group} {command}"
+
+
+def test_the_rule_of_the_policy_guide_is_good() -> None:
+    [rules] = re.findall(r"```yaml\n(rules:.*?)```", _read(ROOT / "bot/guides/policy.md"), re.DOTALL)
+    assert parse([Source("policy.md", POLICY + rules)], facts, registry.names()).rules[0].budget == 3
+
+
+def test_the_digest_of_the_policy_guide_has_every_edition() -> None:
+    [lines] = re.findall(r"```yaml\nworkspace:\n(  digest: .*?)```", _read(ROOT / "bot/guides/policy.md"), re.DOTALL)
+    known = parse(
+        [Source("policy.md", POLICY.replace("workspace:\n", f"workspace:\n{lines}"))], facts, registry.names()
+    )
+    digest = known.workspace.digest
+    assert digest is not None
+    assert (digest.at, digest.weekly, digest.monthly) == ("09:00", "monday 09:00", "1 09:00")
+
+
+def test_the_times_of_the_policy_guide_are_the_defaults() -> None:
+    from bot.core import durations
+    from bot.policy.schema import WorkspaceShape
+
+    rows = re.findall(r"^\| `(\w+)` \| .* \| (.+) \|$", _read(ROOT / "bot/guides/policy.md"), re.MULTILINE)
+    assert {name for name, _ in rows} == {"pending", "remind", "warn", "start_grace", "grant_budget", "retention"}
+    for name, default in rows:
+        known = WorkspaceShape.model_fields[name].default
+        assert default == ("half of `pending`" if known is None else f"`{durations.short(known)}`")
+
+
+def test_the_readme_is_short() -> None:
+    assert len(_read(ROOT / "README.md").splitlines()) < 200
+
+
+def test_the_entry_points_that_the_guide_of_providers_names_are_those_of_the_project() -> None:
+    groups = tomllib.loads(_read(ROOT / "pyproject.toml"))["project"]["entry-points"]
+    named = re.findall(r"`(jit\.\w+)`", _read(ROOT / "bot/guides/providers.md"))
+    assert named
+    assert set(named) <= set(groups)

@@ -1,0 +1,264 @@
+"""What people see of a request, story by story: the card, its lock screen, its thread and the DMs.
+
+``python -m tests.handlers.views.cards`` writes the golden files anew. Look at what changed in them before you commit
+it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bot.core import notifications
+from bot.core.events import (
+    AccessExpired,
+    Approved,
+    ApprovedByRule,
+    Cancelled,
+    ClosedManually,
+    Denied,
+    EndedEarly,
+    Endorsed,
+    Event,
+    Extended,
+    ExtensionApproved,
+    ExtensionDenied,
+    ExtensionFailed,
+    ExtensionRequested,
+    GrantAttempted,
+    Granted,
+    QuestionAnswered,
+    QuestionAsked,
+    Refused,
+    Reminded,
+    RequestExpired,
+    Retried,
+    Revoked,
+    Started,
+    Submitted,
+    Warned,
+)
+from bot.core.lifecycle import advance, begin
+from bot.core.request import ApproverQuestion, ByRule, Ending, Extension, Request, Review, State, Verb
+from handlers.views import card, dms, thread
+from handlers.views.message import Needed, SlackMessage
+from handlers.views.thread import line
+from tests.handlers.views.drawing import AT, DAN, EVE, EVIL, HOUR, LINK, MIA, NAMES, choice, policy, snapshot, write
+from tests.house import person
+
+FOLDER = Path(__file__).parent / "golden" / "cards"
+SITE = "https://local.slack.com"
+SAM = person("T0LOCAL01", "sam")
+CONNECT = "psql 'host=db.example.com dbname=<!channel> user=jit_j_7k3q_0'"
+_ABSENT = {"presence": "absent", "killed": 1}
+
+
+def asked(what: str = "debug", **more: Any) -> Submitted:
+    """Mia asks."""
+    known, rules = choice(what), policy()
+    roles = tuple(snapshot(rules, ref.system, ref.role) for ref in known.roles)
+    plain: dict[str, Any] = {"by": MIA.id, "asker": MIA, "title": known.title, "reason": EVIL, "duration": 1800}
+    plain |= {"generation": rules.generation, "grant_budget": 600, "decide_by": AT + 4 * HOUR, "warn_before": 600}
+    return Submitted(at=AT, id="J-7K3Q", what=known.name, roles=roles, **{**plain, **more})
+
+
+def by_rule(**more: Any) -> ApprovedByRule:
+    """Mia asks, and a rule says yes; its group is called what would be a mention."""
+    first = asked(**more)
+    facts = {name: getattr(first, name) for name in Submitted.model_fields if name not in {"kind", "by"}}
+    said: dict[str, Any] = {"sensitivity": "low", "asker_in": ("dba", "channel"), "at_most": 3600, "what": ("debug",)}
+    return ApprovedByRule(rule=ByRule(n=1, key="k", used=2, budget=3, **said), **facts)
+
+
+def yes(who: Any = DAN, duration: int = 1800) -> Review:
+    """An approval."""
+    return Review(verb=Verb.APPROVE, by=who, at=AT + 60, duration=duration)
+
+
+def no(reason: str = "not *tonight* <!here>") -> Review:
+    """A denial."""
+    return Review(verb=Verb.DENY, by=EVE, at=AT + 60, duration=0, reason=reason)
+
+
+def approved(duration: int = 1800) -> Approved:
+    """The last answer."""
+    return Approved(at=AT + 60, by=DAN.id, review=yes(duration=duration), duration=duration)
+
+
+def granted(leg: int = 0) -> list[Event]:
+    """Opened, one role."""
+    at = AT + 61 + leg
+    prior = {"present": False, "facts": {}}
+    return [
+        GrantAttempted(
+            at=at, leg=leg, subject={"native": "a", "own": True}, target="t", prior=prior, in_flight_until=at + 5
+        ),
+        Granted(at=at + 1, leg=leg, receipt={"native": "a", "facts": {}, "ours": True}, connect=CONNECT),
+    ]
+
+
+OPEN: list[Event] = [asked(), approved(), *granted()]
+_END = AT + 62 + 1800
+_WISH = ExtensionRequested(
+    at=AT + 900, by=MIA.id, extension=Extension(n=1, until=_END + 1800, reason=EVIL, at=AT + 900)
+)
+_MORE = ExtensionApproved(at=AT + 960, by=DAN.id, review=yes(), until=_END + 1800)
+_LATER: dict[str, Any] = {"starts_at": AT + 10 * HOUR, "start_grace": 900, "decide_by": AT + 10 * HOUR + 900}
+_AWAY = "the server does not answer <!channel>"
+
+
+def question(n: int = 1, who: Any = DAN) -> QuestionAsked:
+    """An approver wants to know more."""
+    asked_ = ApproverQuestion(n=n, by=who, text=f"Which table? {EVIL}", at=AT + 60 * n)
+    return QuestionAsked(at=AT + 60 * n, by=who.id, question=asked_)
+
+
+ANSWER = QuestionAnswered(at=AT + 90, by=MIA.id, n=1, answer=f"Only orders. {EVIL}")
+
+
+def _stuck(tries: int) -> list[Event]:
+    return [Retried(at=_END + n, leg=0, error=_AWAY, retry_at=_END + n + 1) for n in range(tries)]
+
+
+def _withdrawn(ending: Any, by: str, reason: str = "") -> EndedEarly:
+    return EndedEarly(at=AT + 900, by=by, ending=ending, reason=reason)
+
+
+CLOSED = Revoked(at=_END + 5, leg=0, outcome=_ABSENT)
+CLOSED_LATER = Revoked(at=_END + 1805, leg=0, outcome=_ABSENT)
+_LEFT = {"remains": "a cached token until 10:00 <!channel>", "kept": "1 table", "detail": "CLIENT KILL was not allowed"}
+CLOSED_IN_PART = Revoked(at=_END + 5, leg=0, outcome={**_ABSENT, **_LEFT})
+_LONGER: list[Event] = [
+    *OPEN,
+    Warned(at=_END - 450),
+    _WISH,
+    _MORE,
+    Extended(at=AT + 970, receipts=({"native": "a"},)),
+]
+STORIES: Mapping[str, Sequence[Event]] = {
+    "pending": [asked()],
+    "pending-reminded": [asked(remind_at=AT + 2 * HOUR), Reminded(at=AT + 2 * HOUR)],
+    "pending-critical": [asked("vault/admin")],
+    "pending-critical-half": [asked("vault/admin"), Endorsed(at=AT + 60, by=DAN.id, review=yes())],
+    "pending-question": [asked(), question()],
+    "pending-answered": [asked(), question(), ANSWER, question(2, EVE)],
+    "denied-unanswered": [asked(), question(), Denied(at=AT + 160, by=EVE.id, review=no())],
+    "pending-from-a-message": [asked(reason=f"{SITE}/archives/C0GENERAL/p1800000000000100")],
+    "pending-several-roles": [asked("both")],
+    "pending-later": [asked(**_LATER)],
+    "denied": [asked(), Denied(at=AT + 60, by=EVE.id, review=no())],
+    "cancelled": [asked(), Cancelled(at=AT + 60, by=MIA.id)],
+    "void": [asked(), Cancelled(at=AT + 60, by="policy", reason="its role was changed in the policy")],
+    "request_expired": [asked(), RequestExpired(at=AT + 4 * HOUR)],
+    "scheduled": [asked(**_LATER), approved()],
+    "scheduled-by-rule": [by_rule(**_LATER)],
+    "scheduled-by-rule-void": [
+        by_rule(**_LATER),
+        Cancelled(at=AT + 10 * HOUR, by="policy", reason="the rule that approved it does not hold any more"),
+    ],
+    "scheduled-started": [asked(**_LATER), approved(), Started(at=AT + 10 * HOUR)],
+    "scheduled-missed": [asked(**_LATER), approved(), RequestExpired(at=AT + 10 * HOUR + 900)],
+    "scheduled-taken-away": [asked(**_LATER), approved(), _withdrawn(Ending.REVOKED, EVE.id, "not tonight")],
+    "granting": [asked(), approved(duration=900)],
+    "granting-by-rule": [by_rule()],
+    "granting-trouble": [asked(), approved(), Retried(at=AT + 62, leg=0, error=_AWAY, retry_at=AT + 63)],
+    "failed": [asked(), approved(), Refused(at=AT + 61, leg=0, error="Mia has no account there")],
+    "active": OPEN,
+    "active-by-rule": [by_rule(), *granted()],
+    "ended-by-rule-revoked": [by_rule(), *granted(), _withdrawn(Ending.REVOKED, EVE.id, "INC-2"), CLOSED],
+    "active-several-roles": [asked("both"), approved(), *granted(0), *granted(1)],
+    "active-warned": [*OPEN, Warned(at=_END - 450)],
+    "active-later-end-asked": [*OPEN, _WISH],
+    "active-later-end-approved": [*OPEN, _WISH, _MORE],
+    "active-later-end-denied": [*OPEN, _WISH, ExtensionDenied(at=AT + 960, by=EVE.id, review=no())],
+    "active-later-end-failed": [*OPEN, _WISH, _MORE, ExtensionFailed(at=AT + 970, error="it is gone already")],
+    "active-extended": [*OPEN, _WISH, _MORE, Extended(at=AT + 970, receipts=({"native": "a"},))],
+    "active-extended-warned": [*_LONGER, Warned(at=_END + 1350)],
+    "ended-extended": [*_LONGER, Warned(at=_END + 1350), AccessExpired(at=_END + 1800), CLOSED_LATER],
+    "revoking-expired": [*OPEN, AccessExpired(at=_END)],
+    "revoking-stuck": [*OPEN, AccessExpired(at=_END), *_stuck(3)],
+    "ended-expired": [*OPEN, Warned(at=_END - 450), AccessExpired(at=_END), CLOSED],
+    "ended-in-part": [*OPEN, AccessExpired(at=_END), CLOSED_IN_PART],
+    "ended-released": [*OPEN, _withdrawn(Ending.RELEASED, MIA.id), CLOSED],
+    "ended-revoked": [*OPEN, _withdrawn(Ending.REVOKED, EVE.id, "INC-2 <!channel>"), CLOSED],
+    "revoked-at-a-terminal": [*OPEN, _withdrawn(Ending.REVOKED, "cli:pat@host", "INC-2 <!channel>")],
+    "ended-by-hand": [
+        *OPEN,
+        AccessExpired(at=_END),
+        *_stuck(3),
+        ClosedManually(at=_END + 99, by="cli:pat@host", reason="the server is gone"),
+    ],
+}
+"""Each story by the name of its golden file: the events that led there."""
+
+
+def told(name: str) -> dict[str, Any]:
+    """All that stands in Slack once everything of the story was told, and what rang the requester's phone meanwhile."""
+    request: Request | None = None
+    lines, rings, stand, audiences = list[str](), list[str](), dict[str, Event](), set[str]()
+    for event in STORIES[name]:
+        request = advance(request, event) if request else begin(event)  # type: ignore[arg-type]  # the first one
+        asked_for = notifications.notices(request, event)
+        audiences |= set(asked_for)
+        if notifications.THREAD in asked_for and (said := line(request, event, needed(request))):
+            lines.append(said)
+        for audience in asked_for:
+            if not _is_dm(audience) or (audience in stand and audience != notifications.EXTENSION):
+                continue
+            if notifications.is_news(request, audience):
+                stand[audience] = event
+                rings.append(_dm(audience, request, event).text)
+    assert request
+    shown = {"card": _sent(card.card(request, needed(request), SITE)), "thread": lines, "rings": rings}
+    shown |= {audience.removesuffix(":#"): _sent(_dm(audience, request, event)) for audience, event in stand.items()}
+    if by_hand := [event for event in STORIES[name] if event.by.startswith("cli:")]:
+        shown |= {"audit": _sent(thread.by_hand(request, by_hand[-1]))}
+    return shown | ({"alarm": _sent(card.alarm(request))} if notifications.ALARM in audiences else {})
+
+
+def _is_dm(audience: str) -> bool:
+    numbered = (notifications.which_end(audience), notifications.which_question(audience))
+    return audience in _DMS or any(n is not None for n in numbered)
+
+
+_DMS: Mapping[str, Callable[[Request, Event], SlackMessage]] = {
+    notifications.DECIDED: lambda request, _: dms.decided(request),
+    notifications.GRANTED: lambda request, _: dms.granted(request, secret=True),
+    notifications.EXTENSION: dms.extension_decided,
+    notifications.ENDED: lambda request, _: dms.ended_access(request),
+}
+
+
+def _dm(audience: str, request: Request, event: Event) -> SlackMessage:
+    if n := notifications.which_question(audience):
+        return dms.question(request, request.questions[n - 1], LINK)
+    end = notifications.which_end(audience)
+    message = _DMS[audience](request, event) if end is None else dms.ending(request, needed(request), end)
+    return dms.with_card(message, LINK)
+
+
+def needed(request: Request) -> Needed:
+    """Who is to decide, as the announcer finds it: the first step of the role."""
+    wishes = request.extension is not None and request.extension.state.value == "pending"
+    if request.state is not State.PENDING and not (request.state is State.ACTIVE and wishes):
+        return Needed()
+    critical = any(leg.role.sensitivity == "critical" for leg in request.legs)
+    groups = ("dba", "security") if critical else ("dba",)
+    waiting = groups[len(request.reviews) :] if request.state is State.PENDING else groups
+    given = {review.by.id: f"`{group}`" for review, group in zip(request.reviews, groups, strict=False)}
+    return Needed(tuple((NAMES[group], 1) for group in waiting), given=given if len(groups) > 1 else {})
+
+
+def _sent(message: SlackMessage) -> dict[str, Any]:
+    return {"text": message.text, "blocks": message.blocks}
+
+
+def spelled(name: str) -> str:
+    """As its golden file has it."""
+    return json.dumps(told(name), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    write(FOLDER, STORIES, spelled)

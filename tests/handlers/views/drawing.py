@@ -1,0 +1,338 @@
+"""Every view of the door with the same facts each time, and where its golden file is.
+
+``python -m tests.handlers.views.drawing`` writes the golden files anew. Look at what changed in them before you
+commit it: they are what people see, and what Slack is sent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from slack_sdk.models.views import View
+
+from bot.access import read, submit
+from bot.access.audit_query import AuditPage, Question
+from bot.access.lockdown import Lift
+from bot.access.read import Overview
+from bot.access.revoke import BulkRevocation
+from bot.audit.archive.projection import Holding
+from bot.core.audit_chain import AuditEntry
+from bot.core.events import Submitted
+from bot.core.lifecycle import begin
+from bot.core.lockdown import Lock, Operator, Vote
+from bot.core.request import ApproverQuestion, Ending, Extension, Request, Review, RoleSnapshot, State, Verb
+from bot.policy.catalog import Catalog, Choice
+from bot.policy.loader import consequence, prolongs
+from bot.policy.permission_diff import Right, Shift
+from bot.reports.insights.cases import Insight, InsightSeverity
+from bot.reports.insights.scan import Scan, SeenInsight
+from bot.store.outbox import PostedMessage
+from handlers.views import (
+    audit,
+    dms,
+    home,
+    insights,
+    lockdown,
+    modals,
+    policy_change,
+    request_list,
+    role_terms,
+    summary_card,
+)
+from handlers.views import digest as views_digest
+from handlers.views import request as showing
+from handlers.views.message import Needed, SlackMessage
+from handlers.views.modals import Chosen
+from handlers.views.request import Reader
+from handlers.views.revoke import revoke_all, taken
+from tests.house import catalog, person
+from tests.reports.digest.days import golden, weekly_of
+
+FOLDER = Path(__file__).parent / "golden"
+AT = 1_800_000_000.0
+HOUR = 3600
+NAMES = {"dba": "<!subteam^S0DBA0001>", "security": "<@USAM> or <@UKIM>"}
+MIA, DAN, EVE = (person("T0LOCAL01", name) for name in ("mia", "dan", "eve"))
+EVIL = "INC-1 <!channel> & *bold* <https://evil.example|safe>"
+
+
+def policy() -> Catalog:
+    """The policy that all of it is drawn from."""
+    return catalog()
+
+
+def choice(name: str) -> Choice:
+    """Something that can be asked for."""
+    found = policy().find(name)
+    assert found is not None
+    return found
+
+
+def chosen(name: str) -> Chosen:
+    """It, as the form has it."""
+    return Chosen(read.terms(policy(), choice(name)), NAMES, AT + 4 * HOUR)
+
+
+def request(id_: str = "J-7K3Q", what: str = "debug", reason: str = EVIL, asked: int = 1800, at: float = AT) -> Request:
+    """Mia's request, as it is first recorded."""
+    known, rules = choice(what), policy()
+    return begin(
+        Submitted(
+            at=at,
+            by=MIA.id,
+            id=id_,
+            asker=MIA,
+            what=known.name,
+            title=known.title,
+            reason=reason,
+            duration=asked,
+            roles=tuple(snapshot(rules, ref.system, ref.role) for ref in known.roles),
+            generation=rules.generation,
+            grant_budget=600,
+            decide_by=at + 4 * HOUR,
+        )
+    )
+
+
+def snapshot(rules: Catalog, system: str, name: str) -> RoleSnapshot:
+    """A role as it was asked for."""
+    return submit.snapshot(rules, system, name, consequence, prolongs)
+
+
+def opened(id_: str = "J-7K3R") -> Request:
+    """One that is open."""
+    approved = Review(verb=Verb.APPROVE, by=DAN, at=AT + 60, duration=1800)
+    times = {"approved_at": AT + 60, "opened_at": AT + 62, "granted_at": AT + 62, "ends_at": AT + 1862}
+    asked = request(id_)
+    legs = tuple(leg.model_copy(update={"connect": "knock at vault as jit-j-7k3r-0"}) for leg in asked.legs)
+    return asked.model_copy(update={"state": State.ACTIVE, "reviews": (approved,), "legs": legs, **times})
+
+
+def longer(id_: str = "J-6668") -> Request:
+    """One whose end is asked to be later."""
+    wish = Extension(n=1, until=AT + 3600, reason=EVIL, at=AT + 900)
+    return opened(id_).model_copy(update={"asker": EVE, "extension": wish})
+
+
+def ended(id_: str = "J-7K3S", at: float = AT - HOUR) -> Request:
+    """One that is over."""
+    over = {"state": State.ENDED, "ending": Ending.RELEASED, "closed_by": MIA.id, "closed_at": at + 900}
+    return request(id_, "vault/shared", "to look around", at=at).model_copy(update=over)
+
+
+def mine(**more: Any) -> Overview:
+    """What concerns somebody; nothing where it is not told."""
+    nothing: dict[str, Any] = {"open": (), "waiting": (), "asked": (), "offers": ()}
+    return Overview(**{**nothing, **more})
+
+
+def _full() -> Overview:
+    offers = tuple(choice for choice in policy().choices() if choice.name != "vault/admin")
+    past = tuple(ended(id_, AT - n * HOUR) for n, id_ in enumerate(("J-2222", "J-3333", "J-4444", "J-5555")))
+    waits = (request("J-6666", "vault/admin").model_copy(update={"asker": EVE}), request("J-6667"), longer())
+    both = (request(), opened())
+    cards = {"J-6666": PostedMessage("C0VAULT01", "1800000000.000100")}
+    return mine(
+        open=both, waiting=waits, asked=(*both, *past), offers=offers, secrets=frozenset({"J-7K3R"}), cards=cards
+    )
+
+
+PAT = Operator(by="UPAT", name="Pat", person=person("T0LOCAL01", "pat"))
+LOCK = Lock(system="", operator=PAT, reason=EVIL, at=AT, votes=(Vote(operator=PAT, at=AT + 60),))
+LOCK_OF_VAULT = Lock(system="vault", operator=Operator(by="cli:kim@host", name="cli:kim@host"), reason=EVIL, at=AT)
+
+
+def told(what: str, **more: Any) -> dict[str, Any]:
+    """A lockdown as the audit trail has it."""
+    return {"what": what, "by": PAT.by, "name": PAT.name, "system": "", "reason": EVIL, "votes": [], **more}
+
+
+LINK = "https://local.slack.com/archives/C0VAULT01/p1800000000000100"
+
+
+def half() -> Request:
+    """One that needs two answers, and has one."""
+    yes = Review(verb=Verb.APPROVE, by=DAN, at=AT + 60, duration=1800)
+    return request(what="vault/admin").model_copy(update={"reviews": (yes,)})
+
+
+def void() -> Request:
+    """One that the policy took back before it was decided."""
+    return request().model_copy(update={"state": State.CANCELLED, "closed_by": "policy", "closed_at": AT + 60})
+
+
+def _open_ones(count: int) -> list[Request]:
+    return [opened(f"J-{2222 + n:04}".replace("0", "A").replace("1", "B")) for n in range(count)]
+
+
+def _many() -> list[Choice]:
+    return [choice("debug").model_copy(update={"name": f"t{n}", "title": f"Template {n}"}) for n in range(101)]
+
+
+def _crowd() -> list[Request]:
+    return [request(f"J-66{a}{b}", reason=EVIL * 20) for a in "23" for b in "23456789ABCDEFG"]
+
+
+def _explained(*names: str) -> str:
+    return role_terms.all_explained([read.terms(policy(), choice(name)) for name in names], NAMES)
+
+
+_CHANGED = {"was": "0123456789abcdef", "now": "fedcba9876543210", "via": "worker@host"}
+
+
+def _question() -> Question:
+    return Question(person="UMIA", system="vault", when="last week", since=AT - 7 * 24 * HOUR, until=AT, pages=(40,))
+
+
+def _page() -> AuditPage:
+    """Of a request, a refusal with a hostile reason, and one that is not sealed yet."""
+    refused = {"by": "UEVE", "verb": "review", "about": EVIL, "why": EVIL}
+    entries = [
+        (AuditEntry(39, AT + 70, "J-7K3R", 4, "granted", '{"by":"worker"}'), opened()),
+        (AuditEntry(38, AT + 60, "J-7K3R", 2, "approved", '{"by":"UDAN"}'), opened()),
+        (AuditEntry(37, AT + 50, "", 0, "refused", json.dumps(refused)), None),
+        (AuditEntry(36, 1e300, "", 0, "read", '{"by":"cli:ada@host","read":"search"}'), None),
+    ]
+    return AuditPage(_question(), entries=entries, more=36, sealed=38, tail=1)
+
+
+def _held() -> AuditPage:
+    sure = Holding("J-7K3R", 1, 0, "UMIA", "mia@example.com", "vault", "read-only", AT + 61, AT + 62)
+    maybe = Holding("J-7K3S", 9, 0, "UEVE", "eve@example.com", "vault", "admin", AT + 63, None, AT + 90, "revoked")
+    return AuditPage(Question(at=AT + 70, when="at 2027-01-15T08:01Z"), holdings=[sure, maybe], held=2, sealed=38)
+
+
+def _look() -> Scan:
+    ids = tuple(f"J-{n}{n}{n}{n}" for n in range(2, 9))
+    fast = f"{EVIL} approved within 10 s 7 times, of 9 decisions in 30 d."
+    seven = Insight(
+        "rubber-stamp", "rubber-stamp x", InsightSeverity.HIGH, fast, "Ask.", 7, AT, ids, tuple(range(1, 8))
+    )
+    gone = Insight("inactive", "inactive dba", InsightSeverity.MEDIUM, "1 of 2 people.", "Look.", 1, AT, people=(EVIL,))
+    known = Insight(
+        "asked-again", "asked-again x", InsightSeverity.LOW, "Mia was given it.", "A template.", 5, AT, ids, (1,)
+    )
+    return Scan(
+        AT + HOUR, (SeenInsight(seven, AT), SeenInsight(gone, AT - HOUR), SeenInsight(known, AT, AT + 30 * 24 * HOUR))
+    )
+
+
+DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
+    "ask-empty": lambda: modals.ask(policy().choices()),
+    "ask-template": lambda: modals.ask(policy().choices(), chosen("debug"), modals.Filled(3600, EVIL)),
+    "ask-role-of-two-steps": lambda: modals.ask(policy().choices(), chosen("vault/admin")),
+    "ask-too-long": lambda: modals.ask(policy().choices(), chosen("debug"), modals.Filled(9 * HOUR, "INC-1")),
+    "ask-here": lambda: modals.ask(
+        policy().choices(), None, modals.Filled(3600, "https://local.slack.com/archives/C0GENERAL/p1")
+    ),
+    "ask-of-many": lambda: modals.ask(_many(), chosen("debug")),
+    "ask-suggested": lambda: modals.suggested(policy().choices(), "vault"),
+    "approve-less": lambda: modals.approve_less(request()),
+    "deny": lambda: modals.deny(request()),
+    "question": lambda: modals.question(request()),
+    "answer": lambda: modals.answer(request(), ApproverQuestion(n=2, by=DAN, text=EVIL, at=AT)),
+    "revoke": lambda: modals.revoke(opened()),
+    "note": lambda: modals.note("JIT Access", "Nobody decides about their own request."),
+    "overview-empty": lambda: home.overview(mine()),
+    "overview": lambda: home.overview(_full()),
+    "home-empty": lambda: home.home(mine()),
+    "home": lambda: home.home(_full(), "https://local.slack.com", "You approved *Debug the vault* (J-7K3Q), 30 min."),
+    "home-refused": lambda: home.refused("Guests cannot request or approve access."),
+    "show-own": lambda: showing.shown(request(), Needed(((NAMES["dba"], 1),)), Reader(asked=True)),
+    "show-own-open": lambda: showing.shown(opened(), Needed(), Reader(asked=True, secret=True)),
+    "show-decider": lambda: showing.shown(request(), Needed(((NAMES["dba"], 1),)), Reader(acts=True)),
+    "show-reader": lambda: showing.shown(request(), Needed(((NAMES["dba"], 1),)), Reader()),
+    "show-decider-of-the-end": lambda: showing.shown(longer(), Needed(((NAMES["dba"], 1),)), Reader(acts=True)),
+    "home-locked-down": lambda: home.home(mine(locks=(LOCK, LOCK_OF_VAULT))),
+    "overview-locked-down": lambda: home.overview(mine(locks=(LOCK,))),
+    "lockdown": lambda: lockdown.lockdown({"vault": "Vault", "shed": "Shed"}, "", EVIL, ()),
+    "lockdown-of-a-system": lambda: lockdown.lockdown({"vault": "Vault"}, "vault", EVIL, (LOCK_OF_VAULT,)),
+    "lockdown-of-many": lambda: lockdown.lockdown({f"s{n}": f"System {n}" for n in range(200)}, "s150", "", ()),
+    "digest-busy": lambda: views_digest.told(golden("busy"), ("2026-11-23",), late=True),
+    "digest-busy-details": lambda: views_digest.details(golden("busy"), ("2026-11-23",)),
+    "digest-busy-details-as-lines": lambda: views_digest.details(golden("busy"), ("2026-11-23",), as_table=False),
+    "digest-busy-with-its-chart": lambda: views_digest.told(golden("busy"), picture="F0CHART01"),
+    "digest-quiet": lambda: views_digest.told(golden("quiet")),
+    "digest-quiet-details": lambda: views_digest.details(golden("quiet")),
+    "digest-weekly": lambda: views_digest.told(weekly_of(), ("weekly-2026-11-13",), late=True),
+    "digest-weekly-details": lambda: views_digest.details(weekly_of(), ("weekly-2026-11-13",)),
+    "lockdown-told": lambda: lockdown.told(told("locked_down")),
+    "lockdown-told-of-a-system": lambda: lockdown.told(told("locked_down", system="vault")),
+    "lockdown-lift-told": lambda: lockdown.told(told("lift_voted", votes=["Pat"])),
+    "lockdown-lifted-told": lambda: lockdown.told(told("lifted", system="vault", votes=["Pat", EVIL])),
+    "lockdown-lift": lambda: lockdown.lifting(Lift(LOCK, lifted=False, repeated=False)),
+    "lockdown-lift-again": lambda: lockdown.lifting(Lift(LOCK, lifted=False, repeated=True)),
+    "lockdown-lifted": lambda: lockdown.lifting(Lift(LOCK_OF_VAULT, lifted=True, repeated=False)),
+    "revoke-all": lambda: revoke_all("`vault`", '{"system":"vault"}', _open_ones(3), EVIL),
+    "revoke-all-of-many": lambda: revoke_all("<@UMIA>", '{"user":"UMIA"}', _open_ones(40), ""),
+    "revoked-all": lambda: taken(BulkRevocation(tuple(_open_ones(2)), over=1, left=0), operator=True),
+    "revoked-all-in-part": lambda: taken(BulkRevocation(tuple(_open_ones(1)), over=0, left=7), operator=False),
+    "crowd": lambda: summary_card.summary("C0VAULT01", 23, [request(), request("J-6667", at=AT + 60)]),
+    "crowd-of-one": lambda: summary_card.summary("C0VAULT01", 1, [request()]),
+    "crowd-over": lambda: summary_card.summary("C0VAULT01", 0, []),
+    "waiting": lambda: summary_card.waiting("C0VAULT01", [request(), request("J-6667", "vault/admin")]),
+    "waiting-of-many": lambda: summary_card.waiting("C0VAULT01", _crowd()),
+    "waiting-after": lambda: summary_card.waiting("C0VAULT01", _crowd(), 20),
+    "waiting-for-others": lambda: summary_card.waiting("C0VAULT01", []),
+    "approver-asked": lambda: dms.to_decide(request(), Needed(((NAMES["dba"], 1),)), LINK),
+    "approver-asked-without-a-link": lambda: dms.to_decide(request(), Needed((("`dba`", 1),)), "javascript:<evil>"),
+    "approver-half-answered": lambda: dms.to_decide(half(), Needed(((NAMES["security"], 1),)), LINK),
+    "approver-answered": lambda: dms.to_decide(opened(), Needed(), LINK),
+    "approver-void": lambda: dms.to_decide(void(), Needed(), LINK),
+    "list": lambda: request_list.listing([request(), opened()], [ended()]),
+    "who-auditor": lambda: request_list.holders("vault", "Vault", [opened()], everything=True),
+    "audit-waiting": lambda: audit.waiting(_question()),
+    "audit-page": lambda: audit.page(_page()),
+    "audit-nothing": lambda: audit.page(
+        AuditPage(Question(kind="granted"), sealed=7, doubts=("There is no archive.",))
+    ),
+    "audit-held": lambda: audit.page(_held()),
+    "audit-page-table": lambda: audit.message(_page()),
+    "audit-page-table-as-lines": lambda: audit.message(_page(), as_table=False),
+    "audit-held-table": lambda: audit.message(_held()),
+    "audit-page-sent": lambda: audit.page(_page(), audit.SENT),
+    "policy-changed": lambda: policy_change.told(_CHANGED, Shift((Right(EVIL, "request", "vault/admin"),), ())),
+    "policy-changed-unknown": lambda: policy_change.told(_CHANGED, None),
+    "policy-changed-nobody": lambda: policy_change.told(_CHANGED, Shift((), ())),
+    "who": lambda: request_list.holders("vault", "Vault", [opened()]),
+    "who-nobody": lambda: request_list.holders("vault", "Vault", []),
+    "explain": lambda: _explained("debug", "vault/admin"),
+    "insights": lambda: insights.modal(_look(), shows=True),
+    "insights-table": lambda: insights.message(_look()),
+    "insights-table-as-lines": lambda: insights.message(_look(), as_table=False),
+    "insights-of-an-auditor": lambda: insights.modal(_look(), shows=False),
+    "insights-none": lambda: insights.modal(Scan(AT), shows=True),
+    "insights-nobody-looked": lambda: insights.modal(Scan(0), shows=True),
+}
+"""Each view, by the name of its golden file."""
+
+
+def drawn(name: str) -> Any:
+    """What Slack would be sent."""
+    view = DRAWINGS[name]()
+    if isinstance(view, SlackMessage):
+        return {"text": view.text, "blocks": view.blocks}
+    if isinstance(view, str):
+        return {"text": view}
+    return [part.to_dict() for part in view] if isinstance(view, list) else view.to_dict()
+
+
+def spelled(name: str) -> str:
+    """As its golden file has it."""
+    return json.dumps(drawn(name), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def write(folder: Path, names: Iterable[str], content: Callable[[str], str]) -> None:
+    """The golden files of a folder, anew: one a name, and no other."""
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("*.json"):
+        old.unlink()
+    for name in names:
+        (folder / f"{name}.json").write_text(content(name), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(FOLDER, DRAWINGS, spelled)

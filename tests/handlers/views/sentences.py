@@ -1,0 +1,104 @@
+"""Each way in which something can be refused, and the golden file of what a person reads then.
+
+``python -m tests.handlers.views.sentences`` writes it anew. Read each line as somebody who is paged at three in the
+night: what is the matter, why, and what now?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from bot.core import errors
+from bot.core.errors import JitError
+from bot.core.lockdown import Lock, Operator
+from bot.core.request import Ending, Request, Review, State, Verb
+from bot.core.verdict import Code, Reason, Verdict
+from handlers.error_messages import sentence
+from tests.handlers.views.drawing import AT, DAN, EVIL, HOUR, MIA, opened, request
+
+FILE = Path(__file__).parent / "golden" / "sentences.txt"
+_ODD = "no <!channel> `such`"
+_LOCK = Lock(system="vault", operator=Operator(by="UPAT", name="Pat", person=MIA), reason=EVIL, at=AT)
+
+
+def _in(state: State, **more: object) -> Request:
+    """Mia's request in a state."""
+    yes = Review(verb=Verb.APPROVE, by=DAN, at=AT + 60, duration=1800)
+    plain = {"state": state, "reviews": (yes,), "closed_at": AT + 900, "closed_by": "UDAN", "closed_reason": EVIL}
+    return request().model_copy(update={**plain, **more})
+
+
+def _not(code: Code) -> JitError:
+    return errors.NotAllowed(Verdict(reasons=(Reason(code=code, about=("dba", "security")),)))
+
+
+REFUSALS: Mapping[str, Exception] = {
+    "UnknownChoice": errors.UnknownChoice(_ODD),
+    "UnknownChoice, one is like it": errors.UnknownChoice("debg", ("debug",)),
+    "UnknownSystem": errors.UnknownSystem(_ODD),
+    "UnknownSystem, one is like it": errors.UnknownSystem("valt", ("vault",)),
+    "UnknownPerson": errors.UnknownPerson(_ODD),
+    "BadDuration": errors.BadDuration(_ODD, (), 0),
+    "BadDuration, too long": errors.BadDuration("9h", (), 8 * HOUR),
+    "BadDuration, too long for a template": errors.BadDuration("9h", (1800, HOUR), HOUR),
+    "BadDuration, too short": errors.BadDuration("1s", (), 8 * HOUR),
+    "BadDay": errors.BadDay(_ODD),
+    "UnknownWord": errors.UnknownWord(_ODD, ()),
+    "UnknownWord, one is like it": errors.UnknownWord("valt", ("vault",)),
+    "UnknownWord, asked twice": errors.UnknownWord("vault", (), twice="system"),
+    **{
+        f"BadReason, {problem}": errors.BadReason(problem, "Incident or ticket", 500 if problem == "long" else 3)
+        for problem in ("missing", "short", "long", "form")
+    },
+    "BadQuestion, empty": errors.BadQuestion("question"),
+    "BadQuestion, too long": errors.BadQuestion("answer", 300),
+    "BadStart": errors.BadStart(0, text=_ODD),
+    "BadStart, past or too far": errors.BadStart(AT - HOUR, AT + 30 * 24 * HOUR),
+    **{
+        f"NotAMember, {kind}": errors.NotAMember(kind)
+        for kind in ("guest", "external", "bot", "deactivated", "no_email", "odd_email")
+    },
+    **{f"NotAllowed, {code.value}": _not(code) for code in Code},
+    "LimitReached, open": errors.LimitReached("open", 5),
+    "LimitReached, submits": errors.LimitReached("submits", 10, 600),
+    "LimitReached, reminders": errors.LimitReached("reminders", 1, 600),
+    "LimitReached, questions": errors.LimitReached("questions", 5),
+    "AlreadyAsked": errors.AlreadyAsked(request()),
+    "NotFound": errors.NotFound(_ODD),
+    "Ambiguous, none": errors.Ambiguous(()),
+    "Ambiguous, several": errors.Ambiguous(("J-7K3Q", "J-7K3R")),
+    **{f"CannotExtend, {why}": errors.CannotExtend(opened(), why, AT + HOUR) for why in ("cap", "asked", "systems")},
+    "CannotExtend, changed": errors.CannotExtend(opened(), "changed"),
+    "Late": errors.Late("J-7K3Q", AT),
+    **{f"Overtaken, {state.value}": errors.Overtaken(_in(state, ending=Ending.REVOKED)) for state in State},
+    "Overtaken, void": errors.Overtaken(_in(State.CANCELLED, closed_by="policy")),
+    "AlreadyAnswered": errors.AlreadyAnswered(_in(State.PENDING)),
+    "NoSuchQuestion": errors.NoSuchQuestion(request()),
+    "RoleChanged": errors.RoleChanged(request()),
+    "LockedDown": errors.LockedDown(_LOCK),
+    "LockedDown, everything": errors.LockedDown(_LOCK.model_copy(update={"system": ""})),
+    "TerminalDoesNotCount": errors.TerminalDoesNotCount("cli:pat@host"),
+    "TerminalDoesNotCount, uncertain": errors.TerminalDoesNotCount("cli:root@host", "this is root"),
+    "WrongCode": errors.WrongCode(_ODD),
+    "NotLockedDown": errors.NotLockedDown("", ()),
+    "NotLockedDown, another is": errors.NotLockedDown("hall", ("vault",)),
+    "PolicyMoved": errors.PolicyMoved(),
+    "CouldNotCheck": errors.CouldNotCheck("who is in dba"),
+    "IdentityTaken": errors.IdentityTaken("UMIA"),
+    "Tampered": errors.Tampered("J-7K3Q"),
+    "RolledBack": errors.RolledBack("J-7K3Q"),
+    "Crowded": errors.Crowded(),
+    "StoreAway": errors.StoreAway("ConnectionError"),
+    "what nobody expected": KeyError("a fault of ours"),
+}
+"""Each leaf of the error tree, in each of its kinds."""
+
+
+def spelled() -> str:
+    """The golden file: a name and its sentence a paragraph."""
+    return "\n".join(f"{name}\n    {sentence(error)}\n" for name, error in REFUSALS.items())
+
+
+if __name__ == "__main__":
+    FILE.write_text(spelled(), encoding="utf-8")

@@ -1,0 +1,46 @@
+"""What a change of the policy gives and takes is told by person, by verb and by role, and nothing else is."""
+
+from __future__ import annotations
+
+from bot.policy.permission_diff import Right, shift
+from tests.house import POLICY, catalog
+
+BEFORE = catalog()
+
+
+def test_the_same_policy_shifts_nothing() -> None:
+    assert shift(BEFORE, catalog()).gained == shift(BEFORE, catalog()).lost == ()
+
+
+def test_who_comes_into_a_group_gains_what_it_may() -> None:
+    after = catalog(POLICY.replace("[sam@example.com, kim@example.com]", "[sam@example.com, Eve@example.com]"))
+    changed = shift(BEFORE, after)
+    assert changed.gained == (Right("eve@example.com", "approve", "vault/admin"),)
+    assert changed.lost == (Right("kim@example.com", "approve", "vault/admin"),)
+
+
+def test_a_role_that_is_taken_away_is_lost_to_all_who_could_have_it() -> None:
+    without = POLICY.replace(POLICY[POLICY.index("      shared:") : POLICY.index("      admin:")], "")
+    without = without[: without.index("  both:")]
+    assert shift(BEFORE, catalog(without)).lost == (
+        Right("everyone", "request", "vault/shared"),
+        Right("the user group S0DBA0001", "approve", "vault/shared"),
+    )
+
+
+def test_what_changes_no_right_is_no_shift() -> None:
+    after = catalog(POLICY.replace("max: 8h", "max: 4h").replace("title: Vault\n", "title: The vault\n"))
+    assert shift(BEFORE, after).gained == shift(BEFORE, after).lost == ()
+
+
+def test_a_new_rule_gives_what_needs_nobodys_answer_and_a_tighter_one_takes_it() -> None:
+    when = "{sensitivity: medium, at_most: 1h, asker_in: [security]%s}"
+    rule = f"\nrules:\n  - {{when: {when}, then: approve, budget: 3/day}}\n"
+    after, verb = catalog(POLICY + rule % ""), "get by rule, up to 1h and 3 a day of"
+    gained = (Right("kim@example.com", verb, "vault/read-only"), Right("sam@example.com", verb, "vault/read-only"))
+    assert shift(BEFORE, after).gained == gained, "what is high or critical is given by no rule"
+    assert shift(BEFORE, catalog(POLICY + rule % ", what: [debug]")).gained == gained
+    assert shift(BEFORE, catalog(POLICY + rule % ", what: [vault/admin]")).gained == ()
+    shorter = shift(after, catalog(POLICY + (rule % "").replace("1h", "30m")))
+    assert shorter.lost == gained
+    assert [right.verb for right in shorter.gained] == [verb.replace("1h", "30m")] * 2

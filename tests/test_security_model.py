@@ -1,0 +1,114 @@
+"""Each line of the security model has tests that show it, or show the limit that it admits."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CHANGES = "journeys/test_directory_changes.py"
+PUT_BACK = "worker/test_recovery.py"
+
+PROOF: dict[str, list[str]] = {
+    "- Everything is judged at the moment of the click": [
+        "journeys/test_refusals.py::test_those_who_are_no_members_cannot_ask_or_look",
+        "journeys/test_refusals.py::test_a_click_that_does_not_count_is_refused_with_a_sentence",
+        "worker/test_races_and_kills.py::test_the_asker_never_counts_not_under_a_new_address_and_not_from_a_second_account",
+        "journeys/test_identities.py::test_who_looks_like_an_approver_neither_decides_nor_takes_away",
+    ],
+    "- What cannot be checked is a no": [
+        "policy/test_authorization.py::test_a_group_that_is_not_known_allows_nothing_and_says_so",
+        "journeys/test_leavers.py::test_a_slack_that_does_not_answer_takes_nothing_away",
+    ],
+    "- How old the answers are": [f"{CHANGES}::test_who_was_deactivated_is_refused_directly_after_the_event"],
+    "| a deactivation, or a removal from a user group, reported by an event": [
+        f"{CHANGES}::test_who_was_deactivated_is_refused_directly_after_the_event",
+        f"{CHANGES}::test_who_was_taken_out_of_a_group_is_refused_directly_after_the_event",
+    ],
+    "| the same without an event": [
+        f"{CHANGES}::test_a_lost_event_is_made_up_for_within_the_age_of_an_answer",
+        f"{CHANGES}::test_an_address_that_changed_is_the_new_one_within_the_age_of_an_answer",
+        f"{CHANGES}::test_whom_an_event_puts_into_a_group_is_in_it_once_slack_says_so_itself",
+    ],
+    "| somebody in an approvers' group is a guest": [
+        "journeys/test_nobody.py::test_what_only_nobodies_could_approve_cannot_be_asked_for",
+    ],
+    "| anything, where a critical role is approved": [
+        f"{CHANGES}::test_a_critical_role_is_opened_by_answers_that_were_asked_for_just_then",
+        f"{CHANGES}::test_a_critical_extension_is_asked_about_afresh",
+        f"{CHANGES}::test_a_lockdown_is_lifted_by_those_who_are_operators_at_that_moment",
+        f"{CHANGES}::test_without_an_answer_nothing_critical_is_decided_and_it_can_be_tried_again",
+    ],
+    "- Whoever can write to Redis grants nothing": [
+        "chaos/test_hostile.py",
+        f"{PUT_BACK}::test_a_request_that_has_ended_is_not_opened_by_any_of_its_older_records",
+        f"{PUT_BACK}::test_what_is_open_is_found_and_closed_however_it_is_hidden",
+        "handlers/notify/test_forged_notices.py::test_no_word_of_a_forged_event_is_read_anywhere",
+        "access/test_lockdown.py::test_its_record_cannot_be_taken_away",
+        "store/test_keys.py::test_the_security_guide_says_of_every_key_what_a_writer_gains_by_it",
+    ],
+    "- The holder gains no time": [
+        "providers/test_postgresql_hostile.py",
+        "providers/test_postgresql_end.py",
+        "providers/test_redis.py",
+    ],
+    "- Passwords are created when they are shown": [
+        "journeys/test_connecting.py::test_the_password_is_in_no_message_and_no_record",
+        f"{PUT_BACK}::test_no_secret_is_shown_from_a_record_that_was_put_back",
+    ],
+    "| the bot token": [
+        "cli/test_manifest.py::test_no_scope_is_there_for_nothing",
+        "journeys/test_announcing.py::test_an_event_that_is_not_about_a_message_of_ours_removes_and_marks_nothing",
+    ],
+    "| the signing secret": [
+        "test_http_server.py::test_a_signed_click_reaches_bolt",
+        "test_http_server.py::test_a_proof_of_another_body_secret_or_moment_is_none",
+    ],
+    "| `REDIS_URL`": [
+        "chaos/test_forged.py",
+        f"{PUT_BACK}::test_an_end_that_was_put_off_is_put_before_the_workers_again",
+    ],
+    "| `JIT_KEYS` and `REDIS_URL`": [f"{PUT_BACK}::test_who_has_the_keys_too_can_approve_anything"],
+    "| a provider's credentials": ["journeys/test_processes.py::test_web_starts_without_the_secrets_of_the_systems"],
+    "- Somebody with two Slack accounts": [
+        "policy/test_authorization.py::test_a_second_account_with_an_address_of_its_own_is_another_person",
+    ],
+    "- Whoever may edit a user group": [
+        f"{CHANGES}::test_whom_an_event_puts_into_a_group_is_in_it_once_slack_says_so_itself",
+    ],
+    "- Whoever is root on a machine": ["journeys/test_terminals.py::test_two_terminals_of_two_humans_lift_it"],
+    "- A `web` without the archive": [
+        f"{PUT_BACK}::test_a_request_that_was_denied_is_not_opened_when_it_is_put_back_and_approved",
+    ],
+}
+"""The beginning of each line → the files and tests that show it."""
+
+
+def lines() -> list[str]:
+    """The model's claims: its points, and the rows of its tables without their heads."""
+    text = (ROOT / "bot" / "guides" / "security-model.md").read_text(encoding="utf-8")
+    stripped = [line.strip() for line in text.splitlines()]
+    heads = {n - 1 for n, line in enumerate(stripped) if line.startswith("| ---")}
+    return [
+        line
+        for n, line in enumerate(stripped)
+        if line.startswith(("- ", "| ")) and not line.startswith("| ---") and n not in heads
+    ]
+
+
+def test_each_line_has_its_tests_and_no_line_is_shown_that_is_not_there() -> None:
+    told = lines()
+    assert [line for line in told if not any(line.startswith(claim) for claim in PROOF)] == []
+    assert [claim for claim in PROOF if sum(line.startswith(claim) for line in told) != 1] == []
+
+
+@pytest.mark.parametrize("claim", PROOF)
+def test_the_tests_that_show_it_exist(claim: str) -> None:
+    assert PROOF[claim]
+    for place in PROOF[claim]:
+        path, _, name = place.partition("::")
+        tree = ast.parse((ROOT / "tests" / path).read_text(encoding="utf-8"))
+        tests = [n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+        assert name in tests if name else any(test.startswith("test_") for test in tests)
