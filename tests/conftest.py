@@ -13,6 +13,7 @@ from redis.asyncio import BlockingConnectionPool
 from bot.store.keyring import KeyRing
 from bot.store.quarantine import Client
 from bot.store.store import Store
+from tests import scratch
 from tests.archives import archive, postgres, sealer, signer, url
 from tests.limits import pytest_configure, pytest_sessionfinish, pytest_timeout_set_timer
 from tests.servers import RedisServer, redis_server
@@ -31,6 +32,9 @@ __all__ = [
     "signer",
     "url",
 ]
+
+# Where `tmp_path` is.
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(scratch.ROOT))
 
 # Here, since tests of other rooms use the suite's benches too, and are imported before those of the providers.
 pytest.register_assert_rewrite("providers.systems.conformance", "providers.sinks.conformance")

@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from typing import Any
 
 import redis as redis_client
 
-from tests import postgresql_binaries, system_servers
+from tests import postgresql_binaries, scratch, system_servers
 from tests.postgresql_binaries import MAJORS
 from tests.system_servers import lacking
 
@@ -99,7 +98,7 @@ def redis_server(*options: str, binary: str | None = None) -> Iterator[RedisServ
     """A Redis of its own, appending always, on a port and a socket."""
     stand_in = binary is None and system_servers.which("redis-server") is None
     binary = binary or redis_binary()
-    with _directory() as directory:
+    with scratch.directory() as directory:
         port = free_port()
         process = start_redis(binary, directory, port, *options)
         try:
@@ -154,13 +153,13 @@ class Sentinel:
 def sentinels(
     service: str, master: RedisServer, *replicas: RedisServer, count: int, lines: Sequence[str] = ()
 ) -> Iterator[list[Sentinel]]:
-    """Sentinels that know each other and the replicas, and think a master down after half a second."""
+    """Sentinels that know each other and the replicas, and think a master down after two seconds."""
     binary = redis_binary()
     ports = [free_port() for _ in range(count)]
     with contextlib.ExitStack() as stack:
         started = []
         for port in ports:
-            directory = stack.enter_context(_directory())
+            directory = stack.enter_context(scratch.directory())
             conf = [
                 *lines,
                 f"port {port}",
@@ -168,8 +167,8 @@ def sentinels(
                 f"dir {directory}",
                 f"sentinel myid {port:040x}",
                 f"sentinel monitor {service} 127.0.0.1 {master.port} {count // 2 + 1}",
-                f"sentinel down-after-milliseconds {service} 500",
-                f"sentinel failover-timeout {service} 3000",
+                f"sentinel down-after-milliseconds {service} 2000",
+                f"sentinel failover-timeout {service} 6000",
                 # Told, since finding them takes a sentinel ten seconds.
                 *(f"sentinel known-replica {service} 127.0.0.1 {replica.port}" for replica in replicas),
                 *(f"sentinel known-sentinel {service} 127.0.0.1 {o} {o:040x}" for o in ports if o != port),
@@ -241,7 +240,7 @@ def postgres_server(*settings: str, major: int | None = None) -> Iterator[Postgr
     user = _other_than_root() if os.geteuid() == 0 else None
     stand_in = major is None and postgresql_binaries.of_the_machine() is None
     bin_ = postgresql_binaries.readable(postgres_bin(major), user)
-    with _directory() as directory:
+    with scratch.directory() as directory:
         if user:
             shutil.chown(directory, user)
         data, port = directory / "data", free_port()
@@ -304,16 +303,6 @@ def _accepts(port: int, process: subprocess.Popen[bytes]) -> bool:
     except psycopg.OperationalError:
         return False
     return True
-
-
-@contextlib.contextmanager
-def _directory() -> Iterator[Path]:
-    """Short, since a socket's path has at most 107 bytes."""
-    path = Path(tempfile.mkdtemp(prefix="jit-", dir="/tmp"))
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def start(words: list[str], log: Path, user: str | None = None) -> subprocess.Popen[bytes]:

@@ -44,6 +44,7 @@ class Outbox:
         self._since: dict[str, float] = {}
         self._origin = RowOrigin(store.redis, store.keys, store.authorship)
         self._places: dict[str, dict[str, PostedMessage]] = {}
+        self._gone: dict[str, set[PostedMessage]] = {}
 
     @property
     def _signs(self) -> Authorship:
@@ -177,16 +178,24 @@ class Outbox:
         """
         found = await away(self._redis.hgetall(self._keys.posts(request)))
         posts = {text(audience): self._post(request, text(audience), text(value)) for audience, value in found.items()}
-        standing = {audience: post for audience, post in posts.items() if post}
-        for audience, post in standing.items():
+        # Another task may have removed a place while its value was on the way here.
+        gone = self._gone.get(request, set())
+        current = {audience: post for audience, post in posts.items() if post and post not in gone}
+        for audience, post in current.items():
             if post.ts:
                 self._remember(request, audience, post)
-        return standing | self._places.get(request, {})
+        return current | self._places.get(request, {})
 
     def _remember(self, request: str, audience: str, post: PostedMessage) -> None:
         self._places.setdefault(request, {})[audience] = post
         if len(self._places) > _MOST_REMEMBERED:
             del self._places[next(iter(self._places))]
+
+    def _forget(self, request: str, audience: str) -> None:
+        if post := self._places.get(request, {}).pop(audience, None):
+            self._gone.setdefault(request, set()).add(post)
+        if len(self._gone) > _MOST_REMEMBERED:
+            del self._gone[next(iter(self._gone))]
 
     def _post(self, request: str, audience: str, value: str) -> PostedMessage | None:
         """A place; None where its MAC is not ours."""
@@ -235,7 +244,7 @@ class Outbox:
 
     async def not_posted(self, row: Row) -> None:
         """Slack definitely refused it, or it was deleted: there is no place."""
-        self._places.get(row.request, {}).pop(row.audience, None)
+        self._forget(row.request, row.audience)
         await away(self._redis.hdel(self._keys.posts(row.request), row.audience))
 
     async def seen(self, request: str, audience: str, channel: str, ts: str) -> None:

@@ -301,13 +301,17 @@ class Store:
         event = f'{{"alarm":"{kind}"}}'
         await self.note("alarm", event, id_=id_, window=_ALARMED, once=f"{kind} {id_}", row=f"{id_}|{kind}:#")
 
-    async def restore(self, truth: Request) -> bool:
-        """Rebuild a request's record from its events; False where an intact record that is no older is there."""
-        seen, version = await self._standing(truth.id)
+    async def restore(self, truth: Request, instead: Request | None) -> bool:
+        """Rebuild a request's record from its events. False where another record came meanwhile.
+
+        ``instead``: the record that was compared and is replaced; None where there was none, or none of ours.
+        """
+        seen, current = await self._standing(truth.id)
+        if current and (instead is None or current.lineage != instead.lineage):
+            return False
         mark = self.known.newest(truth.id)
-        event = self.provenance.of(
-            RecordRestored(at=await self.now(), version=max(truth.version, version, mark.version if mark else 0) + 1)
-        )
+        versions = (truth.version, current.version if current else 0, mark.version if mark else 0)
+        event = self.provenance.of(RecordRestored(at=await self.now(), version=max(versions) + 1))
         after = lifecycle.advance(truth, event)
         await away(self._discard(keys=[self.keys.record(truth.id)], args=[seen]))
         ops = self._spelling.unindexed(after) if after.state not in lifecycle.OPEN else ()
@@ -319,14 +323,14 @@ class Store:
         log.warning("%s: its record is written again as the audit log tells it: %s", truth.id, after.state)
         return True
 
-    async def _standing(self, id_: str) -> tuple[bytes, int]:
-        """What is in place of a record: its MAC, ours or not, and its version if the MAC is ours."""
+    async def _standing(self, id_: str) -> tuple[bytes, Request | None]:
+        """What is in place of a record: its MAC, ours or not, and the record if the MAC is ours."""
         if text(await away(self.redis.type(self.keys.record(id_)))) != "hash":
-            return b"", 0
+            return b"", None
         row: Any = await away(self.redis.hmget(self.keys.record(id_), ["version", "body", "seal"]))
         with contextlib.suppress(Tampered):
-            return row[2], self._sealing.open(id_, *row).version
-        return row[2] or b"", 0
+            return row[2], self._sealing.open(id_, *row)
+        return row[2] or b"", None
 
     async def alarm_rolled_back(self, id_: str) -> None:
         """A record with our MAC is older than its high-water mark: one alarm."""

@@ -107,7 +107,7 @@ class RecordChecks:
 
     async def _restored(self, id_: str, instead: Request | None = None) -> bool:
         truth = await self.recovery.truth(id_, instead) if self.recovery else None
-        return truth is not None and self.recovery is not None and await self.recovery.restore(truth)
+        return truth is not None and self.recovery is not None and await self.recovery.restore(truth, instead)
 
     async def _alarm(self, id_: str) -> None:
         log.error("%s is due, but its record is missing or was not written by us; nothing is done with it", id_)

@@ -274,7 +274,7 @@ class Recovery:
         if truth.lacks or self._seen_newer(known):
             return await self._keep_or_close(id_, before, now)
         await self.store.alarm_rolled_back(id_)
-        return await self.restore(known)
+        return await self.restore(known, before)
 
     def _seen_newer(self, known: Request) -> bool:
         """Whether this process has seen a newer version: its high-water mark is above this one."""
@@ -289,14 +289,14 @@ class Recovery:
         """The replay is not complete: a record of ours keeps its due time; access without one is revoked at its end."""
         if before and not self.store.known.doubted(before):
             return await self.due_times.restore(id_, deadlines.due(before), await self._standings.score(id_), now)
-        return await self.close(id_, now)
+        return await self.close(id_, now, before)
 
-    async def close(self, id_: str, now: float) -> bool:
+    async def close(self, id_: str, now: float, instead: Request | None = None) -> bool:
         """Have access revoked whose record is unusable, by the newest version known, even where that is not the last.
 
         That version is restored, and the worker goes on from there: access past its end is revoked, and nothing is
         granted, since a grant needs a record that the audit log confirms. Active access before its end is left until
-        the events can be read. Whether it was written.
+        the events can be read. ``instead``: the record that is not trusted, if there is one. Whether it was written.
         """
         found = [known for known in (self.store.remembered.of(id_), await self.trail.best(id_)) if known]
         known = max(found, key=lambda each: (each.created_at, each.recovered, each.version), default=None)
@@ -309,14 +309,14 @@ class Recovery:
         if due is None or known.state not in MAY_BE_OPEN or (known.state is State.ACTIVE and known.ends_at > now):
             return False
         await self.store.alarm_rolled_back(id_)
-        return await self.restore(known, sure=False)
+        return await self.restore(known, instead, sure=False)
 
-    async def restore(self, known: Request, *, sure: bool = True) -> bool:
-        """Restore a record; ``sure``: its newest version.
+    async def restore(self, known: Request, instead: Request | None, *, sure: bool = True) -> bool:
+        """Restore a record; ``instead``: the one that is not trusted, if there is one; ``sure``: its newest version.
 
         A request that was being granted is ended: how long its access was active is unknown.
         """
-        if not await self.store.restore(known):
+        if not await self.store.restore(known, instead):
             return False
         if known.state is State.GRANTING and (not sure or any(leg.attempts for leg in known.legs)):
             await self._end(known.id)

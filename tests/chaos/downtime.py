@@ -12,7 +12,6 @@ import json
 import random
 import signal
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from bot.core.lifecycle import OPEN
 from bot.core.request import Request, State
 from bot.store.redis.client import Link
 from bot.worker.worker import Worker
+from tests import scratch
 from tests.chaos.weather import LEASE, Diary, house
 from tests.house import House
 from tests.servers import program, redis_server
@@ -118,8 +118,7 @@ def judged(requests: dict[str, Request], diary: Diary, since: int) -> dict[str, 
 
 async def run(count: int, back: int, seed: int) -> dict[str, Any]:
     """One downtime; what was found after it."""
-    with redis_server() as server, tempfile.TemporaryDirectory(prefix="jit-", dir="/tmp") as directory:
-        doors = Path(directory)
+    with redis_server() as server, scratch.directory() as doors:
         place, crew, diary = (
             house(Link(server.socket_url), WORKSPACE, doors),
             Crew(server.socket_url, doors, []),

@@ -31,6 +31,7 @@ from bot.store.indexes.recent_decisions import Acknowledged
 from bot.store.redis.client import Link
 from bot.worker.lost_writes import LostWrites
 from bot.worker.reconcile import Reconciler
+from tests import scratch
 from tests.chaos.weather import MARGIN, house
 from tests.house import House
 from tests.servers import RedisServer, program, redis_binary, redis_server, replica_of, sentinels, start_redis
@@ -154,13 +155,13 @@ async def _end(scene: Scene, before: Sequence[str]) -> list[str]:
 @contextlib.asynccontextmanager
 async def at_work(url: str, replicas: int | None) -> AsyncIterator[tuple[House, LostWrites]]:
     """A house, what it remembers of its decisions, and workers in processes of their own, over lasting doors."""
-    with tempfile.TemporaryDirectory(prefix="jit-", dir="/tmp") as doors:
+    with scratch.directory() as doors:
         link = Link(url)
-        words = (url, WORKSPACE, doors, *([] if replicas is None else [str(replicas)]))
-        workers = [program("tests.chaos.laborer", *words, log=Path(doors) / "output") for _ in range(WORKERS)]
+        words = (url, WORKSPACE, str(doors), *([] if replicas is None else [str(replicas)]))
+        workers = [program("tests.chaos.laborer", *words, log=doors / "output") for _ in range(WORKERS)]
         try:
             acknowledged = Acknowledged()
-            place = await house(link, WORKSPACE, Path(doors), replicas, acknowledged.heard).open()
+            place = await house(link, WORKSPACE, doors, replicas, acknowledged.heard).open()
             yield place, LostWrites(place.store, acknowledged)
         finally:
             for worker in workers:

@@ -13,17 +13,16 @@ import asyncio
 import contextlib
 import json
 import sys
-import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
 from typing import Any
 
 from redis.asyncio import Redis
 
 from bot import tasks
+from tests import scratch
 from tests.chaos.adversary.book import Book
 from tests.chaos.adversary.doors import LATE, Doors
 from tests.chaos.adversary.findings import Finding, Findings, Mutations
@@ -94,8 +93,8 @@ async def episode(seed: int, n: int, seconds: float, played: Played, postgres: P
     where, dice = f"--seed {seed} --episode {n}", Random(f"{seed} {n}")
     book, mutations = Book(), Mutations(played.verbose)
     findings = Findings(where, mutations)
-    with tempfile.TemporaryDirectory(prefix="jit-", dir="/tmp") as directory:
-        async with Site.running(Path(directory), Random(f"{seed} {n} site"), PACE, postgres) as site:
+    with scratch.directory() as directory:
+        async with Site.running(directory, Random(f"{seed} {n} site"), PACE, postgres) as site:
             client = Redis.from_url(site.url)
             until = time.monotonic() + seconds
             people = People(site, book, Random(f"{seed} {n} people"), until)

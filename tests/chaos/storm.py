@@ -15,7 +15,6 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from bot.core.errors import JitError, StoreAway
 from bot.core.events import EVENT, Event
 from bot.core.lifecycle import OPEN, fold
 from bot.store.redis.client import Link
+from tests import scratch
 from tests.chaos.telling import Telling
 from tests.chaos.weather import house, policy_of
 from tests.house import House
@@ -219,12 +219,12 @@ async def told(place: House, telling: Telling, ids: list[str], patience: float) 
 async def run(requests: int, seconds: float, seed: int) -> dict[str, Any]:
     """One storm; what was done, how it ended."""
     async with contextlib.AsyncExitStack() as about:
-        directory = about.enter_context(tempfile.TemporaryDirectory(prefix="jit-", dir="/tmp"))
-        storm = Storm(Path(directory), random.Random(seed))
+        directory = about.enter_context(scratch.directory())
+        storm = Storm(directory, random.Random(seed))
         policy = policy_of(storm.doors)
         place = house(Link(storm.url), WORKSPACE, storm.doors, policy=policy)
         telling = await about.enter_async_context(
-            Telling.over(Path(directory), storm.url, policy, random.Random(seed + 1), WORKSPACE)
+            Telling.over(directory, storm.url, policy, random.Random(seed + 1), WORKSPACE)
         )
         place.sandbox.open_by_hand("hall", "boss@example.com")
         (storm.doors / "faults.json").write_text(json.dumps(FAULTS))

@@ -15,7 +15,6 @@ import re
 import signal
 import sys
 import sysconfig
-import tempfile
 import tomllib
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterator
@@ -26,6 +25,7 @@ import pytest
 
 from bot.playground import LocalSlack
 from bot.store.redis import embedded
+from tests import scratch
 from tests.journeys.conftest import people
 from tests.servers import lacking
 
@@ -47,16 +47,16 @@ def home() -> Iterator[Path]:
         embedded.binary()
     except embedded.CannotEmbed as error:
         lacking("a store to embed", str(error))
-    with tempfile.TemporaryDirectory(prefix="jit-", dir="/tmp") as made:
-        python = Path(made) / "bin" / "python3"
+    with scratch.directory() as made:
+        python = made / "bin" / "python3"
         python.parent.mkdir()
         python.write_text(PYTHON.format(python=sys.executable, root=ROOT, pip=__name__), encoding="utf-8")
         python.chmod(0o755)
-        clone = Path(made) / "clone"
+        clone = made / "clone"
         clone.mkdir()
         for name in (".ci", "README.md", "bot", "handlers", "providers", "pyproject.toml"):
             (clone / name).symlink_to(ROOT / name)
-        yield Path(made)
+        yield made
 
 
 PYTHON = """#!/bin/sh

@@ -182,8 +182,8 @@ async def test_what_is_open_ends_on_time_whatever_is_done_to_its_record_and_its_
 
 
 async def become(house: House, requests: list[Request], state: State) -> None:
-    """Wait until all are."""
-    async with asyncio.timeout(PATIENCE):
+    """Wait until all are; each may have to be opened and to last."""
+    async with asyncio.timeout(PATIENCE + max(request.duration for request in requests)):
         for request in requests:
             while (await house.now(request.id)).state is not state:  # noqa: ASYNC110  # the worker's doing
                 await asyncio.sleep(0.02)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.access import holder, review
+from bot.access import extend, holder, review
 from bot.access.review import ReviewDecision
 from bot.audit.archive.archive import Archive
 from bot.audit.sealer import Sealer
@@ -128,6 +128,22 @@ async def test_a_request_that_has_ended_is_not_opened_by_any_of_its_older_record
     assert (await thief.place.now(request.id)).state is State.ENDED
     # What is only closed once more is no harm, and a process that knows nothing does that first.
     assert await thief.alarms() == ([] if state == "revoking" and thief.how != "one process" else [request.id])
+
+
+async def test_a_record_that_two_find_rolled_back_at_once_is_restored_once(thief: Thief) -> None:
+    """Restored twice, it would have two histories: no replay leads to it, and whoever shares its access waits."""
+    request = await thief.granted()
+    older = dict(await thief.copied(request.id))
+    truth = await thief.place.now(request.id)
+    await extend.extend(thief.place.context, thief.place.actor("mia"), request.id, 600, "INC-1 goes on")
+    await thief.puts(request.id, older)
+    stale = await thief.place.now(request.id)
+    found = await thief.recovery.truth(request.id, stale)
+    assert found and found.version > truth.version
+    other = Store(thief.store.redis, thief.store.workspace, thief.store.ring)
+    assert [await thief.place.store.restore(found, stale), await other.restore(found, stale)] == [True, False]
+    await thief.recovery.check(await thief.place.now(request.id))
+    assert not await other.restore(found, None), "nor by whoever found none in its place"
 
 
 async def test_a_request_that_was_denied_is_not_opened_when_it_is_put_back_and_approved(thief: Thief) -> None:

@@ -114,6 +114,27 @@ async def test_the_place_of_a_message_is_known_by_who_posted_it_whatever_becomes
     assert CARD not in await outbox.posts(request.id)
 
 
+async def test_a_place_that_is_removed_while_it_is_read_is_not_remembered(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the message would be edited once more each time that anything changes."""
+    request, outbox = await house.ask(), Outbox(house.store)
+    card = Row(request.id, CARD, 1)
+    await outbox.posting(card, 5)
+    await outbox.posted(card, "C0VAULT01", "1.000001")
+    read = house.store.redis.hgetall
+
+    async def meanwhile(name: str) -> Any:
+        found = await read(name)
+        await outbox.not_posted(card)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.store.redis, "hgetall", meanwhile)
+        assert CARD not in await outbox.posts(request.id)
+    assert CARD not in await outbox.posts(request.id)
+
+
 @pytest.mark.parametrize("kind", ["another tag", "another audience", "no tag"])
 async def test_a_message_stands_only_where_the_bot_has_noted_it(house: House, kind: str) -> None:
     request, store, outbox = await house.ask(), house.store, Outbox(house.store)

@@ -29,6 +29,7 @@ from bot.cli.requests import NoBooks, books
 from bot.settings import load
 from bot.store.redis import embedded
 from bot.store.redis.embedded import CannotEmbed, Embedded
+from tests import scratch
 from tests.house import POLICY
 from tests.servers import until
 
@@ -48,11 +49,11 @@ store.stop()
 @pytest.fixture
 def home() -> Iterator[Path]:
     """A short home; whatever serves in it is gone at the end."""
-    with tempfile.TemporaryDirectory(prefix="jit-", dir="/tmp") as name:
+    with scratch.directory() as name:
         try:
-            yield Path(name)
+            yield name
         finally:
-            for socket in Path(name).rglob("s.sock"):
+            for socket in name.rglob("s.sock"):
                 _shut(socket)
 
 
