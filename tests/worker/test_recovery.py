@@ -139,7 +139,8 @@ async def test_a_record_that_two_find_rolled_back_at_once_is_restored_once(thief
     await thief.puts(request.id, older)
     stale = await thief.place.now(request.id)
     found = await thief.recovery.truth(request.id, stale)
-    assert found and found.version > truth.version
+    assert found
+    assert found.version > truth.version
     other = Store(thief.store.redis, thief.store.workspace, thief.store.ring)
     assert [await thief.place.store.restore(found, stale), await other.restore(found, stale)] == [True, False]
     await thief.recovery.check(await thief.place.now(request.id))
