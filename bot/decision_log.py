@@ -11,7 +11,7 @@ from bot.store.types import Answered
 log = logging.getLogger(__name__)
 
 
-def tell(answered: Answered) -> None:
+def write(answered: Answered) -> None:
     """The line of a commit; one that was not taken is only worth debugging, since whoever wanted it says so."""
     event, after = answered.change.event, answered.change.after
     if answered.word != "OK":
@@ -22,7 +22,7 @@ def tell(answered: Answered) -> None:
         request=after.id,
         version=after.version,
         by=event.by,
-        asker=after.asker.id,
+        requester=after.requester.id,
         state=after.state.value,
         system=",".join(dict.fromkeys(leg.role.system for leg in after.legs)),
         what=after.what,

@@ -77,7 +77,7 @@ class Connection(asyncio.Protocol):
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """The first byte of the next request starts the time of its head; no later one prolongs it."""
+        """The first byte of the next request starts the time of its head; no later one extends it."""
         if self._idle:
             self._idle = False
             self._within(self._all.bounds.head)

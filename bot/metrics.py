@@ -142,7 +142,7 @@ class Metrics:
 
     async def page(self) -> tuple[str, bytes]:
         """The content type and the text of a scrape; it comes within `PATIENCE`, and raises nothing."""
-        await self._present.look()
+        await self._present.measure()
         return CONTENT_TYPE_LATEST, generate_latest(self.registry)
 
     async def close(self) -> None:
@@ -163,14 +163,14 @@ class Present(Collector):
         self._looking: asyncio.Task[Backlog] | None = None
         self._found: Backlog | None = None
 
-    async def look(self) -> None:
+    async def measure(self) -> None:
         """Renew what is told of the store; scrapes at one time share one look."""
         self._found = None
         if self.lookout is None:
             return
         if self._looking is None or self._looking.done():
             systems = self.systems()
-            look = self.lookout.look(sorted(systems), sorted(set(systems.values())))
+            look = self.lookout.read(sorted(systems), sorted(set(systems.values())))
             self._looking = asyncio.create_task(look, name="look")
             # One that nobody waited for to its end has nothing to say.
             self._looking.add_done_callback(lambda task: task.cancelled() or task.exception())

@@ -42,7 +42,7 @@ class Door:
         if not authorization.is_critical(catalog, request):
             return actor
         reviews = (*request.reviews, *(request.extension.reviews if request.extension else ()))
-        others = (request.asker.id, *(review.by.id for review in reviews))
+        others = (request.requester.id, *(review.by.id for review in reviews))
         return await self.people.afresh(actor.person.id, others, authorization.concerned(catalog, request))
 
     async def who(self, payload: Payload) -> Actor:

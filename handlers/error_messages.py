@@ -81,8 +81,8 @@ _REASONS: Mapping[Code, str] = {
     Code.ALREADY_FILLED: "Your group has already approved. It now waits for other approvers.",
     Code.MAY_NOT_REVOKE: "only {about} can end this; ask one of them",
     Code.NOT_AN_OPERATOR: "only an operator of this workspace ({about}) can do this",
-    Code.NOT_THE_ASKER: "only the requester can do this; `/jit list` shows what is yours",
-    Code.ASKER_MAY_NOT: "the requester is no longer in a group that may request {about}; deny it, or wait",
+    Code.NOT_THE_REQUESTER: "only the requester can do this; `/jit list` shows what is yours",
+    Code.REQUESTER_MAY_NOT: "the requester is no longer in a group that may request {about}; deny it, or wait",
     Code.NOT_AN_AUDITOR: "only {about} can read the audit log",
     Code.ABOUT_THEMSELF: "this is about you; another auditor or operator can snooze it",
     Code.UNKNOWN_GROUP: "the members of {about} cannot be checked right now; please try again in a minute",
@@ -277,12 +277,12 @@ _WORDS: dict[type[Exception], Callable[[Any], str]] = {
         "Nothing was recorded. An operator can check it, then type `jit people unbind`."
     ),
     Tampered: lambda e: (
-        f"The record of {e.id} failed its integrity check, so it is ignored; the operators were told. "
+        f"The record of {e.id} failed its integrity check, so it is ignored; the operators were notified. "
         "Request again what you need."
     ),
     RolledBack: lambda e: (
         f"The record of {e.id} went back to an earlier state, so nothing new is done with it; "
-        "the operators were told. Request again what you need."
+        "the operators were notified. Request again what you need."
     ),
     Crowded: lambda _: (
         "Too many people are using this right now, and your turn did not come in time. Nothing was recorded; "

@@ -69,7 +69,7 @@ async def again(door: Door, actor: Actor, payload: Payload, client: AsyncWebClie
         else:
             await door.home_tabs.publish(actor.person.id, home.home(mine, door.home_tabs.site, came), seen)
     except (JitError, *NOT_SHOWN) as error:
-        log.warning("what %s pressed in is not shown anew: %s", actor.person.id, said(error))
+        log.warning("what %s pressed in is not updated: %s", actor.person.id, said(error))
 
 
 async def beneath(
@@ -88,7 +88,7 @@ async def beneath(
         view = await (waiting(door, actor, channel, start, came) if channel else _overview(door, actor))
         await modal_stack.change_beneath(client, payload, view)
     except (JitError, *NOT_SHOWN) as error:
-        log.warning("what %s came from is not shown anew: %s", actor.person.id, said(error))
+        log.warning("what %s came from is not updated: %s", actor.person.id, said(error))
 
 
 async def waiting(door: Door, actor: Actor, channel: str, start: int = 0, came: str = "") -> View:

@@ -250,7 +250,7 @@ async def _link(client: AsyncWebClient, channel: str, ts: str) -> str:
         call = answered(client.chat_getPermalink(channel=channel, message_ts=ts))
         return str((await asyncio.wait_for(call, _PATIENCE))["permalink"])
     except (NotNow, SaidNo, Unanswered, TimeoutError) as error:
-        log.info("the link to a message was not told: %s", said(error))
+        log.info("Slack gave no link to a message: %s", said(error))
         return ""
 
 

@@ -15,7 +15,7 @@ from bot.core.events import Event
 from bot.core.request import Person, Request, State, Verb
 from bot.core.verdict import Actor, Members
 from bot.policy.catalog import Catalog
-from bot.policy.loader import consequence, facts, prolongs
+from bot.policy.loader import can_extend, consequence, facts
 from bot.policy.parse import parse
 from bot.policy.yaml_source import Source
 from bot.store.due_set import new_fence
@@ -100,7 +100,7 @@ class House:
 
     def __post_init__(self) -> None:
         """Wire them."""
-        self.context = AccessContext(self.store, lambda: self.policy, consequence, prolongs)
+        self.context = AccessContext(self.store, lambda: self.policy, consequence, can_extend)
         self.worker = Worker(
             self.store,
             self.systems,

@@ -134,7 +134,7 @@ async def test_no_command_lets_the_record_speak_to_the_terminal(operator: tuple[
         if words[1:] == ("list",):
             assert len(said.splitlines()) == 1
         if words[1:2] == ("show",) and done.returncode == 0:
-            assert json.loads(done.stdout)["asker"]["email"] == EVIL
+            assert json.loads(done.stdout)["requester"]["email"] == EVIL
 
 
 class Screen(io.StringIO):

@@ -73,7 +73,7 @@ async def answerable(context: AccessContext, actor: Actor, id_: str, n: int) -> 
 async def _of_requester(context: AccessContext, actor: Actor, id_: str) -> Request:
     """Permission before state: nobody but the requester learns the state of the request."""
     request = (await context.find(actor, id_)).request
-    await context.check("answer", actor, request, authorization.may_give_back(request, actor.person))
+    await context.check("answer", actor, request, authorization.is_requester(request, actor.person))
     return request
 
 

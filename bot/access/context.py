@@ -30,7 +30,7 @@ _REFUSALS_WINDOW = 60
 
 Consequence = Callable[[str, Mapping[str, Any]], str]
 """What a role allows, in a few words, from its provider's name and its params."""
-Prolongs = Callable[[str, Mapping[str, Any]], bool]
+CanExtend = Callable[[str, Mapping[str, Any]], bool]
 """Whether access by such a role can be extended."""
 
 
@@ -44,7 +44,7 @@ class AccessContext:
     store: Store
     catalog: Callable[[], Catalog]
     consequence: Consequence
-    prolongs: Prolongs
+    can_extend: CanExtend
 
     # find
 
@@ -60,7 +60,7 @@ class AccessContext:
             raise NotFound(id_)
         return found
 
-    async def named(self, id_: str) -> Loaded:
+    async def load_by_id(self, id_: str) -> Loaded:
         """A request by an id from a command or a button in Slack. Raises `NotFound`, also for a tampered record."""
         try:
             return await self.get(id_)
@@ -70,12 +70,12 @@ class AccessContext:
 
     async def find(self, actor: Actor, id_: str) -> Loaded:
         """A request that this person may read. Raises `NotFound`, also for one that they may not read."""
-        found = await self.named(id_)
+        found = await self.load_by_id(id_)
         if not authorization.may_read(self.catalog(), actor.roster, found.request, actor.person).allowed:
             raise NotFound(id_)
         return found
 
-    async def which(self, actor: Actor, typed: str | None, states: tuple[State, ...]) -> Loaded:
+    async def resolve(self, actor: Actor, typed: str | None, states: tuple[State, ...]) -> Loaded:
         """The request of that id, or the person's only request in these states, of that role, template or system.
 
         Raises `NotFound`, `Ambiguous`.

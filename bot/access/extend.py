@@ -49,9 +49,9 @@ async def extensible(context: AccessContext, actor: Actor, id_: str | None) -> R
 
 
 async def _extensible(context: AccessContext, actor: Actor, id_: str | None) -> Loaded:
-    loaded = await context.which(actor, id_, (State.ACTIVE,))
+    loaded = await context.resolve(actor, id_, (State.ACTIVE,))
     request, catalog = loaded.request, context.catalog()
-    await context.check("extend", actor, request, authorization.may_give_back(request, actor.person))
+    await context.check("extend", actor, request, authorization.is_requester(request, actor.person))
     if request.state is not State.ACTIVE:
         raise Overtaken(request)
     await context.check("extend", actor, request, authorization.may_be_given(catalog, actor.roster, request))
@@ -62,7 +62,7 @@ async def _extensible(context: AccessContext, actor: Actor, id_: str | None) -> 
 
 def _obstacle(catalog: Catalog, request: Request) -> str:
     """The reason code of `CannotExtend`, where the access cannot be extended; empty when it can."""
-    if not all(leg.role.prolongs for leg in request.legs):
+    if not all(leg.role.can_extend for leg in request.legs):
         return "systems"
     if request.extension and request.extension.undone:
         return "asked"

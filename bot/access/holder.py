@@ -46,10 +46,10 @@ async def _own(
 ) -> Request:
     """One step of the requester's own request; the id may be omitted when a single request fits."""
     while True:
-        loaded = await context.which(actor, id_, states)
+        loaded = await context.resolve(actor, id_, states)
         request = loaded.request
         # Permission before state: nobody but the requester learns the state of the request.
-        await context.check(verb, actor, request, authorization.may_give_back(request, actor.person))
+        await context.check(verb, actor, request, authorization.is_requester(request, actor.person))
         if request.state not in states:
             raise Overtaken(request)
         if after := await context.step(None, request, event(loaded.now)):

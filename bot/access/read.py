@@ -120,7 +120,7 @@ async def overseen(context: AccessContext, actor: Actor) -> list[Request]:
     catalog, me = context.catalog(), actor.person
     mine = authorization.systems_of(catalog, actor.roster, me)
     found = [loaded.request for loaded in await context.store.open_on(mine)]
-    others = [request for request in found if request.asker.id != me.id]
+    others = [request for request in found if request.requester.id != me.id]
     return [request for request in others if authorization.may_read(catalog, actor.roster, request, me).allowed]
 
 
@@ -179,7 +179,7 @@ async def _found(context: AccessContext, actor: Actor, id_: str) -> Request:
     except NotFound:
         if not audits(context, actor):
             raise
-    request = (await context.named(id_)).request
+    request = (await context.load_by_id(id_)).request
     now = await context.store.now()
     await read_log.note(context.store, Read(at=now, by=actor.person.id, read="show", about=request.id, rows=1))
     return request
@@ -206,7 +206,7 @@ def may_end(context: AccessContext, actor: Actor, request: Request) -> bool:
 
 def is_mine(actor: Actor, request: Request) -> bool:
     """Whether this person requested it."""
-    return authorization.may_give_back(request, actor.person).allowed
+    return authorization.is_requester(request, actor.person).allowed
 
 
 def has_secret(request: Request) -> bool:

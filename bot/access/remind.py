@@ -32,8 +32,8 @@ async def remind(context: AccessContext, actor: Actor, id_: str | None) -> Reque
 
 async def _remindable(context: AccessContext, actor: Actor, id_: str | None) -> Request:
     """The request, if this person may remind its approvers now."""
-    request = (await context.which(actor, id_, (State.PENDING,))).request
-    await context.check("remind", actor, request, authorization.may_give_back(request, actor.person))
+    request = (await context.resolve(actor, id_, (State.PENDING,))).request
+    await context.check("remind", actor, request, authorization.is_requester(request, actor.person))
     if request.state is not State.PENDING:
         raise Overtaken(request)
     return request

@@ -117,7 +117,7 @@ def awaiting_decision(request: Request) -> Request | None:
 
 
 async def _reviewable(context: AccessContext, actor: Actor, id_: str, extension: int | None) -> UnderReview:
-    loaded = await context.named(id_)
+    loaded = await context.load_by_id(id_)
     found = _under_review(loaded, extension)
     if any(authorization.same(review.by, actor.person) for review in found.as_reviewed.reviews):
         raise AlreadyAnswered(found.request)

@@ -44,8 +44,8 @@ class RevokeTarget(Frozen):
         if self.system:
             return any(leg.role.system == self.system for leg in request.legs)
         if self.user:
-            return request.asker.id == self.user
-        return bool(self.email) and request.asker.identity == identity_or_none(self.email)
+            return request.requester.id == self.user
+        return bool(self.email) and request.requester.identity == identity_or_none(self.email)
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,9 @@ async def close_manually(context: AccessContext, by: str, id_: str, reason: str)
         # In the same commit as the state: an entitlement (what the system gives, such as a native role) that requests
         # share must no longer count this one as needing it.
         entitlements = SharedEntitlements(context.store)
-        ops = tuple(op for leg in request.legs for op in entitlements.leaving_ops(leg.holds, request.order_id(leg.n)))
+        ops = tuple(
+            op for leg in request.legs for op in entitlements.leaving_ops(leg.entitlements, request.order_id(leg.n))
+        )
         event = ClosedManually(at=loaded.now, by=by, reason=reason)
         if after := await context.step(None, request, event, ops=ops):
             return after

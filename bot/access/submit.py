@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bot.access.context import AccessContext, Consequence, Prolongs
+from bot.access.context import AccessContext, CanExtend, Consequence
 from bot.core import durations, lifecycle
 from bot.core.errors import (
     AlreadyAsked,
@@ -155,7 +155,7 @@ async def _submitted_before(context: AccessContext, actor: Actor, token: str) ->
     """The request that this submission created the first time; a token of somebody else's request is deleted."""
     known = await context.store.asked_by(token)
     loaded = await context.store.load_ours([known]) if known else []
-    own = [found.request for found in loaded if found.request.asker.id == actor.person.id]
+    own = [found.request for found in loaded if found.request.requester.id == actor.person.id]
     if known and not own:
         await context.store.forget_token(token)
     return own[0] if own else None
@@ -167,7 +167,7 @@ async def _within_limits(context: AccessContext, submission: Submission, counter
     not_active_yet = {State.PENDING, State.SCHEDULED, State.GRANTING}
     # Anybody who can write to Redis can empty or fill an index; only the record shows whose a request is.
     loaded = [found.request for found in await context.store.load_ours(counters.open_ids)]
-    open_ = [request for request in loaded if request.asker.id == person.id and request.state in OPEN]
+    open_ = [request for request in loaded if request.requester.id == person.id and request.state in OPEN]
     for request in open_:
         if request.what == submission.choice.name and request.state in not_active_yet:
             raise AlreadyAsked(request)
@@ -206,13 +206,13 @@ def submitted_event(context: AccessContext, submission: Submission, now: float) 
         at=now,
         by=submission.actor.person.id,
         id=new_id(),
-        asker=submission.actor.person,
+        requester=submission.actor.person,
         what=choice.name,
         title=choice.title,
         reason=form.reason,
         duration=form.duration or 0,
         roles=tuple(
-            snapshot(catalog, ref.system, ref.role, context.consequence, context.prolongs) for ref in choice.roles
+            snapshot(catalog, ref.system, ref.role, context.consequence, context.can_extend) for ref in choice.roles
         ),
         generation=catalog.generation,
         grant_budget=workspace.grant_budget,
@@ -224,7 +224,7 @@ def submitted_event(context: AccessContext, submission: Submission, now: float) 
     )
 
 
-def snapshot(catalog: Catalog, system: str, name: str, consequence: Consequence, prolongs: Prolongs) -> RoleSnapshot:
+def snapshot(catalog: Catalog, system: str, name: str, consequence: Consequence, can_extend: CanExtend) -> RoleSnapshot:
     """A snapshot of the role: what will be granted, even if the policy changes later."""
     owner, role = catalog.systems[system], catalog.systems[system].roles[name]
     return RoleSnapshot(
@@ -237,7 +237,7 @@ def snapshot(catalog: Catalog, system: str, name: str, consequence: Consequence,
         sensitivity=role.sensitivity,
         cap=role.max,
         consequence=consequence(owner.provider, role.grants),
-        prolongs=prolongs(owner.provider, role.grants),
+        can_extend=can_extend(owner.provider, role.grants),
         digest=role.digest,
     )
 

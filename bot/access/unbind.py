@@ -31,7 +31,7 @@ async def unbind(context: AccessContext, by: str, address: str, reason: str) -> 
     user = await bindings.of(identity)
     if not user:
         raise CannotUnbind(f"{address!r} is bound to no account: whoever has it next in Slack is bound to it")
-    open_ = [request.id for request in await read.all_open(context) if request.asker.identity == identity]
+    open_ = [request.id for request in await read.all_open(context) if request.requester.identity == identity]
     if open_:
         first = ", ".join(open_[:5]) + (f" and {len(open_) - 5} more" if len(open_) > 5 else "")
         raise CannotUnbind(f"{address!r} still has {first}: whoever is bound next would have that; end it first")

@@ -59,7 +59,7 @@ class OpenRequests:
         self._latest.pop(id_, None)
         self._ripe.discard(id_)
 
-    def ripe(self, now: float) -> list[str]:
+    def due_ids(self, now: float) -> list[str]:
         """Those whose time has come, the longest overdue first."""
         while self._times and self._times[0][0] <= now:
             self._ripe.add(heapq.heappop(self._times)[1])

@@ -98,7 +98,7 @@ class Sealer:
         finally:
             await self.close()
 
-    def hurry(self) -> None:
+    def run_now(self) -> None:
         """Have the next turn soon: somebody waits for an event to be in the archive."""
         self._hurried.set()
 
@@ -226,8 +226,8 @@ class Sealer:
         if reading.odd:
             await self.window.remove(reading.odd)
             await self._told("audit_foreign", "entries under numbers that the bot does not give out were removed")
-        told = await asyncio.to_thread(archive.told, self.workspace, reading.entries)
-        reading = without_foreign(reading, told)
+        already_sealed = await asyncio.to_thread(archive.already_sealed, self.workspace, reading.entries)
+        reading = without_foreign(reading, already_sealed)
         seal, entries = self._range(last, after, reading)
         if seal is None:
             return None

@@ -31,7 +31,7 @@ def report(found: Report, known: int) -> Iterator[str]:
 
 def row(entry: AuditEntry, request: Request | None) -> str:
     """One event of a list. ``request``: what it belongs to."""
-    about = f"{request.asker.email} {request.what}" if request else projection.about(entry)
+    about = f"{request.requester.email} {request.what}" if request else projection.about(entry)
     at, by = human_times.spelled(entry.at), projection.by(entry)
     return f"{entry.seq:>9}  {at}  {entry.kind:<16} {by:<12} {entry.id:<8} {about}"
 

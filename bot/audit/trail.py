@@ -111,7 +111,7 @@ class Trail:
         uses: set[str] = set()
         for entry in (*archived, *waiting):
             event = EVENT.validate_json(entry.event)
-            if not isinstance(event, ApprovedByRule) or event.asker.id != request.asker.id:
+            if not isinstance(event, ApprovedByRule) or event.requester.id != request.requester.id:
                 continue
             if event.rule.key == rule.key and since < event.at <= request.created_at:
                 uses.add(entry.id)
@@ -130,7 +130,7 @@ class Trail:
         life = known.life
         for entry in self._tail.get(id_, ()):
             if entry.seq > known.last:
-                life = projection.tell(entry, life).life
+                life = projection.project(entry, life).life
         return life
 
     async def refresh(self) -> None:

@@ -145,9 +145,7 @@ class _Looking:
 
     def end(self) -> None:
         if self.waiting:
-            raise ChainFlaw(
-                What.ADDED, self.waiting[0].seq, "it stands under no seal; or the seal behind it was taken away"
-            )
+            raise ChainFlaw(What.ADDED, self.waiting[0].seq, "no seal covers it; or the seal after it was removed")
         after = self.report.last + 1
         if self.part and self.report.last < self.part.last:
             why = f"{self.part.first} to {self.part.last} are said to be here"
@@ -179,7 +177,7 @@ class _Looking:
         elif seal.first > before.last + 1:
             raise ChainFlaw(What.REMOVED, before.last + 1, "their seals are not there", seal.first - 1)
         elif seal.first <= before.last:
-            raise ChainFlaw(What.REORDERED, seal.first, f"its seal stands behind the one that ends at {before.last}")
+            raise ChainFlaw(What.REORDERED, seal.first, f"its seal comes after the one that ends at {before.last}")
         elif seal.previous != before.hash or seal.n != before.n + 1:
             why = f"the seal after {before.last} names another head than the one that is there"
             raise ChainFlaw(What.REWRITTEN, self.anchored + 1, why, before.last)
@@ -229,11 +227,11 @@ class _Looking:
         if entry.seq == wanted[at]:
             return self._differs(seal, entry)
         if any(other.seq == wanted[at] for other in self.waiting[at:]):
-            return ChainFlaw(What.REORDERED, wanted[at], f"{entry.seq} stands in its place")
-        return ChainFlaw(What.REMOVED, wanted[at], f"it was sealed, and {entry.seq} stands in its place")
+            return ChainFlaw(What.REORDERED, wanted[at], f"{entry.seq} is in its place")
+        return ChainFlaw(What.REMOVED, wanted[at], f"it was sealed, and {entry.seq} is in its place")
 
     def _differs(self, seal: Seal, entry: AuditEntry) -> ChainFlaw:
         for number in range(seal.first, seal.last + 1):
             if number != entry.seq and entry._replace(seq=number).digest() == seal.digest(number):
-                return ChainFlaw(What.REORDERED, entry.seq, f"under its number stands what was sealed as {number}")
+                return ChainFlaw(What.REORDERED, entry.seq, f"its number has what was sealed as {number}")
         return ChainFlaw(What.CHANGED, entry.seq, "it is not what was sealed under its number")

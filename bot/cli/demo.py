@@ -110,7 +110,7 @@ async def tell(*, fast: bool) -> int:
     except (DemoFailed, TimeoutError, embedded.CannotEmbed) as error:
         terminal.say("", f"The demo failed: {error}", err=True)
         return 1
-    terminal.say("", "Access was granted on approval, and revoked in time and by hand. `jit init` starts your own.")
+    terminal.say("", "Access was granted on approval, and revoked on time and on request. `jit init` starts your own.")
     return 0
 
 

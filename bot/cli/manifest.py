@@ -158,7 +158,7 @@ def manifest(url: str | None = None, app: str = "*", *, organisation: bool = Fal
     return {
         "display_information": {
             "name": "JIT Access",
-            "description": "Access when it is needed: asked for and approved here, opened for real, closed on time.",
+            "description": "Access when it is needed: requested and approved here, granted and revoked on time.",
             "background_color": "#1f3a5f",
         },
         "features": _features(listeners, address),

@@ -31,7 +31,7 @@ def unbind(email: str, reason: str) -> None:
 
     by = requests.whoami()
     user = run_verb(lambda context: free(context, by, email, reason), CannotUnbind)
-    terminal.say(f"{email.strip()} is free; it was bound to {user}. The audit channel was told, as by {by}.")
+    terminal.say(f"{email.strip()} is free; it was bound to {user}. The audit channel got a notice, as by {by}.")
 
 
 @people.command("bind-cli")

@@ -60,7 +60,9 @@ async def books(settings: Settings, *, reads: bool = False) -> AsyncIterator[Acc
         provenance = Provenance(f"cli@{socket.gethostname()}", lambda: catalog.generation if catalog else "")
         retention = catalog.workspace.retention if catalog else WorkspaceShape.model_fields["retention"].default
         store = Store(redis, workspace, ring, retention, settings.replicas, provenance=provenance)
-        yield AccessContext(store, lambda: catalog or loader.load(settings.policy), loader.consequence, loader.prolongs)
+        yield AccessContext(
+            store, lambda: catalog or loader.load(settings.policy), loader.consequence, loader.can_extend
+        )
 
 
 async def _workspace(settings: Settings, link: Link, ring: KeyRing) -> str:
@@ -111,7 +113,7 @@ def row(request: Request) -> str:
     """A line of a list."""
     when = due(request)
     left = "" if when is None else f" in {durations.words(int(max(0, when - time.time())))}"
-    who = request.asker.email
+    who = request.requester.email
     return f"{request.id}  {request.state.value:<9}  {who:<30}  {request.what:<30}  next{left or ': nothing'}"
 
 
@@ -120,7 +122,7 @@ def entry(request: Request) -> dict[str, Any]:
     return {
         "id": request.id,
         "state": request.state.value,
-        "requester": request.asker.email,
+        "requester": request.requester.email,
         "what": request.what,
         "due": due(request),
         "stuck": stuck(request),

@@ -36,7 +36,7 @@ def budget_ends(request: Request) -> float:
     return min(budget, request.opened_at + _cap(request)) if request.opened_at else budget
 
 
-def woken(request: Request, now: float) -> RequestExpired | Reminded | Warned | AccessExpired | None:
+def due_event(request: Request, now: float) -> RequestExpired | Reminded | Warned | AccessExpired | None:
     """The event that the passing of time alone brings about, if it is due at ``now``."""
     match request.state:
         case State.PENDING if now >= request.decide_by:
@@ -59,7 +59,7 @@ def last_end(request: Request) -> float:
 
 
 def warning_at(request: Request, ends_at: float, now: float) -> float:
-    """When the asker is warned of that end, at most a quarter of the time before it; 0 where that is too short."""
+    """When the requester is warned of that end, at most a quarter of the time before it; 0 where that is too short."""
     lead = min(request.warn_before, (ends_at - now) / 4)
     return ends_at - lead if lead >= _SHORTEST_WARNING else 0.0
 
@@ -82,7 +82,7 @@ def _dues(request: Request) -> list[float]:
         dues.append(request.warn_at)
     if request.reveal:
         dues.append(request.reveal.at)
-    if request.extension and request.extension.state is ExtensionState.PROLONGING:
+    if request.extension and request.extension.state is ExtensionState.EXTENDING:
         dues.append(request.extension.retry_at)
     return dues
 

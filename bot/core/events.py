@@ -38,7 +38,7 @@ class Requested(Happening):
 
     kind: Literal["submitted", "approved_by_rule"]
     id: str
-    asker: Person
+    requester: Person
     what: str
     title: str
     reason: str
@@ -140,7 +140,7 @@ class GrantAttempted(Happening):
     subject: Facts
     target: str
     prior: Facts
-    holds: tuple[str, ...] = ()
+    entitlements: tuple[str, ...] = ()
     in_flight_until: float
 
 
@@ -179,7 +179,7 @@ class GrantUncertain(Happening):
 
 
 class EndedEarly(Happening):
-    """Given back by the asker, or taken away by someone entitled."""
+    """Given back by the requester, or taken away by someone entitled."""
 
     kind: Literal["ended_early"] = "ended_early"
     ending: Literal[Ending.RELEASED, Ending.REVOKED]
@@ -187,14 +187,14 @@ class EndedEarly(Happening):
 
 
 class Warned(Happening):
-    """The end is near, and the asker is told."""
+    """The end is near, and the requester is told."""
 
     kind: Literal["warned"] = "warned"
     by: str = "clock"
 
 
 class ExtensionRequested(Happening):
-    """The asker wants a later end."""
+    """The requester wants a later end."""
 
     kind: Literal["extension_requested"] = "extension_requested"
     extension: Extension
@@ -253,7 +253,7 @@ class AccessExpired(Happening):
 
 
 class RevealRequested(Happening):
-    """The asker has a modal open in which the secret is to be shown."""
+    """The requester has a modal open in which the secret is to be shown."""
 
     kind: Literal["reveal_requested"] = "reveal_requested"
     reveal: Reveal

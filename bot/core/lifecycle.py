@@ -90,8 +90,8 @@ def begin(event: Requested) -> Request:
     request = Request(
         id=event.id,
         version=1,
-        workspace=event.asker.workspace,
-        asker=event.asker,
+        workspace=event.requester.workspace,
+        requester=event.requester,
         what=event.what,
         title=event.title,
         reason=event.reason,

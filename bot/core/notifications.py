@@ -104,7 +104,7 @@ def _starts_later(request: Request) -> bool:
 
 
 def _closed_by_another(request: Request) -> bool:
-    return (request.is_closing or request.is_over) and request.closed_by != request.asker.id
+    return (request.is_closing or request.is_over) and request.closed_by != request.requester.id
 
 
 def _was_warned(request: Request) -> bool:

@@ -45,7 +45,7 @@ class State(StrEnum):
     DENIED = "denied"
     """Someone entitled said no."""
     CANCELLED = "cancelled"
-    """Taken back by the asker before anything was opened, or void since the role changed."""
+    """Taken back by the requester before anything was opened, or void since the role changed."""
     EXPIRED = "expired"
     """Nobody decided in time."""
     FAILED = "failed"
@@ -77,7 +77,7 @@ class Ending(StrEnum):
     EXPIRED = "expired"
     """Its time was up."""
     RELEASED = "released"
-    """The asker gave it back."""
+    """The requester gave it back."""
     REVOKED = "revoked"
     """Someone entitled took it away."""
     REFUSED = "refused"
@@ -110,7 +110,7 @@ class RoleSnapshot(Frozen):
     cap: int
     consequence: str
     digest: str
-    prolongs: bool = False
+    can_extend: bool = False
     """Whether its provider can have a later end."""
 
     @property
@@ -138,7 +138,7 @@ class ByRule(Frozen):
     n: int
     key: str
     sensitivity: str
-    asker_in: tuple[str, ...] = ()
+    requester_in: tuple[str, ...] = ()
     at_most: int
     what: tuple[str, ...] = ()
     used: int
@@ -167,7 +167,7 @@ class ApproverQuestion(Frozen):
 
 
 class Reveal(Frozen):
-    """The asker's wish to see the secret in a modal that is open before them."""
+    """The requester's wish to see the secret in a modal that is open before them."""
 
     view: str
     at: float
@@ -178,7 +178,7 @@ class ExtensionState(StrEnum):
 
     PENDING = "pending"
     """Waits for its approvers; if nobody decides, access closes at the end that it has."""
-    PROLONGING = "prolonging"
+    EXTENDING = "extending"
     """Approved; the worker has the systems told."""
     DONE = "done"
     """The systems know the new end."""
@@ -204,7 +204,7 @@ class Extension(Frozen):
     @property
     def undone(self) -> bool:
         """Whether it is still to be decided, or to be told to the systems."""
-        return self.state in {ExtensionState.PENDING, ExtensionState.PROLONGING}
+        return self.state in {ExtensionState.PENDING, ExtensionState.EXTENDING}
 
 
 class Leg(Frozen):
@@ -222,8 +222,8 @@ class Leg(Frozen):
     prior: Facts | None = None
     receipt: Facts | None = None
     connect: str = ""
-    """How the asker gets in, as the provider told when it was opened; empty where it told nothing."""
-    holds: tuple[str, ...] = ()
+    """How the requester gets in, as the provider told when it was opened; empty where it told nothing."""
+    entitlements: tuple[str, ...] = ()
     attempts: int = 0
     in_flight_until: float = 0
     tries: int = 0
@@ -238,7 +238,7 @@ class Request(Frozen):
     id: str = Field(pattern=ID_PATTERN)
     version: int
     workspace: str
-    asker: Person
+    requester: Person
     what: str
     title: str
     reason: str
@@ -273,9 +273,9 @@ class Request(Frozen):
     not_after: float = 0
     ends_at: float = 0
     warn_before: int = 0
-    """Seconds before the end at which the asker is warned, at most a quarter of the time; 0 for never."""
+    """Seconds before the end at which the requester is warned, at most a quarter of the time; 0 for never."""
     warn_at: float = 0
-    """When the asker is warned of the end, once; 0 when they are not, or were."""
+    """When the requester is warned of the end, once; 0 when they are not, or were."""
     extension: Extension | None = None
     extended: int = 0
     """How many times its end was moved; each end has a warning of its own."""

@@ -53,7 +53,7 @@ class IllegalEvent(ValueError):
 def apply(request: Request, event: Event) -> Request:  # one line an event, to be read as the table's other half
     match event:
         case Reminded():
-            # One that the asker gave leaves the clock's own to come.
+            # One that the requester gave leaves the clock's own to come.
             return _with(request, remind_at=0.0) if event.by == "clock" else request
         case Started():
             return _begun(request, event.at)
@@ -165,7 +165,7 @@ def _extend(request: Request, event: Event) -> Request:
         if not request.ends_at < event.extension.until <= last_end(request):
             raise IllegalEvent(f"{request.id}: an extension never shortens, and never goes past the cap")
         return _with(request, extension=event.extension)
-    wanted = ExtensionState.PENDING if isinstance(event, _ANSWERS) else ExtensionState.PROLONGING
+    wanted = ExtensionState.PENDING if isinstance(event, _ANSWERS) else ExtensionState.EXTENDING
     extension = request.extension
     if extension is None or extension.state is not wanted:
         raise IllegalEvent(f"{request.id} has no extension that is {wanted}")
@@ -176,7 +176,7 @@ def _extend(request: Request, event: Event) -> Request:
             if not request.ends_at < until <= extension.until:
                 raise IllegalEvent(f"{request.id}: an extension never shortens, and is never longer than was asked")
             said = {"reviews": (*extension.reviews, review), "until": until, "retry_at": event.at}
-            return _extension(request, extension, state=ExtensionState.PROLONGING, **said)
+            return _extension(request, extension, state=ExtensionState.EXTENDING, **said)
         case ExtensionDenied(review=review):
             reviews = (*extension.reviews, review)
             return _extension(request, extension, state=ExtensionState.DENIED, reviews=reviews)
@@ -212,14 +212,14 @@ def _extension(request: Request, extension: Extension, **changes: object) -> Req
 def _attempt(request: Request, event: GrantAttempted) -> Request:
     leg = _leg(request, event.leg, LegState.GRANTING)
     if leg.prior is not None and leg.prior != event.prior:
-        raise IllegalEvent(f"{request.order_id(leg.n)}: what stood before is seen once, never again")
+        raise IllegalEvent(f"{request.order_id(leg.n)}: the prior state is inspected once, never again")
     return _put(
         request,
         leg,
         subject=event.subject,
         target=event.target,
         prior=event.prior,
-        holds=event.holds,
+        entitlements=event.entitlements,
         attempts=leg.attempts + 1,
         in_flight_until=max(leg.in_flight_until, event.in_flight_until),
         retry_at=event.in_flight_until,
@@ -250,7 +250,7 @@ def _refuse(request: Request, event: Refused) -> Request:
     leg = _leg(request, event.leg, LegState.GRANTING)
     # A definite no to the only attempt. After more than one, an unanswered one may have opened something; and who
     # holds a shared entitlement may be the last to do so by now, and has to leave it by a revoke.
-    if leg.attempts <= 1 and not leg.holds:
+    if leg.attempts <= 1 and not leg.entitlements:
         unopened = {"state": LegState.UNOPENED, "error": event.error, "in_flight_until": 0.0}
         request = _put(request, leg, retry_at=0.0, **unopened)
     return _close_all(request, event.at, Ending.REFUSED, event.by, event.error)
@@ -286,7 +286,7 @@ def _revoke(request: Request, event: Revoked) -> Request:
     leg = _leg(request, event.leg, LegState.REVOKING)
     if event.at < leg.in_flight_until:
         raise IllegalEvent(f"{request.order_id(leg.n)}: a slow grant may still land; not closed yet")
-    closed = {"state": LegState.CLOSED, "outcome": event.outcome, "error": "", "holds": ()}
+    closed = {"state": LegState.CLOSED, "outcome": event.outcome, "error": "", "entitlements": ()}
     after = _put(request, leg, **closed)
     if any(leg.state in MAY_STAND for leg in after.legs):
         return after
@@ -295,8 +295,8 @@ def _revoke(request: Request, event: Revoked) -> Request:
 
 def _by_hand(request: Request, event: ClosedManually) -> Request:
     """Over in the books; the outcome says that nobody read it back."""
-    outcome = {"presence": "unverified", "kept": f"closed by hand by {event.by}, not read back: {event.reason}"}
-    closed = {"state": LegState.CLOSED, "outcome": outcome, "holds": ()}
+    outcome = {"presence": "unverified", "kept": f"closed manually by {event.by}, not verified: {event.reason}"}
+    closed = {"state": LegState.CLOSED, "outcome": outcome, "entitlements": ()}
     legs = tuple(leg.model_copy(update=closed) if leg.state in MAY_STAND else leg for leg in request.legs)
     return _with(request, state=State.ENDED, legs=legs, closed_at=event.at)
 

@@ -50,15 +50,15 @@ class Tally(Frozen):
         return dict(most)
 
 
-def may_request(catalog: Catalog, roster: Roster, asker: Person, choice: Choice) -> Verdict:
+def may_request(catalog: Catalog, roster: Roster, requester: Person, choice: Choice) -> Verdict:
     """Whether this person may ask for every role of the choice, and somebody could approve it."""
     reasons: list[Reason] = []
     for ref in choice.roles:
         role = catalog.role(ref.system, ref.role)
-        if role is None or not _may_ask(role, roster, asker):
+        if role is None or not _may_request(role, roster, requester):
             reasons.append(Reason(code=Code.MAY_NOT_ASK, about=(f"{ref.system}/{ref.role}",)))
             reasons += _unknown(roster, role.may_ask if role else ())
-        elif not all(_could_fill(step, roster, asker) for step in role.steps):
+        elif not all(_could_fill(step, roster, requester) for step in role.steps):
             reasons.append(Reason(code=Code.NOBODY_TO_APPROVE, about=(f"{ref.system}/{ref.role}",)))
             reasons += _unknown(roster, (group for step in role.steps for group in step.any_of))
     return Verdict(reasons=tuple(reasons))
@@ -66,7 +66,7 @@ def may_request(catalog: Catalog, roster: Roster, asker: Person, choice: Choice)
 
 def may_review(catalog: Catalog, roster: Roster, request: Request, reviewer: Person) -> Verdict:
     """Whether this person's answer, yes or no, would count now."""
-    if same(reviewer, request.asker):
+    if same(reviewer, request.requester):
         return _no(Code.OWN_REQUEST)
     steps = [step for role in _roles(catalog, request) for step in role.steps]
     groups = tuple(dict.fromkeys(group for step in steps for group in step.any_of))
@@ -84,8 +84,8 @@ def may_be_given(catalog: Catalog, roster: Roster, request: Request) -> Verdict:
     reasons: list[Reason] = []
     for leg in request.legs:
         role = catalog.role(leg.role.system, leg.role.role)
-        if role is not None and not _may_ask(role, roster, request.asker):
-            reasons.append(Reason(code=Code.ASKER_MAY_NOT, about=(leg.role.name,)))
+        if role is not None and not _may_request(role, roster, request.requester):
+            reasons.append(Reason(code=Code.REQUESTER_MAY_NOT, about=(leg.role.name,)))
             reasons += _unknown(roster, role.may_ask)
     return Verdict(reasons=tuple(reasons))
 
@@ -105,10 +105,10 @@ def lost(catalog: Catalog, roster: Roster, request: Request) -> tuple[str, ...]:
 
     A group without anybody is no answer: Slack keeps none, so whoever says so is mistaken.
     """
-    return outside(catalog, roster, request.asker, [(leg.role.system, leg.role.role) for leg in request.legs])
+    return outside(catalog, roster, request.requester, [(leg.role.system, leg.role.role) for leg in request.legs])
 
 
-def outside(catalog: Catalog, roster: Roster, asker: Person, roles: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+def outside(catalog: Catalog, roster: Roster, requester: Person, roles: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     """The same of roles by system and name."""
     names: list[str] = []
     for system, name in roles:
@@ -117,7 +117,7 @@ def outside(catalog: Catalog, roster: Roster, asker: Person, roles: Iterable[tup
             continue
         groups = [roster[group] for group in role.may_ask if group in roster]
         told = len(groups) == len(role.may_ask) and all(g.known and (g.users or g.identities) for g in groups)
-        if told and not _in_any(roster, role.may_ask, asker):
+        if told and not _in_any(roster, role.may_ask, requester):
             names.append(f"{system}/{name}")
     return tuple(names)
 
@@ -138,14 +138,14 @@ def may_stop(catalog: Catalog, roster: Roster, person: Person) -> Verdict:
     return Verdict(reasons=(Reason(code=Code.NOT_AN_OPERATOR, about=groups), *_unknown(roster, groups)))
 
 
-def may_give_back(request: Request, person: Person) -> Verdict:
-    """Whether this person may cancel or release the request, or see its secret: only the asker may."""
-    return Verdict() if same(person, request.asker) else _no(Code.NOT_THE_ASKER)
+def is_requester(request: Request, person: Person) -> Verdict:
+    """Whether this person may cancel or release the request, or see its secret: only the requester may."""
+    return Verdict() if same(person, request.requester) else _no(Code.NOT_THE_REQUESTER)
 
 
 def may_read(catalog: Catalog, roster: Roster, request: Request, person: Person) -> Verdict:
     """Whether this person may know of the request at all."""
-    return Verdict() if same(person, request.asker) else may_revoke(catalog, roster, request, person)
+    return Verdict() if same(person, request.requester) else may_revoke(catalog, roster, request, person)
 
 
 def may_audit(catalog: Catalog, roster: Roster, person: Person) -> Verdict:
@@ -251,8 +251,8 @@ def deciding(catalog: Catalog) -> tuple[str, ...]:
 
 def concerned(catalog: Catalog, request: Request) -> tuple[str, ...]:
     """The groups that a decision about the request rests on: of those who decide, and of those who may ask."""
-    askers = (group for role in _roles(catalog, request) for group in role.may_ask if group != EVERYONE)
-    return tuple(dict.fromkeys((*approvers(catalog, request), *askers)))
+    requesters = (group for role in _roles(catalog, request) for group in role.may_ask if group != EVERYONE)
+    return tuple(dict.fromkeys((*approvers(catalog, request), *requesters)))
 
 
 def approvers(catalog: Catalog, request: Request) -> tuple[str, ...]:
@@ -277,8 +277,8 @@ def _responsible(catalog: Catalog, request: Request) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*approvers(catalog, request), *owners, *catalog.workspace.operators)))
 
 
-def _may_ask(role: Role, roster: Roster, asker: Person) -> bool:
-    return (EVERYONE in role.may_ask and _is_active(roster, asker)) or _in_any(roster, role.may_ask, asker)
+def _may_request(role: Role, roster: Roster, requester: Person) -> bool:
+    return (EVERYONE in role.may_ask and _is_active(roster, requester)) or _in_any(roster, role.may_ask, requester)
 
 
 def _is_active(roster: Roster, person: Person) -> bool:
@@ -290,10 +290,10 @@ def _in_any(roster: Roster, groups: Iterable[str], person: Person) -> bool:
     return any(group in roster and roster[group].holds(person) for group in groups)
 
 
-def _could_fill(step: Step, roster: Roster, asker: Person) -> bool:
-    """Whether enough people other than the asker are in the step's groups."""
+def _could_fill(step: Step, roster: Roster, requester: Person) -> bool:
+    """Whether enough people other than the requester are in the step's groups."""
     known = [roster[group] for group in step.any_of if group in roster and roster[group].known]
-    people = {who for members in known for who in members.active} - {asker.identity, asker.id}
+    people = {who for members in known for who in members.active} - {requester.identity, requester.id}
     return len(people) >= step.count
 
 
@@ -303,11 +303,11 @@ def _unknown(roster: Roster, groups: Iterable[str]) -> tuple[Reason, ...]:
 
 
 def _approvals(request: Request, also: Review | None) -> list[Review]:
-    """Each person's approval, once, and never the asker's."""
+    """Each person's approval, once, and never the requester's."""
     all_reviews = (*request.reviews, also) if also else request.reviews
     found: list[Review] = []
     for review in all_reviews:
-        known = (request.asker, *(counted.by for counted in found))
+        known = (request.requester, *(counted.by for counted in found))
         if review.verb is Verb.APPROVE and not any(same(review.by, person) for person in known):
             found.append(review)
     return found

@@ -17,7 +17,7 @@ WINDOW = 86_400
 """Seconds over which a person's approvals by a rule are counted: any 24 hours, so that no midnight doubles them."""
 SENTENCES: Mapping[str, str] = {
     "sensitivity": "every role that is asked for is at most that sensitive",
-    "asker_in": "who asks is surely in one of these groups",
+    "requester_in": "who asks is surely in one of these groups",
     "at_most": "it is asked for no longer than that",
     "what": "it is one of these templates, or every role of it is one of these roles or on one of these systems",
     "when": "the conditions that must all hold",
@@ -32,7 +32,7 @@ class Unmet(StrEnum):
 
     SENSITIVITY = "sensitivity"
     """A role is more sensitive, or is none of today's policy."""
-    ASKER_IN = "asker_in"
+    ASKER_IN = "requester_in"
     """Who asks is in none of its groups, as far as they are known."""
     AT_MOST = "at_most"
     """It is asked for longer."""
@@ -58,7 +58,7 @@ class Ruling(Frozen):
 
 
 def judge(
-    catalog: Catalog, roster: Roster, asker: Person, choice: Choice, duration: int, used: Mapping[str, int]
+    catalog: Catalog, roster: Roster, requester: Person, choice: Choice, duration: int, used: Mapping[str, int]
 ) -> Ruling:
     """The first rule of the policy that holds and is not used up. ``used``: approvals within `WINDOW`, by key.
 
@@ -67,7 +67,7 @@ def judge(
     failed: list[tuple[Rule, tuple[Unmet, ...]]] = []
     for rule in catalog.rules:
         so_far = used.get(rule.key, rule.budget)
-        reasons = _unmet(catalog, roster, rule, asker, choice.name, choice.roles, duration)
+        reasons = _unmet(catalog, roster, rule, requester, choice.name, choice.roles, duration)
         reasons += (Unmet.BUDGET,) if so_far >= rule.budget else ()
         if not reasons:
             return Ruling(by=_as_it_stands(rule, so_far + 1), unmet=tuple(failed))
@@ -85,18 +85,18 @@ def still(catalog: Catalog, roster: Roster, request: Request) -> bool | None:
     if rule is None:
         return False
     roles = tuple(RoleRef(system=leg.role.system, role=leg.role.role) for leg in request.legs)
-    reasons = _unmet(catalog, roster, rule, request.asker, request.what, roles, request.duration)
-    if reasons == (Unmet.ASKER_IN,) and any(not (g in roster and roster[g].known) for g in rule.asker_in):
+    reasons = _unmet(catalog, roster, rule, request.requester, request.what, roles, request.duration)
+    if reasons == (Unmet.ASKER_IN,) and any(not (g in roster and roster[g].known) for g in rule.requester_in):
         return None
     return not reasons
 
 
-def applying(catalog: Catalog, roster: Roster, asker: Person, choice: Choice) -> list[Rule]:
+def applying(catalog: Catalog, roster: Roster, requester: Person, choice: Choice) -> list[Rule]:
     """The rules by which this person could have it at once, if it is short enough and their budget allows."""
     return [
         rule
         for rule in catalog.rules
-        if not _unmet(catalog, roster, rule, asker, choice.name, choice.roles, duration=0)
+        if not _unmet(catalog, roster, rule, requester, choice.name, choice.roles, duration=0)
     ]
 
 
@@ -104,7 +104,7 @@ def _unmet(
     catalog: Catalog,
     roster: Roster,
     rule: Rule,
-    asker: Person,
+    requester: Person,
     what: str,
     roles: tuple[RoleRef, ...],
     duration: int,
@@ -112,7 +112,7 @@ def _unmet(
     """The conditions of a rule that do not hold, its budget aside."""
     holds = {
         Unmet.SENSITIVITY: _harmless(catalog, rule, roles),
-        Unmet.ASKER_IN: not rule.asker_in or _in_any(roster, rule.asker_in, asker),
+        Unmet.ASKER_IN: not rule.requester_in or _in_any(roster, rule.requester_in, requester),
         Unmet.AT_MOST: duration <= rule.at_most,
         Unmet.WHAT: not rule.what or what in rule.what or all(_named(rule, ref) for ref in roles),
     }
@@ -138,7 +138,7 @@ def _as_it_stands(rule: Rule, used: int) -> ByRule:
         n=rule.n,
         key=rule.key,
         sensitivity=rule.sensitivity,
-        asker_in=rule.asker_in,
+        requester_in=rule.requester_in,
         at_most=rule.at_most,
         what=rule.what,
         used=used,

@@ -96,7 +96,7 @@ class Rule(Frozen):
     n: int
     key: str
     sensitivity: Sensitivity
-    asker_in: tuple[str, ...]
+    requester_in: tuple[str, ...]
     at_most: int
     what: tuple[str, ...]
     budget: int
@@ -183,12 +183,12 @@ def catalog_of(shape: PolicyShape) -> Catalog:
 def rule_of(n: int, rule: RuleShape) -> Rule:
     """The rule at that place."""
     when = rule.when
-    conditions = [when.sensitivity, sorted(when.asker_in or ()), when.at_most, sorted(when.what or ())]
+    conditions = [when.sensitivity, sorted(when.requester_in or ()), when.at_most, sorted(when.what or ())]
     return Rule(
         n=n,
         key=hashlib.sha256(json.dumps(conditions).encode()).hexdigest()[:16],
         sensitivity=when.sensitivity,
-        asker_in=when.asker_in or (),
+        requester_in=when.requester_in or (),
         at_most=when.at_most,
         what=when.what or (),
         budget=rule.budget,

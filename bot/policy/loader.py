@@ -117,9 +117,9 @@ def consequence(provider: str, params: Mapping[str, Any]) -> str:
     return _provider(provider).consequence(params)
 
 
-def prolongs(provider: str, params: Mapping[str, Any]) -> bool:
+def can_extend(provider: str, params: Mapping[str, Any]) -> bool:
     """Whether a provider can have a later end for a role."""
-    return _provider(provider).capabilities(params).prolongs
+    return _provider(provider).capabilities(params).can_extend
 
 
 def capabilities(provider: str, params: Mapping[str, Any]) -> Capabilities:

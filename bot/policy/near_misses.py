@@ -14,7 +14,18 @@ _EVERYONE = frozenset({"*", "all", "any", "anybody", "anyone", "everybody", "eve
 _VARIABLE = re.compile(r"\$\{(\w+)[^}]*\}|^\$(\w+)$|\{\{")
 _OWN_SIGNS = frozenset({"hint", "pattern"})
 """Keys whose values may have a $ of their own."""
-_LISTS = {"approvers", "may_ask", "operators", "auditors", "any_of", "people", "roles", "durations", "asker_in", "what"}
+_LISTS = {
+    "approvers",
+    "may_ask",
+    "operators",
+    "auditors",
+    "any_of",
+    "people",
+    "roles",
+    "durations",
+    "requester_in",
+    "what",
+}
 
 
 def plain(name: str) -> str:

@@ -63,5 +63,5 @@ def _merge(whole: Document, part: Document, key: str, value: Any) -> None:
 def _twice(whole: Document, part: Document, path: Path) -> None:
     first = whole.keys.get(path) or whole.at(path)
     mark = part.keys.get(path) or part.at(path)
-    sentence = f"this stands in {first.file} already (line {first.line})"
+    sentence = f"this is in {first.file} already (line {first.line})"
     whole.flaws.append(YamlFlaw(mark, path, sentence, spoils=False))

@@ -61,7 +61,7 @@ def _by_rules(catalog: Catalog) -> Iterable[Right]:
             for short, role in system.roles.items():
                 named = not rule.what or {name, f"{name}/{short}"} & {*rule.what, *within}
                 if named and role.sensitivity in rule.covers:
-                    for who in _people(catalog, rule.asker_in or role.may_ask):
+                    for who in _people(catalog, rule.requester_in or role.may_ask):
                         yield Right(who, verb, f"{name}/{short}")
 
 

@@ -190,7 +190,7 @@ class WorkspaceShape(Shape):
     remind: Duration | None = None
     """When those who decide are reminded, from the asking; half of the time to decide when not given."""
     warn: Duration = 600
-    """How long before its end the asker is warned; at most a quarter of the time."""
+    """How long before its end the requester is warned; at most a quarter of the time."""
     start_grace: Duration = 900
     """By how much a start may be missed."""
     grant_budget: Duration = 600
@@ -305,7 +305,7 @@ class WhenShape(Shape):
     """The conditions of a rule, all of which must hold; what each means is in `auto_approval.py`."""
 
     sensitivity: Annotated[Sensitivity, Field(strict=False)]
-    asker_in: Annotated[Names, Field(min_length=1, max_length=50)] | None = None
+    requester_in: Annotated[Names, Field(min_length=1, max_length=50)] | None = None
     at_most: Duration
     what: Annotated[Names, Field(min_length=1, max_length=50)] | None = None
 

@@ -147,7 +147,7 @@ class Checker:
             if group.slack_team and not group.slack_usergroup:
                 self.say(("groups", name, "slack_team"), "only a user group is of a team", "leave it out")
             if name == EVERYONE:
-                self.say(("groups", name), f"`{EVERYONE}` stands for each full member, and is no name", key=True)
+                self.say(("groups", name), f"`{EVERYONE}` means each full member, and is no name", key=True)
         for name, system in shape.systems.items():
             self._system(shape, ("systems", name), system)
         for name, template in shape.templates.items():
@@ -222,12 +222,12 @@ class Checker:
 
     def _steps(self, shape: PolicyShape, path: Path, system: SystemShape, role: RoleShape) -> None:
         steps, where = role.approval.steps, (*path, "approval", "steps")
-        askers = self._people(shape, role.may_ask)
+        requesters = self._people(shape, role.may_ask)
         for index, step in enumerate(steps or ()):
             self._groups(shape, (*where, index, "any_of"), step.any_of)
-            self._enough(shape, (*where, index), step.any_of, step.count, askers)
+            self._enough(shape, (*where, index), step.any_of, step.count, requesters)
         if steps is None:
-            self._enough(shape, path, system.approvers, 1, askers)
+            self._enough(shape, path, system.approvers, 1, requesters)
 
     def _notify(self, shape: PolicyShape, path: Path, system: SystemShape, role: RoleShape) -> None:
         """Whoever is to be reached on call is somebody, and can decide."""
@@ -245,7 +245,7 @@ class Checker:
             self.say((*path[:2], "on_call"), sentence)
 
     def _enough(
-        self, shape: PolicyShape, path: Path, names: Sequence[str], count: int, askers: frozenset[str] | None
+        self, shape: PolicyShape, path: Path, names: Sequence[str], count: int, requesters: frozenset[str] | None
     ) -> None:
         """Whether enough people can answer; who asks does not count, so one less where only they may ask."""
         people = self._people(shape, names)
@@ -254,8 +254,10 @@ class Checker:
         if len(people) < count:
             sentence = f"{count} different people are needed, and there are {len(people)} in its groups"
             self.say(path, sentence, key=True)
-        elif askers is not None and askers <= people and len(people) == count:
-            sentence = f"{count} people besides the asker are needed, and all who may ask are among the {len(people)}"
+        elif requesters is not None and requesters <= people and len(people) == count:
+            sentence = (
+                f"{count} people besides the requester are needed, and all who may ask are among the {len(people)}"
+            )
             self.say(path, f"{sentence} in its groups: nobody could ever be given it", key=True)
 
     def _people(self, shape: PolicyShape, names: Sequence[str]) -> frozenset[str] | None:
@@ -286,9 +288,9 @@ class Checker:
                 hint = did_you_mean(self._like(name, list(known))) or "write it as `system/role`"
                 self.say((*path, "roles", index), f"there is no role `{name[:80]}`", hint)
         if len(set(template.roles)) < len(template.roles):
-            self.say((*path, "roles"), "a role stands here twice")
+            self.say((*path, "roles"), "a role is here twice")
         if len(set(template.durations)) < len(template.durations):
-            self.say((*path, "durations"), "a duration stands here twice")
+            self.say((*path, "durations"), "a duration is here twice")
         caps = {name: known[name].max for name in template.roles if name in known}
         for index, seconds in enumerate(template.durations):
             for name in [name for name, cap in caps.items() if seconds > cap]:
@@ -300,12 +302,12 @@ class Checker:
         if when.sensitivity in {Sensitivity.HIGH, Sensitivity.CRITICAL}:
             sentence = f"what is {when.sensitivity} is approved by people, and never by a rule"
             self.say((*where, "sensitivity"), sentence, "low, or medium")
-        for index, name in enumerate(when.asker_in or ()):
+        for index, name in enumerate(when.requester_in or ()):
             if name == EVERYONE:
-                hint = "leave `asker_in` out where it is for all who may ask"
-                self.say((*where, "asker_in", index), f"`{EVERYONE}` is no group", hint)
+                hint = "leave `requester_in` out where it is for all who may ask"
+                self.say((*where, "requester_in", index), f"`{EVERYONE}` is no group", hint)
             else:
-                self._group(shape, (*where, "asker_in", index), name)
+                self._group(shape, (*where, "requester_in", index), name)
         for index, name in enumerate(when.what or ()):
             self._named(shape, (*where, "what", index), name)
         keys = [rule_of(0, each).key for each in shape.rules]

@@ -165,7 +165,7 @@ class _Reader:
             name = str(key.value)
             inner = (*path, name)
             if name in found:
-                self._flaw(key, inner, f"`{name[:60]}` stands here a second time", spoils=False)
+                self._flaw(key, inner, f"`{name[:60]}` is here a second time", spoils=False)
                 continue
             if _UNPRINTABLE.search(name) or "\n" in name:
                 self._flaw(key, inner, "a key has a character that cannot be shown")

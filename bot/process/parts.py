@@ -84,7 +84,7 @@ class Parts:
         self.wakeups = Wakeups(self.link.blocking(self.store.keys.due), self.store.keys.wake)
         self.scheduler = new_scheduler()
         self.time = StoreClock(self.store.now, partial(tick_now, self.scheduler))
-        self.context = AccessContext(self.store, self.policy, loader.consequence, loader.prolongs)
+        self.context = AccessContext(self.store, self.policy, loader.consequence, loader.can_extend)
         self.client.retry_handlers.append(self.slack_metrics())
         self.people = People(self.client, self.store, self.identity.home, self.policy)
         self.home_tabs = HomeTabs(self.context, self.people, self.client, site=self.identity.site)
@@ -108,7 +108,7 @@ class Parts:
             self.ring,
             self.catalog.workspace.retention,
             self.settings.replicas,
-            harmless(decision_log.tell, self.metrics.committed, acknowledged.heard),
+            harmless(decision_log.write, self.metrics.committed, acknowledged.heard),
             Provenance(f"{self.role}@{socket.gethostname()}", lambda: self.catalog.generation),
         ), acknowledged
 

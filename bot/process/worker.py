@@ -60,7 +60,7 @@ async def work(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
     reconciler = Reconciler(parts.store, parts.gateways, parts.policy)
     sealer, opened = _sealer(parts)
     # What a record that was rolled back does not say may be open in a system, and unsealed in the window.
-    recovery.lost, recovery.seal = reconciler.hurry, sealer.hurry
+    recovery.lost, recovery.seal = reconciler.run_now, sealer.run_now
     shipping = Shipping(parts.store, parts.archive, _sinks(parts))
     parts.metrics.serve(parts.gateways)
     parts.metrics.ship(shipping.lag)

@@ -50,7 +50,7 @@ class Spelling:
         self, request: Request, token: str, read: str, ledger: str
     ) -> tuple[tuple[Guard, ...], tuple[Op, ...]]:
         """What a new request adds to the commit: the person's ledger, over the one that was read; a token's use."""
-        k, person, at = self.keys, request.asker.id, stamp(request.created_at)
+        k, person, at = self.keys, request.requester.id, stamp(request.created_at)
         # For as long as requests can be read it is known what the person asked before.
         kept = max(self.retention, SUBMIT_WINDOW)
         # Written in the script that checks it: a verdict that relied on the older counters fails its guard.
@@ -104,16 +104,16 @@ class Spelling:
         was, is_ = (request is not None and request.state in AT_STAKE for request in (change.before, change.after))
         # Before a provider is called it is noted again, whichever version of this wrote what came before.
         if is_ and (not was or change.durable):
-            ops.append(Op("ZADD", self.keys.stakes, ("0", stake(change.after))))
+            ops.append(Op("ZADD", self.keys.exposure, ("0", exposure_entry(change.after))))
         if was and not is_:
-            ops.append(Op("ZREM", self.keys.stakes, (stake(change.after),)))
+            ops.append(Op("ZREM", self.keys.exposure, (exposure_entry(change.after),)))
         return ops + self._line(change)
 
     def unindexed(self, request: Request) -> tuple[Op, ...]:
         """Removes a closed request from every index."""
-        keys = {self.keys.of_system(leg.role.system) for leg in request.legs} | {self.keys.mine(request.asker.id)}
+        keys = {self.keys.of_system(leg.role.system) for leg in request.legs} | {self.keys.mine(request.requester.id)}
         ops = [Op("SREM", key, (request.id,)) for key in sorted(keys)]
-        ops.append(Op("ZREM", self.keys.stakes, (stake(request),)))
+        ops.append(Op("ZREM", self.keys.exposure, (exposure_entry(request),)))
         ops.append(Op("ZREM", self.keys.waiting(request.channel), (request.id,)))
         return tuple(ops)
 
@@ -129,12 +129,12 @@ class Spelling:
         if request is None or request.state not in OPEN:
             return set()
         systems = {self.keys.of_system(leg.role.system) for leg in request.legs}
-        return systems | {self.keys.mine(request.asker.id)}
+        return systems | {self.keys.mine(request.requester.id)}
 
 
-def stake(request: Request) -> str:
+def exposure_entry(request: Request) -> str:
     """What somebody could lose, as it is noted: whose it is comes first, so that a person's stand together."""
-    return f"{request.asker.id} {request.id}"
+    return f"{request.requester.id} {request.id}"
 
 
 class _Numbered:

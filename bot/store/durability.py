@@ -26,7 +26,7 @@ from bot.core.errors import StoreAway
 from bot.store.encoding import away, text
 from bot.store.key_types import kinds
 from bot.store.keys import Keys
-from bot.store.quarantine import mend
+from bot.store.quarantine import quarantine_wrong_types
 from bot.store.types import Guard, GuardFailed, OtherStore, Unreplicated
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Barrier:
 
     async def begin(self) -> str:
         """Note which store this is, and whether it has, or ever had, replicas. Answers its id."""
-        await mend(self._redis, kinds(self._keys))
+        await quarantine_wrong_types(self._redis, kinds(self._keys))
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.set(self._keys.store, secrets.token_hex(8), nx=True)
             pipe.get(self._keys.store)
@@ -57,7 +57,7 @@ class Barrier:
             raise StoreAway(f"{type(wrong[0]).__name__}: {wrong[0]}") from wrong[0]
         _, id_, promised = told
         if self._replicas == 0 and promised:
-            log.warning("JIT_REPLICAS is 0 and Redis had replicas: access may be opened that a failover forgets")
+            log.warning("JIT_REPLICAS is 0 and Redis had replicas: access may be granted that a failover forgets")
         elif self._replicas is None and promised:
             self._wanted = 1
         elif self._replicas is None and not isinstance(found, Exception):
@@ -75,7 +75,7 @@ class Barrier:
             return GuardFailed(guard)
         log.critical("this is another store than the one that this process began with: it opens nothing here")
         return OtherStore(
-            "not opened: this is another store than the one that the bot began with, and its books may be others; "
+            "not granted: this is another store than the one that the bot began with, and its records may be others; "
             "if it is meant to be this one, restart the bot"
         )
 
@@ -118,12 +118,12 @@ class Barrier:
         if not isinstance(found, Mapping):
             raise Unreplicated(
                 "Redis does not tell whether it has replicas (INFO replication is refused): allow the bot INFO, "
-                "or set JIT_REPLICAS to how many must have a record before access is opened"
+                "or set JIT_REPLICAS to how many must have a record before access is granted"
             )
         if not replicas_online(found):
             return False
         await away(self._redis.set(self._keys.replicated, "1"))
-        log.info("Redis has replicas: from now on one must have a record before access is opened")
+        log.info("Redis has replicas: from now on one must have a record before access is granted")
         self._wanted = 1
         return True
 
@@ -137,9 +137,9 @@ def replicas_online(replication: Mapping[str, Any]) -> int:
 
 def _enough(told: Any, wanted: int) -> None:
     if isinstance(told, Exception):
-        raise Unreplicated(f"not opened: Redis refuses WAIT ({told}); allow it to the bot")
+        raise Unreplicated(f"not granted: Redis refuses WAIT ({told}); allow it to the bot")
     if int(told) < wanted:
         raise Unreplicated(
-            f"not opened: {wanted} of Redis' replicas must have the record first, {told} had it after {PATIENCE} s; "
+            f"not granted: {wanted} of Redis' replicas must have the record first, {told} had it after {PATIENCE} s; "
             "see that a replica follows, or, if this Redis is to have none, set JIT_REPLICAS=0"
         )

@@ -59,7 +59,7 @@ class KeyRing:
             if not found:
                 raise BadKeys(f"key {number} is not of the form `id:base64 of {KEY_BYTES} bytes`; `jit keys` makes one")
             if found[1] in keys:
-                raise BadKeys(f"the key id {found[1]} stands there twice")
+                raise BadKeys(f"the key id {found[1]} is there twice")
             try:
                 keys[found[1]] = base64.b64decode(found[2] + "=" * (-len(found[2]) % 4), altchars=b"-_")
             except binascii.Error:

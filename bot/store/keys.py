@@ -59,8 +59,8 @@ class Keys:
         self.insights = self._key("insights")
         self.insights_turn = self._key("insights", "turn")
         self.insights_members = self._key("insights", "members")
-        self.stakes = self._key("exposure")
-        self.staked = self._key("exposure", "complete")
+        self.exposure = self._key("exposure")
+        self.exposure_complete = self._key("exposure", "complete")
 
     def record(self, request: str) -> str:
         """The request's body and seal. Expires after the retention once the request is over."""
@@ -130,7 +130,7 @@ class Keys:
         """That a digest was claimed, by its day (ISO) or its edition and last day. Expires after 40 days."""
         return self._key("digest", day)
 
-    def holds(self, native: str) -> str:
+    def shared(self, native: str) -> str:
         """The orders that need a shared native entitlement; gone with the last of them."""
         return self._key("shared", _digest(native))
 

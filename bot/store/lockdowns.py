@@ -90,7 +90,7 @@ class LockdownStore:
                 continue
             self._remember(value, standing)
             return standing
-        raise StoreAway("which lockdowns stand changes faster than it can be read")
+        raise StoreAway("the lockdowns change faster than they can be read")
 
     async def guard(self, systems: Sequence[str]) -> Guard:
         """Holds while none of these systems is locked down. Raises `LockedDown` where one is."""
@@ -126,7 +126,7 @@ class LockdownStore:
             return False
         return await self._written(self._value, after, kind, facts, to)
 
-    async def seal_anew(self) -> None:
+    async def re_sign(self) -> None:
         """Under the key that is current now, before the old one is thrown away."""
         standing = await self.read()
         current = f"|{self._ring.ids[0]}:"
@@ -153,7 +153,7 @@ class LockdownStore:
 
     async def _doubted(self, value: str, found: bytes, doubt: Doubtful) -> Lockdowns | None:
         """Everything is locked down, and told; None when it was changed meanwhile, and is to be read again."""
-        log.critical("the record of the lockdowns cannot be believed (%s): nothing is opened", doubt)
+        log.critical("the record of the lockdowns failed its integrity check (%s): nothing is granted", doubt)
         now = seconds(await away(self._redis.time()))
         reason = f"the record of the lockdowns cannot be believed: {doubt}"
         before = self._known or Lockdowns()

@@ -56,7 +56,7 @@ class Client(Redis):
         try:
             aside = await self._aside([key for pair in names for key in pair], [_KEPT, *kinds])
         except RedisError as error:
-            log.warning("what stands in the place of a key and is of another kind could not be set aside: %s", error)
+            log.warning("a value of the wrong type could not be quarantined: %s", error)
             return False
         for number in aside:
             key, _ = names[number - 1]
@@ -115,7 +115,7 @@ def _texts(words: Iterable[Any]) -> list[str]:
     return [word for word in words if isinstance(word, str)]
 
 
-async def mend(redis: Redis, wanted: Mapping[str, str]) -> bool:
+async def quarantine_wrong_types(redis: Redis, wanted: Mapping[str, str]) -> bool:
     """Set aside those of the keys that are of another kind than they are to be. Whether any was. Raises `StoreAway`."""
     async with redis.pipeline(transaction=False) as pipe:
         for key in wanted:

@@ -50,7 +50,7 @@ class RecordHeaders:
         score: float | None = await away(self._redis.zscore(self._keys.due, id_))
         return score
 
-    async def wind(self, id_: str, due: float) -> bool:
+    async def set_due(self, id_: str, due: float) -> bool:
         """Have it due at a time."""
         await away(self._redis.zadd(self._keys.due, {id_: due}))
         await away(self._redis.publish(self._keys.wake, id_))

@@ -13,7 +13,7 @@ from bot.core.errors import Tampered
 from bot.core.request import ID_ALPHABET, Leg, Request
 from bot.core.transitions import MAY_STAND
 from bot.store.encoding import away, script, text
-from bot.store.quarantine import mend
+from bot.store.quarantine import quarantine_wrong_types
 from bot.store.store import Store
 from bot.store.types import ClaimedRequest, Guard, Op, Superseded
 
@@ -44,8 +44,8 @@ class SharedEntitlements:
 
     async def others(self, native: str, order: str) -> dict[str, str]:
         """The other orders that hold it: `held` or `closing` by order id. What is no order's name is nobody's hold."""
-        key = self._store.keys.holds(native)
-        await mend(self._store.redis, {key: "hash"})
+        key = self._store.keys.shared(native)
+        await quarantine_wrong_types(self._store.redis, {key: "hash"})
         found = await away(self._store.redis.hgetall(key))
         holders = {text(other): text(state) for other, state in found.items()}
         return {other: state for other, state in holders.items() if other != order and _ORDER.fullmatch(other)}
@@ -60,7 +60,7 @@ class SharedEntitlements:
         if found and (found.back or await self.is_rolled_back(found.request)):
             return None
         legs = found.request.legs if found else ()
-        return legs[int(n)] if int(n) < len(legs) and native in legs[int(n)].holds else None
+        return legs[int(n)] if int(n) < len(legs) and native in legs[int(n)].entitlements else None
 
     async def note_again(self, native: str, order: str, requester: str, ids: Collection[str]) -> list[str]:
         """Other orders that hold it by their records, among these requests, though no hold says so; they hold it again.
@@ -72,9 +72,9 @@ class SharedEntitlements:
         loaded, found = await self._store.load_ours(sorted(ids)), list[str]()
         doubtful = len(loaded) < len(ids) or any(each.back for each in loaded)
         for each in loaded:
-            holding = [leg for leg in each.request.legs if native in leg.holds and leg.state in MAY_STAND]
+            holding = [leg for leg in each.request.legs if native in leg.entitlements and leg.state in MAY_STAND]
             found += [each.request.order_id(leg.n) for leg in holding]
-            if not holding and each.request.asker.identity == requester:
+            if not holding and each.request.requester.identity == requester:
                 doubtful = doubtful or await self.is_rolled_back(each.request)
         found = [other for other in found if other != order]
         for other in found:
@@ -128,7 +128,7 @@ class SharedEntitlements:
         return Op("HSET", self._key(native), (order, HELD))
 
     def _key(self, native: str) -> str:
-        return self._store.keys.holds(native)
+        return self._store.keys.shared(native)
 
     def _left(self, native: str) -> str:
         return self._store.keys.left(native)

@@ -33,7 +33,7 @@ from bot.store.leases import Leases
 from bot.store.lockdowns import LockdownStore
 from bot.store.policy_generation import PolicyGeneration
 from bot.store.provenance import NO_PROVENANCE, Provenance
-from bot.store.quarantine import mend
+from bot.store.quarantine import quarantine_wrong_types
 from bot.store.recent_writes import Remembered
 from bot.store.record_seal import Authorship, Sealing
 from bot.store.types import (
@@ -178,7 +178,7 @@ class Store:
         if not systems:
             return []
         keys = [self.keys.of_system(system) for system in systems]
-        await mend(self.redis, dict.fromkeys(keys, "set"))
+        await quarantine_wrong_types(self.redis, dict.fromkeys(keys, "set"))
         ids = await away(self.redis.sunion(keys))
         return _latest(await self.load_ours([text(i) for i in ids]))
 
@@ -256,12 +256,12 @@ class Store:
     def submission(self, request: Request, token: str, counters: Counters) -> tuple[tuple[Guard, ...], tuple[Op, ...]]:
         """What a new request adds to the commit: a guard on the person's counters, and a token that is used once."""
         after = counters.ledger.after(request, SUBMIT_WINDOW)
-        sealed = self._ledgers.sealed(request.asker.id, after)
+        sealed = self._ledgers.sealed(request.requester.id, after)
         return self._spelling.submission(request, token, counters.read, sealed)
 
     def counted(self, request: Request, counters: Counters) -> None:
         """The commit is written: an older ledger of the person is not believed from here on."""
-        self._ledgers.seen(request.asker.id, counters.ledger.after(request, SUBMIT_WINDOW))
+        self._ledgers.seen(request.requester.id, counters.ledger.after(request, SUBMIT_WINDOW))
 
     async def note(
         self, kind: str, event: str, *, id_: str = "", window: int = 0, once: str = "", row: str = ""

@@ -13,7 +13,7 @@ from bot.core.events import Event, Extended, ExtensionFailed, ExtensionRetried, 
 from bot.core.request import Extension, Request
 from bot.worker.claim import WAIT_FOR_LIFT, Claim, TryLater, said
 from bot.worker.provider_gateway import ProviderGateway
-from providers.systems.base import Prolonging, Receipt, Revealing, Secret
+from providers.systems.base import Extending, Receipt, Revealing, Secret
 from providers.systems.base import Refused as ProviderRefused
 
 _REVEAL_AGE = 60.0
@@ -23,7 +23,7 @@ Deliver = Callable[[Request, str, Secret | str], Awaitable[None]]
 """Shows a secret, or the sentence why there is none, in the requester's open modal."""
 
 
-class CannotProlong(Exception):
+class NotExtended(Exception):
     """A system that cannot extend access."""
 
 
@@ -45,7 +45,7 @@ class ActiveAccess:
             await claim.commit(Revealed(at=claim.now, error="nobody was there to make it in time"))
             return
         if await claim.locked_down():
-            stopped = "a lockdown stands, and nothing new is made"
+            stopped = "a lockdown is in force, and nothing new is made"
             await self.deliver(request, wish.view, stopped)
             await claim.commit(Revealed(at=claim.now, error=stopped))
             return
@@ -70,33 +70,33 @@ class ActiveAccess:
         nothing = "there is no secret to show for this access"
         return nothing, nothing
 
-    async def prolong(self, claim: Claim, extension: Extension) -> None:
+    async def extend(self, claim: Claim, extension: Extension) -> None:
         """Extend in every system; only then does the new end count. Raises `Late` at the current end, `TryLater`."""
         if await claim.locked_down():
             raise TryLater(claim.now + WAIT_FOR_LIFT)
         await self.checked(claim)
         # By the store's clock: it refuses an extension that comes after the end, and the access is revoked.
-        await claim.commit(await self._prolonged(claim, extension), deadline=claim.request.ends_at)
+        await claim.commit(await self._extended(claim, extension), deadline=claim.request.ends_at)
 
-    async def _prolonged(self, claim: Claim, extension: Extension) -> Event:
+    async def _extended(self, claim: Claim, extension: Extension) -> Event:
         try:
-            receipts = await self._prolong_all(claim, extension)
-        except (ProviderRefused, CannotProlong) as error:
-            why = str(error) if isinstance(error, CannotProlong) else said(error)
+            receipts = await self._extend_all(claim, extension)
+        except (ProviderRefused, NotExtended) as error:
+            why = str(error) if isinstance(error, NotExtended) else said(error)
             return ExtensionFailed(at=claim.now, error=why)
         except Exception as error:  # noqa: BLE001  # any other provider error: the end is unchanged, and it is retried
             wait = min(_LONGEST_WAIT, 0.5 * 2 ** min(extension.tries, 10))
             return ExtensionRetried(at=claim.now, error=said(error)[:300], retry_at=claim.now + wait)
         return Extended(at=claim.now, receipts=tuple(receipt.model_dump() for receipt in receipts))
 
-    async def _prolong_all(self, claim: Claim, extension: Extension) -> list[Receipt]:
+    async def _extend_all(self, claim: Claim, extension: Extension) -> list[Receipt]:
         receipts = []
         for leg in claim.request.legs:
             gateway = self.gateways.get(leg.role.system)
-            if gateway is None or not isinstance(gateway.system, Prolonging) or leg.receipt is None:
-                raise CannotProlong(f"{leg.role.system} cannot have a later end")
+            if gateway is None or not isinstance(gateway.system, Extending) or leg.receipt is None:
+                raise NotExtended(f"{leg.role.system} cannot be extended")
             not_after = max(claim.request.not_after, extension.until)
             order = claim.order(leg).model_copy(update={"not_after": not_after})
-            call = gateway.system.prolong(order, Receipt.model_validate(leg.receipt))
+            call = gateway.system.extend(order, Receipt.model_validate(leg.receipt))
             receipts.append(await gateway.call(call, within=claim.request.ends_at - claim.now))
         return receipts

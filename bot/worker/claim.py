@@ -137,8 +137,8 @@ def order(request: Request, leg: Leg) -> Order:
 
 def principal(request: Request) -> Principal:
     """The requester, in the form that providers take."""
-    asker = request.asker
-    return Principal(key=asker.identity, email=asker.email, name=asker.name)
+    requester = request.requester
+    return Principal(key=requester.identity, email=requester.email, name=requester.name)
 
 
 def said(error: BaseException) -> str:

@@ -23,7 +23,7 @@ from bot.core.transitions import MAY_STAND
 from bot.store.indexes.drift import Found
 from bot.worker.claim import order, said
 from bot.worker.provider_gateway import ProviderGateway
-from providers.systems.base import Closing, Presence, ProviderError, Receipt, Refused, Standing
+from providers.systems.base import Closing, ExistingAccess, Presence, ProviderError, Receipt, Refused
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class DriftKind(StrEnum):
     """Active by our records, and not in the system."""
     FOREIGN = "foreign"
     """It has an order's name, and somebody else created or changed it."""
-    BESIDE = "beside"
+    UNMANAGED = "unmanaged"
     """Unmanaged: an account that is not ours has the entitlement without a request, and may have had it before."""
     UNSEEN = "unseen"
     """Unknown: the system, or a part of it, could not be read."""
@@ -62,7 +62,7 @@ class Drift:
     @property
     def wrong(self) -> bool:
         """Whether somebody has to know; unmanaged access is only worth knowing."""
-        return self.kind is not DriftKind.BESIDE
+        return self.kind is not DriftKind.UNMANAGED
 
 
 @dataclass(frozen=True)
@@ -111,16 +111,16 @@ class DriftScan:
     _target: str = field(default="", init=False)
     _findings: list[Drift] = field(default_factory=list, init=False)
 
-    async def look(self) -> DriftReport:
+    async def scan(self) -> DriftReport:
         """Scan, revoke orphans, and return all drift. Raises `StoreAway`, `ScanInterrupted`."""
-        standing: Sequence[Standing] = ()
+        existing: Sequence[ExistingAccess] = ()
         try:
             self._target = await self.gateway.identity()
-            standing = await self._asked(self.gateway.system.standing)
-            orphans, beside, standing = await self._unaccounted(standing)
+            existing = await self._asked(self.gateway.system.list_access)
+            orphans, unmanaged, existing = await self._unaccounted(existing)
             if orphans:
                 await self._close(orphans)
-            self._findings += [_beside(each) for each in beside]
+            self._findings += [_unmanaged(each) for each in unmanaged]
             await self._open()
         except (JitError, ScanInterrupted):
             raise
@@ -128,8 +128,8 @@ class DriftScan:
             if not isinstance(error, ProviderError):
                 log.exception("%s could not be looked at", self.name)
             self._findings.append(Drift(DriftKind.UNSEEN, "", f"{self.name} could not be looked at: {said(error)}"))
-        ours = sum(each.order is not None for each in standing)
-        return DriftReport(self.name, len(standing), ours, tuple(self._findings))
+        ours = sum(each.order is not None for each in existing)
+        return DriftReport(self.name, len(existing), ours, tuple(self._findings))
 
     async def _asked(self, verb: Callable[..., Awaitable[T]], *about: object) -> T:
         """Call the provider, in a slot that grants cannot use up."""
@@ -139,42 +139,46 @@ class DriftScan:
     # access without a record
 
     async def _unaccounted(
-        self, standing: Sequence[Standing]
-    ) -> tuple[list[Standing], list[Standing], Sequence[Standing]]:
+        self, existing: Sequence[ExistingAccess]
+    ) -> tuple[list[ExistingAccess], list[ExistingAccess], Sequence[ExistingAccess]]:
         """Orphans; unmanaged access; and all access in the system, as of the last read.
 
         The system is read first and the records after it: access is recorded before it is granted. Access that is
         being revoked, or takes effect, during the first read is ruled out by a second one.
         """
-        orphans, beside = await self._against_books(standing)
-        if not orphans and self.known.issuperset(_beside(each).what for each in beside):
-            return orphans, beside, standing
+        orphans, unmanaged = await self._against_records(existing)
+        if not orphans and self.known.issuperset(_unmanaged(each).what for each in unmanaged):
+            return orphans, unmanaged, existing
         await self.keep(self.landed)
         await self.pause(self.landed)
-        standing = await self._asked(self.gateway.system.standing)
-        orphans_now, beside_now = await self._against_books(standing)
-        return _both(orphans, orphans_now), _both(beside, beside_now), standing
+        existing = await self._asked(self.gateway.system.list_access)
+        orphans_now, unmanaged_now = await self._against_records(existing)
+        return _both(orphans, orphans_now), _both(unmanaged, unmanaged_now), existing
 
-    async def _against_books(self, standing: Sequence[Standing]) -> tuple[list[Standing], list[Standing]]:
+    async def _against_records(
+        self, existing: Sequence[ExistingAccess]
+    ) -> tuple[list[ExistingAccess], list[ExistingAccess]]:
         """Orphans, and unmanaged access, by our records."""
-        orphans = [each for each in standing if each.order is not None and not await self._in_books(each)]
+        orphans = [each for each in existing if each.order is not None and not await self._in_records(each)]
         if not self.shares:
             return orphans, []
-        held = {key for request in await self.found.open_on(self.name) for leg in request.legs for key in leg.holds}
-        return orphans, [each for each in standing if each.order is None and each.entitlement not in held]
+        held = {
+            key for request in await self.found.open_on(self.name) for leg in request.legs for key in leg.entitlements
+        }
+        return orphans, [each for each in existing if each.order is None and each.entitlement not in held]
 
-    async def _in_books(self, each: Standing) -> bool:
+    async def _in_records(self, each: ExistingAccess) -> bool:
         """Whether a record accounts for it, whatever name the policy has for the system."""
         leg = await self._leg(each)
         return leg is not None and leg.state in MAY_STAND and leg.target in {"", self._target}
 
-    async def _leg(self, each: Standing) -> Leg | None:
+    async def _leg(self, each: ExistingAccess) -> Leg | None:
         found = _ORDER.fullmatch(each.order or "")
         request = await self.found.record(found[1]) if found else None
         n = int(found[2]) if found else 0
         return request.legs[n] if request and n < len(request.legs) else None
 
-    async def _close(self, orphans: Sequence[Standing]) -> None:
+    async def _close(self, orphans: Sequence[ExistingAccess]) -> None:
         found = [(each, await self._orphan(each)) for each in orphans]
         if self.begin is None or not isinstance(self.gateway.system, Closing):
             self._findings += [finding for _, finding in found]
@@ -182,21 +186,21 @@ class DriftScan:
         await self.begin([finding for _, finding in found])
         for each, finding in found:
             await self.keep(0.0)
-            if not await self._in_books(each):
+            if not await self._in_records(each):
                 self._findings.append(await self._closed(each, finding, self.gateway.system))
 
-    async def _orphan(self, each: Standing) -> Drift:
+    async def _orphan(self, each: ExistingAccess) -> Drift:
         leg = await self._leg(each)
-        why = f"{each.native} stands in {self.name}, and "
+        why = f"{each.native} is in {self.name}, and "
         if leg is None:
             why += "no request of ours has it"
         else:
             why += f"{each.order} is for another system" if leg.state in MAY_STAND else f"{each.order} is over"
         if not isinstance(self.gateway.system, Closing):
-            why += "; its provider cannot close what has no record: close it by hand"
+            why += "; its provider cannot revoke what has no record: revoke it yourself"
         return Drift(DriftKind.ORPHAN, f"{each.order} {each.native}", why)
 
-    async def _closed(self, each: Standing, finding: Drift, system: Closing) -> Drift:
+    async def _closed(self, each: ExistingAccess, finding: Drift, system: Closing) -> Drift:
         what, why = finding.what, finding.said
         try:
             outcome = await self._asked(system.close_orphan, each)
@@ -231,31 +235,33 @@ class DriftScan:
         now = await self.found.record(request.id)
         if presence is Presence.PRESENT or now is None or now.version != request.version:
             return None  # as it should be, or the request has just changed
-        what = f"{id_} is open by the books, and {receipt.native}"
+        what = f"{id_} is active by our records, and {receipt.native}"
         if presence is Presence.ABSENT:
-            return Drift(DriftKind.GONE, id_, f"{what} is gone from {self.name}; nothing is opened again", request.id)
-        changed = f"{what} in {self.name} was changed by another hand; it is closed on time, look at it now"
+            return Drift(DriftKind.GONE, id_, f"{what} is gone from {self.name}; nothing is granted again", request.id)
+        changed = f"{what} in {self.name} was changed by somebody else; it is revoked on time, look at it now"
         return Drift(DriftKind.FOREIGN, id_, changed, request.id)
 
 
 def _settled(request: Request, leg: Leg) -> bool:
     """Whether the leg is simply active: it is not being granted, revoked or extended now."""
-    prolonging = request.extension is not None and request.extension.state is ExtensionState.PROLONGING
+    extending = request.extension is not None and request.extension.state is ExtensionState.EXTENDING
     ours = leg.receipt is not None and bool(leg.receipt.get("ours", True))
-    return leg.state is LegState.ACTIVE and ours and not prolonging
+    return leg.state is LegState.ACTIVE and ours and not extending
 
 
-def _both(first: Sequence[Standing], second: Sequence[Standing]) -> list[Standing]:
+def _both(first: Sequence[ExistingAccess], second: Sequence[ExistingAccess]) -> list[ExistingAccess]:
     """The access that both reads found, as of the second."""
     seen = {_name(each) for each in first}
     return [each for each in second if _name(each) in seen]
 
 
-def _name(each: Standing) -> tuple[str, str]:
+def _name(each: ExistingAccess) -> tuple[str, str]:
     """An account of ours is the same one whatever entitlements it has by now."""
     return each.native, each.order or each.entitlement
 
 
-def _beside(each: Standing) -> Drift:
-    told = f"{each.native} has {each.entitlement}, and no request tells of it; it may have stood before: left alone"
-    return Drift(DriftKind.BESIDE, f"{each.native} {each.entitlement}", told)
+def _unmanaged(each: ExistingAccess) -> Drift:
+    why = "no request accounts for it; it may be older than the bot: left alone"
+    return Drift(
+        DriftKind.UNMANAGED, f"{each.native} {each.entitlement}", f"{each.native} has {each.entitlement}, and {why}"
+    )

@@ -29,7 +29,7 @@ class DueTimes:
 
     store: Store
     standings: RecordHeaders
-    in_hand: Callable[[str], bool] = lambda _: False
+    is_in_progress: Callable[[str], bool] = lambda _: False
     _put_off: dict[str, tuple[float, float]] = field(default_factory=dict, init=False)
 
     async def restore(self, id_: str, due: float | None, score: float | None, now: float) -> bool:
@@ -40,12 +40,12 @@ class DueTimes:
         if score is None or score > max(due, now) + _FAR:
             log.critical("%s: somebody took it out of what is due, or put it off; it is put there again", id_)
             self.store.foreign.add("due")  # tamper_alarms.py reports it
-            return await self.standings.wind(id_, due)
+            return await self.standings.set_due(id_, due)
         # A claim of ours postpones the due time, too: it counts as lost only after longer than any step takes.
-        if now < due + _PATIENCE or self.in_hand(id_):
+        if now < due + _PATIENCE or self.is_in_progress(id_):
             return False
         at, pause = self._put_off.get(id_, (0.0, _PATIENCE))
         if time.monotonic() < at:
             return False
         self._put_off[id_] = time.monotonic() + pause, min(pause * 2, _LONGEST)
-        return await self.standings.wind(id_, due)
+        return await self.standings.set_due(id_, due)

@@ -98,7 +98,7 @@ class Granter:
             subject=plan.order.subject.model_dump(),
             target=plan.order.target,
             prior=plan.prior.model_dump(),
-            holds=tuple(gateway.system.entitlements(plan.order)),
+            entitlements=tuple(gateway.system.entitlements(plan.order)),
             in_flight_until=lands_by,
         )
         await claim.commit(attempted, lease_until=lands_by + claim.lease, guards=plan.guards, ops=plan.ops)
@@ -110,7 +110,7 @@ class Granter:
             return Refused(at=claim.now, leg=leg.n, error=said(error))
         except Exception as error:  # noqa: BLE001  # any other provider error is an unknown outcome
             return claim.again(leg, said(error))
-        way = way_in(gateway.system, plan.order, receipt)
+        way = connect_instructions(gateway.system, plan.order, receipt)
         return Granted(at=claim.now, leg=leg.n, receipt=receipt.model_dump(), connect=way)
 
     async def _plan(self, claim: Claim, leg: Leg, gateway: ProviderGateway) -> GrantPlan:
@@ -149,7 +149,7 @@ class Granter:
         order = request.order_id(leg.n)
         ids = await self.opened(leg.role.system)
         try:
-            found = await self.entitlements.note_again(native, order, request.asker.identity, ids)
+            found = await self.entitlements.note_again(native, order, request.requester.identity, ids)
         except Unlooked:
             log.warning("%s: not granted yet: a record of who may hold the same access is missing or old", order)
             return True
@@ -162,8 +162,8 @@ class Granter:
         holder = await self.entitlements.holder(native, other)
         if holder is None or holder.prior is None:
             raise UnknownHolder(
-                f"{other} holds the same access in the books, and there is no record of ours for it: "
-                "look at what stands in the system, and close what is left of it by hand"
+                f"{other} shares this access by our records, and its own record is missing: "
+                "look at what is in the system, and revoke what is left of it yourself"
             )
         return bool(holder.prior["facts"].get(native))
 
@@ -189,7 +189,7 @@ def _held_back(claim: Claim, leg: Leg, wait: float) -> Retried:
     return Retried(at=claim.now, leg=leg.n, error=why, retry_at=at, failed=False)
 
 
-def way_in(system: System, order: Order, receipt: Receipt) -> str:
+def connect_instructions(system: System, order: Order, receipt: Receipt) -> str:
     """How the requester connects; empty where the provider cannot say, which does not undo the grant.
 
     Empty also where the text is too long: a command that is cut off is another command.
@@ -206,7 +206,7 @@ def way_in(system: System, order: Order, receipt: Receipt) -> str:
 
 def out_of_budget(request: Request, now: float) -> Event:
     """The event when the grant budget (the time that granting may take) is used up: any access is revoked."""
-    late = "it could not be opened within the time that opening may take"
+    late = "it could not be granted within the time that granting may take"
     tried = [leg for leg in request.legs if leg.attempts]
     if tried or any(leg.state is LegState.ACTIVE for leg in request.legs):
         return GrantUncertain(at=now, error=late)

@@ -2,7 +2,7 @@
 
 It caches who requested what on systems where a role is restricted to groups, and the roster (the members of groups as
 known now) and the generation (the hash of the policy) by which they were judged. A group that is not fully known
-counts as unchanged. ``stakes`` is the exposure index: the users with live or pending access. A leg is one role of a
+counts as unchanged. ``exposure`` is the exposure index: the users with live or pending access. A leg is one role of a
 request.
 """
 
@@ -15,7 +15,7 @@ from bot.core.request import Person, Request
 from bot.core.verdict import Roster
 from bot.policy import authorization
 from bot.policy.catalog import Catalog
-from bot.store.indexes.exposure import Stakes, at_stake
+from bot.store.indexes.exposure import ExposureIndex, is_exposed
 
 _AT_ONCE = 10_000
 """Requests that one poll reads: more of them, at the start of a process, are read over a few polls."""
@@ -28,7 +28,7 @@ Roles = tuple[tuple[str, str], ...]
 class RequestedRoles:
     """A requester and the roles requested."""
 
-    asker: Person
+    requester: Person
     roles: Roles
 
 
@@ -36,7 +36,7 @@ class RequestedRoles:
 class GroupMembership:
     """The group-restricted requests of one workspace, as one process knows them."""
 
-    stakes: Stakes
+    exposure: ExposureIndex
     _asked: dict[str, RequestedRoles] = field(default_factory=dict)
     _resting: set[str] = field(default_factory=set)
     _judged: set[str] = field(default_factory=set)
@@ -47,10 +47,10 @@ class GroupMembership:
     async def resting(self, catalog: Catalog) -> Collection[str]:
         """The ids of open requests, also those being revoked, for roles restricted to groups; loads only new ones."""
         roles = authorization.resting_on_groups(catalog)
-        ids = await self.stakes.on({system for system, _ in roles})
+        ids = await self.exposure.on({system for system, _ in roles})
         for id_ in self._asked.keys() - ids:
             del self._asked[id_]
-        fresh = await self.stakes.load(sorted(ids - self._asked.keys())[:_AT_ONCE])
+        fresh = await self.exposure.load(sorted(ids - self._asked.keys())[:_AT_ONCE])
         self._asked |= {request.id: _asked(request) for request in fresh}
         new = self._asked if roles != self._roles else [request.id for request in fresh]
         known = set[str]() if roles != self._roles else self._resting & self._asked.keys()
@@ -67,16 +67,16 @@ class GroupMembership:
             self._by, self._judged, self._lost = (catalog.generation, roster), set(), set()
         for id_ in self._resting - self._judged:
             asked = self._asked[id_]
-            if authorization.outside(catalog, roster, asked.asker, asked.roles):
+            if authorization.outside(catalog, roster, asked.requester, asked.roles):
                 self._lost.add(id_)
         self._judged, self._lost = set(self._resting), self._lost & self._resting
         doubted = self._lost | (self._resting & set(also))
-        return [request for request in await self.stakes.load(doubted) if at_stake(request)]
+        return [request for request in await self.exposure.load(doubted) if is_exposed(request)]
 
     async def people(self) -> set[str]:
         """The requesters whose access depends on groups. It goes through all of them: call it only when needed."""
-        return {self._asked[id_].asker.id for id_ in self._resting & await self.stakes.ids()}
+        return {self._asked[id_].requester.id for id_ in self._resting & await self.exposure.ids()}
 
 
 def _asked(request: Request) -> RequestedRoles:
-    return RequestedRoles(request.asker, tuple((leg.role.system, leg.role.role) for leg in request.legs))
+    return RequestedRoles(request.requester, tuple((leg.role.system, leg.role.role) for leg in request.legs))

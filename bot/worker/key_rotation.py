@@ -26,5 +26,5 @@ class KeyRotation:
             await Loop("sealing the lockdown record with the current key", self._turn, _PACE).run(stop)
 
     async def _turn(self) -> None:
-        await self.store.lockdowns.seal_anew()
+        await self.store.lockdowns.re_sign()
         raise Done

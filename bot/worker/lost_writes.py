@@ -35,10 +35,10 @@ _DID = {
     "cancelled": "cancelled {what}",
     "ended_early": "ended {what} early",
     "closed_manually": "closed {what} manually",
-    "extension_requested": "requested a later end of {what}",
-    "extension_endorsed": "gave one of the approvals of a later end of {what}",
-    "extension_approved": "approved a later end of {what}",
-    "extension_denied": "denied a later end of {what}",
+    "extension_requested": "requested an extension of {what}",
+    "extension_endorsed": "gave one of the approvals of an extension of {what}",
+    "extension_approved": "approved an extension of {what}",
+    "extension_denied": "denied an extension of {what}",
     "question_asked": "asked the requester of {what} a question",
     "question_answered": "answered a question about {what}",
 }
@@ -62,9 +62,9 @@ class LostWrites:
         await Loop("the search for lost writes, by INFO", self._turn, self.pace).run(stop)
 
     async def _turn(self) -> None:
-        await self.look()
+        await self.search()
 
-    async def look(self) -> Sequence[Decision]:
+    async def search(self) -> Sequence[Decision]:
         """The decisions acknowledged here that the server now answering lacks; each is reported by this call."""
         server = await self._books.server()
         if server == self._server:
@@ -72,13 +72,13 @@ class LostWrites:
         lost = await self._books.lack(self.acknowledged.latest()) if self._server else []
         if lost:
             log.critical("another server answers as the store, and lacks %s of the decisions made here", len(lost))
-            await self._tell(lost)
+            await self._report(lost)
         elif self._server:
             log.warning("the store is answered by another server; what was decided here lately is there")
         self._server = server
         return lost
 
-    async def _tell(self, lost: Sequence[Decision]) -> None:
+    async def _report(self, lost: Sequence[Decision]) -> None:
         facts = {
             "alarm": "forgotten",
             "count": len(lost),

@@ -26,7 +26,7 @@ from bot.core.request import Request
 from bot.core.verdict import AccountStates, Roster
 from bot.policy import authorization
 from bot.policy.catalog import Catalog
-from bot.store.indexes.exposure import Stakes
+from bot.store.indexes.exposure import ExposureIndex
 from bot.store.indexes.offboarding import Sightings
 from bot.store.leader import Leader
 from bot.worker.group_membership import GroupMembership
@@ -93,8 +93,8 @@ class Offboarding:
 
     def __post_init__(self) -> None:
         """Build the indexes; nothing is sent."""
-        self.sightings, self.stakes = Sightings(self.context.store), Stakes(self.context.store)
-        self.membership = GroupMembership(self.stakes)
+        self.sightings, self.exposure = Sightings(self.context.store), ExposureIndex(self.context.store)
+        self.membership = GroupMembership(self.exposure)
         self.leader = Leader(self.context.store, self.context.store.keys.leavers, _LEASE)
         self.loop = Loop("offboarding", self._turn, min(_BEAT, self.pace))
 
@@ -111,7 +111,7 @@ class Offboarding:
         """Poll, if this process leads and a poll is due. Each turn renews the lease, so that no other process polls."""
         if await self.leader.elected() and await self._time_to():
             self._looked_at = time.monotonic()
-            await self.look()
+            await self.poll()
 
     async def _time_to(self) -> bool:
         now = time.monotonic()
@@ -121,7 +121,7 @@ class Offboarding:
 
     # one poll
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Poll who is gone, note it, and revoke what two polls agree on; or ask a person to confirm a mass change."""
         look = await self._begin()
         begun = time.monotonic()
@@ -137,16 +137,16 @@ class Offboarding:
         await self._revoke([loss for loss in look.losses if loss not in kept])
 
     async def _begin(self) -> OffboardingScan:
-        if await self.stakes.complete():
-            await self.stakes.review()
+        if await self.exposure.complete():
+            await self.exposure.review()
         else:
-            log.info("who has something to lose is noted for the first time")
-            await self.stakes.fill(self.leader.elected)
+            log.info("the exposure index is built for the first time")
+            await self.exposure.fill(self.leader.elected)
         sightings, now = self.sightings, await (self.clock or self.context.store.now)()
         seen, confirmed = await sightings.seen(now), await sightings.confirmed()
         look = OffboardingScan(now, seen, confirmed, await sightings.hinted(), await sightings.held())
         named = {one.user for one in seen.values()} | {each.user for each in look.known} | confirmed | look.hinted
-        look.present = await self.stakes.among(named)
+        look.present = await self.exposure.among(named)
         return look
 
     async def _see_accounts(self, look: OffboardingScan) -> None:
@@ -183,7 +183,7 @@ class Offboarding:
         return not self._sample or sum(self._sample.values()) * QUARTER > len(self._sample)
 
     async def _people(self, look: OffboardingScan) -> int:
-        return await self.stakes.people() - len(look.without)
+        return await self.exposure.people() - len(look.without)
 
     async def _whom(self, look: OffboardingScan) -> tuple[list[str], list[str]]:
         """Whom to poll: those who may be gone, the longest unpolled first; and of the others, whose turn it is."""
@@ -194,11 +194,11 @@ class Offboarding:
         doubted = [user for user in look.present if user in look.seen or user in look.hinted]
         doubted.sort(key=lambda user: (look.seen[user].last if user in look.seen else 0.0, user))
         known = set(doubted)
-        others = [user for user in await self.stakes.after(self._after, most + len(known)) if user not in known]
+        others = [user for user in await self.exposure.after(self._after, most + len(known)) if user not in known]
         urgent = doubted[: most - min(len(others), most // 3)]
         turn = others[: most - len(urgent)]
         self._after = turn[-1] if turn else self._after
-        look.users = await self.stakes.of([*urgent, *turn])
+        look.users = await self.exposure.of([*urgent, *turn])
         # Those for whom no record of ours shows live or pending access are not polled.
         look.without = {*urgent, *turn} - look.users.keys()
         look.present = (look.present | look.users.keys()) - look.without
@@ -216,7 +216,7 @@ class Offboarding:
 
     def _see_rights(self, look: OffboardingScan, catalog: Catalog, roster: Roster, request: Request) -> None:
         if names := authorization.lost(catalog, roster, request):
-            look.sight(request.id, request.asker.id, catalog.generation)
+            look.sight(request.id, request.requester.id, catalog.generation)
             if look.now - look.seen[request.id].first >= self.groups_apart:
                 why = f"the requester is in none of the groups that may request {', '.join(names)}"
                 look.losses.append(Loss(request, why, by_groups=True))
@@ -239,7 +239,7 @@ class Offboarding:
         holds = [*{**stays, **now}.values()]
         await self.sightings.hold(holds, facts(holds, await self._people(look)), f"offboarding|{AUDIENCE}")
         self._told_at = time.monotonic()
-        log.critical("%s people would lose access at once; nothing is taken away, see `jit offboarding`", people(holds))
+        log.critical("%s people would lose access at once; nothing is revoked, see `jit offboarding`", people(holds))
 
     # revoking
 
@@ -249,10 +249,10 @@ class Offboarding:
             try:
                 taken = await revoke.offboard(self.context, request.id, loss.why, catalog)
             except (NotFound, PolicyMoved, Tampered) as error:
-                log.warning("%s is not taken away: %s", request.id, type(error).__name__)
+                log.warning("%s is not revoked: %s", request.id, type(error).__name__)
                 continue
             if taken:
-                log.warning("%s is taken away from %s: %s", request.id, request.asker.id, loss.why)
+                log.warning("%s is revoked from %s: %s", request.id, request.requester.id, loss.why)
 
 
 def mass(gone: int, of: int) -> bool:

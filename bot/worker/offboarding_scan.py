@@ -56,12 +56,16 @@ class OffboardingScan:
 
     def holds_back(self, loss: Loss) -> bool:
         """Whether this loss is part of a mass change that a person has to confirm, and has not."""
-        return (self.mass_by_groups if loss.by_groups else self.mass) and loss.request.asker.id not in self.confirmed
+        return (
+            self.mass_by_groups if loss.by_groups else self.mass
+        ) and loss.request.requester.id not in self.confirmed
 
 
 def held(loss: Loss) -> HeldAccess:
-    asker = loss.request.asker
-    return HeldAccess(request=loss.request.id, user=asker.id, who=asker.email, what=loss.request.what, why=loss.why)
+    requester = loss.request.requester
+    return HeldAccess(
+        request=loss.request.id, user=requester.id, who=requester.email, what=loss.request.what, why=loss.why
+    )
 
 
 def people(holds: Iterable[HeldAccess]) -> int:

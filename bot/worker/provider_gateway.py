@@ -34,11 +34,11 @@ VERBS = frozenset(
         "close_orphan",
         "grant",
         "inspect",
-        "prolong",
+        "extend",
         "resolve",
         "reveal",
         "revoke",
-        "standing",
+        "list_access",
         "usage",
         "verify",
     }

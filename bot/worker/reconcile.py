@@ -93,7 +93,7 @@ class Reconciler:
         """Have the systems compared again."""
         self._ticked.set()
 
-    async def hurry(self) -> None:
+    async def run_now(self) -> None:
         """Compare now, whichever worker's turn it is: there may be orphaned access.
 
         And once more when the calls that are in flight now have taken effect.
@@ -122,11 +122,11 @@ class Reconciler:
             except ReconcileStopped:
                 return
             except ReconciledElsewhere:
-                log.info("%s is compared with the books by another process", name)
+                log.info("%s is being reconciled by another process", name)
             except StoreAway as error:
-                log.warning("the store is away, %s cannot be compared with the books: %s", name, error)
+                log.warning("the store is away, %s cannot be reconciled: %s", name, error)
             except Exception:
-                log.exception("%s could not be compared with the books; it is tried again", name)
+                log.exception("%s could not be reconciled; it is tried again", name)
 
     async def _our_turn(self, name: str) -> bool:
         """Whether this worker asked first for the comparison of this interval."""
@@ -144,18 +144,18 @@ class Reconciler:
         keep = partial(self._keep, name)
         await keep(0.0)
         try:
-            told = await self.found.told(name)
-            comparing = self._comparing(name, told, keep)
-            comparing.begin = partial(self._begin, name, told)
-            look = await comparing.look()
-            await self._tell(look, told)
-            return look
+            reported = await self.found.reported(name)
+            comparing = self._comparing(name, reported, keep)
+            comparing.begin = partial(self._begin, name, reported)
+            scan = await comparing.scan()
+            await self._report(scan, reported)
+            return scan
         finally:
             await self.found.leader(name, self._holder).resign()
 
     async def dry_run(self, name: str) -> DriftReport:
         """The drift that `reconcile` would find; nothing is revoked, recorded or reported."""
-        return await self._comparing(name, await self.found.told(name), _free).look()
+        return await self._comparing(name, await self.found.reported(name), _free).scan()
 
     def _comparing(self, name: str, told: Mapping[str, str], keep: Callable[[float], Awaitable[None]]) -> DriftScan:
         gateway = self.gateways[name]
@@ -167,7 +167,7 @@ class Reconciler:
             gateway.system.settles_within + self.margin,
             self.pause,
             keep,
-            known=frozenset(what for what, how in told.items() if how == DriftKind.BESIDE),
+            known=frozenset(what for what, how in told.items() if how == DriftKind.UNMANAGED),
         )
 
     def _shares(self, name: str) -> bool:
@@ -189,9 +189,9 @@ class Reconciler:
     async def _begin(self, name: str, told: Mapping[str, str], orphans: Sequence[Drift]) -> None:
         """Record orphans before they are revoked: a crash leaves no revocation without its event."""
         new = [self._note(name, each) for each in orphans if each.what not in told]
-        await self.found.tell(name, new, {**told, **{each.what: _CLOSING for each in orphans}})
+        await self.found.report(name, new, {**told, **{each.what: _CLOSING for each in orphans}})
 
-    async def _tell(self, look: DriftReport, told: Mapping[str, str]) -> None:
+    async def _report(self, look: DriftReport, told: Mapping[str, str]) -> None:
         """Report only new drift; what could not be read counts as unchanged."""
         findings = [*look.findings, *_interrupted(look, told)]
         now = {each.what: each.kind.value for each in findings if each.kind is not DriftKind.CLOSED}
@@ -203,7 +203,7 @@ class Reconciler:
         for each in new:
             log.log(logging.ERROR if each.wrong else logging.WARNING, "%s: %s", look.system, each.said)
         loud = any(each.kind not in _QUIET for each in new)
-        await self.found.tell(
+        await self.found.report(
             look.system,
             [self._note(look.system, each) for each in new],
             now,
@@ -236,7 +236,7 @@ def _interrupted(look: DriftReport, told: Mapping[str, str]) -> list[Drift]:
         return []
     seen = {each.what for each in look.findings}
     gone = [what for what, how in told.items() if how == _CLOSING and what not in seen]
-    said = "stood in {system} with no request; it was being closed by a process that ended over it, and is gone"
+    said = "was in {system} without a request; a process that ended meanwhile was revoking it, and it is gone"
     return [Drift(DriftKind.CLOSED, what, f"{what} " + said.format(system=look.system)) for what in gone]
 
 

@@ -26,7 +26,7 @@ from bot.core.errors import StoreAway, Tampered
 from bot.core.events import Cancelled, EndedEarly, Event, GrantUncertain, Refused
 from bot.core.request import Ending, LegState, Request, State
 from bot.store.key_types import kinds
-from bot.store.quarantine import mend
+from bot.store.quarantine import quarantine_wrong_types
 from bot.store.recent_writes import MAY_BE_OPEN
 from bot.store.record_headers import RecordHeader, RecordHeaders
 from bot.store.store import Store
@@ -128,7 +128,7 @@ class Recovery:
         try:
             truth: Truth = await self.trail.truth(id_)
         except TrailUnknown as error:
-            log.warning("%s: what became of it cannot be told: %s", id_, error)
+            log.warning("%s: its events cannot be read: %s", id_, error)
             return None
         known, mark = truth.request, self.store.known.newest(id_)
         if known is None or truth.lacks:
@@ -156,9 +156,9 @@ class Recovery:
         await self.trail.close()
 
     async def _turn(self) -> None:
-        await self.look()
+        await self.compare()
 
-    async def look(self) -> int:
+    async def compare(self) -> int:
         """Compare due requests, and the next page of the other open ones, with their records. How many were repaired.
 
         Raises `TrailUnknown` at the end where the archive could not be asked.
@@ -166,7 +166,7 @@ class Recovery:
         self._looks += 1
         whole = self._looks % _WHOLE_EACH == 1
         if whole:
-            await mend(self.store.redis, self._kinds)  # quarantines values of a wrong type, for tamper_alarms.py
+            await quarantine_wrong_types(self.store.redis, self._kinds)  # for tamper_alarms.py to report
         began, unknown = time.monotonic(), await self._replay()
         now, mended = await self.store.now(), 0
         for ids in self._pages(now, whole=whole):
@@ -211,7 +211,7 @@ class Recovery:
 
     def _pages(self, now: float, *, whole: bool) -> list[list[str]]:
         """The ids to compare: all due requests, the longest overdue first; and a page of the other open ones."""
-        ids = self.trail.open.ripe(now)
+        ids = self.trail.open.due_ids(now)
         pages = [ids[n : n + LATE] for n in range(0, len(ids), LATE)]
         return [*pages, self._page("all", self.trail.open, self.page)] if whole else pages
 
@@ -230,7 +230,7 @@ class Recovery:
         open_ = self.trail.open
         if sum(id_ in open_ for id_ in ids) * 2 >= len(ids):
             return list(ids)
-        return list(dict.fromkeys([*open_.ripe(now)[: len(ids)], *ids]))
+        return list(dict.fromkeys([*open_.due_ids(now)[: len(ids)], *ids]))
 
     def _page(self, what: str, ids: Iterable[str], most: int) -> list[str]:
         """The next page of them; after the last one it starts over, with those that were added meanwhile."""

@@ -31,8 +31,8 @@ class Revoker:
     async def revoke(self, claim: Claim, leg: Leg, gateway: ProviderGateway) -> None:
         """Make the one attempt that is due. Raises `TryLater`, `Superseded`."""
         order = claim.order(leg)
-        last = {native: await self._leave(claim, leg, native) for native in leg.holds}
-        gone = self.entitlements.leaving_ops(leg.holds, order.id)
+        last = {native: await self._leave(claim, leg, native) for native in leg.entitlements}
+        gone = self.entitlements.leaving_ops(leg.entitlements, order.id)
         if last and not any(last.values()):  # the orders that still need the entitlements revoke them
             await self._settle(claim, leg, _NEEDED, gone)
             return

@@ -39,9 +39,9 @@ class TamperAlarms:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Raise alarms until ``stop`` is set; an alarm that fails is raised later."""
-        await Loop("the alarms about what somebody wrote to the store", self.tell, self.pace).run(stop)
+        await Loop("the alarms about what somebody wrote to the store", self.report, self.pace).run(stop)
 
-    async def tell(self) -> None:
+    async def report(self) -> None:
         """Record an alarm for each kind of key that was found since the last report, once an hour.
 
         Raises what the store does.

@@ -85,7 +85,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         if self.recovery:
-            self.recovery.due_times.in_hand = lambda id_: any(task.get_name() == id_ for task in self._tasks)
+            self.recovery.due_times.is_in_progress = lambda id_: any(task.get_name() == id_ for task in self._tasks)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set; then finish the calls in flight, and release the other claims at once."""
@@ -117,7 +117,7 @@ class Worker:
         except StoreAway:
             # What was claimed before the answer was lost would be worked on by nobody until the lease expires.
             for id_ in ids:
-                self._start(self._give_back(ClaimedRequest(id_, fence, None, 0.0), None), id_)
+                self._start(self._release_claim(ClaimedRequest(id_, fence, None, 0.0), None), id_)
             raise
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -140,19 +140,19 @@ class Worker:
         except RuleBudgetExceeded:
             await self.records.end_over_budget(claim)
         except (Superseded, IllegalEvent):
-            await self._give_back(claimed, None)
+            await self._release_claim(claimed, None)
         except TryLater as error:
-            await self._give_back(claimed, error.not_before)
+            await self._release_claim(claimed, error.not_before)
         except StoreAway as error:
-            log.warning("%s: the store went away, it is given back once it answers: %s", claimed.id, error)
-            await self._give_back(claimed, None)
+            log.warning("%s: the store went away, the claim is released once it answers: %s", claimed.id, error)
+            await self._release_claim(claimed, None)
         except Late:
-            await self._give_back(claimed, None)
+            await self._release_claim(claimed, None)
         except NoFreeSlot:
-            await self._give_back(claimed, claim.now + _BUSY + self.jitter())
+            await self._release_claim(claimed, claim.now + _BUSY + self.jitter())
         except JitError as error:
             log.warning("%s: not done: %s %s", claimed.id, type(error).__name__, error)
-            await self._give_back(claimed, claim.now + _ASK_AGAIN)
+            await self._release_claim(claimed, claim.now + _ASK_AGAIN)
 
     # a record that was rolled back
 
@@ -163,7 +163,7 @@ class Worker:
             await self._end_stale(claim)
         except (JitError, Superseded, IllegalEvent, TryLater) as error:
             log.warning("%s: rolled back, and not ended yet: %s", claim.claimed.id, error)
-            await self._give_back(claim.claimed, claim.now + _ASK_AGAIN)
+            await self._release_claim(claim.claimed, claim.now + _ASK_AGAIN)
 
     async def _end_stale(self, claim: Claim) -> None:
         if await self.records.end_stale(claim):
@@ -171,13 +171,13 @@ class Worker:
         if claim.request.state is State.REVOKING:
             await self._revoke_due(claim)
         else:
-            await self._give_back(claim.claimed, None)
+            await self._release_claim(claim.claimed, None)
 
     # the step that is due
 
     async def _step(self, claim: Claim) -> None:
         request = claim.request
-        event = deadlines.woken(request, claim.now)
+        event = deadlines.due_event(request, claim.now)
         if isinstance(event, AccessExpired):
             # Revoked under the same claim: released, it would wait behind everything else that is due.
             await claim.commit(event, lease_until=claim.now + self.lease)
@@ -196,11 +196,11 @@ class Worker:
             case State.ACTIVE if request.reveal:
                 async with self._kept(claim):
                     await self.active.reveal(claim)
-            case State.ACTIVE if request.extension and request.extension.state is ExtensionState.PROLONGING:
+            case State.ACTIVE if request.extension and request.extension.state is ExtensionState.EXTENDING:
                 async with self._kept(claim):
-                    await self.active.prolong(claim, request.extension)
+                    await self.active.extend(claim, request.extension)
             case _:
-                await self._give_back(claim.claimed, None)
+                await self._release_claim(claim.claimed, None)
 
     async def _begin(self, claim: Claim) -> None:
         """At its start, check permission again; the guard fails the commit if the policy has changed since."""
@@ -262,11 +262,11 @@ class Worker:
                 try:
                     await claim.keep()
                 except StoreAway as error:
-                    log.warning("%s: its lease could not be prolonged: %s", claim.claimed.id, error)
+                    log.warning("%s: its lease could not be extended: %s", claim.claimed.id, error)
 
     # claims
 
-    async def _give_back(self, claimed: ClaimedRequest, not_before: float | None) -> None:
+    async def _release_claim(self, claimed: ClaimedRequest, not_before: float | None) -> None:
         """Release the claim: the request is due again. While the store is away, retry for as long as a lease."""
         until = time.monotonic() + self.lease
         while True:
@@ -274,7 +274,7 @@ class Worker:
                 await self.store.due_set.free(claimed, not_before)
             except StoreAway as error:
                 if self._stopping or time.monotonic() > until:
-                    log.warning("%s: could not be given back, its lease will expire: %s", claimed.id, error)
+                    log.warning("%s: the claim could not be released, its lease will expire: %s", claimed.id, error)
                     return
             else:
                 return

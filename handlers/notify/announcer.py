@@ -121,7 +121,7 @@ class Announcer:
         try:
             await self._walk(lane, sorted(its, key=order))
         except StoreAway as error:
-            log.warning("the store went away while %s was told: %s", lane, error)
+            log.warning("the store went away during a delivery to %s: %s", lane, error)
         finally:
             del self._lanes[lane]
             if lane in self._passed:
@@ -172,10 +172,10 @@ class Announcer:
         try:
             await self.router.deliver(row, request)
         except Unread as error:
-            log.info("%s is not told: %s is deactivated", row.name, error)
+            log.info("%s is not delivered: %s is deactivated", row.name, error)
             await self.outbox.done(row, row.version)
         except Undeliverable as error:
-            log.error("%s cannot be told: %s", row.name, error)  # noqa: TRY400  # a trace says nothing here
+            log.error("%s cannot be delivered: %s", row.name, error)  # noqa: TRY400  # a trace says nothing here
             await self.outbox.bury(row, str(error))
         except (Waits, OnItsWay) as error:
             await self.outbox.defer(row, await self.store.now() + error.seconds)
@@ -187,7 +187,7 @@ class Announcer:
         except (NotNow, StoreAway):
             raise
         except Exception:
-            log.exception("%s could not be told, and is tried again in a while", row.name)
+            log.exception("%s could not be delivered, and is tried again in a while", row.name)
             await self.outbox.defer(row, await self.store.now() + _BROKEN_FOR)
 
     async def seen(self, request: str, audience: str, channel: str, ts: str) -> None:

@@ -120,7 +120,7 @@ class ApproverMessages:
         try:
             told = await answered(self.client.chat_getPermalink(channel=card.channel, message_ts=card.ts))
         except (NotNow, SaidNo, Unanswered) as error:
-            log.info("%s: the link to the card was not told: %s", request.id, said(error))
+            log.info("%s: Slack gave no link to the card: %s", request.id, said(error))
             return ""
         return str(told["permalink"])
 

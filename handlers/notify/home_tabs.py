@@ -74,7 +74,7 @@ class HomeTabs:
         catalog = self.context.catalog()
         for request in new:
             groups = [roster[name] for name in authorization.approvers(catalog, request) if name in roster]
-            users = frozenset((request.asker.id, *(user for group in groups for user in group.users)))
+            users = frozenset((request.requester.id, *(user for group in groups for user in group.users)))
             identities = frozenset(one for group in groups for one in group.identities)
             await self.kept.stale(home_tabs.concerned(lookers, users, identities))
         if len(self._noted) > _MOST:
@@ -98,10 +98,10 @@ class HomeTabs:
             await self._show(user)
         except (NotNow, Unanswered, TimeoutError) as error:
             await self.kept.stale([user], await self.context.store.now() + self.rest)
-            log.info("the Home tab of %s is not shown anew yet: %s", user, said(error))
+            log.info("the Home tab of %s is not updated yet: %s", user, said(error))
             return error.after if isinstance(error, NotNow) else _PACE
         except (JitError, SaidNo) as error:
-            log.warning("the Home tab of %s is not shown anew: %s", user, error)
+            log.warning("the Home tab of %s is not updated: %s", user, error)
         return _PACE
 
     async def _show(self, user: str) -> None:

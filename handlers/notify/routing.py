@@ -197,7 +197,7 @@ def _system(router: NotificationRouter, _: Row, request: Request | None) -> str:
 
 
 def _requester(router: NotificationRouter, _: Row, request: Request | None) -> str:
-    return request.asker.id if request else router.audit_channel
+    return request.requester.id if request else router.audit_channel
 
 
 def _named(_: NotificationRouter, row: Row, __: Request | None) -> str:

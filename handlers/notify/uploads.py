@@ -68,7 +68,7 @@ class Uploads:
             if not (known and error.code == _GONE):
                 await self.outbox.not_posted(row)
                 raise Undeliverable(f"Slack refuses the file: {error.code}") from error
-            log.info("%s: Slack knows nothing of the upload any more: it stands since the last try", row.name)
+            log.info("%s: Slack no longer knows the upload: it was posted by the last try", row.name)
         except Unanswered as error:
             log.warning("%s: no answer from Slack, the file may be shown or not: %s", row.name, error)
             await self.outbox.unknown(row, self.unknown_for)

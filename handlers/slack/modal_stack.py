@@ -33,7 +33,7 @@ async def say(client: AsyncWebClient, payload: Payload, text: str) -> None:
     try:
         await show(client, payload, modals.note("JIT Access", text))
     except AWAY as error:
-        log.warning("a person could not be told: %s", said(error))
+        log.warning("a person could not be answered: %s", said(error))
 
 
 async def change(client: AsyncWebClient, payload: Payload, view: View) -> None:

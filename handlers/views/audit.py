@@ -82,7 +82,7 @@ def _events(shown: AuditPage) -> Table:
 
 def _cells(entry: AuditEntry, request: Request | None, sealed: int) -> tuple[str, ...]:
     about = request.id if request else projection.about(entry)
-    what = [f"{request.asker.email} {request.what}" if request else "", _why(entry)]
+    what = [f"{request.requester.email} {request.what}" if request else "", _why(entry)]
     said = " · ".join(filter(None, what))
     sure = "sealed" if entry.seq <= sealed else "not sealed yet"
     return f"{entry.seq:,}", _utc(entry.at), entry.kind, projection.by(entry), about, said, sure
@@ -140,7 +140,7 @@ def _event(entry: AuditEntry, request: Request | None, sealed: int) -> str:
     by = projection.by(entry)
     words += [f"by {_by(by)}"] if by else []
     if request:
-        words.append(f"{request.id} {safe(request.asker.email, 80)} {safe(request.what, 90)}")
+        words.append(f"{request.id} {safe(request.requester.email, 80)} {safe(request.what, 90)}")
     elif about := projection.about(entry):
         words.append(f"`{safe(about, 90)}`")
     why = _why(entry)

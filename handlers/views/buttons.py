@@ -105,7 +105,7 @@ def _of(
 
 
 def _person(request: Request) -> str:
-    return request.asker.name or request.asker.email
+    return request.requester.name or request.requester.email
 
 
 def _confirm(request: Request) -> ConfirmObject | None:

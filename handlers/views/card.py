@@ -54,7 +54,7 @@ def card(request: Request, needed: Needed, site: str = "", earlier: TrackRecord 
 
 def alarm(request: Request) -> SlackMessage:
     """A message of its own: access that should have ended and may not have."""
-    about = f"{request.id}, {name(request.asker)}, {title(request)}"
+    about = f"{request.id}, {name(request.requester)}, {title(request)}"
     if not request.is_closing:
         return warning(f"It took several tries to revoke this; access has ended: {about}.")
     said = ended.stuck(request)
@@ -85,7 +85,7 @@ def _gives(leg: Leg, most: int) -> str:
 
 def _heading(request: Request, site: str) -> str:
     """Who requests what for how long; how risky it is, and where it is."""
-    asks = f"{tappable(request.asker, site)} · *{title(request)}* · {length(request.duration)}"
+    asks = f"{tappable(request.requester, site)} · *{title(request)}* · {length(request.duration)}"
     return f"{asks}\n{risk(sensitivity(request))} · {status.of(request).badge(request)}"
 
 
@@ -126,6 +126,6 @@ def _asked(request: Request, question: ApproverQuestion) -> str:
     """A question and its answer, or that there is none."""
     asks = f":grey_question: {name(question.by)} asked: {fitting(question.text, _SAID)}"
     if question.answer:
-        return f"{asks}\n:speech_balloon: {name(request.asker)} answered: {fitting(question.answer, _SAID)}"
+        return f"{asks}\n:speech_balloon: {name(request.requester)} answered: {fitting(question.answer, _SAID)}"
     waits = "has not answered yet" if request.awaits_decision else "did not answer"
-    return f"{asks}\n_{name(request.asker)} {waits}._"
+    return f"{asks}\n_{name(request.requester)} {waits}._"

@@ -11,7 +11,7 @@ from handlers.views.text import clock, length, name, title, until, when
 def of_request(request: Request, by: str, needed: Needed) -> str:
     """After approving or denying a request. ``by``: the account of whoever pressed."""
     review = _last(request.reviews, by)
-    who, what = name(request.asker), f"*{title(request)}* ({request.id})"
+    who, what = name(request.requester), f"*{title(request)}* ({request.id})"
     if review is None:
         return f"Your decision about {what} is recorded."
     if review.verb is Verb.DENY:
@@ -34,7 +34,7 @@ def of_extension(request: Request, by: str, needed: Needed) -> str:
         return f"Your decision about the extension of {request.id} is recorded."
     what = f"the extension of *{title(request)}* ({request.id})"
     if review.verb is Verb.DENY:
-        return f"You denied {what}. Access ends at {planned} as planned; {name(request.asker)} reads your reason."
+        return f"You denied {what}. Access ends at {planned} as planned; {name(request.requester)} reads your reason."
     if request.awaits_extension:
         return f"You approved {what}. It still needs {needed}. If nobody answers, access ends at {planned} as planned."
     return f"You approved {what}. Access ends at {clock(extension.until)} once the system has the new end."
@@ -42,7 +42,7 @@ def of_extension(request: Request, by: str, needed: Needed) -> str:
 
 def of_end(request: Request) -> str:
     """After ending somebody's access, or cancelling what had not started."""
-    what = f"*{title(request)}* ({request.id}) of {name(request.asker)}"
+    what = f"*{title(request)}* ({request.id}) of {name(request.requester)}"
     if request.is_over:
         return f"You cancelled {what}. No access was given."
     return f"You ended {what}. The worker is removing the access; the card says when that is verified."
@@ -51,7 +51,7 @@ def of_end(request: Request) -> str:
 def of_question(request: Request) -> str:
     """After asking the requester something."""
     return (
-        f"{name(request.asker)} gets your question about *{title(request)}* ({request.id}) as a direct message. "
+        f"{name(request.requester)} gets your question about *{title(request)}* ({request.id}) as a direct message. "
         f"The answer comes in the thread of the card. It still waits for a decision by {clock(request.decide_by)}."
     )
 

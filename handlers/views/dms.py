@@ -28,7 +28,7 @@ from handlers.views.text import (
 
 def to_decide(request: Request, needed: Needed, link: str) -> SlackMessage:
     """To an approver: what waits for them and where; later, why no answer is needed any more."""
-    asks = f"{who(request.asker)} requests *{title(request)}* for {length(request.asked)} ({request.id})"
+    asks = f"{who(request.requester)} requests *{title(request)}* for {length(request.asked)} ({request.id})"
     if not request.awaits_decision:
         said = f"{asks}. No answer is needed any more: it {status.of(request).verdict(request)}."
         return with_card(_message(said), link)

@@ -15,7 +15,7 @@ _KINDS = {
     "orphan": "orphaned and not revoked: no request accounts for it",
     "gone": "active in our records but gone from the system",
     "foreign": "changed by somebody else, and left alone",
-    "beside": "unmanaged (no request covers the account), and left alone",
+    "unmanaged": "unmanaged (no request covers the account), and left alone",
 }
 _MASS = "So much drift at once may mean that our records are an older copy, or another bot's. Check what else is off."
 

@@ -16,7 +16,7 @@ def why(request: Request) -> str:
         case Ending.EXPIRED:
             return "Access expired."
         case Ending.RELEASED:
-            return f"{name(request.asker)} ended it early."
+            return f"{name(request.requester)} ended it early."
         case Ending.REVOKED:
             return f"Ended early by {user(request.closed_by)}: {safe(request.closed_reason, 500)}."
         case Ending.REFUSED | Ending.DOUBTED:

@@ -18,8 +18,8 @@ _LABEL = "Reason (approvers will see this)"
 def possible(request: Request) -> bool:
     """Whether an extension can be requested now; it is judged again when the button is pressed."""
     undone = request.extension is not None and request.extension.undone
-    prolongs = all(leg.role.prolongs for leg in request.legs)
-    return request.is_active and not undone and prolongs and last_end(request) > request.ends_at
+    can_extend = all(leg.role.can_extend for leg in request.legs)
+    return request.is_active and not undone and can_extend and last_end(request) > request.ends_at
 
 
 def extension_status(request: Request, needed: Needed, *, own: bool = False) -> str:
@@ -29,11 +29,11 @@ def extension_status(request: Request, needed: Needed, *, own: bool = False) -> 
         return ""
     match extension.state:
         case ExtensionState.PENDING:
-            asks = "You asked" if own else f"{name(request.asker)} asks"
+            asks = "You asked" if own else f"{name(request.requester)} asks"
             reason = safe(extension.reason, 300)
             first = f":arrow_right_hook: {asks} to extend until {clock(extension.until)}: {reason}"
             return f"{first}\n{undecided(request, needed)}"
-        case ExtensionState.PROLONGING:
+        case ExtensionState.EXTENDING:
             trouble = f" {safe(extension.error, 200)}" if extension.error else ""
             return f"{_approvers(extension)} approved the extension until {clock(extension.until)}. Extending.{trouble}"
         case ExtensionState.DENIED:

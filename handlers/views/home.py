@@ -106,7 +106,7 @@ def _waiting(mine: Overview, site: str) -> list[Drawn]:
 def _summary(request: Request, site: str, link: str) -> str:
     """What somebody requests: access, or an extension of it; how risky that is, and where its card is."""
     levels = f"{risk(sensitivity(request))}{f' · {linked_as(link, OPEN_CARD)}' if link else ''}"
-    person = tappable(request.asker, site)
+    person = tappable(request.requester, site)
     if request.extension and request.is_active:
         has = f"{person} has *{title(request)}* ({request.id})"
         return f"{has}\n{levels}\n{extension_status(request, Needed())}"

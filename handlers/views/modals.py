@@ -286,7 +286,7 @@ def _typed(
 
 def about(request: Request) -> SectionBlock:
     """Which request it is."""
-    return text(f"{who(request.asker)} · *{title(request)}* · {length(request.duration)} · {request.id}")
+    return text(f"{who(request.requester)} · *{title(request)}* · {length(request.duration)} · {request.id}")
 
 
 def text(words: str) -> SectionBlock:

@@ -25,7 +25,7 @@ def holders(system: str, heading: str, held: Sequence[Request], *, everything: b
     """Who holds what on a system now, as far as the reader may know: ``everything``, or what concerns them."""
     about = f"*{safe(heading, 80)}* (`{safe(system, 40)}`)"
     shown = [
-        f"• {request.id} · {who(request.asker)} · {_roles_on(request, system)} · {status.label(request)}"
+        f"• {request.id} · {who(request.requester)} · {_roles_on(request, system)} · {status.label(request)}"
         for request in held
     ]
     if len(held) > _MOST:
@@ -48,4 +48,4 @@ def _lines(requests: Sequence[Request], *, own: bool) -> str:
 
 def _what(request: Request, *, own: bool) -> str:
     about = f"{title(request)} for {length(request.duration)}"
-    return about if own else f"{name(request.asker)}: {about}"
+    return about if own else f"{name(request.requester)}: {about}"

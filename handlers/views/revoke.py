@@ -16,7 +16,7 @@ from handlers.views.text import title, who
 def revoke_all(whose: str, target: str, requests: Sequence[Request], reason: str) -> View:
     """All access that would end, to confirm. ``target``: what the submission brings back."""
     lines = [
-        f"• {request.id} · {who(request.asker)} · {title(request)} · {status.label(request)}"
+        f"• {request.id} · {who(request.requester)} · {title(request)} · {status.label(request)}"
         for request in requests[:_SHOWN]
     ]
     if len(requests) > _SHOWN:

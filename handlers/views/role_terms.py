@@ -52,7 +52,7 @@ def explained(terms: Terms, names: GroupNames) -> str:
     lines = [
         f"*{safe(choice.title, 80)}* (`{safe(choice.name, 90)}`)",
         f"Grants:\n{opens(terms)}",
-        f"Who may request it: {_askers(terms)}",
+        f"Who may request it: {_requesters(terms)}",
         f"Who approves: {decides(terms, names)}. If nobody answers within {length(terms.within)}, the request expires.",
         f"How long: {how_long(choice)}.",
     ]
@@ -92,7 +92,7 @@ def example(choice: Choice) -> str:
     return f"/jit request {safe(choice.name, 90)} {durations.short(seconds)}{reason}"
 
 
-def _askers(terms: Terms) -> str:
+def _requesters(terms: Terms) -> str:
     """A choice of several roles is for those who may ask for each of them."""
     return ", and ".join(dict.fromkeys(_any_of(role) for role in terms.roles))
 

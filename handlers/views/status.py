@@ -45,7 +45,7 @@ def _approved(request: Request) -> str:
 
 
 def _whose(request: Request) -> str:
-    return f"{name(request.asker)}, {title(request)}"
+    return f"{name(request.requester)}, {title(request)}"
 
 
 def _no_buttons(_: Request) -> Sequence[Sequence[Any]]:
@@ -134,7 +134,7 @@ def _pending_text(request: Request) -> str:
 
 
 def _person(request: Request) -> str:
-    return request.asker.name or request.asker.email
+    return request.requester.name or request.requester.email
 
 
 _PENDING = Status(
@@ -180,7 +180,7 @@ _ACTIVE = Status(
     label=lambda request: f"active until {clock(request.ends_at)}",
     clause=lambda request: f"is already approved (by {approvers(request)})",
     news=lambda request: f"You have access until {when(request.ends_at)}.",
-    lock_screen=lambda request: f"{name(request.asker)} has {title(request)} until {clock(request.ends_at)}.",
+    lock_screen=lambda request: f"{name(request.requester)} has {title(request)} until {clock(request.ends_at)}.",
     card_buttons=lambda request: [row for row in (buttons.decide_extension(request), *_end_now(request)) if row],
     own_buttons=lambda request, secret: [
         *buttons.reveal(request, secret=secret),
@@ -227,7 +227,7 @@ def _cancelled_clause(request: Request) -> str:
 def _cancelled_decision(request: Request) -> str:
     if _by_policy(request):
         return f"The policy cancelled it: {safe(request.closed_reason)}. Please request again."
-    if request.closed_by != request.asker.id:
+    if request.closed_by != request.requester.id:
         return f"{user(request.closed_by)} cancelled it: {safe(request.closed_reason, 500)}."
     return "You cancelled it."
 

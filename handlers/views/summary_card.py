@@ -69,7 +69,7 @@ def _turns(channel: str, start: int, there: int) -> list[Block]:
 
 
 def _one(request: Request) -> str:
-    asks = f"{who(request.asker)} requests *{title(request)}* for {length(request.duration)} ({request.id})"
+    asks = f"{who(request.requester)} requests *{title(request)}* for {length(request.duration)} ({request.id})"
     reason = fitting(request.reason, 500)
     lines = (asks, risk(sensitivity(request)), f"> {reason}" if reason else "", consequence(request, 1_200))
     return "\n".join([*(line for line in lines if line), f"_{status.label(request)}_"])

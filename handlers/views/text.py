@@ -134,7 +134,7 @@ def sensitivity(request: Request) -> str:
 
 def by_rule(rule: ByRule) -> str:
     """The rule that approved it, and how much of it is used up; its groups are named, and not mentioned."""
-    groups = " or ".join(safe(group, 40) for group in rule.asker_in)
+    groups = " or ".join(safe(group, 40) for group in rule.requester_in)
     said = [f"{safe(rule.sensitivity, 20)} risk", groups, f"up to {length(rule.at_most)}"]
     if rule.what:
         more = "…" if len(rule.what) > _FEW else ""

@@ -55,9 +55,8 @@ def line(request: Request, event: Event, needed: Needed) -> str:
         case Approved(review=review, duration=duration) if request.starts_at > event.at:
             return f"{name(review.by)} approved ({length(duration)}). Access starts {when(request.starts_at)}."
         case ExtensionRequested(extension=extension):
-            asked = (
-                f"{name(request.asker)} asks to extend until {clock(extension.until)}: {safe(extension.reason, 500)}"
-            )
+            until, reason = clock(extension.until), safe(extension.reason, 500)
+            asked = f"{name(request.requester)} asks to extend until {until}: {reason}"
             return f"{asked}\n{undecided(request, needed)}"
         case ExtensionEndorsed(review=review):
             return f"{name(review.by)} approved the extension. {_still(needed)}"
@@ -72,12 +71,12 @@ def line(request: Request, event: Event, needed: Needed) -> str:
         case Endorsed(review=review):
             return f"{name(review.by)} approved ({for_how_long(request, review)}). {_still(needed)}"
         case QuestionAsked(question=question):
-            asks = f"{name(question.by)} asks {user(request.asker.id)}: {fitting(question.text, _SAID)}"
+            asks = f"{name(question.by)} asks {user(request.requester.id)}: {fitting(question.text, _SAID)}"
             return f"{asks}\nThe requester answers in a direct message from this app."
         case QuestionAnswered(n=n, answer=answer):
             answered = request.question(n)
             to = f" {user(answered.by.id)}" if answered else ""
-            return f"{name(request.asker)} answers{to}: {fitting(answer, _SAID)}"
+            return f"{name(request.requester)} answers{to}: {fitting(answer, _SAID)}"
         case Approved(review=review, duration=duration):
             return f"{name(review.by)} approved ({length(duration)}). Granting access."
         case Denied(review=review):
@@ -85,7 +84,7 @@ def line(request: Request, event: Event, needed: Needed) -> str:
         case Cancelled(by="policy", reason=reason):
             return f"The policy cancelled the request: {safe(reason)}. Please request again."
         case Cancelled():
-            return f"{name(request.asker)} cancelled the request."
+            return f"{name(request.requester)} cancelled the request."
         case RequestExpired():
             return "Nobody answered in time, so the request expired. No access was given."
         case Granted():
@@ -93,7 +92,7 @@ def line(request: Request, event: Event, needed: Needed) -> str:
         case Refused(error=error) | GrantUncertain(error=error):
             return f"Access could not be granted: {safe(error)}."
         case EndedEarly(ending=Ending.RELEASED):
-            return f"{name(request.asker)} ended access early. Revoking it."
+            return f"{name(request.requester)} ended access early. Revoking it."
         case EndedEarly(reason=reason):
             # By the time that it is posted, the access may have been revoked: what is over was not cancelled by that.
             cancelled = request.state is State.CANCELLED
@@ -117,5 +116,5 @@ def _still(needed: Needed) -> str:
 def by_hand(request: Request, event: Event) -> SlackMessage:
     """What an operator did at a terminal, to those who look after the operators."""
     did = line(request, event, Needed())
-    about = f"{request.id}, {name(request.asker)}, {title(request)}"
+    about = f"{request.id}, {name(request.requester)}, {title(request)}"
     return warning(f"At a terminal: {about}. {did}")

@@ -46,7 +46,7 @@ class Tls(Frozen):
 def said(error: Exception) -> str:
     """What went wrong with a connection, in a few words without an address in them."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not to be trusted: {error.verify_message or 'no reason is told'}"
+        return f"its certificate is not to be trusted: {error.verify_message or 'no reason is given'}"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {(error.reason or type(error).__name__).replace('_', ' ').lower()}"
     if isinstance(error, TimeoutError):

@@ -23,6 +23,8 @@ __all__ = [
     "Closing",
     "Connecting",
     "Examining",
+    "ExistingAccess",
+    "Extending",
     "Frozen",
     "Health",
     "InMemory",
@@ -32,13 +34,11 @@ __all__ = [
     "Presence",
     "Principal",
     "Prior",
-    "Prolonging",
     "ProviderError",
     "Receipt",
     "Refused",
     "Revealing",
     "Secret",
-    "Standing",
     "Subject",
     "System",
     "Unsure",
@@ -124,7 +124,7 @@ class Outcome(Frozen):
     """In words, which lesser step failed although nobody can act by the access any more: a count, a note."""
 
 
-class Standing(Frozen):
+class ExistingAccess(Frozen):
     """One access that stands in the system.
 
     ``order`` is its order id when its name or mark says that an order has it as its own. What an existing account
@@ -156,8 +156,8 @@ class Capabilities(Frozen):
     native_expiry: bool
     grantor_scoped: bool
     can_write: bool = True
-    prolongs: bool = False
-    """It is `Prolonging`: access that is open can have a later end."""
+    can_extend: bool = False
+    """It is `Extending`: access that is open can have a later end."""
     remains: str = ""
     """The most that can remain after a revoke, in words; empty when nothing can."""
     reveals: str = ""
@@ -236,7 +236,7 @@ class System(Protocol):
     async def verify(self, order: Order, receipt: Receipt | None) -> Presence:
         """Read back what stands of this order, without changing it. Raises `Refused` where another server answers."""
 
-    async def standing(self) -> Sequence[Standing]:
+    async def list_access(self) -> Sequence[ExistingAccess]:
         """Who has what, for reconciling against the books. Raises `Unsure` rather than answer in part."""
 
     async def close(self) -> None:
@@ -264,10 +264,10 @@ class Revealing(Protocol):
 
 
 @runtime_checkable
-class Prolonging(Protocol):
+class Extending(Protocol):
     """A system that can have a later end told for access that is open."""
 
-    async def prolong(self, order: Order, receipt: Receipt) -> Receipt:
+    async def extend(self, order: Order, receipt: Receipt) -> Receipt:
         """Make ``order.not_after``, which is later now, the end that the system itself knows. The receipt from then on.
 
         It never makes an end earlier and opens nothing. Raises `Refused` when the access is not there any more, or
@@ -299,8 +299,8 @@ class InMemory(Protocol):
 class Closing(Protocol):
     """A system that can close what is ours in it when the books know nothing of it: no order, no params, no receipt."""
 
-    async def close_orphan(self, standing: Standing) -> Outcome:
-        """Close what `System.standing` told of, end its live sessions, read back. What is not there succeeds.
+    async def close_orphan(self, access: ExistingAccess) -> Outcome:
+        """Close what `System.list_access` listed, end its live sessions, read back. What is not there succeeds.
 
         Only what its own name *and* mark prove to be made by an order of ours is touched, even if it was changed
         since; of the rest the answer is `Presence.FOREIGN`, with ``kept`` saying why, and nothing was done. What an

@@ -30,7 +30,7 @@ from tests.house import POLICY, House, catalog
 
 RULES = """
 rules:
-  - {when: {sensitivity: low, asker_in: [dba], at_most: 1h}, then: approve, budget: 3/day}
+  - {when: {sensitivity: low, requester_in: [dba], at_most: 1h}, then: approve, budget: 3/day}
 """
 MANY = "".join(
     f"      n{n}: {{grants: {{door: n{n}}}, sensitivity: low, max: 1h, may_ask: [everyone]}}\n" for n in range(10)
@@ -173,7 +173,7 @@ async def test_what_no_process_remembers_is_counted_again_before_it_is_opened(st
     assert (failed.state, failed.legs[0].attempts) == (State.FAILED, 0)
     assert "people decide" in failed.legs[0].error
     await again.until(honest.id, State.ACTIVE)
-    assert sorted(str(door.order) for door in await again.sandbox.standing()) == sorted(
+    assert sorted(str(door.order) for door in await again.sandbox.list_access()) == sorted(
         f"{loaded.request.id}.0" for loaded in await other.open_at_all() if loaded.request.state is State.ACTIVE
     )
     assert await rows(again, made.id) >= {"budget"}
@@ -195,7 +195,7 @@ async def test_limits_hold_whatever_becomes_of_the_indexes_that_they_are_counted
     assert await house.ask("kim", "vault/n0"), "what is somebody else's counts for nobody"
     for n in range(2, 5):
         for loaded in await store.open_at_all():
-            if loaded.request.asker.id == "UDAN":
+            if loaded.request.requester.id == "UDAN":
                 await holder.cancel(house.context, house.actor("dan"), loaded.request.id)
         await store.redis.delete(store.keys.submits("UDAN"))
         if n < 4:
@@ -208,7 +208,7 @@ async def test_a_token_that_names_somebody_elses_request_shows_it_to_nobody(hous
     theirs = await house.ask("eve", "vault/shared")
     await house.store.redis.set(house.store.keys.once("t1"), theirs.id)
     made = await house.ask("kim", "vault/shared", token="t1")
-    assert made.asker.id == "UKIM"
+    assert made.requester.id == "UKIM"
 
 
 async def test_what_ended_early_is_used_up_all_the_same(house: House) -> None:

@@ -31,7 +31,7 @@ async def failing(store: Store, *faults: SandboxFault) -> House:
 
 
 async def asked(house: House, request: Request, more: int = 1800) -> Request:
-    """The asker wants so many seconds more."""
+    """The requester wants so many seconds more."""
     return await extend.extend(house.context, house.actor("mia"), request.id, more, "INC-1 still burns")
 
 
@@ -51,14 +51,14 @@ async def test_asked_approved_told_to_the_system_and_only_then_the_end(house: Ho
     wished = await asked(house, request)
     assert (state(wished), wished.ends_at) == (ExtensionState.PENDING, request.ends_at)
     approved = await answered(house, "dan", request, YES)
-    assert (state(approved), approved.ends_at) == (ExtensionState.PROLONGING, request.ends_at)
+    assert (state(approved), approved.ends_at) == (ExtensionState.EXTENDING, request.ends_at)
     await house.work()
     extended = await house.now(request.id)
     assert (state(extended), extended.ends_at) == (ExtensionState.DONE, request.ends_at + 1800)
     assert extended.not_after >= extended.ends_at
     await holder.release(house.context, house.actor("mia"), request.id)
     await house.until(request.id, State.ENDED)
-    assert await house.sandbox.standing() == []
+    assert await house.sandbox.list_access() == []
 
 
 async def test_undecided_at_the_end_it_closes_on_time(house: House) -> None:
@@ -75,7 +75,7 @@ async def test_undecided_at_the_end_it_closes_on_time(house: House) -> None:
 
 
 async def test_approved_but_not_told_to_the_system_it_closes_on_time(store: Store) -> None:
-    house = await failing(store, SandboxFault(verb="prolong", does="unsure"))
+    house = await failing(store, SandboxFault(verb="extend", does="unsure"))
     request = await house.ask(duration=5)
     await house.approve("dan", request.id)
     request = await house.attempted(request.id)
@@ -86,7 +86,7 @@ async def test_approved_but_not_told_to_the_system_it_closes_on_time(store: Stor
     assert ended.extension.tries > 0
     assert ended.extension is not None
     assert ended.closed_at < ended.extension.until
-    assert await house.sandbox.standing() == []
+    assert await house.sandbox.list_access() == []
 
 
 async def test_a_system_that_hangs_while_it_is_told_keeps_nothing_from_closing(store: Store) -> None:
@@ -94,7 +94,7 @@ async def test_a_system_that_hangs_while_it_is_told_keeps_nothing_from_closing(s
         store,
         systems={
             "vault": Sandbox(
-                SandboxConfig(faults=(SandboxFault(verb="prolong", does="slow", seconds=60),), settles_within=50)
+                SandboxConfig(faults=(SandboxFault(verb="extend", does="slow", seconds=60),), settles_within=50)
             )
         },
     ).open()
@@ -110,12 +110,12 @@ async def test_a_system_that_hangs_while_it_is_told_keeps_nothing_from_closing(s
 
 @pytest.mark.parametrize(("does", "left"), [("refuse", ExtensionState.FAILED), ("crash after", ExtensionState.DONE)])
 async def test_what_the_system_says_decides(store: Store, does: Any, left: ExtensionState) -> None:
-    house = await failing(store, SandboxFault(verb="prolong", does=does, times=1))
+    house = await failing(store, SandboxFault(verb="extend", does=does, times=1))
     request = await house.granted()
     await asked(house, request)
     await answered(house, "dan", request, YES)
     async with asyncio.timeout(30):
-        while state(await house.now(request.id)) is ExtensionState.PROLONGING:
+        while state(await house.now(request.id)) is ExtensionState.EXTENDING:
             await house.work()
             await asyncio.sleep(0.02)
     after = await house.now(request.id)
@@ -149,7 +149,7 @@ async def test_nobody_decides_about_their_own_and_nobody_twice(house: House) -> 
         await answered(house, "eve", request, YES)
     with pytest.raises(NotAllowed, match="not_an_approver"):
         await answered(house, "mia", request, YES)
-    assert state(await answered(house, "kim", request, YES)) is ExtensionState.PROLONGING
+    assert state(await answered(house, "kim", request, YES)) is ExtensionState.EXTENDING
 
 
 async def test_the_cap_counts_from_the_first_grant(house: House) -> None:

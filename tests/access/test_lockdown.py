@@ -122,7 +122,7 @@ async def test_what_was_approved_before_is_not_attempted_by_a_replica_that_has_n
     await house.approve("dan", request.id)
     await locked(house)
     await _handled(replica)
-    assert await replica.sandbox.standing() == []
+    assert await replica.sandbox.list_access() == []
     assert (await house.now(request.id)).state is State.GRANTING
     assert await enforcing(replica).enforce() == 1
     ended = await house.until(request.id, State.ENDED)
@@ -159,7 +159,7 @@ async def test_a_secret_that_was_asked_for_before_it_is_not_made_any_more(house:
     await holder.reveal(house.context, house.actor("mia"), request.id, "V1")
     await locked(house)
     await house.work()
-    assert house.shown == [(request.id, "V1", "a lockdown stands, and nothing new is made")]
+    assert house.shown == [(request.id, "V1", "a lockdown is in force, and nothing new is made")]
     assert (await house.now(request.id)).reveal is None
 
 
@@ -191,9 +191,9 @@ async def test_a_grant_that_is_in_flight_when_it_lands_is_closed(store: Store) -
     assert (await house.now(request.id)).state is State.REVOKING
     vault.gate.set()
     await working
-    assert len(await vault.standing()) == 1, "it had gone out before, and was opened"
+    assert len(await vault.list_access()) == 1, "it had gone out before, and was opened"
     ended = await house.until(request.id, State.ENDED)
-    assert await vault.standing() == []
+    assert await vault.list_access() == []
     assert ended.closed_by == "worker"
     assert ended.closed_reason == "lockdown by Pat: INC-9 a key leaked"
 
@@ -211,7 +211,7 @@ async def test_a_grant_that_is_answered_after_it_is_ended_by_the_next_look(store
     assert (await house.now(request.id)).state is State.ACTIVE, "what has happened is recorded, with its receipt"
     assert await enforcing(house).enforce() == 1
     assert (await house.until(request.id, State.ENDED)).legs[0].receipt is not None
-    assert await vault.standing() == []
+    assert await vault.list_access() == []
 
 
 async def test_of_many_that_race_with_it_each_was_attempted_before_it_or_never(house: House, replica: House) -> None:
@@ -227,7 +227,7 @@ async def test_of_many_that_race_with_it_each_was_attempted_before_it_or_never(h
 
     async def stop() -> int:
         async with asyncio.timeout(30):
-            while not await house.sandbox.standing():  # noqa: ASYNC110  # the others are tasks of this loop
+            while not await house.sandbox.list_access():  # noqa: ASYNC110  # the others are tasks of this loop
                 await asyncio.sleep(0)
         await locked(house)
         return int(await house.store.redis.get(house.store.keys.seq) or 0)
@@ -243,7 +243,7 @@ async def test_of_many_that_race_with_it_each_was_attempted_before_it_or_never(h
             await enforcing(replica).enforce()
             await house.work()
             await asyncio.sleep(0.01)
-    assert await house.sandbox.standing() == []
+    assert await house.sandbox.list_access() == []
 
 
 async def test_two_that_are_declared_at_once_both_stand(house: House, replica: House) -> None:

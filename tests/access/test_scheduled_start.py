@@ -44,7 +44,7 @@ async def test_it_waits_for_its_start_and_is_opened_then(house: House) -> None:
     assert request.state is State.SCHEDULED
     assert deadlines.due(request) == request.starts_at
     await house.work()
-    assert await house.sandbox.standing() == []
+    assert await house.sandbox.list_access() == []
     opening = await started(house, request)
     assert opening.state is State.GRANTING
     await house.work()
@@ -92,9 +92,9 @@ def approved(at: float, start: float) -> Request:
 
 def test_a_start_missed_by_more_than_its_grace_lapses() -> None:
     request = approved(1100.0, 5000.0)
-    assert deadlines.woken(request, 5000.0) is None
-    assert deadlines.woken(request, 5899.0) is None
-    assert isinstance(deadlines.woken(request, 5900.0), RequestExpired)
+    assert deadlines.due_event(request, 5000.0) is None
+    assert deadlines.due_event(request, 5899.0) is None
+    assert isinstance(deadlines.due_event(request, 5900.0), RequestExpired)
 
 
 def test_its_budget_counts_from_the_start() -> None:

@@ -33,13 +33,13 @@ def role(system: str, name: str = "read-only") -> RoleSnapshot:
     )
 
 
-def submitted(id_: str, asker: Person, at: float, *systems: str) -> Submitted:
+def submitted(id_: str, requester: Person, at: float, *systems: str) -> Submitted:
     """Someone asks for an hour."""
     return Submitted(
         at=at,
-        by=asker.id,
+        by=requester.id,
         id=id_,
-        asker=asker,
+        requester=requester,
         what=f"{systems[0]}/read-only",
         title=systems[0].title(),
         reason="INC-1 is on fire",

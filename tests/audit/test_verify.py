@@ -273,7 +273,7 @@ def test_an_export_that_was_signed_again_by_the_keys_holder_is_found_by_a_pasted
         (['{"jit":"jit audit export 1","first":1,"last":2}', '{"seal":1}'], "line 2"),
         (['{"jit":"jit audit export 1","first":1,"last":2}', '{"seq":1}'], "line 2"),
         (['{"jit":"jit audit export 1","first":1,"last":2}'], "cut short"),
-        (['{"jit":"jit audit export 1","first":1,"last":0}', '{"end":true}', "{}"], "behind the end"),
+        (['{"jit":"jit audit export 1","first":1,"last":0}', '{"end":true}', "{}"], "after the end"),
     ],
 )
 def test_what_is_no_export_is_refused_with_its_line(lines: list[str], said: str) -> None:

@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 
 from bot.core.events import EVENT
 from bot.playground import LocalSlack
-from bot.store.indexes.exposure import Stakes
+from bot.store.indexes.exposure import ExposureIndex
 from bot.store.store import Store
 from tests.bench.acknowledging import environment
 from tests.bench.granting import RING, WORKSPACE, fill
@@ -49,7 +49,7 @@ async def measure(server: RedisServer, beside: RedisServer, live: int, at_once: 
     async with Redis.from_url(server.socket_url) as client, Redis.from_url(beside.socket_url) as other:
         house, told = await House(Store(client, WORKSPACE, RING)).open(), Lapses(other)
         # As the first worker of a store does at its start.
-        await Stakes(house.store).fill(house.store.now)
+        await ExposureIndex(house.store).fill(house.store.now)
         progress(f"making {live:,} live grants")
         await told.fill(live)
         await fill(house, live)

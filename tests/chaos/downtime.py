@@ -127,13 +127,13 @@ async def run(count: int, back: int, seed: int) -> dict[str, Any]:
         await place.open()
         try:
             requests = await missed(place, crew, random.Random(seed), count)
-            begun, stood = len(diary.read("ready")), len(await place.sandbox.standing())
+            begun, stood = len(diary.read("ready")), len(await place.sandbox.list_access())
             # As in earnest: none of them is killed any more, and a slow machine is to lose no claim by it.
             crew.start(back, Worker.lease)
             await _all(place, list(requests), frozenset(State) - OPEN)
         finally:
             crew.kill()
-        left = [f"{s.entitlement} for {s.native}" for s in await place.sandbox.standing()]
+        left = [f"{s.entitlement} for {s.native}" for s in await place.sandbox.list_access()]
         return {
             "grants": len(requests),
             "open when all had come to their end": stood,

@@ -84,7 +84,7 @@ class Scene:
 
     async def doors(self) -> set[str]:
         """The requests behind the doors that are open."""
-        return {str(standing.order).partition(".")[0] for standing in await self.place.sandbox.standing()}
+        return {str(list_access.order).partition(".")[0] for list_access in await self.place.sandbox.list_access()}
 
     async def in_books(self) -> set[str]:
         """The requests that are open by the books."""
@@ -107,7 +107,7 @@ async def play(scene: Scene, grants: int) -> dict[str, Any]:
     """Before the cut, after it, what is forgotten, and one comparison."""
     before = await scene.asked([f"a{n}" for n in range(grants)])
     await scene.are(before, State.ACTIVE)
-    await scene.forgotten.look()
+    await scene.forgotten.search()
     await scene.cut()
     given_back = before[: grants // 4]
     for n, id_ in enumerate(given_back):
@@ -117,7 +117,7 @@ async def play(scene: Scene, grants: int) -> dict[str, Any]:
     await scene.tried(after)
     opened = await scene.doors() & set(after)
     await scene.lose()
-    lost = [(decision.request, decision.kind) for decision in await scene.forgotten.look()]
+    lost = [(decision.request, decision.kind) for decision in await scene.forgotten.search()]
     made = [(id_, "ended_early") for id_ in given_back]
     made += [(id_, kind) for id_ in after for kind in ("submitted", "approved")]
     forgotten = set(after) - await scene.in_books()

@@ -145,7 +145,7 @@ async def _attack(writer: Writer, until: float, seconds: float) -> None:
 
 def _known(book: Book) -> Known:
     people = sorted(
-        {f"U{entry.asker.upper()}" for entry in book.entries.values()} | {f"U{name.upper()}" for name in STAFF}
+        {f"U{entry.requester.upper()}" for entry in book.entries.values()} | {f"U{name.upper()}" for name in STAFF}
     )
     return Known(list(book.entries)[-20:], people, ["vault", "cache", "db"], [CHANNEL], ["r1"])
 

@@ -112,14 +112,14 @@ async def recovered(url: str, workspace: str, directory: Path) -> str:
         found: Any = await client.keys(f"jit:{{{workspace}}}:request:*")
         ids = [key.decode().rsplit(":", 1)[1] for key in found]
         legs = [leg for loaded in await place.store.load_many(ids) for leg in loaded.request.legs]
-        held = {native for leg in legs for native in leg.holds}
-        for standing in await place.sandbox.standing():
-            own = (standing.order or "").partition(".")[0]
-            if own not in ids and standing.entitlement not in held:
-                return f"{standing} stands without a record"
+        held = {native for leg in legs for native in leg.entitlements}
+        for list_access in await place.sandbox.list_access():
+            own = (list_access.order or "").partition(".")[0]
+            if own not in ids and list_access.entitlement not in held:
+                return f"{list_access} stands without a record"
         for id_ in ids:
             await _end(place, id_)
-        left = await place.sandbox.standing()
+        left = await place.sandbox.list_access()
         return f"still open: {left}" if left else await _books(place, ids)
     except (TimeoutError, AssertionError, JitError) as error:
         return f"{type(error).__name__}: {error}"

@@ -166,9 +166,9 @@ async def settled(place: House, ids: list[str], patience: float) -> float:
 async def found(place: House, ids: list[str]) -> list[str]:
     """What is wrong after the storm."""
     wrong = []
-    standing = await place.sandbox.standing()
-    wrong += [f"open: {s.entitlement} for {s.native}" for s in standing if s.native != "boss@example.com"]
-    if not any(s.native == "boss@example.com" for s in standing):
+    list_access = await place.sandbox.list_access()
+    wrong += [f"open: {s.entitlement} for {s.native}" for s in list_access if s.native != "boss@example.com"]
+    if not any(s.native == "boss@example.com" for s in list_access):
         wrong.append("what stood before is gone")
     entries: Any = await place.store.redis.xrange(place.store.keys.audit)
     numbers = [int(number.split(b"-")[0]) for number, _ in entries]

@@ -191,7 +191,7 @@ async def kept(place: House, ids: Collection[str]) -> set[str]:
 
 async def doors(place: House) -> set[str]:
     """The requests behind the doors that are open."""
-    return {str(standing.order).partition(".")[0] for standing in await place.sandbox.standing()}
+    return {str(list_access.order).partition(".")[0] for list_access in await place.sandbox.list_access()}
 
 
 async def test_what_was_written_past_us_opens_nothing_raises_an_alarm_and_keeps_nobody_from_being_served(

@@ -98,7 +98,7 @@ class Town:
 
     async def standing(self) -> set[str]:
         """The requests behind the doors that are open."""
-        found = await Sandbox(SandboxConfig(path=str(self.doors))).standing()
+        found = await Sandbox(SandboxConfig(path=str(self.doors))).list_access()
         return {str(standing.order).partition(".")[0] for standing in found}
 
 

@@ -129,7 +129,11 @@ def test_csv_is_for_people_and_starts_no_formula(home: Path, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert [row["number"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
-    assert (rows[3]["kind"], rows[3]["asker"], rows[3]["roles"]) == ("granted", "mia@example.com", "vault/read-only")
+    assert (rows[3]["kind"], rows[3]["requester"], rows[3]["roles"]) == (
+        "granted",
+        "mia@example.com",
+        "vault/read-only",
+    )
 
 
 def test_a_sample_says_that_it_is_one(home: Path, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_an_account_with_such_an_address_is_refused(address: str) -> None:
 def test_such_an_address_takes_away_nobody_elses_access(address: str) -> None:
     mia = Person(workspace="T1", id="UMIA", identity="mia@example.com", email="mia@example.com")
     for one in (mia, mia.model_copy(update={"identity": "sam@example.com"})):
-        assert not RevokeTarget(email=address).fits(request().model_copy(update={"asker": one}))
+        assert not RevokeTarget(email=address).fits(request().model_copy(update={"requester": one}))
     with pytest.raises(UnknownPerson):
         payloads.target(f"@{address}", ())
 

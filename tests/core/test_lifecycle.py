@@ -88,7 +88,7 @@ def submitted(legs: int = 1) -> Submitted:
         at=1000.0,
         by="UMIA",
         id="J-7K3Q",
-        asker=MIA,
+        requester=MIA,
         what="debug",
         title="Debug",
         reason="INC-1",
@@ -253,7 +253,7 @@ def _answering(request: Request) -> Event:
     now = due(request)
     assert now is not None
     now = max(now, 10_000.0)
-    if event := deadlines.woken(request, now):
+    if event := deadlines.due_event(request, now):
         return event
     leg = deadlines.next_leg(request, now)
     if request.state is State.SCHEDULED:
@@ -285,7 +285,7 @@ def test_a_revoke_is_not_final_while_a_slow_grant_may_land() -> None:
 def test_what_stood_before_is_seen_once() -> None:
     request = fold([submitted(), Approved(at=1100.0, review=review(), duration=1800), attempted(0, 1101.0)])
     again = attempted(0, 1107.0).model_copy(update={"prior": {"present": True, "facts": {}}})
-    with pytest.raises(IllegalEvent, match="seen once"):
+    with pytest.raises(IllegalEvent, match="inspected once"):
         advance(request, again)
 
 
@@ -297,7 +297,7 @@ def test_a_refused_first_attempt_fails_and_a_later_one_is_revoked() -> None:
 
 
 def test_a_refused_attempt_that_holds_a_shared_entitlement_leaves_it_by_a_revoke() -> None:
-    joined = attempted(0, 1101.0).model_copy(update={"holds": ("hall/mia",)})
+    joined = attempted(0, 1101.0).model_copy(update={"entitlements": ("hall/mia",)})
     request = fold([submitted(), Approved(at=1100.0, review=review(), duration=1800), joined])
     assert advance(request, Refused(at=1102.0, leg=0, error="no")).state is State.REVOKING
 

@@ -20,7 +20,7 @@ async def house(store: Store) -> House:
 async def test_1_someone_asks_and_nothing_opens(house: House) -> None:
     request = await house.ask("mia", "debug", reason="INC-1 the vault is stuck")
     assert request.state is State.PENDING
-    assert await house.sandbox.standing() == []
+    assert await house.sandbox.list_access() == []
 
 
 async def test_2_someone_else_approves_and_the_record_is_first(house: House) -> None:
@@ -31,15 +31,15 @@ async def test_2_someone_else_approves_and_the_record_is_first(house: House) -> 
     # The record says until when anything may stand, before anything does.
     assert approved.state is State.GRANTING
     assert approved.not_after > 0
-    assert await house.sandbox.standing() == []
+    assert await house.sandbox.list_access() == []
 
 
 async def test_3_the_worker_opens_what_is_due(house: House) -> None:
     request = await house.ask("mia", "debug")
     await house.approve("dan", request.id)
     await house.work()
-    [standing] = await house.sandbox.standing()
-    assert standing.order == request.order_id(0)
+    [list_access] = await house.sandbox.list_access()
+    assert list_access.order == request.order_id(0)
     assert (await house.now(request.id)).state is State.ACTIVE
 
 
@@ -48,7 +48,7 @@ async def test_4_it_closes_by_time(house: House) -> None:
     await house.approve("dan", request.id)
     ended = await house.until(request.id, State.ENDED, patience=30)
     assert ended.ending is Ending.EXPIRED
-    assert await house.sandbox.standing() == []
+    assert await house.sandbox.list_access() == []
 
 
 async def test_5_or_by_hand(house: House) -> None:
@@ -56,4 +56,4 @@ async def test_5_or_by_hand(house: House) -> None:
     await holder.release(house.context, house.actor("mia"), request.id)
     await house.work()
     assert (await house.now(request.id)).ending is Ending.RELEASED
-    assert await house.sandbox.standing() == []
+    assert await house.sandbox.list_access() == []

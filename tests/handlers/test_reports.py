@@ -35,7 +35,7 @@ class Watched(Town):
         opened = partial(Archive.open, "", self.home)
         watching = Watching(self.app.context, self.app.people.roster, opened)
         async with asyncio.timeout(30):
-            while not (look := await watching.look()).seen:  # noqa: ASYNC110
+            while not (look := await watching.scan()).seen:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
         return look
 

@@ -153,10 +153,10 @@ async def test_it_is_posted_at_its_time_and_once_with_its_picture_beneath(
     async with bots(slack, settings, ticks=False) as app:
         await sealed(app)
         now = await app.store.now()
-        assert not await app.digesting.look(now - 3 * 3_600), "the time before it is of a day before anything began"
+        assert not await app.digesting.check(now - 3 * 3_600), "the time before it is of a day before anything began"
         assert digests(slack) == []
-        assert await app.digesting.look(now)
-        assert not await app.digesting.look(now + 60)
+        assert await app.digesting.check(now)
+        assert not await app.digesting.check(now + 60)
         digest = await posted(slack)
         picture = await slack.sees(AUDIT, lambda m: bool(m.files), thread=digest.ts, patience=PATIENCE)
         await given(app)
@@ -182,7 +182,7 @@ async def test_a_bot_that_was_down_at_the_time_makes_it_up_once_and_names_the_da
     await happened(slack, settings, zone, days_ago=5)
     async with bots(slack, settings, ticks=False) as app:
         await sealed(app)
-        assert await app.digesting.look(await app.store.now() - 4 * 86_400)
+        assert await app.digesting.check(await app.store.now() - 4 * 86_400)
         await posted(slack)
         await given(app)
     day = datetime.fromisoformat(yesterday(zone)[0])
@@ -208,7 +208,7 @@ async def test_of_two_workers_one_posts_it(slack: LocalSlack, settings: Settings
         digest = await posted(slack)
         await slack.sees(AUDIT, lambda m: bool(m.files), thread=digest.ts, patience=PATIENCE)
         now = await one.store.now()
-        await asyncio.gather(*(app.digesting.look(now) for app in (one, other) for _ in range(5)))
+        await asyncio.gather(*(app.digesting.check(now) for app in (one, other) for _ in range(5)))
         await given(one)
     assert (len(digests(slack)), len(pictures(slack, digest))) == (1, 1)
 
@@ -221,7 +221,7 @@ async def test_one_that_was_claimed_before_a_crash_is_posted_by_the_next(
     async with bots(slack, settings, ticks=False) as app:
         await sealed(app)
         app.announcer._stopping = True  # from here on it is as good as dead
-        assert await app.digesting.look(await app.store.now())
+        assert await app.digesting.check(await app.store.now())
     assert digests(slack) == []
     async with bots(slack, settings) as app:
         digest = await posted(slack)
@@ -238,7 +238,7 @@ async def test_whatever_slack_does_both_come_once(
     async with bots(slack, settings, ticks=False) as app:
         await sealed(app)
         slack.faults.add(method, how, 2)
-        await app.digesting.look(await app.store.now())
+        await app.digesting.check(await app.store.now())
         digest = await posted(slack)
         await slack.sees(AUDIT, lambda m: bool(m.files), thread=digest.ts, patience=PATIENCE)
         await given(app)
@@ -254,7 +254,7 @@ async def test_bytes_that_did_not_arrive_are_sent_again(
     async with bots(slack, settings, ticks=False) as app:
         await sealed(app)
         slack.faults.add(UPLOAD, how)
-        await app.digesting.look(await app.store.now())
+        await app.digesting.check(await app.store.now())
         digest = await posted(slack)
         await slack.sees(AUDIT, lambda m: bool(m.files), thread=digest.ts, patience=PATIENCE)
         await given(app)
@@ -268,7 +268,7 @@ async def test_without_the_scope_for_files_the_digest_comes_and_nothing_waits_fo
     await happened(slack, settings, zone)
     async with bots(slack, settings, ticks=False) as app:
         await sealed(app)
-        await app.digesting.look(await app.store.now())
+        await app.digesting.check(await app.store.now())
         digest = await posted(slack)
         await given(app)
         [dead] = await app.announcer.outbox.dead()
@@ -283,7 +283,7 @@ async def test_without_matplotlib_it_comes_without_and_the_log_says_how_to_have_
     await happened(slack, settings, zone)
     async with bots(slack, settings, ticks=False) as app:
         await sealed(app)
-        await app.digesting.look(await app.store.now())
+        await app.digesting.check(await app.store.now())
         digest = await posted(slack)
         await given(app)
     assert "jit-access[picture]" in caplog.text
@@ -306,7 +306,7 @@ async def test_an_archive_that_lags_is_waited_for_and_then_that_is_said(
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(app.announcer.router.digest_deliveries.reads, "sealed", lags)
-            await app.digesting.look(await app.store.now())
+            await app.digesting.check(await app.store.now())
             await asyncio.sleep(1.5)
             assert digests(slack) == []
             lagging = False
@@ -329,7 +329,7 @@ async def test_an_archive_that_is_away_loses_no_digest(
         assert app.announcer.router.digest_deliveries is not None
         there = app.announcer.router.digest_deliveries.reads
         app.announcer.router.digest_deliveries.reads = DigestReader(app.store.workspace, settings.home / "nowhere")
-        await app.digesting.look(await app.store.now())
+        await app.digesting.check(await app.store.now())
         await until(lambda: "digest:7 waits: there is no archive" in caplog.text, "its absence to be logged", PATIENCE)
         app.announcer.router.digest_deliveries.reads = there
         await posted(slack)
@@ -345,7 +345,7 @@ async def test_where_slack_refuses_the_chart_in_the_body_the_thread_has_it(
         await sealed(app)
         await given(app)
         slack.faults.add("chat.update", "refuse", code="invalid_blocks")
-        await app.digesting.look(await app.store.now())
+        await app.digesting.check(await app.store.now())
         digest = await posted(slack)
         await given(app)
         assert await app.announcer.outbox.dead() == []
@@ -360,7 +360,7 @@ async def test_where_slack_refuses_the_table_its_lines_come_and_once(
     await happened(slack, settings, zone)
     async with bots(slack, settings, ticks=False) as app:
         await sealed(app)
-        await app.digesting.look(await app.store.now())
+        await app.digesting.check(await app.store.now())
         digest = await posted(slack)
         await given(app)
         assert await app.announcer.outbox.dead() == []

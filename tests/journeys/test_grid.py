@@ -77,7 +77,7 @@ async def test_from_the_request_to_its_end(grid: Grid) -> None:
     id_ = grid.id_of(card)
     await grid.dan.click(card, "approve")
     await grid.card(id_, "active until")
-    assert (await grid.app.context.get(id_)).request.asker.workspace == grid.app.identity.home
+    assert (await grid.app.context.get(id_)).request.requester.workspace == grid.app.identity.home
     assert id_ in await types(grid.mia, f"done {id_}")
     await grid.card(id_, ":lock: ended")
     assert (await grid.app.context.get(id_)).request.state is State.ENDED

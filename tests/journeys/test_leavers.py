@@ -46,7 +46,7 @@ class Leaving(Town):
     async def looks(self, *after: float) -> None:
         for seconds in after:
             self.now += seconds
-            await self.leavers.look()
+            await self.leavers.poll()
 
     async def opened(self, who: str = "mia") -> str:
         """They have the vault open."""

@@ -113,7 +113,7 @@ async def not_extended_by_an_approver(town: Noisy) -> None:
 
 async def not_extended_by_the_system(town: Noisy) -> None:
     id_, _ = await town.open()
-    town.fails("prolong", "refuse")
+    town.fails("extend", "refuse")
     await town.mia.command("/jit", "extend 1h -- not done yet", CHANNEL)
     await town.dan.click(await town.card(id_, "to extend until"), "extend_approve")
     await town.card(id_, "Not extended")

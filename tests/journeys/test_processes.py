@@ -173,7 +173,7 @@ class Site:
     async def standing(self) -> list[str]:
         """The requests behind the doors that are open."""
         sandbox = Sandbox(SandboxConfig(path=str(self.doors)))
-        return [str(standing.order).partition(".")[0] for standing in await sandbox.standing()]
+        return [str(list_access.order).partition(".")[0] for list_access in await sandbox.list_access()]
 
     @contextlib.asynccontextmanager
     async def store(self) -> AsyncIterator[tuple[Redis, Keys]]:

@@ -97,8 +97,8 @@ async def test_a_plain_hour_pings_the_group_once_and_who_is_on_call_once(
 ) -> None:
     async with reached(slack, redis, tmp_path, rules(""), mode) as town:
         await an_hour(town)
-        asker, eve = town.dm("mia"), town.dm("eve")
-        assert town.posted() == {CHANNEL: 1, f"{CHANNEL} thread": 4, asker: 2, eve: 1}
+        requester, eve = town.dm("mia"), town.dm("eve")
+        assert town.posted() == {CHANNEL: 1, f"{CHANNEL} thread": 4, requester: 2, eve: 1}
         assert town.mentions() == {"!subteam^S0DBA0001": 1}, "on the card, and never again"
 
 

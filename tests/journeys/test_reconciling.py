@@ -59,7 +59,7 @@ async def test_at_the_start_an_orphan_is_closed_and_the_audit_channel_is_told(
     async with running(settings, "worker"):
         told = await slack.sees(AUDIT, lambda m: order.subject.native in m.said(), patience=15)
     assert "vault does not match our records: 1 orphaned and revoked: no request accounts for it" in told.said()
-    assert await vault(doors).standing() == []
+    assert await vault(doors).list_access() == []
 
 
 async def test_what_is_gone_is_told_in_its_thread_and_in_the_audit_channel(
@@ -151,11 +151,11 @@ async def test_an_operator_looks_first_and_then_has_it_closed(
     code, said, _ = await jit(env, "--dry-run", "vault")
     assert code == 1
     assert f"  orphan   {order.subject.native} stands in vault, and no request of ours has it\n" in said
-    assert len(await house.sandbox.standing()) == 2
+    assert len(await house.sandbox.list_access()) == 2
     code, said, _ = await jit(env, "vault")
     assert code == 1
     assert f"  closed   {order.subject.native} stands in vault, and no request of ours has it; it was revoked\n" in said
-    assert [each.order for each in await house.sandbox.standing()] == [known.order_id(0)]
+    assert [each.order for each in await house.sandbox.list_access()] == [known.order_id(0)]
     code, said, _ = await jit(env, "--json")
     assert (code, json.loads(said)) == (
         0,

@@ -14,7 +14,7 @@ from tests.house import POLICY
 from tests.journeys.conftest import CHANNEL, Town, running, settings_for
 from tests.servers import RedisServer
 
-RULES = "\nrules:\n  - {when: {sensitivity: low, asker_in: [dba], at_most: 1h}, then: approve, budget: 1/day}\n"
+RULES = "\nrules:\n  - {when: {sensitivity: low, requester_in: [dba], at_most: 1h}, then: approve, budget: 1/day}\n"
 
 
 @pytest.fixture(params=["http", "socket"])

@@ -359,7 +359,7 @@ async def test_one_line_a_decision_with_who_and_what_and_no_secret_in_any(
         ("ended_early", "UDAN", 7, "revoking"),
         ("revoked", "worker", 8, "ended"),
     ]
-    assert all((line["asker"], line["system"], line["what"]) == ("UMIA", "vault", "debug") for line in decisions)
+    assert all((line["requester"], line["system"], line["what"]) == ("UMIA", "vault", "debug") for line in decisions)
     refusals = lines.of("handlers.error_messages", message="refused")
     told = [(line["person"], line["verb"], line["error"], line.get("why"), line["request"]) for line in refusals]
     assert told == [

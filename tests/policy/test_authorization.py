@@ -26,9 +26,9 @@ def with_steps(*steps: tuple[str, int]) -> Catalog:
     return catalog(text)
 
 
-def asked(asker: Person, reviews: tuple[Review, ...] = ()) -> Request:
+def asked(requester: Person, reviews: tuple[Review, ...] = ()) -> Request:
     """A request for the vault's admin."""
-    event = submitted().model_copy(update={"asker": asker, "roles": (role("admin"),)})
+    event = submitted().model_copy(update={"requester": requester, "roles": (role("admin"),)})
     return begin(event).model_copy(update={"reviews": reviews})
 
 
@@ -60,7 +60,7 @@ def brute_force(catalog_: Catalog, roster: dict[str, Members], request: Request,
     admin = catalog_.role("vault", "admin")
     assert admin is not None
     places = [step for step in admin.steps for _ in range(step.count)]
-    counted = [p for p in people if p.identity != request.asker.identity]
+    counted = [p for p in people if p.identity != request.requester.identity]
     return any(
         all(any(roster[g].holds(who) for g in step.any_of) for who, step in zip(chosen, places, strict=True))
         for chosen in permutations(counted, len(places))
@@ -69,14 +69,14 @@ def brute_force(catalog_: Catalog, roster: dict[str, Members], request: Request,
 
 @given(steps, rosters, st.lists(st.sampled_from(NAMES), max_size=5, unique=True), st.sampled_from(NAMES))
 def test_complete_exactly_when_each_place_has_a_person_of_its_own(
-    wanted: list[tuple[str, int]], roster: dict[str, Members], approvers: list[str], asker: str
+    wanted: list[tuple[str, int]], roster: dict[str, Members], approvers: list[str], requester: str
 ) -> None:
     policy_ = with_steps(*[(g, min(c, 1) if g == "platform" else c) for g, c in wanted])
-    request = asked(person("T1", asker), tuple(yes(who) for who in approvers))
+    request = asked(person("T1", requester), tuple(yes(who) for who in approvers))
     tally = authorization.tally(policy_, roster, request)
     people = [person("T1", who) for who in approvers]
     assert tally.complete == brute_force(policy_, roster, request, people)
-    assert all(review.by.identity != request.asker.identity for review in tally.counted)
+    assert all(review.by.identity != request.requester.identity for review in tally.counted)
 
 
 @given(rosters, st.sampled_from(NAMES), st.integers(2, 5))
@@ -147,7 +147,7 @@ def test_asking_approving_taking_away_and_reading_are_separate_rights() -> None:
 
 def test_an_approval_is_needed_once_for_all_roles_that_have_its_step() -> None:
     rules = with_steps(("dba", 1), ("security", 2))
-    event = submitted().model_copy(update={"asker": person("T1", "mia"), "roles": (role("admin"), role("shared"))})
+    event = submitted().model_copy(update={"requester": person("T1", "mia"), "roles": (role("admin"), role("shared"))})
     tally = authorization.tally(rules, {}, begin(event))
     assert [step.any_of for step in tally.open] == [("dba",), ("security",), ("dba",)]
     assert tally.missing == {("dba",): 1, ("security",): 2}

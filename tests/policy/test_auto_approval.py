@@ -25,7 +25,7 @@ ROSTER = {
     "platform": Members(identities=frozenset({"pat@example.com"})),
 }
 DARK = {**ROSTER, "dba": Members(known=False)}
-RULE = "{when: {sensitivity: low, asker_in: [dba], at_most: 1h}, then: approve, budget: 3/day}"
+RULE = "{when: {sensitivity: low, requester_in: [dba], at_most: 1h}, then: approve, budget: 3/day}"
 
 
 def ruled(*written: str) -> Catalog:
@@ -51,7 +51,7 @@ def test_what_a_rule_is_for_is_approved_by_it() -> None:
     whole = ruled()
     by = judged(whole, wanted(whole), used=1).by
     assert by is not None
-    assert (by.n, by.sensitivity, by.asker_in, by.at_most, by.used, by.budget) == (1, "low", ("dba",), 3600, 2, 3)
+    assert (by.n, by.sensitivity, by.requester_in, by.at_most, by.used, by.budget) == (1, "low", ("dba",), 3600, 2, 3)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ SOME = st.builds(
     n=st.just(1),
     key=st.just("k"),
     sensitivity=st.sampled_from(["low", "medium", "high", "critical"]),
-    asker_in=st.lists(st.sampled_from(["dba", "security", "platform", "nobody"]), max_size=2).map(tuple),
+    requester_in=st.lists(st.sampled_from(["dba", "security", "platform", "nobody"]), max_size=2).map(tuple),
     at_most=st.integers(1, 500_000),
     what=st.lists(st.sampled_from(["debug", "both", "vault", "vault/admin", "vault/read-only"]), max_size=2).map(tuple),
     budget=st.integers(1, 20),
@@ -134,10 +134,10 @@ def test_a_rule_widens_no_right_and_approves_nothing_harmful(
     roster = {name: data.draw(st.sampled_from([members, Members(known=False)])) for name, members in ROSTER.items()}
     duration = data.draw(st.sampled_from([1, rule.at_most, rule.at_most + 1]))
     used = data.draw(st.sampled_from([0, rule.budget - 1, rule.budget, rule.budget + 1]))
-    asker = person("T1", who)
-    before = authorization.may_request(catalog(), roster, asker, choice)
-    assert authorization.may_request(whole, roster, asker, choice) == before
-    by = auto_approval.judge(whole, roster, asker, choice, duration, {"k": used}).by
+    requester = person("T1", who)
+    before = authorization.may_request(catalog(), roster, requester, choice)
+    assert authorization.may_request(whole, roster, requester, choice) == before
+    by = auto_approval.judge(whole, roster, requester, choice, duration, {"k": used}).by
     if by is None:
         return
     sensitivities = {whole.systems[ref.system].roles[ref.role].sensitivity for ref in choice.roles}
@@ -145,13 +145,13 @@ def test_a_rule_widens_no_right_and_approves_nothing_harmful(
     assert "medium" not in sensitivities or rule.sensitivity != "low"
     assert duration <= rule.at_most
     assert by.used <= rule.budget
-    assert not rule.asker_in or any(g in roster and roster[g].holds(asker) for g in rule.asker_in)
+    assert not rule.requester_in or any(g in roster and roster[g].holds(requester) for g in rule.requester_in)
 
 
 @pytest.mark.parametrize("sensitivity", ["high", "critical"])
 def test_what_is_high_is_approved_by_no_rule_however_it_came_to_be(sensitivity: str) -> None:
     whole = ruled()
-    harmful = whole.rules[0].model_copy(update={"sensitivity": Sensitivity(sensitivity), "asker_in": ()})
+    harmful = whole.rules[0].model_copy(update={"sensitivity": Sensitivity(sensitivity), "requester_in": ()})
     whole = whole.model_copy(update={"rules": (harmful,)})
     assert judged(whole, wanted(whole)).by is not None
     for what in ("vault/shared", "vault/admin", "both"):
@@ -180,14 +180,14 @@ WRITTEN = {
         "`at_most`",
     ),
     "an unknown group": (
-        "when: {sensitivity: low, at_most: 1h, asker_in: [‸dbaa]}, then: approve, budget: 1/day",
+        "when: {sensitivity: low, at_most: 1h, requester_in: [‸dbaa]}, then: approve, budget: 1/day",
         "no group `dbaa`",
         "`dba`",
     ),
     "everyone": (
-        "when: {sensitivity: low, at_most: 1h, asker_in: [‸everyone]}, then: approve, budget: 1/day",
+        "when: {sensitivity: low, at_most: 1h, requester_in: [‸everyone]}, then: approve, budget: 1/day",
         "`everyone` is no group",
-        "leave `asker_in` out",
+        "leave `requester_in` out",
     ),
     "something unknown": (
         "when: {sensitivity: low, at_most: 1h, what: [debug, ‸prod-db/read-onyl]}, then: approve, budget: 1/day",

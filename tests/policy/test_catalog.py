@@ -121,7 +121,7 @@ def test_files_are_one_policy_in_parts() -> None:
 
 def test_an_entry_stands_in_one_file_only() -> None:
     found = mistakes(WHOLE, "groups:\n  dba: {people: [eve@example.com]}\n")
-    assert [str(mistake) for mistake in found] == ["b.yaml:2:3: groups.dba: this stands in a.yaml already (line 7)"]
+    assert [str(mistake) for mistake in found] == ["b.yaml:2:3: groups.dba: this is in a.yaml already (line 7)"]
 
 
 @pytest.mark.parametrize("section", ["workspace: {audit_channel: C0AUDIT01}", "version: 2"])

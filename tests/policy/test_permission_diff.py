@@ -34,7 +34,7 @@ def test_what_changes_no_right_is_no_shift() -> None:
 
 
 def test_a_new_rule_gives_what_needs_nobodys_answer_and_a_tighter_one_takes_it() -> None:
-    when = "{sensitivity: medium, at_most: 1h, asker_in: [security]%s}"
+    when = "{sensitivity: medium, at_most: 1h, requester_in: [security]%s}"
     rule = f"\nrules:\n  - {{when: {when}, then: approve, budget: 3/day}}\n"
     after, verb = catalog(POLICY + rule % ""), "get by rule, up to 1h and 3 a day of"
     gained = (Right("kim@example.com", verb, "vault/read-only"), Right("sam@example.com", verb, "vault/read-only"))

@@ -380,7 +380,7 @@ TABLE = {
         "",
     ),
     "more answers than people": ("count: 2", "count: 3", "@admin.approval.steps.1", "there are 2 in its groups", ""),
-    "answers that only the askers could give": (
+    "answers that only the requesters could give": (
         "may_ask: [dba]\n",
         "may_ask: [platform]\n",
         "@admin.approval.steps.1",

@@ -12,9 +12,9 @@ from providers.systems.base import Presence, Principal, Prior, Refused
 from providers.systems.conformance.bench import granted, shut
 from providers.systems.conformance.closing import ClosingConformance
 from providers.systems.conformance.connecting import ConnectingConformance
+from providers.systems.conformance.extending import ExtendingConformance
 from providers.systems.conformance.failing import FailingStepConformance
 from providers.systems.conformance.failover import FailoverConformance
-from providers.systems.conformance.prolonging import ProlongingConformance
 from providers.systems.conformance.rights import RightsConformance
 from providers.systems.conformance.server import ServerConformance
 from providers.systems.conformance.suite import (
@@ -60,7 +60,7 @@ class TestOwnLogin(
     RevealingConformance,
     ClosingConformance,
     ConnectingConformance,
-    ProlongingConformance,
+    ExtendingConformance,
     ServerConformance,
 ):
     """A temporary login."""
@@ -71,7 +71,7 @@ class TestOwnLogin(
         return PostgresBench(server, another_postgres)
 
 
-class TestExistingLogin(SharedConformance, ConnectingConformance, ProlongingConformance, ServerConformance):
+class TestExistingLogin(SharedConformance, ConnectingConformance, ExtendingConformance, ServerConformance):
     """Membership of a login that stood before."""
 
     @pytest.fixture

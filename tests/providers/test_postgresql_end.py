@@ -327,7 +327,7 @@ async def test_nothing_that_others_made_is_resolved_by_the_bot(postgres: Postgre
         for bench, login in ((PostgresBench(postgres), "own"), (SharedPostgresBench(postgres), "existing")):
             access = await opened(bench, login)
             await access.system.check()
-            await access.system.standing()
+            await access.system.list_access()
             assert await access.system.verify(access.order, access.receipt) is Presence.PRESENT
             assert (await access.revoked()).presence is Presence.ABSENT
             await access.nobody_acts()

@@ -15,7 +15,7 @@ from bot.store.store import Store
 from bot.worker.claim import order
 from bot.worker.drift import DriftKind
 from bot.worker.reconcile import Reconciler
-from providers.systems.base import Order, Presence, Prior, Receipt, Secret, Standing
+from providers.systems.base import ExistingAccess, Order, Presence, Prior, Receipt, Secret
 from providers.systems.conformance.bench import Bench, new_order
 from providers.systems.postgresql.params import PostgresConfig
 from providers.systems.postgresql.provider import PostgreSQL
@@ -99,7 +99,7 @@ async def test_redis_loses_the_user_that_no_record_tells_of_and_keeps_all_others
         assert not await redis_bench.usable(orphan, secret)
         assert not await lives()
         assert await redis_bench.stands(theirs)
-        names = {each.native for each in await system.standing()}
+        names = {each.native for each in await system.list_access()}
         assert {known.subject.native, theirs.subject.native, "default", "jit-bot"} <= names
         assert orphan.subject.native not in names
     finally:
@@ -116,7 +116,7 @@ async def test_redis_users_from_before_the_mark_of_origin_are_revoked_and_no_orp
     name = order_.subject.native
     with redis_client.Redis.from_url(redis_bench.running.socket_url, decode_responses=True) as admin:
         admin.execute_command("ACL", "SETUSER", name, f"!{origin(name)}")
-    told = Standing(native=name, entitlement="", order=order_.id)
+    told = ExistingAccess(native=name, entitlement="", order=order_.id)
     outcome = await system.close_orphan(told)
     assert (outcome.presence, bool(outcome.kept)) == (Presence.FOREIGN, True)
     assert (await system.revoke(order_, Prior(present=False), receipt)).presence is Presence.ABSENT
@@ -128,7 +128,7 @@ async def test_a_redis_user_that_was_given_more_since_is_an_orphan_of_ours_still
     order_ = await redis_bench.order(system)
     await system.grant(order_, Prior(present=False))
     await redis_bench.tamper(order_)
-    told = Standing(native=order_.subject.native, entitlement="", order=order_.id)
+    told = ExistingAccess(native=order_.subject.native, entitlement="", order=order_.id)
     assert (await system.close_orphan(told)).presence is Presence.ABSENT
     assert await system.verify(order_, None) is Presence.ABSENT
     await system.close()
@@ -179,7 +179,7 @@ async def test_postgresql_loses_the_login_that_no_record_tells_of_and_keeps_all_
         assert not await lives()
         assert await bench.stands(theirs)
         assert run(bench.running, "SELECT 1 FROM pg_roles WHERE rolname = 'an_admin'")
-        assert {each.native for each in await system.standing()} == {theirs.subject.native, "an_admin"}
+        assert {each.native for each in await system.list_access()} == {theirs.subject.native, "an_admin"}
     finally:
         run(bench.running, "DROP ROLE an_admin")
 
@@ -212,7 +212,7 @@ async def test_postgresql_keeps_memberships_of_logins_that_stood_before(store: S
     await lost(store)
     look = await reconciler(house).reconcile("vault")
     [mine] = [each for each in look.findings if bench.person in each.what]
-    assert (mine.kind, mine.wrong) == (DriftKind.BESIDE, False)
+    assert (mine.kind, mine.wrong) == (DriftKind.UNMANAGED, False)
     assert run(server, f"SELECT pg_has_role('{bench.person}', 'app_readers', 'MEMBER')") == [(True,)]
     run(server, f"REVOKE app_readers FROM {bench.person}")
 

@@ -15,11 +15,11 @@ from providers.systems.base import Order, Presence, Prior, Refused, Secret
 from providers.systems.conformance.bench import granted, real_server
 from providers.systems.conformance.closing import ClosingConformance
 from providers.systems.conformance.connecting import ConnectingConformance
+from providers.systems.conformance.extending import ExtendingConformance
 from providers.systems.conformance.failing import FailingStepConformance
 from providers.systems.conformance.failover import FailoverConformance
 from providers.systems.conformance.hazards import Wire
 from providers.systems.conformance.hostile import HostileConformance
-from providers.systems.conformance.prolonging import ProlongingConformance
 from providers.systems.conformance.rights import RightsConformance
 from providers.systems.conformance.server import ServerConformance, each_message
 from providers.systems.conformance.suite import (
@@ -43,7 +43,7 @@ class TestRedis(
     RevealingConformance,
     ClosingConformance,
     ConnectingConformance,
-    ProlongingConformance,
+    ExtendingConformance,
     ServerConformance,
     OwedConformance,
 ):
@@ -60,7 +60,7 @@ class TestValkey(
     RevealingConformance,
     ClosingConformance,
     ConnectingConformance,
-    ProlongingConformance,
+    ExtendingConformance,
     ServerConformance,
     OwedConformance,
 ):

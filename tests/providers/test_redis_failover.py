@@ -279,7 +279,7 @@ async def test_what_an_old_aclfile_brings_back_is_an_orphan_of_ours(filed: AclFi
     await system.close()
     again = filed.build()
     assert isinstance(again, RedisAcl)
-    [back] = [each for each in await again.standing() if each.native == it.order.subject.native]
+    [back] = [each for each in await again.list_access() if each.native == it.order.subject.native]
     assert back.order == it.order.id
     assert (await again.close_orphan(back)).presence is Presence.ABSENT
     assert back.native not in filed.kept

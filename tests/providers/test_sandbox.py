@@ -14,11 +14,11 @@ from providers.systems.base import Order, Presence, Principal, Prior, Refused, S
 from providers.systems.conformance.bench import BotRight, HostileAct, LesserStep, new_order
 from providers.systems.conformance.closing import ClosingConformance
 from providers.systems.conformance.connecting import ConnectingConformance
+from providers.systems.conformance.extending import ExtendingConformance
 from providers.systems.conformance.failing import FailingStepConformance
 from providers.systems.conformance.failover import FailoverConformance
 from providers.systems.conformance.hazards import as_job, grant_and_die
 from providers.systems.conformance.hostile import HostileConformance
-from providers.systems.conformance.prolonging import ProlongingConformance
 from providers.systems.conformance.rights import RightsConformance
 from providers.systems.conformance.suite import (
     Bench,
@@ -97,7 +97,7 @@ class SandboxBench(Bench):
 
     def rights(self) -> Sequence[BotRight]:
         """A file that lets the bot do all but one thing."""
-        verbs = ("inspect", "grant", "revoke", "verify", "standing", "reveal", "prolong", "close")
+        verbs = ("inspect", "grant", "revoke", "verify", "list_access", "reveal", "extend", "close")
         return [self._right(verb, [each for each in verbs if each != verb]) for verb in verbs]
 
     def _right(self, verb: str, left: list[str]) -> BotRight:
@@ -117,7 +117,7 @@ class SandboxBench(Bench):
 
     async def seen_elsewhere(self) -> object:
         """Its doors."""
-        return await self.other.standing()
+        return await self.other.list_access()
 
 
 class SharedSandboxBench(SandboxBench):
@@ -136,7 +136,7 @@ class TestOwn(
     RevealingConformance,
     ClosingConformance,
     ConnectingConformance,
-    ProlongingConformance,
+    ExtendingConformance,
     OwedConformance,
 ):
     """Accounts of the orders' own."""
@@ -154,7 +154,7 @@ class TestOwn(
         assert (await system.revoke(order, Prior(present=False), receipt)).presence is Presence.FOREIGN
 
 
-class TestShared(SharedConformance, ConnectingConformance, ProlongingConformance, OwedConformance):
+class TestShared(SharedConformance, ConnectingConformance, ExtendingConformance, OwedConformance):
     """Accounts that stood before."""
 
     @pytest.fixture
@@ -283,7 +283,7 @@ async def test_a_name_of_any_kind_stays_in_the_directory(tmp_path: Path) -> None
         order = await new_order(system, {"door": door})
         await system.grant(order, Prior(present=False))
         assert system.is_open(door, order.subject.native)
-    assert sorted(each.entitlement for each in await system.standing()) == sorted(doors)
+    assert sorted(each.entitlement for each in await system.list_access()) == sorted(doors)
     assert names_in(tmp_path) == ["in"]
 
 

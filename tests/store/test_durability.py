@@ -138,7 +138,7 @@ async def test_what_was_open_is_closed_while_no_replica_follows(
             await holder.release(house.context, house.actor("mia"), request.id)
             await house.work()
             assert (await house.now(request.id)).state is State.ENDED
-    assert await doors.standing() == []
+    assert await doors.list_access() == []
 
 
 async def test_a_master_that_lost_its_replicas_promises_no_less_not_even_to_a_new_process(
@@ -171,7 +171,7 @@ async def test_the_operator_may_ask_for_more_replicas_or_loudly_for_none(
     with cut(replica):
         async with started(master.url, doors, replicas=0) as house:
             assert (await house.granted("eve")).state is State.ACTIVE
-    assert "access may be opened that a failover forgets" in caplog.text
+    assert "access may be granted that a failover forgets" in caplog.text
     assert doors.grants == 1
 
 
@@ -206,7 +206,13 @@ async def test_a_commit_that_is_sent_again_waits_for_the_replicas_again(server: 
 def attempt(request: Request) -> GrantAttempted:
     """What a worker records before it calls."""
     return GrantAttempted(
-        at=request.created_at + 1, leg=0, subject={"name": "mia"}, target="t", prior={}, holds=(), in_flight_until=0
+        at=request.created_at + 1,
+        leg=0,
+        subject={"name": "mia"},
+        target="t",
+        prior={},
+        entitlements=(),
+        in_flight_until=0,
     )
 
 

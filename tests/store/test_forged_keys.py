@@ -103,10 +103,10 @@ async def test_access_ends_and_a_process_starts_while_any_key_is_of_another_kind
         async with asyncio.timeout(30):
             while (await house.now(request.id)).state is not State.ENDED:
                 with contextlib.suppress(TrailUnknown):
-                    await recovery.look()
+                    await recovery.compare()
                 await house.work()
                 await asyncio.sleep(0.02)
-        assert await house.sandbox.standing() == [], key
+        assert await house.sandbox.list_access() == [], key
         await store.redis.delete(store.keys.ledger("UMIA"), store.keys.lockdown)
         await Sealer(store, archive, tmp_path).once()
     await recovery.trail.close()

@@ -104,7 +104,7 @@ def test_a_ring_is_read_with_commas_or_lines_and_either_alphabet(text: str) -> N
         (f"k1:{SPELLED} k2:abc", "key 2 is not of the form"),
         (f"k 1:{SPELLED}", "key 1 is not of the form"),
         (f"{'k' * 17}:{SPELLED}", "key 1 is not of the form"),
-        (f"k1:{SPELLED},k1:{SPELLED}", "k1 stands there twice"),
+        (f"k1:{SPELLED},k1:{SPELLED}", "k1 is there twice"),
         (f"k1:{base64.b64encode(bytes(33)).decode()}", "32 bytes"),
         (f"k1:{base64.b64encode(bytes(31)).decode()}", "32 bytes"),
         ("k1:" + "A" * 20 + "=" + "A" * 23, "key 1 is not base64|32 bytes"),

@@ -14,7 +14,7 @@ from bot.core.request import State
 from bot.local_account import OsAccount
 from bot.store.audit_stream import ArchiveHead, Window
 from bot.store.indexes.directory_changes import DirectoryChanges
-from bot.store.indexes.exposure import Stakes
+from bot.store.indexes.exposure import ExposureIndex
 from bot.store.indexes.insights import Insights
 from bot.store.indexes.offboarding import HeldAccess, Sighting, Sightings
 from bot.store.indexes.terminal_bindings import Binding, Terminals, terminal_of
@@ -53,9 +53,9 @@ async def left(sightings: Sightings) -> None:
 async def looked(insights: Insights) -> None:
     """All that is kept of what stands out."""
     await insights.turn(60)
-    await insights.keep("{}")
+    await insights.save("{}")
     await insights.members({"dba": frozenset({"UDAN"})}, 1.0)
-    await insights.tell("a finding", {})
+    await insights.report("a finding", {})
     await insights.snooze("a finding", {}, 60)
 
 
@@ -72,7 +72,7 @@ async def test_every_key_has_a_ttl_or_is_declared_permanent(store: Store) -> Non
     await DirectoryChanges(store).gone("UMIA", 1.0, "deactivated")
     await Terminals(store).bind(Binding(terminal=terminal_of(HERE), person=house.actor("pat").person, until=1.0))
     await Terminals(store).offer(HERE)
-    await Stakes(store).fill(store.now)
+    await ExposureIndex(store).fill(store.now)
     await looked(Insights(store))
     await Window(store).mark(ArchiveHead("archive", Head(1, GENESIS)))
     await store.note("refused", "{}", window=60, once="x")

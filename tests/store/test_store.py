@@ -63,7 +63,7 @@ async def test_a_body_that_we_did_not_seal_is_refused_everywhere_and_raises_an_a
     with pytest.raises(NotFound):  # as for an id that there is not
         await house.approve("dan", request.id)
     await house.work()
-    assert await house.sandbox.standing() == []
+    assert await house.sandbox.list_access() == []
     assert await house.store.redis.zscore(house.store.keys.due, request.id) is not None
     rows: Any = await house.store.redis.zrange(house.store.keys.outbox, 0, -1)
     assert any(row.startswith(f"{request.id}|tampered:".encode()) for row in rows)

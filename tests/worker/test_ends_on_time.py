@@ -48,9 +48,9 @@ class Bot:
         if self.systems:
             self.house = House(self.store, recovery=self.recovery, systems=self.systems)
         reconciler = Reconciler(self.store, self.house.worker.gateways, lambda: self.house.policy, margin=0.1)
-        self.recovery.lost = reconciler.hurry
+        self.recovery.lost = reconciler.run_now
         self.sealer = Sealer(self.store, lambda: Archive.open("", self.home, create=True), self.home, pace=0.2)
-        self.recovery.seal = self.sealer.hurry
+        self.recovery.seal = self.sealer.run_now
         self.parts = {
             "worker": self.house.worker.run,
             "recovery": self.recovery.run,
@@ -89,7 +89,7 @@ async def closes(house: House, *requests: Request) -> None:
     """Wait until nothing is open, as the doors themselves say."""
     late = max(request.ends_at for request in requests) - await house.store.now() + PATIENCE
     until = time.monotonic() + late
-    while stands := [each.order for each in await house.sandbox.standing()]:
+    while stands := [each.order for each in await house.sandbox.list_access()]:
         assert time.monotonic() < until, f"{stands} still stand {PATIENCE} s past the end"
         await asyncio.sleep(0.05)
 
@@ -344,7 +344,7 @@ async def test_what_is_shared_passes_for_no_standing_access_once_its_hold_and_it
             await house.worker.handle(each)
     legs = (await house.now(second.id)).legs
     assert legs[0].attempts == 1
-    assert not any(leg.prior and leg.prior["facts"].get(native) for leg in legs for native in leg.holds)
+    assert not any(leg.prior and leg.prior["facts"].get(native) for leg in legs for native in leg.entitlements)
     async with new.running() as house:
         await become(house, [second], State.ENDED)
         await closes(house, await house.now(first.id))
@@ -359,7 +359,7 @@ async def test_what_is_shared_is_opened_only_once_the_archive_has_the_attempt(bo
         await house.approve("dan", request.id)
         await asyncio.wait_for(waiting.wait(), PATIENCE)
         assert (await house.now(request.id)).legs[0].attempts == 1
-        assert await house.sandbox.standing() == []
+        assert await house.sandbox.list_access() == []
         await bot.sealer.once()
         await become(house, [request], State.ACTIVE)
         await closes(house, await house.now(request.id))
@@ -377,13 +377,13 @@ async def test_what_is_shared_is_not_opened_while_the_archive_takes_nothing_and_
             while (await house.now(request.id)).legs[0].tries < 2:  # noqa: ASYNC110  # the worker's doing
                 await asyncio.sleep(0.02)
         assert "archive" in (await house.now(request.id)).legs[0].error
-        assert await house.sandbox.standing() == []
+        assert await house.sandbox.list_access() == []
 
 
 async def test_what_was_archived_and_taken_out_before_another_process_read_it_is_closed_by_that_one(bot: Bot) -> None:
     other = bot.again()
     await bot.sealer.once()
-    await other.recovery.look()
+    await other.recovery.compare()
     async with bot.running() as house:
         request = await house.ask("mia", "vault/shared", duration=LASTS)
         await house.approve("dan", request.id)
@@ -423,7 +423,7 @@ async def test_systems_are_compared_at_once_when_somebody_hurries_whosever_turn_
     request = await house.granted()
     assert request.state is State.ACTIVE
     await bot.store.redis.delete(key(bot.store, request.id))
-    await reconciler.hurry()
+    await reconciler.run_now()
     await closes(house, request)
     stop.set()
     await asyncio.wait_for(running, 30)
@@ -438,15 +438,15 @@ async def test_a_step_that_is_in_hand_here_is_not_put_before_others(bot: Bot) ->
     await holder.release(house.context, house.actor("mia"), request.id)
     later = await bot.store.now() + 20
     await bot.store.redis.zadd(bot.store.keys.due, {request.id: later})
-    bot.recovery.due_times.in_hand = lambda id_: id_ == request.id
+    bot.recovery.due_times.is_in_progress = lambda id_: id_ == request.id
     async with asyncio.timeout(PATIENCE):
         while await bot.store.now() < (await house.now(request.id)).legs[0].retry_at + 3.5:
-            await bot.recovery.look()
+            await bot.recovery.compare()
             await asyncio.sleep(0.2)
     assert await bot.store.redis.zscore(bot.store.keys.due, request.id) == pytest.approx(later)
-    bot.recovery.due_times.in_hand = lambda _: False
-    await bot.recovery.look()
+    bot.recovery.due_times.is_in_progress = lambda _: False
+    await bot.recovery.compare()
     await house.work()
-    assert await house.sandbox.standing() == []
+    assert await house.sandbox.list_access() == []
     await bot.recovery.trail.close()
     await bot.sealer.close()

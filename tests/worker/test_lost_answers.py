@@ -98,4 +98,4 @@ async def test_what_was_in_hand_when_the_store_went_away_is_given_back_when_it_a
     monkeypatch.setattr(store.due_set, "free", away)
     await _opened(house, request.id)
     assert missed.count("free") == 3
-    assert len(await house.sandbox.standing()) == 1
+    assert len(await house.sandbox.list_access()) == 1

@@ -69,7 +69,7 @@ async def memory(tmp_path: Path) -> AsyncIterator[Memory]:
         link, acknowledged = Link(server.socket_url), Acknowledged()
         store = Store(link.commands(Keys(HOME).due), HOME, KeyRing({"k1": bytes(32)}), watch=acknowledged.heard)
         memory = Memory(server, await House(store).open(), LostWrites(store, acknowledged), tmp_path)
-        await memory.forgotten.look()
+        await memory.forgotten.search()
         yield memory
         await link.aclose()
         for process in memory.running:
@@ -88,7 +88,7 @@ async def test_each_decision_that_is_not_there_any_more_is_told_with_who_made_it
     await house.work()
     memory.comes_back()
 
-    lost = await memory.forgotten.look()
+    lost = await memory.forgotten.search()
     assert [(d.request, d.kind, d.by) for d in lost] == [
         (asked.id, "submitted", "UEVE"),
         (asked.id, "approved", "UDAN"),
@@ -99,7 +99,7 @@ async def test_each_decision_that_is_not_there_any_more_is_told_with_who_made_it
     assert (alarm["alarm"], alarm["count"]) == ("forgotten", 4)
     assert [line.partition(" · ")[0] for line in alarm["said"]] == [asked.id, asked.id, kept.id, open_.id]
     assert alarm["said"][1].endswith("dan@example.com approved vault/shared")
-    assert await memory.forgotten.look() == ()
+    assert await memory.forgotten.search() == ()
     assert len(await memory.told()) == 1
 
 
@@ -110,7 +110,7 @@ async def test_a_question_and_an_answer_that_are_not_there_any_more_are_told(mem
     await ask.ask(house.context, house.actor("dan"), request.id, "Which table?")
     await ask.answer(house.context, house.actor("mia"), request.id, 1, "orders")
     memory.comes_back()
-    await memory.forgotten.look()
+    await memory.forgotten.search()
     [alarm] = await memory.told()
     assert [line.partition(" · ")[2].partition(" · ")[2] for line in alarm["said"]] == [
         "dan@example.com asked the requester of vault/read-only a question",
@@ -122,7 +122,7 @@ async def test_a_server_that_is_only_started_again_has_forgotten_nothing(memory:
     request = await memory.house.granted()
     await memory.withdrawn(request)
     memory.comes_back(with_what_it_had=True)
-    assert await memory.forgotten.look() == []
+    assert await memory.forgotten.search() == []
     assert await memory.told() == []
 
 
@@ -134,7 +134,7 @@ async def test_another_decision_in_the_place_of_one_that_was_forgotten_does_not_
     memory.comes_back()
     cancelled = await holder.cancel(house.context, house.actor("mia"), request.id)
     assert cancelled.state is State.CANCELLED
-    assert [(d.kind, d.by) for d in await memory.forgotten.look()] == [("approved", "UDAN")]
+    assert [(d.kind, d.by) for d in await memory.forgotten.search()] == [("approved", "UDAN")]
 
 
 async def test_a_store_that_is_empty_has_forgotten_all_of_it(memory: Memory) -> None:
@@ -144,7 +144,7 @@ async def test_a_store_that_is_empty_has_forgotten_all_of_it(memory: Memory) -> 
     memory.comes_back()
     await memory.house.open()
     await memory.house.ask("dan")
-    assert [d.by for d in await memory.forgotten.look()] == ["UMIA", "UKIM"]
+    assert [d.by for d in await memory.forgotten.search()] == ["UMIA", "UKIM"]
 
 
 async def test_what_was_archived_and_trimmed_is_not_lost(memory: Memory) -> None:
@@ -155,7 +155,7 @@ async def test_what_was_archived_and_trimmed_is_not_lost(memory: Memory) -> None
     await memory.house.ask("kim")
     await redis.xtrim(keys.audit, minid=f"{int(last) + 1}-0", approximate=False)
     memory.comes_back(with_what_it_had=True)
-    assert await memory.forgotten.look() == []
+    assert await memory.forgotten.search() == []
 
 
 async def test_while_the_store_is_away_nothing_is_forgotten_and_later_it_is_looked_at(memory: Memory) -> None:
@@ -164,9 +164,9 @@ async def test_while_the_store_is_away_nothing_is_forgotten_and_later_it_is_look
     memory.server.process.kill()
     memory.server.process.wait()
     with pytest.raises(StoreAway):
-        await memory.forgotten.look()
+        await memory.forgotten.search()
     memory.comes_back()
-    assert [d.by for d in await memory.forgotten.look()] == ["UMIA"]
+    assert [d.by for d in await memory.forgotten.search()] == ["UMIA"]
 
 
 async def test_only_what_is_lately_decided_by_somebody_is_remembered(memory: Memory) -> None:

@@ -159,7 +159,7 @@ async def test_a_call_that_is_cancelled_went_no_way_at_all() -> None:
 
 
 async def test_an_empty_store_has_nothing_that_waits(store: Store) -> None:
-    found = await Lookout(store, Outbox(store)).look(["vault"], ["C0VAULT01"])
+    found = await Lookout(store, Outbox(store)).read(["vault"], ["C0VAULT01"])
     nothing = {"vault": 0.0}
     assert found == Backlog(overdue_in=nothing, late_in=nothing, closing_in={"vault": 0})
 
@@ -171,7 +171,7 @@ async def test_what_is_overdue_is_told_by_system_and_what_bears_no_seal_hides_no
     await house.approve("dan", one.id)
     await store.redis.hset(store.keys.record(other.id), "seal", "forged")
     await store.redis.zadd(store.keys.due, {one.id: 1.0, "J-2222": 2.0, other.id: 3.0})
-    found = await Lookout(store, Outbox(store)).look(["hall", "vault"], ["C0VAULT01"])
+    found = await Lookout(store, Outbox(store)).read(["hall", "vault"], ["C0VAULT01"])
     assert (found.open, found.due) == (3, 3)
     assert found.overdue == found.overdue_in["vault"] > 1e9
     assert found.overdue_in["hall"] == 0.0
@@ -201,7 +201,7 @@ async def test_a_look_that_takes_too_long_is_no_answer_and_is_not_begun_twice(mo
         def __init__(self) -> None:
             pass
 
-        async def look(self, systems: Any, channels: Any) -> Backlog:
+        async def read(self, systems: Any, channels: Any) -> Backlog:
             begun.append(1)
             await goes_on.wait()
             return Backlog(open=7)

@@ -73,7 +73,7 @@ class Town:
         """Look again and again, each time so many seconds later."""
         for seconds in after or (0.0,):
             self.now += seconds
-            await self.leavers.look()
+            await self.leavers.poll()
 
     async def state(self, request: Request) -> State:
         return (await self.house.now(request.id)).state
@@ -129,7 +129,7 @@ async def test_who_is_seen_deactivated_twice_loses_what_is_open_and_what_was_ask
     ended = await house.now(open_.id)
     assert (ended.state, ended.ending, ended.closed_by) == (State.ENDED, Ending.REVOKED, "policy")
     assert ended.closed_reason == "their Slack account was deactivated"
-    assert await house.sandbox.standing()  # Kim's
+    assert await house.sandbox.list_access()  # Kim's
     assert await town.state(others) is State.ACTIVE
 
 
@@ -199,7 +199,7 @@ async def test_what_somebody_else_wrote_was_not_seen(town: Town) -> None:
     for written in ("nonsense", late, '{"user": "UMIA", "first": 0, "last": 0}'):
         await redis.hset(keys.seen_gone, "UMIA", written)
         town.slack.gone = {"UMIA"}
-        await town.leavers.look()
+        await town.leavers.poll()
         assert await town.state(request) is State.ACTIVE
 
 
@@ -319,14 +319,14 @@ async def test_only_a_group_that_is_wholly_told_is_out_of(town: Town) -> None:
 
 async def test_a_mass_change_takes_nothing_away_and_asks_a_person(town: Town) -> None:
     requests = await town.crowd(8)
-    town.slack.gone = {r.asker.id for r in requests[:6]}
+    town.slack.gone = {r.requester.id for r in requests[:6]}
     await town.looks()
     assert await town.alarms() == []
     await town.looks(20, 20, 20)
     assert await town.cancelled(requests) == 0
     [alarm] = await town.alarms()
     assert (alarm["alarm"], alarm["people"], alarm["of"], alarm["more"]) == ("offboarding", 6, 8, 0)
-    assert alarm["holds"] == {r.id: r.asker.id for r in requests[:6]}
+    assert alarm["holds"] == {r.id: r.requester.id for r in requests[:6]}
     assert (
         f"{requests[0].id} · p000@example.com · vault/read-only: their Slack account was deactivated" in alarm["said"]
     )
@@ -334,34 +334,34 @@ async def test_a_mass_change_takes_nothing_away_and_asks_a_person(town: Town) ->
 
 async def test_what_is_confirmed_is_taken_away_and_nothing_else(town: Town) -> None:
     requests = await town.crowd(16)
-    town.slack.gone = {r.asker.id for r in requests[:7]}
+    town.slack.gone = {r.requester.id for r in requests[:7]}
     await town.looks(0, 20)
     sightings = Sightings(town.house.store)
     held = await sightings.held()
     assert {each.user for each in held} == town.slack.gone
     await sightings.confirm({each.user for each in held}, "cli:pat@context")
-    town.slack.gone = {r.asker.id for r in requests[1:15]}  # the first one is back, and seven more are gone
+    town.slack.gone = {r.requester.id for r in requests[1:15]}  # the first one is back, and seven more are gone
     await town.looks(20, 20)
     assert [await town.state(r) for r in requests[1:7]] == [State.CANCELLED] * 6
     assert await town.cancelled(requests) == 6
     trail: Any = await town.house.store.redis.xrange(town.house.store.keys.audit)
     [confirmed] = [json.loads(entry[b"event"]) for _, entry in trail if entry[b"kind"] == b"offboarding_confirmed"]
-    assert confirmed == {"by": "cli:pat@context", "users": sorted(r.asker.id for r in requests[:7])}
+    assert confirmed == {"by": "cli:pat@context", "users": sorted(r.requester.id for r in requests[:7])}
 
 
 async def test_whoever_leaves_beside_those_who_are_confirmed_is_no_mass(town: Town) -> None:
     requests = await town.crowd(16)
-    town.slack.gone = {r.asker.id for r in requests[:7]}
+    town.slack.gone = {r.requester.id for r in requests[:7]}
     await town.looks(0, 20)
     await Sightings(town.house.store).confirm(town.slack.gone, "cli:pat@context")
-    town.slack.gone = {r.asker.id for r in requests[:9]}
+    town.slack.gone = {r.requester.id for r in requests[:9]}
     await town.looks(20, 20)
     assert await town.cancelled(requests) == 9
 
 
 async def test_a_mass_change_that_was_a_mistake_passes_by_itself(town: Town) -> None:
     requests = await town.crowd(8)
-    town.slack.gone = {r.asker.id for r in requests}
+    town.slack.gone = {r.requester.id for r in requests}
     await town.looks(0, 20, 20)
     assert len(await Sightings(town.house.store).held()) == 8
     town.slack.gone = set()
@@ -373,7 +373,7 @@ async def test_a_mass_change_that_was_a_mistake_passes_by_itself(town: Town) -> 
 async def test_a_mass_change_that_trickles_in_is_one_too(town: Town) -> None:
     requests = await town.crowd(12)
     for gone in (3, 5, 7, 9, 11, 12):
-        town.slack.gone = {r.asker.id for r in requests[:gone]}
+        town.slack.gone = {r.requester.id for r in requests[:gone]}
         await town.looks(20, 20)
     assert await town.cancelled(requests) == 5
     assert await town.alarms()
@@ -386,7 +386,7 @@ def test_a_mass_is_more_than_five_and_more_than_a_quarter(gone: int, of: int, he
 
 async def test_a_few_of_few_are_no_mass(town: Town) -> None:
     requests = await town.crowd(5)
-    town.slack.gone = {r.asker.id for r in requests}
+    town.slack.gone = {r.requester.id for r in requests}
     await town.looks(0, 20)
     assert await town.cancelled(requests) == 5
     assert await town.alarms() == []
@@ -394,7 +394,7 @@ async def test_a_few_of_few_are_no_mass(town: Town) -> None:
 
 async def test_where_a_look_does_not_reach_everyone_all_being_gone_is_seen_as_such(town: Town) -> None:
     requests = await town.crowd(70)
-    town.slack.gone = {r.asker.id for r in requests}
+    town.slack.gone = {r.requester.id for r in requests}
     await town.looks(*[20] * 8)
     assert await town.cancelled(requests) == 0
     assert len(await town.alarms()) == 1
@@ -404,9 +404,9 @@ async def test_where_a_look_does_not_reach_everyone_a_few_who_left_lose_what_the
     requests = await town.crowd(70)
     await town.looks(0, 20, 20)
     gone = [requests[n] for n in range(0, 70, 9)]
-    town.slack.gone = {r.asker.id for r in gone}
+    town.slack.gone = {r.requester.id for r in gone}
     for request in gone:
-        await Sightings(town.house.store).hint(request.asker.id)
+        await Sightings(town.house.store).hint(request.requester.id)
     await town.looks(1, 20, 20)
     assert await town.cancelled(gone) == len(gone) == 8
     assert await town.cancelled(requests) == 8
@@ -416,7 +416,7 @@ async def test_where_a_look_does_not_reach_everyone_a_few_who_left_lose_what_the
 async def test_who_was_there_before_says_nothing_of_now(town: Town) -> None:
     requests = await town.crowd(160)
     await town.looks(*[20] * 7)
-    town.slack.gone = {r.asker.id for r in requests}
+    town.slack.gone = {r.requester.id for r in requests}
     await town.looks(*[20] * 5)
     assert await town.cancelled(requests) == 0
     assert await town.alarms()
@@ -424,8 +424,8 @@ async def test_who_was_there_before_says_nothing_of_now(town: Town) -> None:
 
 async def test_where_nothing_is_told_of_the_others_more_than_a_few_are_a_mass(town: Town) -> None:
     requests = await town.crowd(40)
-    town.slack.gone = {r.asker.id for r in requests[:8]}
-    town.slack.silent = {r.asker.id for r in requests[8:]}
+    town.slack.gone = {r.requester.id for r in requests[:8]}
+    town.slack.silent = {r.requester.id for r in requests[8:]}
     for user in town.slack.gone:
         await Sightings(town.house.store).hint(user)
     await town.looks(0, 20, 20)
@@ -447,7 +447,7 @@ async def test_a_mass_change_of_groups_counts_among_those_who_rest_on_them(town:
     town.slack.answers = True
     await town.looks(20)
     [alarm] = await town.alarms()
-    assert alarm["holds"] == {r.id: r.asker.id for r in requests}
+    assert alarm["holds"] == {r.id: r.requester.id for r in requests}
 
 
 # when
@@ -457,9 +457,9 @@ async def test_everyone_is_looked_at_in_turn_and_who_may_be_gone_first(town: Tow
     requests = await town.crowd(60)
     await town.looks(0, 20, 20)
     assert len(town.slack.asked) == 75
-    assert set(town.slack.asked) == {r.asker.id for r in requests}
+    assert set(town.slack.asked) == {r.requester.id for r in requests}
     town.slack.asked.clear()
-    last = sorted(r.asker.id for r in requests)[14]  # whose turn was just now
+    last = sorted(r.requester.id for r in requests)[14]  # whose turn was just now
     await Sightings(town.house.store).hint(last)
     await town.looks(20)
     assert town.slack.asked[0] == last

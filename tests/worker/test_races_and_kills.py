@@ -440,7 +440,7 @@ async def test_a_call_that_never_returns_keeps_no_other_from_being_closed(store:
         vault.hangs = frozenset()
         for request in requests:
             await becomes(house, request.id, State.ENDED)
-    assert await house.sandbox.standing() == []
+    assert await house.sandbox.list_access() == []
 
 
 class SlowStore(Store):
@@ -494,4 +494,4 @@ async def test_two_workers_and_many_clicks_open_once_and_close_once(store: Store
         assert sum(not isinstance(answer, BaseException) for answer in answers) == 1
         ended = await becomes(house, request.id, State.ENDED)
     assert [leg.attempts for leg in ended.legs] == [1, 1]
-    assert await house.sandbox.standing() == []
+    assert await house.sandbox.list_access() == []

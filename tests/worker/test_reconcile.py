@@ -16,7 +16,7 @@ from bot.store.store import Store
 from bot.worker.claim import order
 from bot.worker.drift import DriftKind, DriftReport
 from bot.worker.reconcile import ReconciledElsewhere, Reconciler
-from providers.systems.base import Order, Outcome, Prior, Receipt, Standing, System
+from providers.systems.base import ExistingAccess, Order, Outcome, Prior, Receipt, System
 from providers.systems.conformance.bench import new_order
 from providers.systems.sandbox import Sandbox, SandboxConfig, SandboxFault
 from tests.house import House, catalog
@@ -30,21 +30,21 @@ ONE_TURN = 4 * 10**9
 class Watched(Sandbox):
     """Doors that count what is asked of them, and beside which something can happen."""
 
-    after_standing: Callable[[], Awaitable[object]] | None = None
+    after_list: Callable[[], Awaitable[object]] | None = None
     after_closing: Callable[[], None] = staticmethod(lambda: None)
 
     def __init__(self, config: SandboxConfig) -> None:
         super().__init__(config)
         self.closed: list[str] = []
 
-    async def standing(self) -> Any:
-        found = await super().standing()
-        happens, self.after_standing = self.after_standing, None
+    async def list_access(self) -> Any:
+        found = await super().list_access()
+        happens, self.after_list = self.after_list, None
         if happens:
             await happens()
         return found
 
-    async def close_orphan(self, standing: Standing) -> Outcome:
+    async def close_orphan(self, standing: ExistingAccess) -> Outcome:
         outcome = await super().close_orphan(standing)
         self.closed.append(standing.native)
         self.after_closing()
@@ -132,9 +132,9 @@ async def test_after_a_flush_what_orders_of_ours_have_is_closed_and_all_else_sta
     doors.open_by_hand("hall", "boss@example.com")
     await restored(store, {})
     look = await reconciled(house)
-    assert kinds(look) == ["beside", "closed"]
+    assert kinds(look) == ["closed", "unmanaged"]
     assert not doors.is_inside("vault", f"jit-{request.id.lower()}-0", session)
-    assert [each.native for each in await doors.standing()] == ["boss@example.com"]
+    assert [each.native for each in await doors.list_access()] == ["boss@example.com"]
     [closed] = [finding for finding in look.findings if finding.kind is DriftKind.CLOSED]
     assert "no request of ours has it; it was revoked, 1 sessions were ended" in closed.said
 
@@ -149,7 +149,7 @@ async def test_after_a_restore_only_what_the_older_copy_does_not_know_is_closed(
     look = await reconciled(house)
     assert kinds(look) == ["closed"]
     assert doors.closed == [f"jit-{lost.id.lower()}-0"]
-    assert [each.order for each in await doors.standing()] == [known.order_id(0)]
+    assert [each.order for each in await doors.list_access()] == [known.order_id(0)]
     assert (await house.now(known.id)).state is State.ACTIVE
 
 
@@ -180,7 +180,7 @@ async def test_what_landed_after_its_request_was_over_is_closed(store: Store) ->
     look = await reconciled(house)
     assert kinds(look) == ["closed"]
     assert f"{request.order_id(0)} is over" in look.findings[0].said
-    assert await doors.standing() == []
+    assert await doors.list_access() == []
 
 
 async def test_a_record_that_was_not_written_by_us_accounts_for_nothing(
@@ -189,7 +189,7 @@ async def test_a_record_that_was_not_written_by_us_accounts_for_nothing(
     request, other = await house.granted("mia"), await house.granted("kim")
     await store.redis.hset(store.keys.record(request.id), "body", b"forged")
     assert kinds(await reconciled(house)) == ["closed"]
-    assert [each.order for each in await doors.standing()] == [other.order_id(0)]
+    assert [each.order for each in await doors.list_access()] == [other.order_id(0)]
 
 
 async def test_an_order_that_is_open_elsewhere_accounts_for_nothing_here(store: Store, doors: Watched) -> None:
@@ -199,9 +199,9 @@ async def test_an_order_that_is_open_elsewhere_accounts_for_nothing_here(store: 
     order = (await _order(house, request.id)).model_copy(update={"target": "a-copy-of-the-vault"})
     await copy.grant(order, Prior(present=False))
     assert kinds(await reconciler(house).reconcile("copy")) == ["closed"]
-    assert await copy.standing() == []
+    assert await copy.list_access() == []
     assert kinds(await reconciler(house).reconcile("vault")) == []
-    assert len(await doors.standing()) == 1
+    assert len(await doors.list_access()) == 1
 
 
 async def test_one_server_under_two_names_has_no_orphans(store: Store, doors: Watched) -> None:
@@ -219,7 +219,7 @@ async def test_so_many_orphans_that_the_books_are_to_be_doubted_are_one_message(
     await restored(store, {})
     look = await reconciled(house)
     assert (kinds(look), look.mass) == (["closed"] * 7, True)
-    assert await doors.standing() == []
+    assert await doors.list_access() == []
     [summary] = await events(store, "reconciled")
     assert summary["found"] == {"closed": 7}
     assert summary["mass"] is True
@@ -238,7 +238,7 @@ async def test_an_orphan_that_cannot_be_closed_is_tried_each_time_and_told_once(
     assert kinds(await reconciled(house)) == ["closed"]
     assert [each["found"] for each in await events(store, "found")] == ["orphan", "orphan", "closed"]
     assert len(await messages(store)) == 2
-    assert await doors.standing() == []
+    assert await doors.list_access() == []
 
 
 async def test_a_provider_that_cannot_close_orphans_has_them_told(store: Store) -> None:
@@ -249,9 +249,9 @@ async def test_a_provider_that_cannot_close_orphans_has_them_told(store: Store) 
     for _ in range(2):
         [orphan] = (await reconciled(house)).findings
         assert orphan.kind is DriftKind.ORPHAN
-        assert "close it by hand" in orphan.said
+        assert "revoke it yourself" in orphan.said
     assert len(await messages(store)) == 1
-    assert len(await doors.standing()) == 1
+    assert len(await doors.list_access()) == 1
 
 
 async def test_a_process_that_died_over_an_orphan_has_it_told_by_the_next(
@@ -288,16 +288,16 @@ async def test_what_is_being_opened_is_left_alone(store: Store) -> None:
     await house.approve("dan", request.id)
     await house.work()
     assert (await house.now(request.id)).state is State.GRANTING
-    assert len(await doors.standing()) == 1
+    assert len(await doors.list_access()) == 1
     assert (await reconciled(house)).findings == ()
     assert (await house.until(request.id, State.ACTIVE)).state is State.ACTIVE
 
 
 async def test_what_is_opened_while_it_is_looked_at_is_left_alone(house: House, doors: Watched) -> None:
-    doors.after_standing = house.granted
+    doors.after_list = house.granted
     look = await reconciled(house)
     assert look.findings == ()
-    assert len(await doors.standing()) == 1
+    assert len(await doors.list_access()) == 1
 
 
 async def test_what_is_closed_while_it_is_looked_at_is_no_orphan(house: House, doors: Watched, store: Store) -> None:
@@ -307,7 +307,7 @@ async def test_what_is_closed_while_it_is_looked_at_is_no_orphan(house: House, d
         await holder.release(house.context, house.actor("mia"), request.id)
         await house.until(request.id, State.ENDED)
 
-    doors.after_standing = ends
+    doors.after_list = ends
     assert (await reconciled(house)).findings == ()
     assert doors.closed == []
     assert await messages(store) == []
@@ -404,11 +404,11 @@ async def test_what_is_shared_is_looked_up_in_the_books_and_told_once_where_they
     assert (await reconciled(house)).findings == ()
     await restored(store, {})
     look = await reconciled(house)
-    assert kinds(look) == ["beside", "beside"]
+    assert kinds(look) == ["unmanaged", "unmanaged"]
     assert not any(finding.wrong for finding in look.findings)
     await reconciled(house)
     assert len(await messages(store)) == 1
-    assert sorted(each.native for each in await doors.standing()) == ["boss@example.com", "mia@example.com"]
+    assert sorted(each.native for each in await doors.list_access()) == ["boss@example.com", "mia@example.com"]
     doors.open_by_hand("hall", "kim@example.com")
     await reconciled(house)
     assert len(await messages(store)) == 2
@@ -429,13 +429,13 @@ async def test_where_nothing_is_shared_other_accounts_are_nobodys_business(store
 
 
 async def test_a_system_that_does_not_answer_is_not_told_of_in_slack_and_nothing_is_forgotten(store: Store) -> None:
-    doors = watched(SandboxFault(verb="standing", does="unsure", times=1))
+    doors = watched(SandboxFault(verb="list_access", does="unsure", times=1))
     house = await House(store, systems={"vault": doors}).open()
     assert kinds(await reconciled(house)) == ["unseen"]
     assert await messages(store) == []
     doors.open_by_hand("vault", "jit-j-2222-0")
     await reconciled(house)
-    house.worker.gateways["vault"].system = watched(SandboxFault(verb="standing", does="unsure"))
+    house.worker.gateways["vault"].system = watched(SandboxFault(verb="list_access", does="unsure"))
     await reconciled(house)
     house.worker.gateways["vault"].system = doors
     await reconciled(house)
@@ -463,11 +463,11 @@ async def test_a_dry_run_changes_nothing(house: House, doors: Watched, store: St
     await house.granted()
     await restored(store, {})
     doors.open_by_hand("vault", "jit-j-2222-0")
-    before, stood = await copied(store), await doors.standing()
+    before, stood = await copied(store), await doors.list_access()
     look = await reconciler(house).dry_run("vault")
     assert kinds(look) == ["orphan", "orphan"]
     assert await copied(store) == before == {}
-    assert await doors.standing() == stood
+    assert await doors.list_access() == stood
     assert doors.closed == []
 
 
@@ -516,7 +516,7 @@ async def test_a_tick_has_it_looked_at_again_and_a_stop_ends_a_wait(store: Store
     async def at_start() -> None:
         looked.set()
 
-    doors.after_standing = at_start
+    doors.after_list = at_start
     task = asyncio.create_task(running.run(stop))
     await asyncio.wait_for(looked.wait(), 30)
     await _being_looked_at(store, now=False)
@@ -549,7 +549,7 @@ async def test_doors_that_outlive_their_process_are_closed_by_the_next_one(store
     await restored(store, {})
     house = await House(store, systems=systems()).open()
     await reconciler(house).every(at_start=True)
-    assert await house.sandbox.standing() == []
+    assert await house.sandbox.list_access() == []
 
 
 # tools

@@ -88,7 +88,7 @@ class Thief:
         return [entry[b"id"].decode() for _, entry in entries if b"rolled_back" in entry[b"event"]]
 
     async def doors(self) -> list[str]:
-        return [str(standing.order) for standing in await self.place.sandbox.standing()]
+        return [str(list_access.order) for list_access in await self.place.sandbox.list_access()]
 
 
 @pytest.fixture(params=WAYS)
@@ -122,7 +122,7 @@ async def test_a_request_that_has_ended_is_not_opened_by_any_of_its_older_record
     request, copies = await ended(thief)
     await thief.puts(request.id, copies[state])
     await thief.place.work()
-    await thief.recovery.look()
+    await thief.recovery.compare()
     await thief.place.work()
     assert await thief.doors() == []
     assert (await thief.place.now(request.id)).state is State.ENDED
@@ -201,7 +201,7 @@ async def test_a_revoke_that_is_under_way_goes_on_when_the_record_says_active_ag
     await holder.release(thief.place.context, thief.place.actor("mia"), request.id)
     await thief.puts(request.id, active)
     await thief.store.redis.zadd(thief.store.keys.due, {request.id: await thief.store.now() + 1800})
-    await thief.recovery.look()
+    await thief.recovery.compare()
     await thief.place.work()
     assert await thief.doors() == []
     assert (await thief.place.now(request.id)).state is State.ENDED
@@ -226,7 +226,7 @@ async def test_what_is_open_is_found_and_closed_however_it_is_hidden(thief: Thie
     if thief.how != "one process":
         thief.again()
     await HIDDEN[how](thief, request.id)
-    await thief.recovery.look()
+    await thief.recovery.compare()
     assert await thief.store.redis.zscore(thief.store.keys.due, request.id) is not None
     await thief.place.work()
     assert (await thief.place.now(request.id)).ends_at == request.ends_at
@@ -241,7 +241,7 @@ async def test_an_end_that_was_put_off_is_put_before_the_workers_again(thief: Th
     await thief.store.redis.zadd(thief.store.keys.due, {request.id: await thief.store.now() + 3600})
     async with asyncio.timeout(30):
         while (await thief.place.now(request.id)).state is not State.ENDED:
-            await thief.recovery.look()
+            await thief.recovery.compare()
             await thief.place.work()
             await asyncio.sleep(0.05)
     assert await thief.doors() == []
@@ -258,7 +258,7 @@ async def test_nothing_is_opened_while_the_archive_does_not_answer_and_closing_g
     thief.again()
     await thief.place.approve("dan", waits.id)
     with pytest.raises(TrailUnknown):
-        await thief.recovery.look()
+        await thief.recovery.compare()
     await thief.place.work()
     assert (await thief.place.now(waits.id)).state is State.GRANTING
     await holder.release(thief.place.context, thief.place.actor("mia"), open_.id)
@@ -278,7 +278,7 @@ async def test_without_an_archive_what_this_process_knows_is_believed_and_the_re
     await store.redis.hset(store.keys.record(request.id), mapping=record)
     await store.redis.zadd(store.keys.due, {request.id: 1.0})
     await place.until(request.id, State.ENDED)
-    assert await place.sandbox.standing() == []
+    assert await place.sandbox.list_access() == []
 
 
 async def test_who_has_the_keys_too_can_approve_anything(store: Store) -> None:
@@ -290,4 +290,4 @@ async def test_who_has_the_keys_too_can_approve_anything(store: Store) -> None:
     theirs = Store(store.redis, store.workspace, store.ring)
     await theirs.commit(Change(request, lifecycle.advance(request, forged), forged))
     await place.until(request.id, State.ACTIVE)
-    assert [str(standing.order) for standing in await place.sandbox.standing()] == [f"{request.id}.0"]
+    assert [str(list_access.order) for list_access in await place.sandbox.list_access()] == [f"{request.id}.0"]

@@ -23,7 +23,7 @@ async def house(store: Store) -> House:
 
 async def orders(house: House) -> list[str | None]:
     """The orders behind the doors that stand open."""
-    return [standing.order for standing in await house.sandbox.standing()]
+    return [list_access.order for list_access in await house.sandbox.list_access()]
 
 
 def failing(*faults: SandboxFault, settles_within: float = 0.2) -> dict[str, System]:

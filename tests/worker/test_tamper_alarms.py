@@ -56,7 +56,7 @@ async def test_a_key_of_another_kind_keeps_nothing_from_being_opened_and_closed(
     await store.policy.adopt(house.policy.generation)
     await holder.release(house.context, house.actor("mia"), open_.id)
     await house.until(open_.id, State.ENDED)
-    assert await house.sandbox.standing() == []
+    assert await house.sandbox.list_access() == []
     if name not in {"store", "policy", "lockdown"}:  # those guard what is opened, and a doubt opens nothing
         assert (await house.granted("kim")).state is State.ACTIVE
 
@@ -71,7 +71,7 @@ async def test_a_key_of_a_request_of_another_kind_keeps_no_other_from_being_clos
             await poison(store, key.decode())
     await holder.release(house.context, house.actor("kim"), other.id)
     await house.until(other.id, State.ENDED)
-    assert [each.order for each in await house.sandbox.standing()] == [open_.order_id(0)]
+    assert [each.order for each in await house.sandbox.list_access()] == [open_.order_id(0)]
 
 
 async def test_what_is_of_another_kind_is_set_aside_for_a_day_and_told_once(store: Store) -> None:
@@ -81,10 +81,10 @@ async def test_what_is_of_another_kind_is_set_aside_for_a_day_and_told_once(stor
     assert await store.redis.get(f"{store.keys.due}:aside") == b"mine now"
     assert 0 < await store.redis.ttl(f"{store.keys.due}:aside") <= 86_400
     intrusions = TamperAlarms(store)
-    await intrusions.tell()
+    await intrusions.report()
     await poison(store, store.keys.due)
     assert (await house.ask()).state is State.PENDING
-    await intrusions.tell()
+    await intrusions.report()
     [told] = await alarms(store)
     assert told["alarm"] == "foreign_kind"
     assert "`due` was of another kind" in told["said"]
@@ -111,8 +111,8 @@ async def test_no_member_that_is_no_request_keeps_what_is_due_from_being_found(s
     raw: Any = {word.encode("latin-1"): at for word, at in junk.items()}
     await store.redis.zadd(store.keys.due, raw)
     await house.work()
-    assert await house.sandbox.standing() == []
-    await TamperAlarms(store).tell()
+    assert await house.sandbox.list_access() == []
+    await TamperAlarms(store).report()
     assert [told["alarm"] for told in await alarms(store)] == ["foreign_due"]
     assert await store.redis.zcard(store.keys.due) == 0
 
@@ -147,7 +147,7 @@ async def test_the_lease_of_one_thing_holds_no_other(store: Store) -> None:
     assert await store.lease(store.keys.sealer, "me", 60)
     await store.redis.copy(store.keys.sealer, store.keys.shipper)
     assert await store.lease(store.keys.shipper, "another", 60)
-    await TamperAlarms(store).tell()
+    await TamperAlarms(store).report()
     assert [told["alarm"] for told in await alarms(store)] == ["foreign_lease"]
 
 
@@ -169,7 +169,7 @@ async def test_a_system_is_compared_though_somebody_holds_it_for_ever(store: Sto
     await store.redis.set(store.keys.reconciling("vault"), "mine")
     look = await Reconciler(store, house.worker.gateways, lambda: house.policy, margin=0.1).reconcile("vault")
     assert [each.kind.value for each in look.findings] == ["closed"]
-    assert await house.sandbox.standing() == []
+    assert await house.sandbox.list_access() == []
 
 
 async def test_turns_that_somebody_takes_for_ever_are_taken_all_the_same(store: Store) -> None:

@@ -203,7 +203,7 @@ class Archive:
             lost_at = max(gap or 0.0, aside or 0.0, loss or 0.0)
             return Archived(int(last or 0), lost_at, lives_of(db, workspace, [id_]).get(id_))
 
-    def told(self, workspace: str, entries: Sequence[AuditEntry]) -> set[int]:
+    def already_sealed(self, workspace: str, entries: Sequence[AuditEntry]) -> set[int]:
         """The numbers of those entries that are here already under another number, word for word and of one moment."""
         by: dict[AuditEntry, set[int]] = {}
         for entry in entries:  # one that is there twice is a copy under either number

@@ -52,7 +52,7 @@ class Index:
         known = {(h.id, h.born, h.leg) for life in lives.values() for h in life.holdings}
         mentions, people = [], set()
         for entry in entries:
-            told = projection.tell(entry, lives.get(projection.about(entry)))
+            told = projection.project(entry, lives.get(projection.about(entry)))
             mentions += [(word, entry.at, entry.seq) for word in told.words]
             people |= {(workspace, *person) for person in told.people}
             if entry.version and told.life:
@@ -133,7 +133,7 @@ def _again(db: Connection, workspace: str, id_: str, born: int) -> Life | None:
     query = sa.select(*ENTRY).where(EVENTS.c.workspace == workspace, EVENTS.c.id == id_, EVENTS.c.seq >= born)
     life: Life | None = None
     for row in db.execute(query.order_by(EVENTS.c.seq)):
-        life = projection.tell(AuditEntry._make(row), life).life
+        life = projection.project(AuditEntry._make(row), life).life
     return life
 
 

@@ -91,7 +91,7 @@ class Projected:
     life: Life | None = None
 
 
-def tell(entry: AuditEntry, life: Life | None) -> Projected:
+def project(entry: AuditEntry, life: Life | None) -> Projected:
     """Read an event; ``life`` is its request as it was before."""
     told = Projected({word("kind", entry.kind)}, life=life)
     if not entry.version:
@@ -138,7 +138,7 @@ def _plain(text: str) -> str:
 def _about(told: Projected) -> Projected:
     if told.life:
         request = told.life.request
-        told.words.add(word("person", request.asker.id))
+        told.words.add(word("person", request.requester.id))
         told.words |= {word("system", leg.role.system) for leg in request.legs}
         told.words |= {word("role", leg.role.name) for leg in request.legs}
     return told
@@ -170,7 +170,7 @@ def facts(entry: AuditEntry) -> dict[str, Any]:
 def _people(event: Event) -> Iterator[Person]:
     """Whoever the event names by more than an id: who asks, and who answers."""
     if isinstance(event, Requested):
-        yield event.asker
+        yield event.requester
     review = getattr(event, "review", None)
     if isinstance(review, Review):
         yield review.by
@@ -205,9 +205,9 @@ def _changed(life: Life, after: Request, event: Event) -> tuple[Holding, ...]:
         stands = leg.state in MAY_STAND
         holding = found.get(leg.n)
         if holding is None and stands and leg.attempts:
-            asker = after.asker
+            requester = after.requester
             holding = Holding(
-                after.id, life.born, leg.n, asker.id, asker.identity, leg.role.system, leg.role.role, event.at
+                after.id, life.born, leg.n, requester.id, requester.identity, leg.role.system, leg.role.role, event.at
             )
         if holding is None:
             continue

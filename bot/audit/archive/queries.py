@@ -236,7 +236,7 @@ def counted(archive: Archive, workspace: str, kind: str, moments: Sequence[float
         return [int(db.scalar(query.where(at >= a, at < b)) or 0) for a, b in itertools.pairwise(moments)]
 
 
-def told(archive: Archive, workspace: str, ids: Sequence[str], last: int) -> Iterator[list[AuditEntry]]:
+def entries_of(archive: Archive, workspace: str, ids: Sequence[str], last: int) -> Iterator[list[AuditEntry]]:
     """The events of each of some requests up to a number, in order; a request's are one list."""
     for at in range(0, len(ids), _MOST_IDS):
         some = EVENTS.c.id.in_(ids[at : at + _MOST_IDS])

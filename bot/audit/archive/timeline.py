@@ -75,7 +75,7 @@ class Timeline:
         """Read the tail on from what the archive knows."""
         lives = self._archived({name for entry in self.tail if (name := projection.about(entry))})
         for entry in self.tail:
-            told = projection.tell(entry, lives.get(projection.about(entry)))
+            told = projection.project(entry, lives.get(projection.about(entry)))
             self._words[entry.seq] = told.words
             self._people |= told.people
             if entry.version and told.life:

@@ -123,8 +123,8 @@ def _whole(events: Sequence[AuditEntry], request: Request) -> None:
         version = life.request.version + 1 if life else 1
         # Of a record that was put back there may be versions that stood before; they tell nothing of the request.
         if event.version > version and event.kind != "record_restored":
-            raise ChainFlaw(What.REMOVED, event.seq, f"version {version} of the request should stand before it")
-        life = projection.tell(event, life).life
+            raise ChainFlaw(What.REMOVED, event.seq, f"version {version} of the request should come before it")
+        life = projection.project(event, life).life
     if life is None or _shown(life.request) != _shown(request):
         raise ChainFlaw(
             What.CHANGED, changes[0].seq, "the request that is shown is not what the events tell", changes[-1].seq
@@ -138,7 +138,7 @@ def _sealed(events: Sequence[AuditEntry], seals: Sequence[Seal], report: Report)
     for event in events:
         over = next((seal for seal in seals if seal.first <= event.seq <= seal.last), None)
         if over is None:
-            raise ChainFlaw(What.ADDED, event.seq, "it stands under no seal")
+            raise ChainFlaw(What.ADDED, event.seq, "no seal covers it")
         if event.digest() != over.digest(event.seq):
             raise ChainFlaw(What.CHANGED, event.seq, "it is not what was sealed under its number")
     report.first, report.last, report.events = events[0].seq, events[-1].seq, len(events)

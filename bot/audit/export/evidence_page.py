@@ -34,9 +34,9 @@ def page(pack: Mapping[str, Any]) -> str:
 
 
 def _shown(pack: Mapping[str, Any]) -> str:
-    request, asker = pack["request"], pack["request"]["asker"]
+    request, requester = pack["request"], pack["request"]["requester"]
     facts = [
-        ("Asked by", f"{asker['name']} {asker['email']} ({asker['id']})"),
+        ("Asked by", f"{requester['name']} {requester['email']} ({requester['id']})"),
         ("For", f"{request['what']}: {request['title']}"),
         ("Reason", request["reason"]),
         ("Asked at", human_times.spelled(request["created_at"])),

@@ -28,7 +28,7 @@ from bot.core.request import Request
 T = TypeVar("T")
 Format = Literal["jsonl", "csv", "ocsf"]
 FORMAT = "jit audit export 1"
-COLUMNS = ("number", "time", "kind", "request", "by", "asker", "roles", "event")
+COLUMNS = ("number", "time", "kind", "request", "by", "requester", "roles", "event")
 _FORMULA = frozenset("=+-@\t\r")
 _REMEMBERED = 2_000
 _LONGEST_LINE = 16_000_000
@@ -135,7 +135,7 @@ def _items(numbered: Iterator[tuple[int, str]]) -> Iterator[AuditEntry | Seal]:
     number, over = 1, False
     for number, line in numbered:  # the last one is named when the end is missing
         if over:
-            raise NotAnExport(f"line {number}: it stands behind the end")
+            raise NotAnExport(f"line {number}: it comes after the end")
         fields = _parsed(number, line)
         if "end" in fields:
             over = True
@@ -253,7 +253,7 @@ def _line(fields: dict[str, Any]) -> str:
 
 
 def _cells(entry: AuditEntry, request: Request | None) -> tuple[object, ...]:
-    asker = request.asker.email if request else ""
+    requester = request.requester.email if request else ""
     roles = " ".join(leg.role.name for leg in request.legs) if request else ""
     return (
         entry.seq,
@@ -261,7 +261,7 @@ def _cells(entry: AuditEntry, request: Request | None) -> tuple[object, ...]:
         entry.kind,
         entry.id,
         projection.by(entry),
-        asker,
+        requester,
         roles,
         entry.event,
     )

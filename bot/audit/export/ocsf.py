@@ -83,8 +83,8 @@ def _about(entry: AuditEntry, request: Request | None, uid: int) -> dict[str, An
             "type": "Access request" if entry.id else "Other",
         }
         return {"entity": entity | ({"name": request.what} if request else {})}
-    asker = request.asker
-    user = {"uid": asker.id, "name": asker.email, "email_addr": asker.email}
+    requester = request.requester
+    user = {"uid": requester.id, "name": requester.email, "email_addr": requester.email}
     if uid == _ACCOUNT:
         return {"user": user}
     leg = _event(entry).get("leg")
@@ -94,7 +94,7 @@ def _about(entry: AuditEntry, request: Request | None, uid: int) -> dict[str, An
 
 
 def _message(entry: AuditEntry, request: Request | None) -> str:
-    what = f" {entry.id}: {request.asker.email}, {request.what}" if request else f" {entry.id}".rstrip()
+    what = f" {entry.id}: {request.requester.email}, {request.what}" if request else f" {entry.id}".rstrip()
     return f"{entry.kind}{what}"
 
 

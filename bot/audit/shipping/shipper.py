@@ -129,7 +129,7 @@ class Shipping:
         finally:
             # Also where the store or the archive is away, and before another process may have the lease.
             if self._tasks and not self.leader.sure:
-                log.warning("another process may ship by now; this one stands by")
+                log.warning("another process may ship by now; this one waits")
                 await self._halt(0.0)
 
     async def _archive(self) -> Archive:
@@ -161,7 +161,7 @@ class Shipping:
                 form=shape.format,
                 archive=archive,
                 workspace=workspace,
-                tell=functools.partial(self._tell, name),
+                report=functools.partial(self._tell, name),
                 now=self.store.now,
                 pace=self.pace,
                 longest=self.longest,
@@ -208,7 +208,7 @@ class Shipping:
             await asyncio.to_thread(cursors.know, archive, cursor, now)
         elif cursor.behind is not None and lag.seconds * 2 < most:
             took = durations.words(max(1, int(now - cursor.behind)))
-            said = f"Sink {name} has caught up, {took} after it was told to be behind."
+            said = f"Sink {name} has caught up, {took} after it was reported to be behind."
             await self._note("sink_back", name, said, {"well": True}, once=f"sink_back {name} {cursor.behind}")
             await asyncio.to_thread(cursors.know, archive, cursor, None)
 

@@ -33,7 +33,7 @@ MOST_REFUSED = 5
 _PATIENCE = 5.0
 """Seconds beyond its promise after which a sink's call is given up."""
 
-Tell = Callable[[str, str, Mapping[str, object]], Awaitable[None]]
+Report = Callable[[str, str, Mapping[str, object]], Awaitable[None]]
 """Puts an alarm into the record (what, in words, facts), from where it is told in the audit channel."""
 
 
@@ -46,7 +46,7 @@ class Lane:
     form: Form
     archive: Archive
     workspace: str
-    tell: Tell
+    report: Report
     now: Callable[[], Awaitable[float]]
     pace: float = PACE
     longest: float = LONGEST
@@ -91,7 +91,7 @@ class Lane:
             return self.pace
         for changed in (each.entry.seq for each in found if each.digest != each.entry.digest()):
             said = f"event {changed} in the archive is not what was sealed: `jit audit verify` says more"
-            await self.tell("archive_changed", said, {"number": changed})
+            await self.report("archive_changed", said, {"number": changed})
         records = await asyncio.to_thread(self._rendered, found)
         self._at = await self.now()  # before anything is sent, so that a store that is away costs no duplicate
         await self._give(cursor, records)
@@ -127,7 +127,7 @@ class Lane:
         match error:
             case ReceiverGone():
                 said = f"sink {self.name}: {error}. Nothing is sent until `jit sinks --resume {self.name}`"
-                await self.tell("sink_stopped", said, {})
+                await self.report("sink_stopped", said, {})
                 await asyncio.to_thread(cursors.stop, self.archive, cursor, str(error))
             case RecordRefused() if not (alone and rest):
                 self._size = max(1, len(rest) // 2)
@@ -141,7 +141,7 @@ class Lane:
     async def _set_aside(self, cursor: Cursor, record: Record, error: RecordRefused) -> None:
         """Told first: what is stepped over is on the record, whatever happens then."""
         said = f"sink {self.name} can never take event {record.number} ({record.kind}): {error}. It goes on without it"
-        await self.tell("sink_refused", said, {"number": record.number})
+        await self.report("sink_refused", said, {"number": record.number})
         refusal = Refusal(record.number, str(error))
         await asyncio.to_thread(cursors.move, self.archive, cursor, record.number, self._at, refusal)
 

@@ -155,8 +155,8 @@ def make(archive: Archive, workspace: str, span: Span, tz: str, now: float, poli
     open_ = archive_search.standing(archive, workspace, tally.until)
     still = [id_ for id_ in dict.fromkeys(holding.id for holding in open_) if id_ not in ids]
     looked = dict.fromkeys([*ids, *still[:_LOOKED_AT], *_newer(archive, workspace, tally.until, now)])
-    for its in archive_search.told(archive, workspace, list(looked), sealed.last if sealed else 0):
-        tally.tell(entry for entry in its if entry.at < max(now, tally.until))
+    for its in archive_search.entries_of(archive, workspace, list(looked), sealed.last if sealed else 0):
+        tally.replay(entry for entry in its if entry.at < max(now, tally.until))
     changes = _changes(archive, workspace, tally.policies, policies)
     took = [decision.seconds for decision in tally.decisions]
     head = str(sealed.head) if sealed else ""

@@ -16,7 +16,7 @@ FINDS = {
     "orphan": "orphaned access, not revoked",
     "gone": "active in our records but gone from the system",
     "foreign": "changed by somebody else",
-    "beside": "unmanaged access",
+    "unmanaged": "unmanaged access",
     "unseen": "could not be checked",
 }
 """What reconciliation found, in words."""

@@ -97,11 +97,11 @@ class Digesting:
     async def tick(self) -> None:
         """Look at the clock; a failure is tried again at the next look."""
         try:
-            await self.look(await self.store.now())
+            await self.check(await self.store.now())
         except (StoreAway, NoArchive) as error:
             log.warning("no digest can be made now, it is tried again: %s", error)
 
-    async def look(self, now: float) -> bool:
+    async def check(self, now: float) -> bool:
         """Claim each edition that is due and not claimed yet. Raises `StoreAway`, `NoArchive`."""
         shape = self.catalog().workspace.digest
         slots = editions.last_slots(shape, now) if shape else []

@@ -118,7 +118,7 @@ class DayCounts:
     waiting: list[WaitingRequest] = field(default_factory=list)
     roles: set[str] = field(default_factory=set)
     """Requested roles, as system/role."""
-    askers: set[str] = field(default_factory=set)
+    requesters: set[str] = field(default_factory=set)
     approvers: set[str] = field(default_factory=set)
     """Bound identities."""
     unread: int = 0
@@ -138,7 +138,7 @@ class DayCounts:
             case "policy":
                 self.policies.append((_text(facts, "was"), _text(facts, "now")))
 
-    def tell(self, entries: Iterable[AuditEntry]) -> None:
+    def replay(self, entries: Iterable[AuditEntry]) -> None:
         """All events of one request until ``now``, in order."""
         request: Request | None = None
         at_end: Request | None = None
@@ -167,7 +167,7 @@ class DayCounts:
 
     def _saw(self, before: Request | None, after: Request, event: Event) -> None:
         if isinstance(event, Requested):
-            self.askers.add(after.asker.identity)
+            self.requesters.add(after.requester.identity)
             self.roles |= {leg.role.name for leg in after.legs}
             for system in {leg.role.system for leg in after.legs}:
                 self._busy(system).asked += 1
@@ -179,7 +179,7 @@ class DayCounts:
             self.decisions.append(_decision(after, event))
             self.approvers |= {review.by.identity for review in after.reviews}
         if event.by == "policy" and event.kind in {"ended_early", "cancelled"}:
-            self.taken.append((after.id, after.asker.email, after.closed_reason))
+            self.taken.append((after.id, after.requester.email, after.closed_reason))
         if after.state is State.ENDED and before and before.state is not State.ENDED:
             self._closed(before, after, event)
 
@@ -225,19 +225,19 @@ def _should_close(before: Request | None, after: Request, event: Event, due: flo
 
 def _decision(after: Request, event: Event) -> DecisionTime:
     by = after.reviews[-1].by.email if after.reviews else event.by
-    return DecisionTime(after.id, after.asker.email, after.title, by, max(0.0, event.at - after.created_at))
+    return DecisionTime(after.id, after.requester.email, after.title, by, max(0.0, event.at - after.created_at))
 
 
 def _waiting(request: Request) -> WaitingRequest:
     most = min((leg.role.sensitivity for leg in request.legs), key=_rank)
-    return WaitingRequest(request.id, request.asker.email, request.title, most, request.decide_by)
+    return WaitingRequest(request.id, request.requester.email, request.title, most, request.decide_by)
 
 
 def _grant(request: Request, legs: Sequence[Leg], *, over: bool = False) -> Grant:
     closed = request.closed_at > 0
     return Grant(
         id=request.id,
-        who=request.asker.email,
+        who=request.requester.email,
         roles=tuple(leg.role.name for leg in legs),
         sensitivity=min((leg.role.sensitivity for leg in legs), key=_rank),
         opened_at=request.granted_at or request.begun_at,
@@ -252,7 +252,7 @@ def _trouble(
     kind: str, request: Request, legs: Sequence[Leg], seconds: float, said: str, *, over: bool = False
 ) -> Trouble:
     roles = tuple(leg.role.name for leg in legs)
-    return Trouble(kind, request.id, request.asker.email, roles, max(0.0, seconds), said[:_LONGEST], over)
+    return Trouble(kind, request.id, request.requester.email, roles, max(0.0, seconds), said[:_LONGEST], over)
 
 
 def _errors(request: Request) -> str:

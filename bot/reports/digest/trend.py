@@ -80,8 +80,8 @@ def adoption(
     since, until = span.before().moments(tz)
     known = archive_search.begun(archive, workspace, since)
     return Adoption(
-        people=len(tally.askers),
-        before=len(set(_askers(archive, workspace, since, until))) if known else None,
+        people=len(tally.requesters),
+        before=len(set(_requesters(archive, workspace, since, until))) if known else None,
         approvers=len(tally.approvers),
         by_rule=tally.kinds["approved_by_rule"],
         unused=_unused(archive, workspace, tally, policies),
@@ -116,9 +116,9 @@ def _roles(catalog: Catalog) -> Iterator[str]:
         yield from (f"{name}/{role}" for role in system.roles)
 
 
-def _askers(archive: Archive, workspace: str, since: float, until: float) -> Iterator[str]:
+def _requesters(archive: Archive, workspace: str, since: float, until: float) -> Iterator[str]:
     for entry in archive_search.between(archive, workspace, since, until, tuple(BEGINNINGS)):
         try:
-            yield str(json.loads(entry.event)["asker"]["identity"])
+            yield str(json.loads(entry.event)["requester"]["identity"])
         except (ValueError, KeyError, TypeError, RecursionError):  # not as this version writes it
             continue

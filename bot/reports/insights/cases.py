@@ -196,8 +196,8 @@ def _minding(rules: Sequence[InsightRule[Any]], verb: str) -> list[InsightRule[A
 def _ask(entry: AuditEntry) -> RequestCase | None:
     facts = _facts(entry)
     try:
-        asker = facts["asker"]
-        who, tz, what = asker["identity"], asker.get("tz", "UTC"), facts["what"]
+        requester = facts["requester"]
+        who, tz, what = requester["identity"], requester.get("tz", "UTC"), facts["what"]
         roles = tuple(f"{role['system']}/{role['role']}" for role in facts["roles"])
     except (KeyError, TypeError, AttributeError):
         return None

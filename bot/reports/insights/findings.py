@@ -213,19 +213,19 @@ def _not_seen(group: str, gone: Sequence[str], of: int, since: float, within: in
 
 def _all_the_while(catalog: Catalog, texts: Sequence[str], read: Policies) -> dict[str, frozenset[str]]:
     """Who may request because of a group, today and by every earlier policy; nobody where one cannot be read."""
-    now = _may_ask(catalog)
+    now = _may_request(catalog)
     before = [read(text) for text in texts]
     if not before:
         return {}
     for each in before:
         if each is None:
             return {}
-        was = _may_ask(each)
+        was = _may_request(each)
         now = {group: people & was.get(group, frozenset()) for group, people in now.items()}
     return {group: people for group, people in now.items() if people}
 
 
-def _may_ask(catalog: Catalog) -> dict[str, frozenset[str]]:
+def _may_request(catalog: Catalog) -> dict[str, frozenset[str]]:
     """The groups that may request something, each with its people or its Slack user group's id."""
     groups = {
         name

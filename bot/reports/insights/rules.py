@@ -119,7 +119,7 @@ class Bottleneck(InsightRule[OneApprover]):
         super().__init__(limits, since)
         self._answers: Counter[str] = Counter()
         self._late: Counter[tuple[str, str]] = Counter()
-        self._askers: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        self._requesters: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
 
     def answered(self, answer: DecisionCase) -> None:
         late = answer.wait > self.limits.waits
@@ -127,19 +127,19 @@ class Bottleneck(InsightRule[OneApprover]):
             key = role, answer.by
             self._answers[role] += 1
             self.cases[key].add(answer.at, answer.proof)
-            self._askers[key].add(answer.ask.who)
+            self._requesters[key].add(answer.ask.who)
             if late:
                 self._late[key] += 1
 
     def found(self, period: str) -> Iterator[Insight]:
         for key, cases in self.cases.items():
             role, by = key
-            answers, late, askers = self._answers[role], self._late[role, by], len(self._askers[role, by])
+            answers, late, requesters = self._answers[role], self._late[role, by], len(self._requesters[role, by])
             alone = answers >= self.limits.times and _part(cases.count, answers) >= self.limits.percent
-            if alone and askers >= _SEVERAL and _part(late, cases.count) >= 50:
+            if alone and requesters >= _SEVERAL and _part(late, cases.count) >= 50:
                 waits = durations.words(self.limits.waits)
                 said = f"{by} made {cases.count} of {answers} decisions about {role} in {period}, {late} of them"
-                yield self._finding((role, by), f"{said} after more than {waits}; {askers} people waited.", cases)
+                yield self._finding((role, by), f"{said} after more than {waits}; {requesters} people waited.", cases)
 
 
 class Formality(InsightRule[AlwaysApproved]):
@@ -152,13 +152,13 @@ class Formality(InsightRule[AlwaysApproved]):
     def __init__(self, limits: AlwaysApproved, since: float) -> None:
         super().__init__(limits, since)
         self._refused: set[str] = set()
-        self._askers: defaultdict[str, set[str]] = defaultdict(set)
+        self._requesters: defaultdict[str, set[str]] = defaultdict(set)
 
     def answered(self, answer: DecisionCase) -> None:
         for role in answer.ask.roles if answer.last else ():
             if answer.yes:
                 self.cases[role, ""].add(answer.at, answer.proof)
-                self._askers[role].add(answer.ask.who)
+                self._requesters[role].add(answer.ask.who)
             else:
                 self._refused.add(role)
 
@@ -167,9 +167,9 @@ class Formality(InsightRule[AlwaysApproved]):
 
     def found(self, period: str) -> Iterator[Insight]:
         for (role, _), cases in self.cases.items():
-            askers = len(self._askers[role])
-            if cases.count >= self.limits.times and role not in self._refused and askers >= _SEVERAL:
-                said = f"{role} was requested {cases.count} times in {period}, by {askers} people"
+            requesters = len(self._requesters[role])
+            if cases.count >= self.limits.times and role not in self._refused and requesters >= _SEVERAL:
+                said = f"{role} was requested {cases.count} times in {period}, by {requesters} people"
                 yield self._finding((role,), f"{said}, and approved each time.", cases)
 
 

@@ -79,13 +79,13 @@ class Watching:
         if not await self.kept.turn(self.pace):
             return
         try:
-            await self.look()
+            await self.scan()
         except Exception:
             # The claim lasts for hours: without this no worker would scan again before it ends.
             await self.kept.again_in(min(_SOON, self.pace))
             raise
 
-    async def look(self) -> Scan:
+    async def scan(self) -> Scan:
         """Scans now, and records what is new. Raises `StoreAway`, `NoArchive`."""
         began, now = time.monotonic(), await self.context.store.now()
         members = await self._members(now)
@@ -96,10 +96,10 @@ class Watching:
             finding
             for finding in map(insights.brief, found)
             if finding.key not in snoozed
-            and await self.kept.tell(finding.key, {"by": "worker", "finding": insights.document(finding)})
+            and await self.kept.report(finding.key, {"by": "worker", "finding": insights.document(finding)})
         ]
         look = Scan(now, tuple(SeenInsight(insights.brief(each), before.get(each.key, now)) for each in found))
-        await self.kept.keep(json.dumps(_LOOK.dump_python(look, mode="json"), ensure_ascii=False))
+        await self.kept.save(json.dumps(_LOOK.dump_python(look, mode="json"), ensure_ascii=False))
         log.info("%s findings, %s of them new, in %.1f s", len(found), len(new), time.monotonic() - began)
         return look
 

@@ -56,7 +56,7 @@ class Lookout:
         self._store, self._outbox, self._window = store, outbox, Window(store)
         self._redis, self._keys = store.redis, store.keys
 
-    async def look(self, systems: Sequence[str], channels: Sequence[str]) -> Backlog:
+    async def read(self, systems: Sequence[str], channels: Sequence[str]) -> Backlog:
         """One look, at these systems and channels. Raises `StoreAway`."""
         keys = self._keys
         async with self._redis.pipeline(transaction=False) as pipe:

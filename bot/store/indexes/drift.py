@@ -69,14 +69,14 @@ class Found:
 
     # reported drift
 
-    async def told(self, system: str) -> dict[str, str]:
+    async def reported(self, system: str) -> dict[str, str]:
         """How each drift was when it was reported."""
         found = await away(self._redis.hgetall(self._keys.found(system)))
         sealed = {text(what): text(how) for what, how in found.items()}
         told = {what: self._store.authorship.unwrapped(f"found {system} {what}", how) for what, how in sealed.items()}
         return {what: how for what, how in told.items() if how}
 
-    async def tell(
+    async def report(
         self,
         system: str,
         notes: Sequence[Note],

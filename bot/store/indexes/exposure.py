@@ -11,7 +11,7 @@ from typing import Any
 
 from bot.core.lifecycle import AT_STAKE
 from bot.core.request import Request
-from bot.store.commit_encoding import stake
+from bot.store.commit_encoding import exposure_entry
 from bot.store.encoding import away, script, text
 from bot.store.store import Store
 
@@ -22,13 +22,13 @@ _REVIEWED = 50
 _MANY = 1000
 
 
-class Stakes:
+class ExposureIndex:
     """The index of one workspace. All verbs raise `StoreAway`."""
 
     def __init__(self, store: Store) -> None:
         """Register the scripts; nothing is sent."""
         self._store, self._redis, self._keys = store, store.redis, store.keys
-        self._stake, self._people = script(store.redis, "stake"), script(store.redis, "people")
+        self._entry, self._people = script(store.redis, "exposure"), script(store.redis, "people")
         self._reviewed = 0
 
     # people
@@ -50,14 +50,14 @@ class Stakes:
     async def _next(self, user: str, most: int) -> list[str]:
         if most <= 0:
             return []
-        return [text(name) for name in await away(self._people(keys=[self._keys.stakes], args=[user, most]))]
+        return [text(name) for name in await away(self._people(keys=[self._keys.exposure], args=[user, most]))]
 
     async def among(self, users: Collection[str]) -> set[str]:
         """Those of them who have live or pending access."""
         asked = sorted(users)
         async with self._redis.pipeline(transaction=False) as pipe:
             for user in asked:
-                pipe.zlexcount(self._keys.stakes, *_of(user))
+                pipe.zlexcount(self._keys.exposure, *_of(user))
             counts = await away(pipe.execute())
         return {user for user, count in zip(asked, counts, strict=True) if count}
 
@@ -65,21 +65,21 @@ class Stakes:
         """The live or pending access of each, by their records; people without any are left out."""
         async with self._redis.pipeline(transaction=False) as pipe:
             for user in users:
-                pipe.zrangebylex(self._keys.stakes, *_of(user))
+                pipe.zrangebylex(self._keys.exposure, *_of(user))
             noted = await away(pipe.execute())
         found: dict[str, list[Request]] = {}
         for page in _pages([text(one) for some in noted for one in some]):
             for request in await self._read(page):
-                found.setdefault(request.asker.id, []).append(request)
+                found.setdefault(request.requester.id, []).append(request)
         return found
 
     async def _read(self, noted: Sequence[str]) -> list[Request]:
         """What is something to lose indeed; of what is none any more, that is noted."""
         ids = {one.partition(" ")[2]: one for one in noted}
         ours = {loaded.request.id: loaded.request for loaded in await self._store.load_ours(list(ids))}
-        over = [(one, ours.get(id_)) for id_, one in ids.items() if id_ not in ours or not at_stake(ours[id_])]
+        over = [(one, ours.get(id_)) for id_, one in ids.items() if id_ not in ours or not is_exposed(ours[id_])]
         await self._note(over)
-        return [request for request in ours.values() if at_stake(request)]
+        return [request for request in ours.values() if is_exposed(request)]
 
     # requests
 
@@ -88,7 +88,7 @@ class Stakes:
         found: set[str] = set()
         while True:
             start = len(found)
-            page: Any = await away(self._redis.zrange(self._keys.stakes, start, start + _MANY - 1))
+            page: Any = await away(self._redis.zrange(self._keys.exposure, start, start + _MANY - 1))
             found |= {text(one).partition(" ")[2] for one in page}
             if len(page) < _MANY:
                 return found
@@ -111,7 +111,7 @@ class Stakes:
 
     async def complete(self) -> bool:
         """Whether the index was ever filled."""
-        return bool(await away(self._redis.exists(self._keys.staked)))
+        return bool(await away(self._redis.exists(self._keys.exposure_complete)))
 
     async def fill(self, still: Callable[[], Awaitable[object]]) -> None:
         """Note all that is open, of a store that has no index yet. ``still`` is called at each page."""
@@ -121,7 +121,7 @@ class Stakes:
             moved: Sequence[str] = page
             while moved:
                 moved = await self._index(moved)
-        await away(self._redis.set(self._keys.staked, "1"))
+        await away(self._redis.set(self._keys.exposure_complete, "1"))
 
     async def review(self) -> None:
         """Compare the next page of open requests with the index."""
@@ -132,22 +132,22 @@ class Stakes:
     async def _index(self, ids: Sequence[str]) -> list[str]:
         """Note what these are; those that moved on meanwhile are to be looked at again."""
         found = [loaded.request for loaded in await self._store.load_ours(ids)]
-        return await self._note([(stake(request), request) for request in found])
+        return await self._note([(exposure_entry(request), request) for request in found])
 
     async def _note(self, noted: Sequence[tuple[str, Request | None]]) -> list[str]:
         """Note each as its record says; None where there is no record of ours, and none at all then."""
         async with self._redis.pipeline(transaction=False) as pipe:
             for one, request in noted:
-                keys = [self._keys.record(one.partition(" ")[2]), self._keys.stakes]
-                words = [one, str(request.version), "1" if at_stake(request) else ""] if request else [one, "", ""]
-                await self._stake(keys=keys, args=words, client=pipe)
+                keys = [self._keys.record(one.partition(" ")[2]), self._keys.exposure]
+                words = [one, str(request.version), "1" if is_exposed(request) else ""] if request else [one, "", ""]
+                await self._entry(keys=keys, args=words, client=pipe)
             answers = await away(pipe.execute())
         return [
             one.partition(" ")[2] for (one, _), answer in zip(noted, answers, strict=True) if text(answer) == "MOVED"
         ]
 
 
-def at_stake(request: Request) -> bool:
+def is_exposed(request: Request) -> bool:
     """Whether whoever asked could lose it."""
     return request.state in AT_STAKE
 

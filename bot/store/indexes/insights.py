@@ -45,7 +45,7 @@ class Insights:
 
     # the last look
 
-    async def keep(self, look: str) -> None:
+    async def save(self, look: str) -> None:
         """Keep the findings of this scan."""
         await away(self._redis.set(self._keys.insights, self._store.authorship.wrapped("insights", look), ex=_LOOK))
 
@@ -55,7 +55,7 @@ class Insights:
 
     # what is new, what is snoozed
 
-    async def tell(self, key: str, facts: Mapping[str, Any]) -> bool:
+    async def report(self, key: str, facts: Mapping[str, Any]) -> bool:
         """Audit a finding, where it is new. Whether it is."""
         new = await self._store.note("insight", _json(facts), window=KNOWN, once=_known(key))
         if not new:

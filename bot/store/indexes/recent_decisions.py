@@ -64,7 +64,7 @@ class Acknowledged:
     def heard(self, answered: Answered) -> None:
         """Remember it, if it is somebody's decision and it was written."""
         change, event = answered.change, answered.change.event
-        by = event.asker.id if isinstance(event, ApprovedByRule) else event.by
+        by = event.requester.id if isinstance(event, ApprovedByRule) else event.by
         if answered.word != "OK" or event.kind not in _DECISIONS or by in _NOBODY:
             return
         now = time.monotonic()
@@ -143,5 +143,5 @@ def _who(request: Request, by: str) -> str:
     """The address of whoever decided, where the record tells it."""
     extension = request.extension.reviews if request.extension else ()
     reviewers = (review.by for review in (*request.reviews, *extension))
-    people = [request.asker, *reviewers, *(question.by for question in request.questions)]
+    people = [request.requester, *reviewers, *(question.by for question in request.questions)]
     return next((person.email for person in people if person.id == by), by)

@@ -15,7 +15,7 @@ async def asked(store: Store, person: str, since: float, most: int) -> list[Requ
     ids: Any = await away(store.redis.zrange(key, "+inf", after, desc=True, byscore=True, offset=0, num=most))
     found = await store.load_ours([text(id_) for id_ in ids])
     # An id that was drawn again may be somebody else's request by now.
-    return [loaded.request for loaded in found if loaded.request.asker.id == person]
+    return [loaded.request for loaded in found if loaded.request.requester.id == person]
 
 
 async def before(store: Store, request: Request, since: float, most: int) -> list[Request] | None:
@@ -24,13 +24,13 @@ async def before(store: Store, request: Request, since: float, most: int) -> lis
     The index may have lost ids: one that does not even know of this request is not believed. Nor is a record left out
     that is missing, of somebody else or not ours: then nothing is known.
     """
-    key, after = store.keys.submits(request.asker.id), f"({stamp(since)}"
+    key, after = store.keys.submits(request.requester.id), f"({stamp(since)}"
     last = stamp(request.created_at)
     read: Any = await away(store.redis.zrange(key, last, after, desc=True, byscore=True, offset=0, num=most + 2))
     ids = [text(id_) for id_ in read]
     if request.id not in ids or len(ids) > most + 1:
         return None
     found = [loaded.request for loaded in await store.load_ours(ids)]
-    if len(found) != len(ids) or any(each.asker.id != request.asker.id for each in found):
+    if len(found) != len(ids) or any(each.requester.id != request.requester.id for each in found):
         return None
     return [each for each in found if each.id != request.id]

@@ -10,7 +10,7 @@
 --      18 n, then n guards  …  n, then n ops
 --      a guard: word, key index, argument, argument      an op: command, key index, words      each on lines of one
 -- Returns {OK, now, seq} | {SUPERSEDED, now} | {LATE, now} | {GUARD, now, index from 1}
-local LONGEST = 600 -- seconds; a claim is prolonged in steps that are far shorter
+local LONGEST = 600 -- seconds; a claim is extended in steps that are far shorter
 
 local function lines(text)
   local found = {}

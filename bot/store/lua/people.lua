@@ -5,11 +5,11 @@
 -- Returns {person …}
 local found, after = {}, ARGV[1]
 for i = 1, tonumber(ARGV[2]) do
-  -- A stake is "person request"; the sign after the blank is past all of one person's.
+  -- An entry is "person request"; the sign after the blank is past all of one person's.
   local from = after == '' and '-' or '[' .. after .. '!'
-  local stake = redis.call('ZRANGEBYLEX', KEYS[1], from, '+', 'LIMIT', 0, 1)[1]
-  if not stake then break end
-  after = string.match(stake, '^[^ ]*')
+  local entry = redis.call('ZRANGEBYLEX', KEYS[1], from, '+', 'LIMIT', 0, 1)[1]
+  if not entry then break end
+  after = string.match(entry, '^[^ ]*')
   found[i] = after
 end
 return found

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from providers.systems.base import (
     Closing,
+    ExistingAccess,
     Order,
     Outcome,
     Presence,
@@ -20,7 +21,6 @@ from providers.systems.base import (
     Receipt,
     Revealing,
     Secret,
-    Standing,
     System,
     Unsure,
 )
@@ -176,9 +176,9 @@ async def shut(bench: Bench, system: System, order: Order, prior: Prior, receipt
     return outcome
 
 
-async def seen(system: System, order: Order) -> list[Standing]:
+async def seen(system: System, order: Order) -> list[ExistingAccess]:
     """What the system tells of an order's account."""
-    return [each for each in await system.standing() if each.native == order.subject.native]
+    return [each for each in await system.list_access() if each.native == order.subject.native]
 
 
 async def call(system: System, verb: str, order: Order) -> object:
@@ -196,9 +196,11 @@ async def call(system: System, verb: str, order: Order) -> object:
         case "verify":
             return await system.verify(order, None)
         case "close" if isinstance(system, Closing):
-            return await system.close_orphan(Standing(native=order.subject.native, entitlement="", order=order.id))
+            return await system.close_orphan(
+                ExistingAccess(native=order.subject.native, entitlement="", order=order.id)
+            )
         case _:
-            return await system.standing()
+            return await system.list_access()
 
 
 def real_server(bench: Bench) -> tuple[str, int]:

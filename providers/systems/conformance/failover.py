@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from providers.systems.base import Order, Outcome, Presence, Prior, Prolonging, Receipt, Refused, Revealing, System
+from providers.systems.base import Extending, Order, Outcome, Presence, Prior, Receipt, Refused, Revealing, System
 from providers.systems.conformance.bench import Bench, secret_of, shut
 from providers.systems.conformance.suite import SystemConformance
 
@@ -44,8 +44,8 @@ def _attempts(away: System, order: Order, prior: Prior, receipt: Receipt) -> dic
     }
     if isinstance(away, Revealing):
         attempts["reveal"] = lambda: away.reveal(order, receipt)
-    if isinstance(away, Prolonging):
-        attempts["prolong"] = lambda: away.prolong(order, receipt)
+    if isinstance(away, Extending):
+        attempts["extend"] = lambda: away.extend(order, receipt)
     return attempts
 
 

@@ -24,7 +24,7 @@ class ServerConformance(SystemConformance):
     async def test_a_server_that_never_answers_is_unsure_in_time(
         self, bench: Bench, order: Order, caplog: pytest.LogCaptureFixture
     ) -> None:
-        for verb in ("check", "inspect", "grant", "revoke", "verify", "close", "standing"):
+        for verb in ("check", "inspect", "grant", "revoke", "verify", "close", "list_access"):
             async with Wire(real_server(bench), hold=1) as wire:
                 system = bench.build(wire.port)
                 began = time.monotonic()

@@ -15,7 +15,7 @@ Writing a provider
    `OwnConformance` (an account an order) or `SharedConformance` (an account that stood before), and in addition
    `RevealingConformance` where it hands out a secret, `closing.ClosingConformance` where it can close an account of
    an order that the books have lost, `connecting.ConnectingConformance` where it can tell how to get in,
-   `prolonging.ProlongingConformance` where an end can be moved, and `server.ServerConformance` where it speaks TCP.
+   `extending.ProlongingConformance` where an end can be moved, and `server.ServerConformance` where it speaks TCP.
    They need pytest-asyncio. For readable failures, call
    ``pytest.register_assert_rewrite("providers.systems.conformance")`` before the import.
 4. Of every provider these are owed as well; the bench says how its system is made to misbehave:
@@ -166,12 +166,12 @@ class SystemConformance:
     async def test_standing_tells_what_is_open_and_no_more(self, bench: Bench, system: System, order: Order) -> None:
         prior = await system.inspect(order)
         receipt = await system.grant(order, prior)
-        ours = [each for each in await system.standing() if each.native == order.subject.native]
+        ours = [each for each in await system.list_access() if each.native == order.subject.native]
         assert ours
         if order.subject.own:
             assert {each.order for each in ours} == {order.id}
         await shut(bench, system, order, prior, receipt)
-        assert not [each for each in await system.standing() if each.native == order.subject.native]
+        assert not [each for each in await system.list_access() if each.native == order.subject.native]
 
     async def test_nothing_secret_shows(
         self, bench: Bench, system: System, order: Order, caplog: pytest.LogCaptureFixture
@@ -182,7 +182,7 @@ class SystemConformance:
         hidden = [*bench.hidden, *([secret.password.get_secret_value()] if secret else [])]
         config = system.Config.model_validate(bench.config())
         told = [repr(config), str(config), repr(system), receipt.model_dump_json(), prior.model_dump_json()]
-        told += [repr(secret), secret.how if secret else "", repr(await system.standing()), caplog.text]
+        told += [repr(secret), secret.how if secret else "", repr(await system.list_access()), caplog.text]
         told.append((await shut(bench, system, order, prior, receipt)).model_dump_json())
         assert not [word for word in hidden if any(word in text for text in told)]
 

@@ -180,7 +180,7 @@ async def _introduced(connection: psycopg.AsyncConnection[Any], config: Postgres
         ) from error
     if who.path.replace(" ", "") != _SETTINGS["search_path"] or who.read_only != "off":
         raise Refused(
-            f"the bot's settings are dropped on the way (search_path is {who.path!r}): a pooler stands before the"
+            f"the bot's settings are dropped on the way (search_path is {who.path!r}): a pooler is in front of the"
             " server, and the dsn has to name the server itself"
         )
     later = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from providers.systems.base import Receipt, Standing
+from providers.systems.base import ExistingAccess, Receipt
 
 if TYPE_CHECKING:
     from providers.systems.postgresql.session import RoleFacts
@@ -32,11 +32,11 @@ def order_of(named: re.Match[str]) -> str:
     return f"J-{named[1].upper()}.{named[2]}"
 
 
-def standing(role: RoleFacts) -> Standing:
+def standing(role: RoleFacts) -> ExistingAccess:
     """A temporary login, with the order that its mark or its name says."""
     marked, named = _MARKED.fullmatch(role.mark or ""), NAMED.fullmatch(role.name)
     order = marked[1] if marked else order_of(named) if named else None
-    return Standing(native=role.name, entitlement=", ".join(role.member_of), order=order)
+    return ExistingAccess(native=role.name, entitlement=", ".join(role.member_of), order=order)
 
 
 def proved(role: RoleFacts, receipt: Receipt | None) -> bool:

@@ -28,6 +28,7 @@ from pydantic import SecretStr
 
 from providers.systems.base import (
     Capabilities,
+    ExistingAccess,
     Frozen,
     Health,
     Json,
@@ -39,7 +40,6 @@ from providers.systems.base import (
     Receipt,
     Refused,
     Secret,
-    Standing,
     Subject,
 )
 from providers.systems.postgresql import logins, names
@@ -81,7 +81,7 @@ class PostgreSQL:
             native_expiry=own,
             grantor_scoped=False,
             can_write=set(wanted.member_of) != {"pg_read_all_data"},
-            prolongs=True,
+            can_extend=True,
             remains=f"what its holder makes in the name of {', '.join(wanted.member_of)}",
             reveals="; ".join(f"{name} {REVEALING[name]}" for name in wanted.member_of if name in REVEALING),
         )
@@ -192,20 +192,20 @@ class PostgreSQL:
             alone = role is not None and not role.members
             return Presence.PRESENT if alone and has >= set(added) else Presence.FOREIGN
 
-    async def standing(self) -> Sequence[Standing]:
+    async def list_access(self) -> Sequence[ExistingAccess]:
         """Our temporary logins, what only looks like one, and every member of the roles that the config watches."""
         async with self._connection.talk(self._config, "list") as session:
             ours = await session.marked(names.MARK, names.NAMED.pattern)
             own = {role.name for role in ours}
             members = await session.members(self._config.watch)
             watched = [
-                Standing(native=member, entitlement=names.native(session.target, role, member))
+                ExistingAccess(native=member, entitlement=names.native(session.target, role, member))
                 for role, member in members
                 if member not in {*own, session.me}
             ]
         return [*(names.standing(role) for role in ours), *watched]
 
-    async def close_orphan(self, standing: Standing) -> Outcome:
+    async def close_orphan(self, standing: ExistingAccess) -> Outcome:
         """Close and drop a login that has both an order's name and that order's mark."""
         within = self._revoking.REVOKE_TIMEOUTS
         async with self._connection.talk(self._config, "close", within=within, patient=True) as session:
@@ -233,13 +233,13 @@ class PostgreSQL:
         """The client's command; it asks for the password."""
         return self._connection.command(self._config, order.subject.native)
 
-    async def prolong(self, order: Order, receipt: Receipt) -> Receipt:
+    async def extend(self, order: Order, receipt: Receipt) -> Receipt:
         """A later ``VALID UNTIL`` for a login of the order's own; a membership has no end of its own."""
         if not order.subject.own:
             if receipt.ours and await self.verify(order, receipt) is not Presence.PRESENT:
                 raise Refused(f"the memberships of {order.subject.native} are gone, or were changed by another hand")
             return receipt
-        async with self._talk("prolong", order) as session:
+        async with self._talk("extend", order) as session:
             role = await session.role(order.subject.native)
             later = self._valid_until(order)
             known = {receipt.facts.get("valid_until"), later}  # later, where an answer to this was lost
@@ -249,7 +249,7 @@ class PostgreSQL:
             if self._own_presence(order, there, role) is not Presence.PRESENT:
                 raise Refused(f"the login {order.subject.native} was changed by another hand")
             lasts = max(later, math.ceil(role.valid_until or later))
-            await session.change(self._sql.prolong(role.name, lasts))
+            await session.change(self._sql.extend(role.name, lasts))
             return receipt.model_copy(update={"facts": {**receipt.facts, "valid_until": lasts}})
 
     async def close(self) -> None:
@@ -311,7 +311,7 @@ class PostgreSQL:
     ) -> Outcome:
         ours = [] if prior is None else self._ours(order, prior)
         kept = [name for name in _params(order).member_of if name not in ours]
-        told = f"membership of {', '.join(kept)}, which stood before or is still needed" if kept else ""
+        told = f"membership of {', '.join(kept)}, which is older or still needed" if kept else ""
         if not ours:
             return Outcome(presence=Presence.ABSENT, kept=told)
         since = str(receipt.facts.get("since", "")) if receipt else await session.joined(role, ours)

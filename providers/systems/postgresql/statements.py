@@ -28,7 +28,7 @@ def create(
     ]
 
 
-def prolong(name: str, valid_until: int) -> sql.Composable:
+def extend(name: str, valid_until: int) -> sql.Composable:
     """A later end."""
     return sql.SQL("ALTER ROLE {} VALID UNTIL {}").format(sql.Identifier(name), _until(valid_until))
 

@@ -78,7 +78,7 @@ def _is_saved(found: Tried, id_: str) -> bool:
 def _warnings(info: Mapping[str, Any], saved: bool) -> list[str]:
     if saved or not info.get("connected_slaves"):
         return []
-    return ["replicas and no aclfile: a restart cannot be told from a failover, so a person has to close what was open"]
+    return ["replicas and no aclfile: a restart cannot be told from a failover, a person has to revoke"]
 
 
 def _open_door(default: Mapping[str, Any] | None) -> list[str]:

@@ -28,6 +28,7 @@ from redis.exceptions import ResponseError
 
 from providers.systems.base import (
     Capabilities,
+    ExistingAccess,
     Frozen,
     Health,
     Json,
@@ -39,7 +40,6 @@ from providers.systems.base import (
     Receipt,
     Refused,
     Secret,
-    Standing,
     Subject,
     Unsure,
 )
@@ -79,7 +79,7 @@ class RedisAcl:
             native_expiry=False,
             grantor_scoped=True,
             can_write=RedisParams.model_validate(params).writes,
-            prolongs=True,
+            can_extend=True,
         )
 
     @classmethod
@@ -153,13 +153,13 @@ class RedisAcl:
                 await self._be_the(order.subject.native, then)
             return presence
 
-    async def standing(self) -> Sequence[Standing]:
+    async def list_access(self) -> Sequence[ExistingAccess]:
         """Every ACL user, its rules as the entitlement; ours are told by name."""
         async with self._session.talk("list"):
             lines: list[str] = await self._session.acl("LIST")
         return [_standing(line) for line in lines if not line.split(" ", 2)[1].startswith(TARGET)]
 
-    async def close_orphan(self, standing: Standing) -> Outcome:
+    async def close_orphan(self, standing: ExistingAccess) -> Outcome:
         """Delete a user of an order's name that bears the mark of its origin; older ones have none, and are left."""
         name = standing.native
         async with self._session.talk("close"):
@@ -172,7 +172,7 @@ class RedisAcl:
         """The client's command; it asks for the password."""
         return self._how(order.subject.native)
 
-    async def prolong(self, order: Order, receipt: Receipt) -> Receipt:
+    async def extend(self, order: Order, receipt: Receipt) -> Receipt:
         """No user ends by itself here, so a later end changes nothing; one that is gone or changed has none."""
         if await self.verify(order, receipt) is not Presence.PRESENT:
             raise Refused(f"the user {order.subject.native} is gone, or was changed by another hand")
@@ -187,7 +187,7 @@ class RedisAcl:
                 raise Refused(f"the ACL user {name} is gone or was changed by another hand")
             hashed = hashlib.sha256(password.encode()).hexdigest()
             await self._session.fenced(name, "resetpass", *_marks(order), f"#{hashed}")
-            with self._session.made(f"a password of {name}, which nobody was told,"):
+            with self._session.made(f"a password of {name}, which nobody has seen,"):
                 await self._session.say("CLIENT", "KILL", "USER", name)
                 await self._session.save()
         return Secret(username=name, password=SecretStr(password), how=self._how(name))
@@ -301,9 +301,9 @@ def _sorted(value: Any) -> Any:
     return sorted(value, key=str) if isinstance(value, list) else value
 
 
-def _standing(line: str) -> Standing:
+def _standing(line: str) -> ExistingAccess:
     """From a line ``user NAME on #hash ~keys +rules`` of the ACL list, without the hashes."""
     _, name, *words = line.split(" ")
     found = _OURS.fullmatch(name)
     order = f"{found[1].upper()}.{found[2]}" if found else None
-    return Standing(native=name, entitlement=" ".join(word for word in words if word[:1] != "#"), order=order)
+    return ExistingAccess(native=name, entitlement=" ".join(word for word in words if word[:1] != "#"), order=order)

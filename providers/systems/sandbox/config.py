@@ -14,7 +14,7 @@ class SandboxFault(Frozen):
     """One scripted failure."""
 
     verb: Literal[
-        "check", "resolve", "inspect", "grant", "revoke", "verify", "standing", "reveal", "prolong", "close", "any"
+        "check", "resolve", "inspect", "grant", "revoke", "verify", "list_access", "reveal", "extend", "close", "any"
     ]
     does: Literal["slow", "refuse", "unsure", "crash before", "crash after", "late"]
     """``late``: the call ends as unsure at once, its effect lands ``seconds`` later, or at `Sandbox.land`.

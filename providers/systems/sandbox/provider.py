@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from providers.systems.base import (
     Capabilities,
+    ExistingAccess,
     Frozen,
     Health,
     Json,
@@ -28,7 +29,6 @@ from providers.systems.base import (
     Receipt,
     Refused,
     Secret,
-    Standing,
     Subject,
     Unsure,
 )
@@ -39,7 +39,7 @@ from providers.systems.sandbox.fault_script import FaultScript
 T = TypeVar("T")
 BY_HAND = "by hand"
 """Who made an entry that no order made."""
-_RIGHTS = ("inspect", "grant", "revoke", "verify", "standing", "reveal", "prolong", "close")
+_RIGHTS = ("inspect", "grant", "revoke", "verify", "list_access", "reveal", "extend", "close")
 """What a bot must be let do here; a directory of doors may say otherwise."""
 _OWN = re.compile(r"jit-(j-[2-9a-hj-np-z]{4,8})-([0-9]{1,2})")
 
@@ -80,7 +80,7 @@ class Sandbox:
             native_expiry=False,
             grantor_scoped=False,
             can_write=wanted.write,
-            prolongs=True,
+            can_extend=True,
         )
 
     @classmethod
@@ -120,14 +120,14 @@ class Sandbox:
         """Look at the door."""
         return await self._about("verify", order, lambda door: self._verify(order, door, receipt))
 
-    async def standing(self) -> Sequence[Standing]:
+    async def list_access(self) -> Sequence[ExistingAccess]:
         """Every open door."""
         target = self._config.id
         return await self._do(
-            "standing", None, lambda: [_standing(target, door, account) for door, account, _ in self.doors.all()]
+            "list_access", None, lambda: [_standing(target, door, account) for door, account, _ in self.doors.all()]
         )
 
-    async def close_orphan(self, standing: Standing) -> Outcome:
+    async def close_orphan(self, standing: ExistingAccess) -> Outcome:
         """Shut the door of an order's own account."""
         return await self._do("close", standing.entitlement, lambda: self._close(standing))
 
@@ -139,9 +139,9 @@ class Sandbox:
         """Which door, and as whom."""
         return _knock(SandboxParams.model_validate(order.params).door, order.subject.native)
 
-    async def prolong(self, order: Order, receipt: Receipt) -> Receipt:
+    async def extend(self, order: Order, receipt: Receipt) -> Receipt:
         """No door shuts by itself, so a later end changes nothing here."""
-        return await self._about("prolong", order, lambda door: self._prolong(order, door, receipt))
+        return await self._about("extend", order, lambda door: self._extend(order, door, receipt))
 
     async def close(self) -> None:
         """Nothing to let go of; what is in flight may still land, as with a real system."""
@@ -249,7 +249,7 @@ class Sandbox:
         self.doors.put(door, account, entry.model_copy(update={"password": password, "sessions": ()}))
         return Secret(username=account, password=SecretStr(password), how=_knock(door, account))
 
-    def _close(self, standing: Standing) -> Outcome:
+    def _close(self, standing: ExistingAccess) -> Outcome:
         entry = self.doors.get(standing.entitlement, standing.native)
         proved = _OWN.fullmatch(standing.native) and (entry is None or standing.native == _own_name(entry.made_by))
         if not proved:
@@ -268,7 +268,7 @@ class Sandbox:
             detail = f"the log could not be written ({error.strerror})"
         return Outcome(presence=Presence.ABSENT, killed=len(entry.sessions), detail=detail)
 
-    def _prolong(self, order: Order, door: str, receipt: Receipt) -> Receipt:
+    def _extend(self, order: Order, door: str, receipt: Receipt) -> Receipt:
         if receipt.ours and self._verify(order, door, receipt) is not Presence.PRESENT:
             raise Refused(f"{door} is not open for {order.subject.native} any more")
         return receipt
@@ -333,9 +333,9 @@ def _stood(prior: Prior, native: str) -> bool:
     return bool(prior.facts.get(native, prior.present))
 
 
-def _standing(target: str, door: str, account: str) -> Standing:
+def _standing(target: str, door: str, account: str) -> ExistingAccess:
     """An account of an order's own has the order's name; it stays an order's in name when another hand took it over."""
     found = _OWN.fullmatch(account)
     if found is None:
-        return Standing(native=account, entitlement=_shared(target, door, account))
-    return Standing(native=account, entitlement=door, order=f"{found[1].upper()}.{found[2]}")
+        return ExistingAccess(native=account, entitlement=_shared(target, door, account))
+    return ExistingAccess(native=account, entitlement=door, order=f"{found[1].upper()}.{found[2]}")

@@ -38,7 +38,7 @@ def found(archive: Archive, signer: Signer) -> dict[str, Any]:
 
 
 def test_it_has_all_that_is_asked_for(found: dict[str, Any]) -> None:
-    assert found["request"]["asker"]["email"] == "mia@example.com"
+    assert found["request"]["requester"]["email"] == "mia@example.com"
     assert found["policy"] == {"generation": GENERATION, "files": {"jit.yaml": f"version: 1 # {HOSTILE}"}}
     assert [review["by"]["email"] for review in found["reviews"]] == ["dan@example.com"]
     assert found["grants"][0]["receipt"]["ours"] is True

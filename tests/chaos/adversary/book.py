@@ -28,7 +28,7 @@ class Entry:
     """One request, as its people know it. Times are Unix seconds; 0 for never."""
 
     id: str
-    asker: str
+    requester: str
     what: str
     seconds: int
     asked_at: float
@@ -58,14 +58,14 @@ class Book:
     clicks: int = 0
     refused: int = 0
 
-    def asked(self, id_: str, asker: str, what: str, seconds: int) -> Entry:
+    def asked(self, id_: str, requester: str, what: str, seconds: int) -> Entry:
         """Somebody asked, and was told the id."""
-        return self.entries.setdefault(id_, Entry(id_, asker, what, seconds, time.time()))
+        return self.entries.setdefault(id_, Entry(id_, requester, what, seconds, time.time()))
 
     def approving(self, id_: str, who: str) -> None:
         """About to press approve; noted beforehand, since the door may open before the answer is read."""
         entry = self.entries.get(id_)
-        if entry and who != entry.asker and who in (*APPROVERS, *SECURITY):
+        if entry and who != entry.requester and who in (*APPROVERS, *SECURITY):
             entry.approvals.setdefault(who, time.time())
 
     def closed(self, id_: str, how: str) -> None:
@@ -84,7 +84,7 @@ class Book:
             return "" if enough else f"approved by {sorted(by)} only, and it needs one of dba and one of security"
         if by & set(APPROVERS):
             return ""
-        if door == RULED and entry.asker in STAFF:
+        if door == RULED and entry.requester in STAFF:
             return ""  # how often, is counted over all of them
         return f"approved by {sorted(by)} only, and it needs one of dba"
 
@@ -94,7 +94,7 @@ class Book:
         for id_ in opened:
             entry = self.entries.get(id_)
             if entry and entry.what == "vault/lamp" and not entry.approvals:
-                by_rule.setdefault(entry.asker, []).append(id_)
+                by_rule.setdefault(entry.requester, []).append(id_)
         return [
             f"{who} was given {len(ids)} by a rule whose budget is {RULE_BUDGET}: {', '.join(sorted(ids))}"
             for who, ids in by_rule.items()

@@ -80,8 +80,8 @@ class Doors:
             self.findings.add("opened without its approvals", id_, f"{door} for {account}: {missing}")
         if entry.closed_at and entry.closed_at < now - 1.0 and not self._opened_before(id_):
             self.findings.add("opened after it was over", id_, f"{door} for {account}: {entry.closed_by}")
-        if door == SHARED and account != f"{entry.asker}@example.com":
-            self.findings.add("opened for somebody else", id_, f"{door} for {account}, asked for by {entry.asker}")
+        if door == SHARED and account != f"{entry.requester}@example.com":
+            self.findings.add("opened for somebody else", id_, f"{door} for {account}, asked for by {entry.requester}")
         if self.book.locked_at(now):
             self.findings.add("opened while all was locked down", id_, f"{door} for {account}")
 
@@ -106,7 +106,9 @@ class Doors:
             return self.first[each] + 60.0  # the longest that anything may be open here
         if door != SHARED:
             return self.ends(entry)
-        sharing = [e for e in self.book.entries.values() if SHARED in e.doors and f"{e.asker}@example.com" == account]
+        sharing = [
+            e for e in self.book.entries.values() if SHARED in e.doors and f"{e.requester}@example.com" == account
+        ]
         return max((end for e in sharing if (end := self.ends(e)) is not None), default=None)
 
     def ends(self, entry: Entry) -> float | None:

@@ -117,13 +117,13 @@ class People:
             if entry.closed_at:
                 # The card is still open before somebody who has not seen the denial.
                 await self._press(other, card, "approve", entry.id)
-                await self._press(entry.asker, card, "reveal", entry.id)
+                await self._press(entry.requester, card, "reveal", entry.id)
 
     async def _cancelled(self) -> None:
         async with self._asked(self._newcomer(), "vault/read-only", 6) as (entry, card):
             if not (entry and card):
                 return
-            reply = await self._type(entry.asker, f"cancel {entry.id}")
+            reply = await self._type(entry.requester, f"cancel {entry.id}")
             if reply.status == 200 and _CANCELLED.search(reply.text):
                 self.book.closed(entry.id, "cancelled")
                 await asyncio.sleep(self.dice.uniform(0.2, 2.0))
@@ -133,7 +133,7 @@ class People:
         what = self.dice.choice(["vault/read-only", "vault/admin", "vault/shared"])
         async with self._asked(self._newcomer(), what, 6) as (entry, card):
             if entry and card:
-                await self._press(entry.asker, card, "approve", entry.id)
+                await self._press(entry.requester, card, "approve", entry.id)
                 await self._press(self._newcomer(), card, "approve", entry.id)
 
     async def _ruled(self) -> None:
@@ -142,8 +142,8 @@ class People:
 
     async def _hold(self, entry: Entry) -> None:
         """What a holder does, once the access is there; a third of them lets the time pass."""
-        asker = self._human(entry.asker)
-        letter = await self._find(lambda: _with_button(asker.dms, entry.id, "release"))
+        requester = self._human(entry.requester)
+        letter = await self._find(lambda: _with_button(requester.dms, entry.id, "release"))
         if letter is None:
             return
         self._kept.append(letter)
@@ -152,7 +152,7 @@ class People:
         choice = self.dice.random()
         if choice < 0.25:
             await asyncio.sleep(self.dice.uniform(0.2, 2.0))
-            if await self._accepted(entry.asker, letter, "release", entry.id):
+            if await self._accepted(entry.requester, letter, "release", entry.id):
                 self.book.closed(entry.id, "given back")
         elif choice < 0.4:
             card = await self._find(lambda: _with_button(self.site.slack.messages(CHANNEL), entry.id, "revoke"))
@@ -164,30 +164,30 @@ class People:
 
     async def _extend(self, entry: Entry) -> None:
         more = self.dice.randint(5, 8)
-        if (await self._type(entry.asker, f"extend {entry.id} {more}s -- not done yet")).status != 200:
+        if (await self._type(entry.requester, f"extend {entry.id} {more}s -- not done yet")).status != 200:
             return
         card = await self._find(lambda: _with_button(self.site.slack.messages(CHANNEL), entry.id, "extend_approve"))
         if card and not entry.closed_at:
-            await self._press(entry.asker, card, "extend_approve", entry.id)
+            await self._press(entry.requester, card, "extend_approve", entry.id)
             # A later end counts from the end that is known when it is asked for.
             entry.extended += more
             await self._press(self.dice.choice(APPROVERS), card, "extend_approve", entry.id)
 
     async def _reveal(self, entry: Entry, letter: Message) -> None:
-        asker = self._human(entry.asker)
-        await self._press(entry.asker, letter, "reveal", entry.id)
-        view = await self._find(lambda: asker.view if asker.view and "```" in asker.view.said() else None)
+        requester = self._human(entry.requester)
+        await self._press(entry.requester, letter, "reveal", entry.id)
+        view = await self._find(lambda: requester.view if requester.view and "```" in requester.view.said() else None)
         if view is not None:
             self.done["passwords shown"] += 1
             found = re.findall(r"```(.*?)```", view.said(), re.DOTALL)
-            self.passwords += [(entry.id, entry.asker, word.strip()) for word in found[1:2]]
-        for open_ in self.site.slack.world.stack(asker.id):
-            asker.close_view(open_)
+            self.passwords += [(entry.id, entry.requester, word.strip()) for word in found[1:2]]
+        for open_ in self.site.slack.world.stack(requester.id):
+            requester.close_view(open_)
 
     # those who may not
 
     async def _trespass(self) -> None:
-        """Clicks that must come to nothing: strangers, askers, old cards, and buttons that carry another's id."""
+        """Clicks that must come to nothing: strangers, requesters, old cards, and buttons that carry another's id."""
         while time.monotonic() < self.until:
             await asyncio.sleep(self.dice.uniform(0.3, 1.2))
             ids = list(self.book.entries)
@@ -203,9 +203,9 @@ class People:
             self.done["clicks of those who may not"] += 1
             with contextlib.suppress(*_MISSED):
                 if action in {"approve", "extend_approve"} and self.dice.random() < 0.5:
-                    await self._press(entry.asker, card, action, id_)
+                    await self._press(entry.requester, card, action, id_)
                 elif self._over(entry) and self.dice.random() < 0.5:
-                    await self._press(entry.asker, card, "reveal", id_)
+                    await self._press(entry.requester, card, "reveal", id_)
                 elif self._over(entry):
                     # Where it was not decided yet, this is a decision like any other.
                     await self._approve(entry, card, self.dice.choice(APPROVERS))

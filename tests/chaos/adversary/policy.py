@@ -76,5 +76,7 @@ templates:
     roles: [vault/read-only, vault/shared]
     durations: [6s, 8s]
 rules:
-  - {when: {sensitivity: low, asker_in: [staff], at_most: 10s, what: [vault/lamp]}, then: approve, budget: @BUDGET@/day}
+  - when: {sensitivity: low, requester_in: [staff], at_most: 10s, what: [vault/lamp]}
+    then: approve
+    budget: @BUDGET@/day
 """

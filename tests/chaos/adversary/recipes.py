@@ -121,7 +121,7 @@ async def no_trace(writer: Writer) -> None:
     if keys:
         await writer.redis.delete(*keys)
     await writer.redis.zrem(writer.keys.due, id_)
-    for key, members in ((writer.keys.of_system("vault"), [id_]), (writer.keys.stakes, [])):
+    for key, members in ((writer.keys.of_system("vault"), [id_]), (writer.keys.exposure, [])):
         if members and (await writer.redis.type(key)).decode() == "set":
             await writer.redis.srem(key, *members)
     writer.note("record", "no trace left", id_, id_)

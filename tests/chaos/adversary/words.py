@@ -126,8 +126,8 @@ class Words:
             self.findings.add("a message led astray", _request(call.args), f"{call.method} in {channel}")
         entry = self.book.entries.get(_request(call.args))
         who = channel[1:].lower() if channel[:1] in {"D", "U"} else ""
-        if entry and who and who not in {entry.asker, *APPROVERS, *SECURITY, *OPERATORS}:
-            self.findings.add("a message led astray", entry.id, f"{call.method} to {who}, and {entry.asker} asked")
+        if entry and who and who not in {entry.requester, *APPROVERS, *SECURITY, *OPERATORS}:
+            self.findings.add("a message led astray", entry.id, f"{call.method} to {who}, and {entry.requester} asked")
 
     def _same_message(self, call: Call, of: Mapping[tuple[str, str], tuple[str, str]]) -> None:
         """A message stays that of its request: no other's words are written over it."""

@@ -59,7 +59,7 @@ def asked(what: str = "debug", **more: Any) -> Submitted:
     """Mia asks."""
     known, rules = choice(what), policy()
     roles = tuple(snapshot(rules, ref.system, ref.role) for ref in known.roles)
-    plain: dict[str, Any] = {"by": MIA.id, "asker": MIA, "title": known.title, "reason": EVIL, "duration": 1800}
+    plain: dict[str, Any] = {"by": MIA.id, "requester": MIA, "title": known.title, "reason": EVIL, "duration": 1800}
     plain |= {"generation": rules.generation, "grant_budget": 600, "decide_by": AT + 4 * HOUR, "warn_before": 600}
     return Submitted(at=AT, id="J-7K3Q", what=known.name, roles=roles, **{**plain, **more})
 
@@ -68,7 +68,12 @@ def by_rule(**more: Any) -> ApprovedByRule:
     """Mia asks, and a rule says yes; its group is called what would be a mention."""
     first = asked(**more)
     facts = {name: getattr(first, name) for name in Submitted.model_fields if name not in {"kind", "by"}}
-    said: dict[str, Any] = {"sensitivity": "low", "asker_in": ("dba", "channel"), "at_most": 3600, "what": ("debug",)}
+    said: dict[str, Any] = {
+        "sensitivity": "low",
+        "requester_in": ("dba", "channel"),
+        "at_most": 3600,
+        "what": ("debug",),
+    }
     return ApprovedByRule(rule=ByRule(n=1, key="k", used=2, budget=3, **said), **facts)
 
 

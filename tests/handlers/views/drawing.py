@@ -25,7 +25,7 @@ from bot.core.lifecycle import begin
 from bot.core.lockdown import Lock, Operator, Vote
 from bot.core.request import ApproverQuestion, Ending, Extension, Request, Review, RoleSnapshot, State, Verb
 from bot.policy.catalog import Catalog, Choice
-from bot.policy.loader import consequence, prolongs
+from bot.policy.loader import can_extend, consequence
 from bot.policy.permission_diff import Right, Shift
 from bot.reports.insights.cases import Insight, InsightSeverity
 from bot.reports.insights.scan import Scan, SeenInsight
@@ -84,7 +84,7 @@ def request(id_: str = "J-7K3Q", what: str = "debug", reason: str = EVIL, asked:
             at=at,
             by=MIA.id,
             id=id_,
-            asker=MIA,
+            requester=MIA,
             what=known.name,
             title=known.title,
             reason=reason,
@@ -99,7 +99,7 @@ def request(id_: str = "J-7K3Q", what: str = "debug", reason: str = EVIL, asked:
 
 def snapshot(rules: Catalog, system: str, name: str) -> RoleSnapshot:
     """A role as it was asked for."""
-    return submit.snapshot(rules, system, name, consequence, prolongs)
+    return submit.snapshot(rules, system, name, consequence, can_extend)
 
 
 def opened(id_: str = "J-7K3R") -> Request:
@@ -114,7 +114,7 @@ def opened(id_: str = "J-7K3R") -> Request:
 def longer(id_: str = "J-6668") -> Request:
     """One whose end is asked to be later."""
     wish = Extension(n=1, until=AT + 3600, reason=EVIL, at=AT + 900)
-    return opened(id_).model_copy(update={"asker": EVE, "extension": wish})
+    return opened(id_).model_copy(update={"requester": EVE, "extension": wish})
 
 
 def ended(id_: str = "J-7K3S", at: float = AT - HOUR) -> Request:
@@ -132,7 +132,7 @@ def mine(**more: Any) -> Overview:
 def _full() -> Overview:
     offers = tuple(choice for choice in policy().choices() if choice.name != "vault/admin")
     past = tuple(ended(id_, AT - n * HOUR) for n, id_ in enumerate(("J-2222", "J-3333", "J-4444", "J-5555")))
-    waits = (request("J-6666", "vault/admin").model_copy(update={"asker": EVE}), request("J-6667"), longer())
+    waits = (request("J-6666", "vault/admin").model_copy(update={"requester": EVE}), request("J-6667"), longer())
     both = (request(), opened())
     cards = {"J-6666": PostedMessage("C0VAULT01", "1800000000.000100")}
     return mine(

@@ -74,8 +74,8 @@ def role(system: str, name: str = "read-only", sensitivity: str = "low", cap: in
 
 def asked(id_: str, who: str, hour: float, *roles: RoleSnapshot, duration: int = HOUR) -> Submitted:
     """Somebody asks."""
-    asker = person(W, who)
-    told = submitted(id_, asker, at(hour), roles[0].system)
+    requester = person(W, who)
+    told = submitted(id_, requester, at(hour), roles[0].system)
     return told.model_copy(update={"roles": roles, "duration": duration, "title": f"The {roles[0].system}"})
 
 

@@ -108,8 +108,8 @@ async def claimed(store: Store) -> list[tuple[object, object]]:
 
 async def test_of_many_workers_one_claims_each_edition_with_its_thread(store: Store, facts: DigestReader) -> None:
     parts = [digesting(store, facts, catalog(POSTED)) for _ in range(6)]
-    await asyncio.gather(*(part.look(MONDAY) for part in parts))
-    await asyncio.gather(*(digesting(store, facts, catalog(POSTED)).look(MONDAY + n * 3600) for n in range(6)))
+    await asyncio.gather(*(part.check(MONDAY) for part in parts))
+    await asyncio.gather(*(digesting(store, facts, catalog(POSTED)).check(MONDAY + n * 3600) for n in range(6)))
     assert sorted(await claimed(store)) == [
         ("daily", "2026-11-29"),
         ("monthly", "2026-10-31"),
@@ -125,7 +125,7 @@ async def test_of_many_workers_one_claims_each_edition_with_its_thread(store: St
 async def test_over_a_quarter_each_edition_comes_once(store: Store, facts: DigestReader) -> None:
     part = digesting(store, facts, catalog(POSTED))
     for half_day in range(2 * 92):
-        await part.look(utc("2026-09-01T09:30:00") + half_day * 43_200)
+        await part.check(utc("2026-09-01T09:30:00") + half_day * 43_200)
     found = await claimed(store)
     assert len(found) == len(set(found))
     assert [day for edition, day in found if edition == "monthly"] == [
@@ -140,8 +140,8 @@ async def test_a_week_that_was_missed_is_made_up_and_the_ones_before_are_named(
     store: Store, facts: DigestReader
 ) -> None:
     weekly = catalog(POSTED.replace('at: "09:00", weekly: monday 09:00, monthly: 1 09:00', "weekly: monday 09:00"))
-    await digesting(store, facts, weekly).look(MONDAY)
-    await digesting(store, facts, weekly).look(MONDAY + 22 * 86_400)
+    await digesting(store, facts, weekly).check(MONDAY)
+    await digesting(store, facts, weekly).check(MONDAY + 22 * 86_400)
     first, made_up = await events(store, "digest")
     assert (first["late"], first["missed"]) == (False, [])
     assert (made_up["day"], made_up["late"]) == ("2026-12-20", True)
@@ -149,7 +149,7 @@ async def test_a_week_that_was_missed_is_made_up_and_the_ones_before_are_named(
 
 
 async def test_an_edition_that_is_new_in_the_policy_is_not_called_late(store: Store, facts: DigestReader) -> None:
-    await digesting(store, facts, catalog(POSTED)).look(MONDAY + 3 * 86_400)
+    await digesting(store, facts, catalog(POSTED)).check(MONDAY + 3 * 86_400)
     assert {(event["edition"], event["late"]) for event in await events(store, "digest")} == {
         ("daily", False),
         ("weekly", False),

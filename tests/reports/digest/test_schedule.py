@@ -97,7 +97,7 @@ async def test_over_a_change_of_the_clocks_each_day_is_claimed_once(
     part = digesting(store, facts, catalog(TOLD.replace("09:00", "02:30")))
     start = utc(f"{change}T00:00:00")
     for quarter in range(4 * 24 * 3):
-        await part.look(start + quarter * 900)
+        await part.check(start + quarter * 900)
     told = [event["day"] for event in await events(store, "digest")]
     assert len(told) == len(set(told))
     first = date.fromisoformat(change).toordinal()
@@ -111,7 +111,7 @@ async def test_of_many_who_come_at_once_one_claims_it_with_its_event_and_its_row
     store: Store, facts: DigestReader
 ) -> None:
     parts = [digesting(store, facts) for _ in range(8)]
-    claims = await asyncio.gather(*(part.look(NINE) for part in parts))
+    claims = await asyncio.gather(*(part.check(NINE) for part in parts))
     assert sorted(claims) == [False] * 7 + [True]
     [event] = await events(store, "digest")
     assert (event["day"], event["timezone"], event["late"], event["missed"]) == (
@@ -142,27 +142,27 @@ async def test_a_claim_that_somebody_else_wrote_keeps_no_digest_from_being_told(
 
 async def test_before_its_time_nothing_is_claimed_for_the_day(store: Store, facts: DigestReader) -> None:
     part = digesting(store, facts)
-    await part.look(NINE - 1)
+    await part.check(NINE - 1)
     assert [event["day"] for event in await events(store, "digest")] == ["2026-11-23"]
-    await part.look(NINE)
+    await part.check(NINE)
     assert [event["day"] for event in await events(store, "digest")] == ["2026-11-23", "2026-11-24"]
 
 
 async def test_a_time_that_was_missed_is_made_up_for_the_last_day_and_the_others_are_named(
     store: Store, facts: DigestReader
 ) -> None:
-    await digesting(store, facts).look(NINE)
+    await digesting(store, facts).check(NINE)
     late = NINE + 4 * 86_400 + 5 * 3_600
-    assert await digesting(store, facts).look(late)
-    assert not await digesting(store, facts).look(late + 60)
+    assert await digesting(store, facts).check(late)
+    assert not await digesting(store, facts).check(late + 60)
     event = (await events(store, "digest"))[-1]
     assert (event["day"], event["late"]) == ("2026-11-28", True)
     assert event["missed"] == ["2026-11-25", "2026-11-26", "2026-11-27"]
 
 
 async def test_after_a_very_long_time_only_a_week_is_named(store: Store, facts: DigestReader) -> None:
-    await digesting(store, facts).look(NINE)
-    await digesting(store, facts).look(NINE + 20 * 86_400)
+    await digesting(store, facts).check(NINE)
+    await digesting(store, facts).check(NINE + 20 * 86_400)
     assert len((await events(store, "digest"))[-1]["missed"]) == 7  # type: ignore[arg-type]  # JSON
 
 
@@ -170,12 +170,12 @@ async def test_a_bot_that_was_not_there_on_that_day_tells_nothing_of_it(store: S
     archive = Archive.open("", tmp_path, create=True)
     keep(archive, days.SIGNER, store.workspace, [note(1, days.at(24 + 5))])
     archive.close()
-    assert not await digesting(store, DigestReader(store.workspace, tmp_path)).look(NINE)
-    assert await digesting(store, DigestReader(store.workspace, tmp_path)).look(NINE + 86_400)
+    assert not await digesting(store, DigestReader(store.workspace, tmp_path)).check(NINE)
+    assert await digesting(store, DigestReader(store.workspace, tmp_path)).check(NINE + 86_400)
 
 
 async def test_without_a_time_in_the_policy_none_is_told(store: Store, facts: DigestReader) -> None:
-    assert not await digesting(store, facts, catalog()).look(NINE)
+    assert not await digesting(store, facts, catalog()).check(NINE)
 
 
 async def test_an_archive_that_is_away_is_looked_for_again(
@@ -186,11 +186,11 @@ async def test_an_archive_that_is_away_is_looked_for_again(
     await part.tick()
     assert "no digest can be made now" in caplog.text
     part.facts = facts
-    assert await part.look(NINE)
+    assert await part.check(NINE)
 
 
 async def test_the_claim_is_forgotten_long_after_it_could_be_made_up(store: Store, facts: DigestReader) -> None:
-    await digesting(store, facts).look(NINE)
+    await digesting(store, facts).check(NINE)
     assert 39 * 86_400 < await store.redis.ttl(store.keys.digest("2026-11-24")) <= 40 * 86_400
 
 

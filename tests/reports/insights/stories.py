@@ -31,8 +31,8 @@ class Story:
         """Somebody asks for a system's read-only role. Its id."""
         self.asked += 1
         id_ = named(self.asked)
-        asker = person(W, who).model_copy(update={"tz": tz})
-        self._add(id_, submitted(id_, asker, at, system))
+        requester = person(W, who).model_copy(update={"tz": tz})
+        self._add(id_, submitted(id_, requester, at, system))
         return id_
 
     def answer(self, id_: str, by: str, at: float, *, yes: bool = True, last: bool = True) -> str:

@@ -222,7 +222,7 @@ def test_of_very_many_cases_the_latest_are_the_evidence() -> None:
 
 
 @pytest.mark.parametrize(
-    "event", ["", "{", "[]", '{"asker": 1}', '{"asker": {"identity": "x"}, "what": 3, "roles": []}', "[" * 9999]
+    "event", ["", "{", "[]", '{"requester": 1}', '{"requester": {"identity": "x"}, "what": 3, "roles": []}', "[" * 9999]
 )
 def test_an_event_that_is_not_as_we_write_it_is_no_case(event: str) -> None:
     counting = [rule(Rules().of(rule.name), 0.0) for rule in RULES]

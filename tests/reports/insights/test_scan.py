@@ -66,7 +66,7 @@ async def desk(store: Store, tmp_path: Path) -> AccessContext:
 async def test_what_is_new_is_put_on_the_record_once(desk: AccessContext) -> None:
     await desk.happened()
     for _ in range(3):
-        look = await desk.watching.look()
+        look = await desk.watching.scan()
         assert [seen.finding.key for seen in look.seen] == [KEY]
     [told] = await desk.noted("insight")
     assert told["finding"]["key"] == KEY
@@ -75,27 +75,27 @@ async def test_what_is_new_is_put_on_the_record_once(desk: AccessContext) -> Non
 
 async def test_a_finding_is_known_as_long_as_it_is_seen_and_new_again_a_month_after(desk: AccessContext) -> None:
     await desk.happened()
-    await desk.watching.look()
+    await desk.watching.scan()
     key = desk.house.store.keys.seen(f"insight {KEY}")
     await desk.house.store.redis.expire(key, 50)
-    await desk.watching.look()
+    await desk.watching.scan()
     assert await desk.house.store.redis.ttl(key) > KNOWN - 60
     await desk.house.store.redis.delete(key)  # as it lapses
-    await desk.watching.look()
+    await desk.watching.scan()
     assert len(await desk.noted("insight")) == 2
 
 
 async def test_since_when_it_is_seen_stays(desk: AccessContext) -> None:
     await desk.happened()
-    first = await desk.watching.look()
-    again = await desk.watching.look()
+    first = await desk.watching.scan()
+    again = await desk.watching.scan()
     assert again.at > first.at
     assert again.seen[0].first == first.seen[0].first == first.at
 
 
 async def test_auditors_and_operators_see_and_snooze_and_nobody_else(desk: AccessContext) -> None:
     await desk.happened()
-    await desk.watching.look()
+    await desk.watching.scan()
     for name in ("ada", "pat"):
         assert [seen.finding.key for seen in (await scan.see(desk.house.context, desk.house.actor(name))).seen] == [KEY]
     for name in ("mia", "dan"):
@@ -113,7 +113,7 @@ async def test_auditors_and_operators_see_and_snooze_and_nobody_else(desk: Acces
 
 async def test_what_is_snoozed_is_on_the_record_with_who_and_until_when(desk: AccessContext) -> None:
     await desk.happened()
-    await desk.watching.look()
+    await desk.watching.scan()
     ada = desk.house.actor("ada")
     now = await desk.house.store.now()
     for _ in range(2):  # pressed twice is once
@@ -129,7 +129,7 @@ async def test_nobody_snoozes_what_is_about_themself(desk: AccessContext) -> Non
     operators = POLICY.replace("[pat@example.com]", "[pat@example.com, Mia@example.com]")
     desk.house.policy = catalog(operators)
     await desk.happened()
-    await desk.watching.look()
+    await desk.watching.scan()
     mia = desk.house.actor("mia").model_copy(
         update={"roster": {"platform": Members(identities=frozenset({"mia@example.com", "pat@example.com"}))}}
     )
@@ -148,14 +148,14 @@ async def test_a_finding_that_is_gone_is_not_snoozed(desk: AccessContext) -> Non
 
 async def test_what_is_snoozed_before_it_is_told_is_not_told_until_it_wakes(desk: AccessContext) -> None:
     await desk.happened()
-    await desk.watching.look()
+    await desk.watching.scan()
     await scan.snooze(desk.house.context, desk.house.actor("ada"), KEY)
     await desk.house.store.redis.delete(desk.house.store.keys.seen(f"insight {KEY}"))
-    look = await desk.watching.look()
+    look = await desk.watching.scan()
     assert len(look.seen) == 1
     assert len(await desk.noted("insight")) == 1
     await desk.house.store.redis.delete(desk.house.store.keys.seen(f"snoozed {KEY}"))  # as it lapses
-    await desk.watching.look()
+    await desk.watching.scan()
     assert len(await desk.noted("insight")) == 2
 
 
@@ -173,7 +173,7 @@ async def test_of_several_workers_one_looks_at_a_time_and_one_without_an_archive
 
 
 async def test_what_somebody_else_wrote_there_is_no_look(desk: AccessContext) -> None:
-    await desk.kept.keep('{"at": 1, "seen": "all"}')
+    await desk.kept.save('{"at": 1, "seen": "all"}')
     assert (await scan.see(desk.house.context, desk.house.actor("ada"))).at == 0
 
 
@@ -189,10 +189,10 @@ async def test_members_are_seen_without_a_break_or_begin_anew(desk: AccessContex
 
 async def test_a_group_that_slack_does_not_tell_is_not_counted(desk: AccessContext) -> None:
     await desk.happened()
-    await desk.watching.look()
+    await desk.watching.scan()
     assert await desk.house.store.redis.hlen(desk.house.store.keys.insights_members) == 2
     desk.roster["dba"] = Members(known=False)
-    await desk.watching.look()
+    await desk.watching.scan()
     assert await desk.house.store.redis.hlen(desk.house.store.keys.insights_members) == 2
 
 
@@ -205,7 +205,7 @@ async def test_what_is_kept_is_bounded_and_lapses(desk: AccessContext, monkeypat
         return [found.__class__(**{**insights.document(found), "key": f"k{n}"}) for n in range(insights.MOST)]
 
     monkeypatch.setattr(insights, "look", look)
-    await desk.watching.look()
+    await desk.watching.scan()
     store = desk.house.store
     assert await store.redis.strlen(store.keys.insights) < 200_000
     for key in (store.keys.insights, store.keys.insights_members, store.keys.seen("insight k1")):

@@ -6,7 +6,7 @@ import pytest
 
 from bot.access import holder
 from bot.core.request import State
-from bot.store.indexes.exposure import Stakes
+from bot.store.indexes.exposure import ExposureIndex
 from bot.store.store import Store
 from tests.bench.granting import fill
 from tests.house import House
@@ -21,7 +21,7 @@ async def town(store: Store) -> Town:
 
 async def people(store: Store) -> list[str]:
     """Everyone in the index, in its order."""
-    return await Stakes(store).after("", 100)
+    return await ExposureIndex(store).after("", 100)
 
 
 async def read(store: Store) -> int:
@@ -33,33 +33,33 @@ async def read(store: Store) -> int:
 
 
 async def test_whoever_has_something_to_lose_is_in_it_until_the_last_of_it_is_gone(town: Town) -> None:
-    house, stakes = town.house, Stakes(town.house.store)
+    house, exposure = town.house, ExposureIndex(town.house.store)
     open_, asked = await house.granted(), await house.ask("mia", "vault/shared")
     await house.ask("kim")
     assert await people(house.store) == ["UKIM", "UMIA"]
-    assert {r.id for r in (await stakes.of(["UMIA"]))["UMIA"]} == {open_.id, asked.id}
+    assert {r.id for r in (await exposure.of(["UMIA"]))["UMIA"]} == {open_.id, asked.id}
     await holder.cancel(house.context, house.actor("mia"), asked.id)
     assert await people(house.store) == ["UKIM", "UMIA"]
     closing = await holder.release(house.context, house.actor("mia"), open_.id)
     assert closing.state is State.REVOKING
     assert await people(house.store) == ["UKIM"]
-    assert (await stakes.among({"UMIA", "UKIM", "UK"}), await stakes.people()) == ({"UKIM"}, 1)
+    assert (await exposure.among({"UMIA", "UKIM", "UK"}), await exposure.people()) == ({"UKIM"}, 1)
 
 
 async def test_one_after_the_other_has_their_turn_and_then_the_first_again(town: Town) -> None:
     for name in ("p1", "p2", "p20", "p3"):
         await town.house.ask(name)
-    stakes = Stakes(town.house.store)
-    assert await stakes.after("", 2) == ["UP1", "UP2"]
-    assert await stakes.after("UP2", 3) == ["UP20", "UP3", "UP1"]
-    assert await stakes.after("UP2", 10) == ["UP20", "UP3", "UP1", "UP2"]
-    assert await stakes.after("UP2", 0) == []
+    exposure = ExposureIndex(town.house.store)
+    assert await exposure.after("", 2) == ["UP1", "UP2"]
+    assert await exposure.after("UP2", 3) == ["UP20", "UP3", "UP1"]
+    assert await exposure.after("UP2", 10) == ["UP20", "UP3", "UP1", "UP2"]
+    assert await exposure.after("UP2", 0) == []
 
 
 async def test_what_is_something_to_lose_is_noted_before_a_provider_is_called_whoever_forgot_it(town: Town) -> None:
     request = await town.house.ask()
     await town.house.approve("dan", request.id)
-    await town.house.store.redis.delete(town.house.store.keys.stakes)
+    await town.house.store.redis.delete(town.house.store.keys.exposure)
     await town.house.work()
     assert await people(town.house.store) == ["UMIA"]
 
@@ -80,10 +80,10 @@ async def test_a_look_reads_no_more_when_very_much_is_open(town: Town) -> None:
 async def test_what_was_open_before_there_was_an_index_is_looked_at_from_the_first_look_on(town: Town) -> None:
     request, others = await town.house.granted(), await town.crowd(3)
     store = town.house.store
-    await store.redis.delete(store.keys.stakes, store.keys.staked)
+    await store.redis.delete(store.keys.exposure, store.keys.exposure_complete)
     town.slack.gone = {"UMIA"}
     await town.looks()
-    assert set(await people(store)) == {"UMIA", *(r.asker.id for r in others)}
+    assert set(await people(store)) == {"UMIA", *(r.requester.id for r in others)}
     await town.looks(20)
     assert await town.state(request) is State.REVOKING
 
@@ -91,7 +91,7 @@ async def test_what_was_open_before_there_was_an_index_is_looked_at_from_the_fir
 async def test_what_an_older_version_opens_beside_us_is_found(town: Town) -> None:
     await town.looks()
     request, store = await town.house.granted(), town.house.store
-    await store.redis.delete(store.keys.stakes)
+    await store.redis.delete(store.keys.exposure)
     town.slack.gone = {"UMIA"}
     await town.looks(20, 20)
     assert await town.state(request) is State.REVOKING
@@ -101,10 +101,10 @@ async def test_what_an_older_version_closed_beside_us_counts_no_more_once_it_was
     await town.looks()
     request, store = await town.house.granted(), town.house.store
     await holder.release(town.house.context, town.house.actor("mia"), request.id)
-    await store.redis.zadd(store.keys.stakes, {f"UMIA {request.id}": 0, "UEVE J-2222": 0})
-    assert await Stakes(store).people() == 2
+    await store.redis.zadd(store.keys.exposure, {f"UMIA {request.id}": 0, "UEVE J-2222": 0})
+    assert await ExposureIndex(store).people() == 2
     await town.looks(20)
-    assert (town.slack.asked, await Stakes(store).people()) == ([], 0)
+    assert (town.slack.asked, await ExposureIndex(store).people()) == ([], 0)
 
 
 # groups

@@ -112,7 +112,7 @@ async def test_when_the_master_dies_the_process_goes_on_with_the_one_that_the_se
             await holder.release(house.context, house.actor("mia"), before.id)
             await house.until(before.id, State.ENDED)
             assert doors.grants == 2
-            assert [standing.order for standing in await doors.standing()] == [f"{request.id}.0"]
+            assert [list_access.order for list_access in await doors.list_access()] == [f"{request.id}.0"]
 
 
 async def test_a_sentinel_that_is_gone_and_one_that_hangs_keep_nobody_from_the_others(master: RedisServer) -> None:
