@@ -1,7 +1,7 @@
-"""A lockdown: what is begun nowhere while it stands, who stands behind it, and who wants it lifted; it has no clock.
+"""A lockdown: what it forbids while it is in force, who called it, and who has voted to lift it; it has no clock.
 
-Two operators lift it. They are told apart by bound identity: a terminal is the person whose account types there, or it
-does not count.
+Two operators lift it. They are distinguished by bound identity: a terminal counts as the person to whom its account is
+bound, or not at all.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from bot.core.request import Frozen, Person
 NEEDED = 2
 """How many operators lift it."""
 VOTE_FOR = 3600
-"""Seconds for which the first one's word stands: half a lift that lies about for a week is forgotten about."""
+"""Seconds for which the first vote counts, so that an old one that everybody has forgotten lifts nothing."""
 BEGINS = frozenset(
     {
         "submitted",
@@ -28,14 +28,14 @@ BEGINS = frozenset(
         "extension_approved",
     }
 )
-"""The events that ask for access, bring it nearer, or make it last: refused while a lockdown stands over a system of
-theirs. What says only what has happened (granted, extended) is recorded as always, and ended."""
+"""The events that request, advance or prolong access: refused while a lockdown covers a system of theirs. An event that
+only says what has happened (granted, extended) is recorded as always, and the access is ended."""
 
 
 class Operator(Frozen):
-    """Who says so. ``by`` is a Slack user id or ``cli:<user>@<host>``.
+    """Who acts. ``by`` is a Slack user id or ``cli:<user>@<host>``.
 
-    ``person`` is None for a terminal that is nobody's: it can lock down, and counts for nothing else.
+    ``person`` is None for a terminal that is bound to nobody: it can lock down, and cannot vote.
     """
 
     by: str
@@ -44,12 +44,12 @@ class Operator(Frozen):
 
     @property
     def counts_as(self) -> str:
-        """What tells one operator from another; empty for one who does not count."""
+        """The identity that counts as one vote; empty for one who cannot vote."""
         return self.person.identity if self.person else ""
 
 
 class Vote(Frozen):
-    """One operator's word that it be lifted. ``at`` in Unix seconds."""
+    """One operator's vote to lift it. ``at`` in Unix seconds."""
 
     operator: Operator
     at: float
@@ -66,13 +66,13 @@ class Lock(Frozen):
 
 
 class Lockdowns(Frozen):
-    """All the lockdowns of a workspace; ``revision`` counts the changes, so that an older one is known for older."""
+    """All lockdowns of a workspace; ``revision`` counts the changes, so that an older value is recognised."""
 
     revision: int = 0
     locks: tuple[Lock, ...] = ()
 
     def over(self, systems: Iterable[str]) -> tuple[Lock, ...]:
-        """Those that stand over any of the systems, that of everything first."""
+        """Those that cover any of the systems, that of everything first."""
         wanted = {"", *systems}
         return tuple(sorted((lock for lock in self.locks if lock.system in wanted), key=lambda lock: lock.system))
 
@@ -85,7 +85,7 @@ class Lockdowns(Frozen):
         return self._with(*self._others(lock.system), lock)
 
     def voted(self, lock: Lock, votes: tuple[Vote, ...]) -> Lockdowns:
-        """With the words for its being lifted that count."""
+        """With the votes that count."""
         return self._with(*self._others(lock.system), lock.model_copy(update={"votes": votes}))
 
     def lifted(self, system: str) -> Lockdowns:

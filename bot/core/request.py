@@ -1,4 +1,4 @@
-"""The nouns: people, roles as they were asked for, requests, legs; values only, they decide nothing."""
+"""The model: people, role snapshots, requests and their legs; values only, without decisions."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 ID_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-"""No 0 O 1 I: an id is read aloud at night."""
+"""Without 0, O, 1 and I, which are confused when an id is read aloud."""
 ID_PATTERN = rf"^J-[{ID_ALPHABET}]{{4,8}}$"
 REASON_LIMIT = 500
-"""Characters of a reason that are kept; a longer one is refused, never cut."""
+"""The most characters of a reason; a longer one is refused, never cut."""
 
 QUESTION_LIMIT = 300
 """Characters of a question to the requester, and of its answer."""
@@ -20,7 +20,7 @@ MOST_QUESTIONS = 5
 """How many questions there can be about one request."""
 
 Facts = Mapping[str, Any]
-"""A provider's own words (prior, receipt, outcome), opaque here."""
+"""A provider's own data (prior state, receipt, outcome), opaque here."""
 
 
 class Frozen(BaseModel):
@@ -30,60 +30,60 @@ class Frozen(BaseModel):
 
 
 class State(StrEnum):
-    """Where a request stands. What leads from one to the next is in lifecycle.py."""
+    """The state of a request. The transitions are in lifecycle.py."""
 
     PENDING = "pending"
     """Waits for its approvers."""
     SCHEDULED = "scheduled"
-    """Approved, for a start that is still to come."""
+    """Approved; its start is still to come."""
     GRANTING = "granting"
-    """Approved; the worker opens its legs."""
+    """Approved; the worker grants its legs."""
     ACTIVE = "active"
-    """Open in the real systems, all legs."""
+    """All legs are granted in the real systems."""
     REVOKING = "revoking"
-    """Being closed; stays here until each leg was read back as closed."""
+    """Being revoked; it stays here until each leg is verified as revoked."""
     DENIED = "denied"
-    """Someone entitled said no."""
+    """An approver denied it."""
     CANCELLED = "cancelled"
-    """Taken back by the requester before anything was opened, or void since the role changed."""
+    """Cancelled by the requester before anything was granted, or by the policy since the role changed."""
     EXPIRED = "expired"
     """Nobody decided in time."""
     FAILED = "failed"
-    """A provider refused and nothing stands."""
+    """A provider refused, and no access was given."""
     ENDED = "ended"
-    """Was open, or may have been; is read back as closed."""
+    """Was granted, or may have been; verified as revoked."""
 
 
 class LegState(StrEnum):
-    """Where one leg stands; the request's state follows from its legs."""
+    """The state of one leg; the request's state follows from its legs."""
 
     WAITING = "waiting"
     """Its request is not decided."""
     GRANTING = "granting"
-    """To be opened, or being opened."""
+    """To be granted, or being granted."""
     ACTIVE = "active"
-    """Open."""
+    """Granted."""
     REVOKING = "revoking"
-    """To be closed, or being closed."""
+    """To be revoked, or being revoked."""
     CLOSED = "closed"
-    """Read back as closed."""
+    """Verified as revoked."""
     UNOPENED = "unopened"
-    """Never opened: refused, or not begun when another leg failed."""
+    """Never granted: refused, or not begun when another leg failed."""
 
 
 class Ending(StrEnum):
-    """Why an opened request closes."""
+    """Why granted access ends."""
 
     EXPIRED = "expired"
-    """Its time was up."""
+    """Its time is up."""
     RELEASED = "released"
-    """The requester gave it back."""
+    """The requester ended it early."""
     REVOKED = "revoked"
-    """Someone entitled took it away."""
+    """Somebody entitled ended it early."""
     REFUSED = "refused"
     """A provider refused one of its legs."""
     DOUBTED = "grant_uncertain"
-    """A provider gave no certain answer within the grant budget."""
+    """A provider gave no definite answer within the grant budget."""
 
 
 class Person(Frozen):
@@ -98,7 +98,7 @@ class Person(Frozen):
 
 
 class RoleSnapshot(Frozen):
-    """A role as it was asked for; ``digest`` tells whether the policy changed it since. ``cap`` in seconds."""
+    """A role as it was requested; ``digest`` shows whether the policy changed it since. ``cap`` in seconds."""
 
     system: str
     role: str
@@ -111,7 +111,7 @@ class RoleSnapshot(Frozen):
     consequence: str
     digest: str
     can_extend: bool = False
-    """Whether its provider can have a later end."""
+    """Whether its provider can extend open access."""
 
     @property
     def name(self) -> str:
@@ -120,12 +120,12 @@ class RoleSnapshot(Frozen):
 
 
 class Verb(StrEnum):
-    """What a reviewer can answer."""
+    """What an approver can answer."""
 
     APPROVE = "approve"
-    """Yes, perhaps for less time."""
+    """Approved, perhaps for less time."""
     DENY = "deny"
-    """No, with a reason."""
+    """Denied, with a reason."""
 
 
 class ByRule(Frozen):
@@ -167,29 +167,29 @@ class ApproverQuestion(Frozen):
 
 
 class Reveal(Frozen):
-    """The requester's wish to see the secret in a modal that is open before them."""
+    """The requester's demand to see the secret, in a modal that they have open."""
 
     view: str
     at: float
 
 
 class ExtensionState(StrEnum):
-    """Where the wish for a later end stands."""
+    """The state of an extension."""
 
     PENDING = "pending"
-    """Waits for its approvers; if nobody decides, access closes at the end that it has."""
+    """Waits for its approvers; if nobody decides, access ends as planned."""
     EXTENDING = "extending"
-    """Approved; the worker has the systems told."""
+    """Approved; the worker extends it in the systems."""
     DONE = "done"
-    """The systems know the new end."""
+    """The systems have the new end."""
     DENIED = "denied"
-    """Someone entitled said no."""
+    """An approver denied it."""
     FAILED = "failed"
-    """A system refused, or cannot do it: the end stays as it was."""
+    """A system refused, or cannot do it: access ends as planned."""
 
 
 class Extension(Frozen):
-    """The last wish for a later end, with answers of its own. ``until``: the end that is wished for, Unix seconds."""
+    """The latest extension, with reviews of its own. ``until``: the end that is requested, Unix seconds."""
 
     n: int
     until: float
@@ -203,7 +203,7 @@ class Extension(Frozen):
 
     @property
     def undone(self) -> bool:
-        """Whether it is still to be decided, or to be told to the systems."""
+        """Whether it is still to be decided, or to be applied to the systems."""
         return self.state in {ExtensionState.PENDING, ExtensionState.EXTENDING}
 
 
@@ -222,7 +222,7 @@ class Leg(Frozen):
     prior: Facts | None = None
     receipt: Facts | None = None
     connect: str = ""
-    """How the requester gets in, as the provider told when it was opened; empty where it told nothing."""
+    """How to connect, as the provider says after the grant; empty where it says nothing."""
     entitlements: tuple[str, ...] = ()
     attempts: int = 0
     in_flight_until: float = 0
@@ -233,7 +233,7 @@ class Leg(Frozen):
 
 
 class Request(Frozen):
-    """One person asking for themself, and all that became of it. ``version`` counts its events."""
+    """One person requesting access, and everything that followed. ``version`` counts its events."""
 
     id: str = Field(pattern=ID_PATTERN)
     version: int
@@ -243,9 +243,9 @@ class Request(Frozen):
     title: str
     reason: str
     asked: int
-    """Seconds asked for."""
+    """Seconds that were requested."""
     duration: int
-    """Seconds that will be granted: the least of the counted answers."""
+    """Seconds that will be granted: the shortest of the counted approvals."""
     state: State
     legs: tuple[Leg, ...]
     reviews: tuple[Review, ...] = ()
@@ -258,27 +258,27 @@ class Request(Frozen):
     created_at: float
     decide_by: float
     remind_at: float = 0
-    """When those who decide are reminded, once; 0 when they are not, or were."""
+    """When approvers are reminded, once; 0 for never, or already done."""
     starts_at: float = 0
-    """When access is to start; 0 for at once."""
+    """When access is to start; 0 for right away."""
     start_grace: int = 0
-    """Seconds by which a start may be missed; after that the request lapses."""
+    """Seconds by which a start may be missed; after that the request expires."""
     approved_at: float = 0
     begun_at: float = 0
-    """When opening began: the grant budget counts from here."""
+    """When granting began: the grant budget counts from here."""
     opened_at: float = 0
-    """When the first leg was opened: a cap counts from here."""
+    """When the first leg was granted: a cap counts from here."""
     granted_at: float = 0
-    """When the last leg was opened: the clock that people see starts here."""
+    """When the last leg was granted: the duration counts from here."""
     not_after: float = 0
     ends_at: float = 0
     warn_before: int = 0
     """Seconds before the end at which the requester is warned, at most a quarter of the time; 0 for never."""
     warn_at: float = 0
-    """When the requester is warned of the end, once; 0 when they are not, or were."""
+    """When the requester is warned of the end, once; 0 for never, or already done."""
     extension: Extension | None = None
     extended: int = 0
-    """How many times its end was moved; each end has a warning of its own."""
+    """How often it was extended; each end has a warning of its own."""
     ending: Ending | None = None
     closed_by: str = ""
     """Who ended, denied or cancelled it: a Slack user id, or ``clock``, ``worker``, ``policy``."""
@@ -286,12 +286,12 @@ class Request(Frozen):
     closed_at: float = 0
     reveal: Reveal | None = None
     lineage: str = ""
-    """Stands for all events so far: two records that differ in one of them differ in this (see lifecycle.py)."""
+    """A hash of all events so far: two records whose events differ have different ones (see lifecycle.py)."""
     recovered: int = 0
-    """How often its record was written again after it had been lost, forged or put back."""
+    """How often its record was restored from its events."""
 
     def order_id(self, n: int) -> str:
-        """The name under which a provider knows leg ``n``."""
+        """The order id of leg ``n``, by which a provider knows it."""
         return f"{self.id}.{n}"
 
     @property
@@ -326,10 +326,10 @@ class Request(Frozen):
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing can happen to it any more."""
+        """Whether it is final."""
         return self.state in {State.DENIED, State.CANCELLED, State.EXPIRED, State.FAILED, State.ENDED}
 
     @property
     def channel(self) -> str:
-        """Where its card stands: the channel of its first role's system."""
+        """The channel of its card: that of its first role's system."""
         return self.legs[0].role.channel

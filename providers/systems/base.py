@@ -4,7 +4,7 @@ A provider is one class per vendor. Every verb is idempotent on ``order.id``; ea
 crash at any line, by another process that knows only the order, the prior and perhaps the receipt. How to write
 one, and the tests that it must pass: `providers.systems.conformance.suite`.
 
-Errors: `Refused` is a definite no (nothing was done), `Unsure` is an unknown outcome (something may stand, now
+Errors: `Refused` is a definite no (nothing was done), `Unsure` is an unknown outcome (access may exist, now
 or once a slow call lands). Whatever else escapes a provider is treated as `Unsure`.
 """
 
@@ -46,7 +46,7 @@ __all__ = [
 
 
 class Principal(Frozen):
-    """The person who asks, as directories know them.
+    """The requester, as directories know them.
 
     ``key`` is the bound identity (a case-folded e-mail address); ``email`` is the address as it is written.
     """
@@ -61,11 +61,11 @@ class Subject(Frozen):
 
     native: str
     own: bool
-    """True when the account is made for this order alone, False when it stood before and is shared."""
+    """True when the account is made for this order alone, False when it existed before and is shared."""
 
 
 class Order(Frozen):
-    """What is to be opened, for whom, until when: everything a verb needs, and the same on every retry."""
+    """What is to be granted, to whom, until when: everything a verb needs, and the same on every retry."""
 
     id: str = Field(pattern=r"^J-[2-9A-HJ-NP-Z]{4,8}\.[0-9]{1,2}$")
     """Request id and leg, ``J-7K3Q.0``: native names derive from it."""
@@ -74,16 +74,16 @@ class Order(Frozen):
     params: Mapping[str, Json]
     """The role's ``grants``, valid for the provider's `Params`."""
     not_after: float
-    """Unix seconds after which nothing may stand; native expiry is set slightly later, as a second lock."""
+    """Unix seconds after which no access may exist; native expiry is set slightly later, as a second lock."""
     target: str
     """What `check` reported when the order was written; a provider that now meets another target refuses."""
 
 
 class Prior(Frozen):
-    """What stood there before us, seen once. ``present``: the same access stood already and is to be kept.
+    """The prior state, inspected once. ``present``: the same access existed already and is to be kept.
 
-    For a shared account ``facts`` holds, by each key of `System.entitlements`, whether that one stood before. The
-    worker sets a key to True when another order still needs it, so a revoke takes away exactly what is False.
+    For a shared account ``facts`` has, by each key of `System.entitlements`, whether it existed before. The
+    worker sets a key to True when another order still needs it, so a revoke removes exactly what is False.
     """
 
     present: bool
@@ -96,7 +96,7 @@ class Receipt(Frozen):
     native: str
     facts: Mapping[str, Json] = Field(default_factory=dict)
     ours: bool = True
-    """False when the access stood before, so that there is nothing of ours to take away."""
+    """False when the access existed before, so that there is nothing of ours to revoke."""
 
 
 class Presence(StrEnum):
@@ -105,9 +105,9 @@ class Presence(StrEnum):
     PRESENT = "present"
     """Ours, and it can be used."""
     ABSENT = "absent"
-    """Not there: nothing of ours stands (access that stood before us may)."""
+    """Not there: nothing of ours exists (access from before may)."""
     FOREIGN = "foreign"
-    """There, but changed or made by another hand: a person decides."""
+    """There, but changed or made by somebody else: a person decides."""
 
 
 class Outcome(Frozen):
@@ -125,11 +125,11 @@ class Outcome(Frozen):
 
 
 class ExistingAccess(Frozen):
-    """One access that stands in the system.
+    """One access that exists in the system.
 
     ``order`` is its order id when its name or mark says that an order has it as its own. What an existing account
     has bears no mark, whoever gave it: there ``order`` is None, and ``entitlement`` is its key in
-    `System.entitlements`, so that it can be looked up in the books.
+    `System.entitlements`, so that it can be looked up in our records.
     """
 
     native: str
@@ -138,7 +138,7 @@ class ExistingAccess(Frozen):
 
 
 class Secret(Frozen):
-    """A credential, for one pair of eyes. Its repr hides the value."""
+    """A credential, for one person only. Its repr hides the value."""
 
     username: str
     password: SecretStr
@@ -147,7 +147,7 @@ class Secret(Frozen):
 
 
 class Capabilities(Frozen):
-    """What a vendor can do, told beforehand so that cards and docs are honest."""
+    """What a vendor can do, known beforehand so that cards and docs are honest."""
 
     own_principal: bool
     """Each grant has an account of its own; where False, `System.entitlements` names what is shared."""
@@ -157,7 +157,7 @@ class Capabilities(Frozen):
     grantor_scoped: bool
     can_write: bool = True
     can_extend: bool = False
-    """It is `Extending`: access that is open can have a later end."""
+    """It is `Extending`: open access can be extended."""
     remains: str = ""
     """The most that can remain after a revoke, in words; empty when nothing can."""
     reveals: str = ""
@@ -174,13 +174,13 @@ class System(Protocol):
     """A role's ``grants``: checked when the policy file is read, and again before a call."""
 
     def __init__(self, config: Any) -> None:
-        """Take a valid `Config`. Raises nothing that a connection could tell."""
+        """Take a valid `Config`. Raises nothing that needs a connection to find out."""
 
     @property
     def settles_within(self) -> float:
         """Seconds after which a call that was sent has surely landed or failed (socket and server timeouts).
 
-        A revoke, which opens nothing when it lands late, may take twice as long.
+        A revoke, which gives no access when it lands late, may take twice as long.
         """
 
     @classmethod
@@ -214,44 +214,44 @@ class System(Protocol):
         """
 
     async def inspect(self, order: Order) -> Prior:
-        """What stands before we touch anything. Called once an order, never on a retry."""
+        """The state before anything is changed. Called once an order, never on a retry."""
 
     async def grant(self, order: Order, prior: Prior) -> Receipt:
-        """Open it. A second call with the same order changes nothing and answers the same receipt."""
+        """Grant it. A second call with the same order changes nothing and answers the same receipt."""
 
     async def revoke(self, order: Order, prior: Prior | None, receipt: Receipt | None) -> Outcome:
-        """Close it, end live sessions, read back. What is not there succeeds; what is not ours is kept.
+        """Revoke it, end live sessions, read back. What is not there succeeds; what is not ours is kept.
 
         ``receipt`` is None when a crash lost the answer: then only what the order's own name or the prior
-        proves to be ours is taken away. ``prior`` is None when not even an inspect was recorded.
+        proves to be ours is removed. ``prior`` is None when not even an inspect was recorded.
 
         The step that shuts the access comes first and by itself. A lesser one that fails (a count, a note, a file,
-        another role) never undoes it: it is told in `Outcome.detail` where nothing hangs on it. Where something of
-        the access could come back, or is left for a person to do, the call raises `Refused`, which names that with
+        another role) never undoes it: it is reported in `Outcome.detail` where no access depends on it. Where something
+        of the access could come back, or is left for a person to do, the call raises `Refused`, which names that with
         the command to type; the worker asks again until it is done. Behind the same address another server may
         answer, after a failover: what was granted on the one is not closed by being absent on the other. Then the
         answer is `Refused` too, and says where access may remain. `ABSENT` means that nobody can act any more.
         """
 
     async def verify(self, order: Order, receipt: Receipt | None) -> Presence:
-        """Read back what stands of this order, without changing it. Raises `Refused` where another server answers."""
+        """Read back what exists of this order, without changing it. Raises `Refused` where another server answers."""
 
     async def list_access(self) -> Sequence[ExistingAccess]:
-        """Who has what, for reconciling against the books. Raises `Unsure` rather than answer in part."""
+        """Who has what, to reconcile with our records. Raises `Unsure` rather than answer in part."""
 
     async def close(self) -> None:
-        """Let go of connections. Called once, at the end."""
+        """Close the connections. Called once, at the end."""
 
 
 @runtime_checkable
 class Connecting(Protocol):
-    """A system that can tell how to get in by what was opened."""
+    """A system that can say how to connect with what was granted."""
 
     def connect(self, order: Order, receipt: Receipt) -> str:
-        """One line to be copied, with the account's name in it; quoted, where it is a command. Empty for none.
+        """One line to copy, with the account's name in it; quoted, where it is a command. Empty for none.
 
-        It is kept in the record and shown in messages: never a secret. Told from the config, the order and the
-        receipt alone; nothing is asked of the system.
+        It is kept in the record and shown in messages: never a secret. It follows from the config, the order and the
+        receipt alone; the system is not asked.
         """
 
 
@@ -260,17 +260,17 @@ class Revealing(Protocol):
     """A system that hands a person a secret."""
 
     async def reveal(self, order: Order, receipt: Receipt) -> Secret:
-        """Make a new secret and kill the one before. Raises `Refused` when the access is not there any more."""
+        """Make a new secret and invalidate the one before. Raises `Refused` when the access is not there any more."""
 
 
 @runtime_checkable
 class Extending(Protocol):
-    """A system that can have a later end told for access that is open."""
+    """A system that can extend open access."""
 
     async def extend(self, order: Order, receipt: Receipt) -> Receipt:
-        """Make ``order.not_after``, which is later now, the end that the system itself knows. The receipt from then on.
+        """Set the system's own end to ``order.not_after``, which is later now. Returns the receipt from then on.
 
-        It never makes an end earlier and opens nothing. Raises `Refused` when the access is not there any more, or
+        It never makes an end earlier and grants nothing. Raises `Refused` when the access is not there any more, or
         not as the receipt says; a second call changes nothing.
         """
 
@@ -297,12 +297,12 @@ class InMemory(Protocol):
 
 @runtime_checkable
 class Closing(Protocol):
-    """A system that can close what is ours in it when the books know nothing of it: no order, no params, no receipt."""
+    """A system that can revoke access of ours that our records do not have: no order, no params, no receipt."""
 
     async def close_orphan(self, access: ExistingAccess) -> Outcome:
-        """Close what `System.list_access` listed, end its live sessions, read back. What is not there succeeds.
+        """Revoke what `System.list_access` listed, end its live sessions, read back. What is not there succeeds.
 
         Only what its own name *and* mark prove to be made by an order of ours is touched, even if it was changed
         since; of the rest the answer is `Presence.FOREIGN`, with ``kept`` saying why, and nothing was done. What an
-        existing account has is never proved ours, so it is never taken away here. Raises `Refused`, `Unsure`.
+        existing account has is never proved ours, so it is never removed here. Raises `Refused`, `Unsure`.
         """

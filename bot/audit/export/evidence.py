@@ -50,7 +50,7 @@ def pack(archive: Archive, workspace: str, id_: str, signer: Signer, now: float)
 
 
 def shown(found: Mapping[str, Any]) -> dict[str, Any]:
-    """What a pack tells, as the record has it of who reads it."""
+    """What a pack holds, in the form that the log of readers records."""
     numbers = [int(event["seq"]) for event in found["events"]]
     return {"about": found["id"], "rows": len(numbers), "first": min(numbers), "last": max(numbers)}
 
@@ -62,7 +62,7 @@ def canonical(body: Mapping[str, Any]) -> str:
 
 
 def read(text: str) -> dict[str, Any]:
-    """A pack out of its file. Raises `NotAnExport`."""
+    """A pack from its file. Raises `NotAnExport`."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -73,7 +73,7 @@ def read(text: str) -> dict[str, Any]:
 
 
 def verify(found: Mapping[str, Any], heads: Sequence[Head] = (), trusted: Collection[bytes] | None = None) -> Report:
-    """Look at a pack. Raises `NotAnExport` for what is none."""
+    """Verify a pack. Raises `NotAnExport` for what is none."""
     body = {name: value for name, value in found.items() if name != "signed"}
     try:
         key, signature = (bytes.fromhex(found["signed"][name]) for name in ("key", "signature"))
@@ -95,7 +95,7 @@ def verify(found: Mapping[str, Any], heads: Sequence[Head] = (), trusted: Collec
 
 
 def _facts(request: Request, events: Sequence[AuditEntry]) -> dict[str, Any]:
-    """What an auditor asks for first, out of the request as its events tell it."""
+    """What an auditor asks for first, from the request as its events have it."""
     told = request.model_dump(mode="json")
     legs = [{name: leg[name] for name in ("n", "role", "prior", "receipt", "outcome")} for leg in told["legs"]]
     return {
@@ -114,7 +114,7 @@ def _files(archive: Archive, workspace: str, generation: str) -> Mapping[str, st
 
 
 def _whole(events: Sequence[AuditEntry], request: Request) -> None:
-    """Each version once, from the first on, and together they tell the request that is shown."""
+    """Each version once, from the first on, and their replay is the request that is shown."""
     changes = [event for event in events if event.version]
     if not changes:
         raise ChainFlaw(What.REMOVED, 1, "the pack has no event of the request")

@@ -70,7 +70,7 @@ def _shown(pack: Mapping[str, Any]) -> str:
 
 
 def _rule(rule: Mapping[str, Any]) -> str:
-    """Its conditions as they stood, for what no person answered."""
+    """The rule's conditions at the time, where no person decided."""
     return f"rule {rule['n']} of the policy: {_json({k: v for k, v in rule.items() if k != 'n'})}"
 
 
@@ -92,7 +92,7 @@ def _json(value: object) -> str:
 
 
 def _data(name: str, text: str) -> str:
-    """Data beside the script, in a text that HTML has no sign in."""
+    """The data for the script, escaped so that it has no character of HTML."""
     return f'<script type="application/json" id="{name}">{text}</script>\n'
 
 

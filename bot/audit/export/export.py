@@ -51,7 +51,7 @@ class Sample:
 
 
 class NothingThere(ValueError):
-    """No sealed event lies in the range."""
+    """No sealed event is in the range."""
 
 
 def part_of(archive: Archive, workspace: str, first: int | None, last: int | None, when: human_times.When) -> Part:
@@ -148,7 +148,7 @@ def _items(numbered: Iterator[tuple[int, str]]) -> Iterator[AuditEntry | Seal]:
 
 
 def asking(archive: Archive, workspace: str) -> Callable[[AuditEntry], Request | None]:
-    """Who asked for what, by an event of the request; a few thousand requests are remembered."""
+    """Who requested what, by an event of the request; the latest few thousand requests are remembered."""
 
     @functools.lru_cache(maxsize=_REMEMBERED)
     def lives(id_: str) -> list[tuple[int, Request]]:
