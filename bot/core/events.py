@@ -163,7 +163,7 @@ class Granted(Happening):
     connect: str = ""
 
 
-class Refused(Happening):
+class GrantRefused(Happening):
     """A definite no of the provider."""
 
     kind: Literal["refused"] = "refused"
@@ -306,7 +306,7 @@ Event = Annotated[
     | GrantAttempted
     | Retried
     | Granted
-    | Refused
+    | GrantRefused
     | GrantUncertain
     | EndedEarly
     | Warned

@@ -24,11 +24,11 @@ from bot.core.events import (
     ExtensionRetried,
     GrantAttempted,
     Granted,
+    GrantRefused,
     GrantUncertain,
     QuestionAnswered,
     QuestionAsked,
     RecordRestored,
-    Refused,
     Reminded,
     RequestExpired,
     Retried,
@@ -90,7 +90,7 @@ def apply(request: Request, event: Event) -> Request:  # one line an event, to b
             return _retry(request, event)
         case Granted():
             return _grant(request, event)
-        case Refused():
+        case GrantRefused():
             return _refuse(request, event)
         case GrantUncertain():
             return _close_all(request, event.at, Ending.DOUBTED, event.by, event.error)
@@ -246,7 +246,7 @@ def _grant(request: Request, event: Granted) -> Request:
     return _with(after, state=State.ACTIVE, granted_at=event.at, ends_at=ends_at, warn_at=warn_at)
 
 
-def _refuse(request: Request, event: Refused) -> Request:
+def _refuse(request: Request, event: GrantRefused) -> Request:
     leg = _leg(request, event.leg, LegState.GRANTING)
     # A definite no to the only attempt. After more than one, an unanswered one may have opened something; and who
     # holds a shared entitlement may be the last to do so by now, and has to leave it by a revoke.

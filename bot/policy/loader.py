@@ -18,7 +18,7 @@ from bot.policy.parse import parse
 from bot.policy.problems import ConfigFacts, Mistake, PolicyMistakes, Sinks
 from bot.policy.pydantic_words import in_words
 from bot.policy.yaml_source import Path as DataPath
-from bot.policy.yaml_source import Place, Source
+from bot.policy.yaml_source import Source, SourcePlace
 from providers.sinks import registry as sink_registry
 from providers.systems import registry
 from providers.systems.base import Capabilities, System
@@ -210,9 +210,9 @@ def _source(path: Path) -> Source:
         return Source(str(path), content.decode())
     except UnicodeDecodeError as error:
         before = content[: error.start].decode()
-        mark = Place(str(path), before.count("\n") + 1, len(before) - before.rfind("\n"))
+        mark = SourcePlace(str(path), before.count("\n") + 1, len(before) - before.rfind("\n"))
         raise PolicyMistakes([Mistake(mark, "", "from here on it is not UTF-8", "save it as UTF-8")]) from error
 
 
 def _unreadable(path: Path, sentence: str, hint: str = "") -> PolicyMistakes:
-    return PolicyMistakes([Mistake(Place(str(path), 1, 1), "", sentence, hint)])
+    return PolicyMistakes([Mistake(SourcePlace(str(path), 1, 1), "", sentence, hint)])

@@ -11,7 +11,7 @@ from typing import Any
 from bot.policy.catalog import Catalog, catalog_of
 from bot.policy.problems import FindProvider, PolicyMistakes, Sinks
 from bot.policy.validation import NO_MAPPING, Checker
-from bot.policy.yaml_source import Document, Path, Place, Source, YamlFlaw, read
+from bot.policy.yaml_source import Document, Path, Source, SourcePlace, YamlFlaw, read
 
 _NO_SINKS = Sinks()
 
@@ -33,7 +33,7 @@ def parse(sources: Sequence[Source], find: FindProvider, providers: Sequence[str
 def _merged(documents: list[Document], sources: Sequence[Source]) -> Document:
     """Several files as one: each section may be spread over them, each entry stands in one."""
     whole = Document(data={})
-    whole.marks[()] = Place(sources[0].file if sources else "", 1, 1)
+    whole.marks[()] = SourcePlace(sources[0].file if sources else "", 1, 1)
     for document in documents:
         if not isinstance(document.data, dict):
             document.flaws = document.flaws or [YamlFlaw(document.at(()), (), NO_MAPPING)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bot.policy.yaml_source import Path, Place
+from bot.policy.yaml_source import Path, SourcePlace
 
 MOST_MISTAKES = 200
 """How many are told; who has more will not read them all."""
@@ -17,7 +17,7 @@ MOST_MISTAKES = 200
 class Mistake:
     """One thing to fix: where, what, and a hint."""
 
-    mark: Place
+    mark: SourcePlace
     path: str
     sentence: str
     hint: str = ""

@@ -26,7 +26,7 @@ Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, order=True)
-class Place:
+class SourcePlace:
     """A place in a file; both count from 1."""
 
     file: str
@@ -46,7 +46,7 @@ class Source:
 class YamlFlaw:
     """What the YAML itself has wrong, and where."""
 
-    mark: Place
+    mark: SourcePlace
     path: Path
     sentence: str
     spoils: bool = True
@@ -59,23 +59,23 @@ class Document:
     """Plain data, with the mark of each value, and of each key under its path and ``True``."""
 
     data: Any = None
-    marks: dict[Path, Place] = field(default_factory=dict)
-    keys: dict[Path, Place] = field(default_factory=dict)
+    marks: dict[Path, SourcePlace] = field(default_factory=dict)
+    keys: dict[Path, SourcePlace] = field(default_factory=dict)
     flaws: list[YamlFlaw] = field(default_factory=list)
 
-    def at(self, path: Path) -> Place:
+    def at(self, path: Path) -> SourcePlace:
         """The mark of a part; of one that is not there, the key of the nearest whole that is."""
         if path in self.marks:
             return self.marks[path]
         while path and path not in self.keys and path not in self.marks:
             path = path[:-1]
-        return self.keys.get(path) or self.marks.get(path) or Place("", 1, 1)
+        return self.keys.get(path) or self.marks.get(path) or SourcePlace("", 1, 1)
 
 
 def read(source: Source) -> Document:
     """The document of one file; its flaws, if any, are in it."""
     document, places = Document(), _Places(source)
-    start = Place(source.file, 1, 1)
+    start = SourcePlace(source.file, 1, 1)
     document.marks[()] = start
     if len(source.text) > MOST_CHARACTERS:
         document.flaws.append(YamlFlaw(start, (), f"the file has more than {MOST_CHARACTERS:,} characters"))
@@ -128,10 +128,10 @@ class _Places:
         self._file, self._text = source.file, source.text
         self._starts = [0, *(end.end() for end in re.finditer("\n", source.text))]
 
-    def mark(self, index: int) -> Place:
+    def mark(self, index: int) -> SourcePlace:
         line = bisect_right(self._starts, index)
         start = self._starts[line - 1]
-        return Place(self._file, line, index - start - self._text.count("\ufeff", start, index) + 1)
+        return SourcePlace(self._file, line, index - start - self._text.count("\ufeff", start, index) + 1)
 
 
 class _Reader:
@@ -187,7 +187,7 @@ class _Reader:
     def _flaw(self, node: Node, path: Path, sentence: str, *, spoils: bool = True) -> None:
         self._document.flaws.append(YamlFlaw(self._mark(node), path, sentence, spoils))
 
-    def _mark(self, node: Node) -> Place:
+    def _mark(self, node: Node) -> SourcePlace:
         return self._places.mark(node.start_mark.index)
 
 

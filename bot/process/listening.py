@@ -16,7 +16,7 @@ from bot.startup import CannotStart
 _PATIENCE = aiohttp.ClientTimeout(total=2)
 
 
-class Place(NamedTuple):
+class Listener(NamedTuple):
     """A port that is listened on, and the settings that say which."""
 
     setting: str
@@ -25,17 +25,17 @@ class Place(NamedTuple):
     port: int
 
 
-def ops_place(settings: Settings) -> Place:
+def ops_place(settings: Settings) -> Listener:
     """Health and metrics."""
-    return Place("JIT_OPS_PORT", "JIT_OPS_HOST", settings.ops_host, settings.ops_port)
+    return Listener("JIT_OPS_PORT", "JIT_OPS_HOST", settings.ops_host, settings.ops_port)
 
 
-def slack_place(settings: Settings) -> Place:
+def slack_place(settings: Settings) -> Listener:
     """What Slack calls over HTTP."""
-    return Place("PORT", "HOST", settings.host, settings.port)
+    return Listener("PORT", "HOST", settings.host, settings.port)
 
 
-def places(settings: Settings, role: ProcessRole) -> list[Place]:
+def places(settings: Settings, role: ProcessRole) -> list[Listener]:
     """Every port that a role needs by number: 0 takes a free one."""
     over_http = role != "worker" and settings.slack_signing_secret is not None
     found = [ops_place(settings), *([slack_place(settings)] if over_http else [])]
@@ -43,7 +43,7 @@ def places(settings: Settings, role: ProcessRole) -> list[Place]:
 
 
 async def serving(
-    place: Place, server: Awaitable[http_server.Serving], settings: Settings, session: aiohttp.ClientSession | None
+    place: Listener, server: Awaitable[http_server.Serving], settings: Settings, session: aiohttp.ClientSession | None
 ) -> http_server.Serving:
     """The server of a place. Raises `CannotStart`."""
     try:
@@ -53,7 +53,7 @@ async def serving(
         raise CannotStart(refusal(place, error, ours=ours)) from error
 
 
-def refusal(place: Place, error: OSError, *, ours: bool = False) -> str:
+def refusal(place: Listener, error: OSError, *, ours: bool = False) -> str:
     """Why nothing can listen there; and what to do."""
     where = f"{place.setting}: port {place.port} of {place.host}"
     if ours:

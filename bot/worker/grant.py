@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot.core.errors import JitError
-from bot.core.events import Event, GrantAttempted, Granted, GrantUncertain, Refused, Retried
+from bot.core.events import Event, GrantAttempted, Granted, GrantRefused, GrantUncertain, Retried
 from bot.core.request import Leg, LegState, Request
 from bot.store.shared_entitlements import CLOSING, SharedEntitlements, Unlooked
 from bot.store.types import Guard, NotSafe, Op, Superseded
@@ -67,7 +67,7 @@ class Granter:
         try:
             plan = await self._plan(claim, leg, gateway)
         except ProviderRefused as error:
-            await claim.commit(Refused(at=claim.now, leg=leg.n, error=said(error)))
+            await claim.commit(GrantRefused(at=claim.now, leg=leg.n, error=said(error)))
             return
         except (JitError, Superseded, TryLater):
             raise
@@ -107,7 +107,7 @@ class Granter:
         try:
             receipt = await gateway.call(gateway.system.grant(plan.order, plan.prior))
         except ProviderRefused as error:
-            return Refused(at=claim.now, leg=leg.n, error=said(error))
+            return GrantRefused(at=claim.now, leg=leg.n, error=said(error))
         except Exception as error:  # noqa: BLE001  # any other provider error is an unknown outcome
             return claim.again(leg, said(error))
         way = connect_instructions(gateway.system, plan.order, receipt)
@@ -210,4 +210,4 @@ def out_of_budget(request: Request, now: float) -> Event:
     tried = [leg for leg in request.legs if leg.attempts]
     if tried or any(leg.state is LegState.ACTIVE for leg in request.legs):
         return GrantUncertain(at=now, error=late)
-    return Refused(at=now, leg=0, error=late)
+    return GrantRefused(at=now, leg=0, error=late)

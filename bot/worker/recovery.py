@@ -23,7 +23,7 @@ from bot.audit.trail import Trail, TrailUnknown, Truth
 from bot.background import Loop
 from bot.core import deadlines, lifecycle
 from bot.core.errors import StoreAway, Tampered
-from bot.core.events import Cancelled, EndedEarly, Event, GrantUncertain, Refused
+from bot.core.events import Cancelled, EndedEarly, Event, GrantRefused, GrantUncertain
 from bot.core.request import Ending, LegState, Request, State
 from bot.store.key_types import kinds
 from bot.store.quarantine import quarantine_wrong_types
@@ -72,7 +72,7 @@ def ending(request: Request, now: float, why: str = WHY) -> Event | None:
             return Cancelled(at=now, by="policy", reason=why)
         case State.GRANTING:
             tried = any(leg.attempts or leg.state is LegState.ACTIVE for leg in request.legs)
-            return GrantUncertain(at=now, error=why) if tried else Refused(at=now, leg=0, error=why)
+            return GrantUncertain(at=now, error=why) if tried else GrantRefused(at=now, leg=0, error=why)
         case State.ACTIVE:
             return EndedEarly(at=now, by="worker", ending=Ending.REVOKED, reason=why)
         case _:

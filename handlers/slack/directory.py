@@ -46,7 +46,7 @@ NO_SUCH = frozenset({"user_not_found", "user_not_visible"})
 
 
 @dataclass(frozen=True)
-class Answered:
+class LookupAnswer:
     """An answer, when it came (a steady clock's seconds), and when Slack says it last changed, Unix seconds."""
 
     value: Any
@@ -67,8 +67,8 @@ class People:
     store: Store
     home: str
     catalog: Callable[[], Catalog]
-    _people: dict[str, Answered] = field(default_factory=dict, repr=False)
-    _addresses: dict[str, Answered] = field(default_factory=dict, repr=False)
+    _people: dict[str, LookupAnswer] = field(default_factory=dict, repr=False)
+    _addresses: dict[str, LookupAnswer] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Nothing is asked yet."""
@@ -115,7 +115,7 @@ class People:
         value: Person = seen.value
         return value
 
-    async def _look(self, user: str) -> Answered:
+    async def _look(self, user: str) -> LookupAnswer:
         answer = await _soon("who you are", self.client.users_info(user=user))
         account, at = answer["user"], updated(answer["user"])
         # Read after the answer: an event that came meanwhile is newer than it.
@@ -277,8 +277,8 @@ async def _soon(what: str, call: Awaitable[T]) -> T:
         raise CouldNotCheck(what) from error
 
 
-def _remember(memory: dict[str, Answered], key: str, value: object, at: float = 0.0) -> Answered:
+def _remember(memory: dict[str, LookupAnswer], key: str, value: object, at: float = 0.0) -> LookupAnswer:
     if len(memory) >= _MOST:
         memory.clear()
-    memory[key] = Answered(value, time.monotonic(), at)
+    memory[key] = LookupAnswer(value, time.monotonic(), at)
     return memory[key]

@@ -19,10 +19,10 @@ from bot.core.events import (
     ExtensionFailed,
     ExtensionRequested,
     Granted,
+    GrantRefused,
     GrantUncertain,
     QuestionAnswered,
     QuestionAsked,
-    Refused,
     Reminded,
     RequestExpired,
     Revoked,
@@ -89,7 +89,7 @@ def line(request: Request, event: Event, needed: Needed) -> str:
             return "Nobody answered in time, so the request expired. No access was given."
         case Granted():
             return f"Access granted. It ends at {clock(request.ends_at)}."
-        case Refused(error=error) | GrantUncertain(error=error):
+        case GrantRefused(error=error) | GrantUncertain(error=error):
             return f"Access could not be granted: {safe(error)}."
         case EndedEarly(ending=Ending.RELEASED):
             return f"{name(request.requester)} ended access early. Revoking it."

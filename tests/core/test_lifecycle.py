@@ -29,10 +29,10 @@ from bot.core.events import (
     ExtensionRetried,
     GrantAttempted,
     Granted,
+    GrantRefused,
     GrantUncertain,
     QuestionAnswered,
     QuestionAsked,
-    Refused,
     Reminded,
     Requested,
     RequestExpired,
@@ -132,7 +132,7 @@ def any_event(at: float, leg: int) -> st.SearchStrategy[Event]:
         attempted(leg, at),
         Retried(at=at, leg=leg, error="no answer", retry_at=at + 1),
         Granted(at=at, leg=leg, receipt={"native": "a"}),
-        Refused(at=at, leg=leg, error="no"),
+        GrantRefused(at=at, leg=leg, error="no"),
         GrantUncertain(at=at, error="too late"),
         EndedEarly(at=at, by="UMIA", ending=Ending.RELEASED),
         AccessExpired(at=at),
@@ -291,15 +291,15 @@ def test_what_stood_before_is_seen_once() -> None:
 
 def test_a_refused_first_attempt_fails_and_a_later_one_is_revoked() -> None:
     request = fold([submitted(), Approved(at=1100.0, review=review(), duration=1800), attempted(0, 1101.0)])
-    assert advance(request, Refused(at=1102.0, leg=0, error="no")).state is State.FAILED
+    assert advance(request, GrantRefused(at=1102.0, leg=0, error="no")).state is State.FAILED
     request = advance(request, attempted(0, 1107.0))
-    assert advance(request, Refused(at=1108.0, leg=0, error="no")).state is State.REVOKING
+    assert advance(request, GrantRefused(at=1108.0, leg=0, error="no")).state is State.REVOKING
 
 
 def test_a_refused_attempt_that_holds_a_shared_entitlement_leaves_it_by_a_revoke() -> None:
     joined = attempted(0, 1101.0).model_copy(update={"entitlements": ("hall/mia",)})
     request = fold([submitted(), Approved(at=1100.0, review=review(), duration=1800), joined])
-    assert advance(request, Refused(at=1102.0, leg=0, error="no")).state is State.REVOKING
+    assert advance(request, GrantRefused(at=1102.0, leg=0, error="no")).state is State.REVOKING
 
 
 def test_the_guide_shows_the_table() -> None:

@@ -6,7 +6,7 @@ from bot.policy.catalog import Catalog
 from bot.policy.loader import facts
 from bot.policy.parse import parse
 from bot.policy.problems import Mistake, PolicyMistakes
-from bot.policy.yaml_source import Place, Source
+from bot.policy.yaml_source import Source, SourcePlace
 from providers.systems import registry
 
 HERE = "‸"
@@ -62,16 +62,16 @@ def mistakes(*texts: str) -> tuple[Mistake, ...]:
     return ()
 
 
-def broken(old: str, new: str) -> tuple[str, list[Place]]:
+def broken(old: str, new: str) -> tuple[str, list[SourcePlace]]:
     """The whole policy with one part replaced, and the marks of the `HERE` in it, which are taken out."""
     assert WHOLE.count(old) == 1, f"{old!r} stands {WHOLE.count(old)} times in the policy"
     return marked(WHOLE.replace(old, new))
 
 
-def marked(text: str) -> tuple[str, list[Place]]:
+def marked(text: str) -> tuple[str, list[SourcePlace]]:
     """A text without its `HERE`, and where they were."""
     marks = []
     while (place := text.find(HERE)) >= 0:
-        marks.append(Place("a.yaml", text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)))
+        marks.append(SourcePlace("a.yaml", text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)))
         text = text.replace(HERE, "", 1)
     return text, marks

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import aiohttp
 
 from bot.cli.doctor.checks import Check, CheckResult, good, stops_run
-from bot.process.listening import Place, places, refusal, runs_here
+from bot.process.listening import Listener, places, refusal, runs_here
 from bot.process.parts import ProcessRole
 from bot.settings import Settings
 
@@ -28,7 +28,7 @@ def checks(settings: Settings, role: ProcessRole, session: aiohttp.ClientSession
     return [Check("ports", look)]
 
 
-def _bound(place: Place) -> OSError | None:
+def _bound(place: Listener) -> OSError | None:
     """Why nothing could listen there. It is bound and not listened on, so a bot that starts meanwhile gets it."""
     family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as trying:

@@ -9,7 +9,7 @@ import pytest
 from bot.audit.archive.archive import Archive
 from bot.audit.archive.timeline import EventQuery, Timeline, UnknownNumber
 from bot.core.audit_chain import PURPOSE, AuditEntry, Signer
-from bot.core.events import ClosedManually, Event, GrantAttempted, GrantUncertain, Refused
+from bot.core.events import ClosedManually, Event, GrantAttempted, GrantRefused, GrantUncertain
 from bot.store.keyring import KeyRing
 from tests.archives import KINDS, empty
 from tests.audit.stories import HOUR, entries, keep, life, note
@@ -129,7 +129,7 @@ def story(*more: Event) -> Timeline:
 
 
 def test_a_definite_no_ends_what_may_have_stood() -> None:
-    trail = story(Refused(at=START + 65, leg=0, error="no such role"))
+    trail = story(GrantRefused(at=START + 65, leg=0, error="no such role"))
     [holding] = trail.holders(START + 62, EventQuery())
     assert (holding.opened_at, holding.closed_at, holding.how) == (None, START + 65, "refused")
     assert trail.holders(START + 66, EventQuery()) == []
