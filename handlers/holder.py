@@ -19,7 +19,7 @@ from handlers.slack.api import AWAY, said
 from handlers.slack.payloads import Payload
 from handlers.views import action_ids, decided, modals
 from handlers.views.request_list import listing
-from handlers.views.text import clock, safe
+from handlers.views.text import clock, safe, title
 from providers.systems.base import Secret
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,9 @@ def register(app: AsyncApp, door: Door) -> None:
 async def listed(door: Door, payload: Payload) -> str:
     """``/jit list``."""
     actor = await door.who(payload)
-    found = listing(await read.own_open(door.context, actor), await read.overseen(door.context, actor))
+    own, others = await read.own_open(door.context, actor), await read.overseen(door.context, actor)
+    asked = await read.lately(door.context, actor, await door.context.store.now() - read.WEEK)
+    found = listing(own, others, [request for request in asked if request.is_over])
     return "\n\n".join(part for part in (await lockdown.banner(door), found) if part)
 
 
@@ -86,7 +88,7 @@ async def cancel(door: Door, payload: Payload, rest: str) -> str:
 
 
 def _released(request: Request) -> str:
-    return f"Thank you. You ended {request.id}; the worker is revoking the access."
+    return f"Thank you. You ended {request.id}, {title(request)}; the worker is revoking the access."
 
 
 def _cancelled(request: Request) -> str:

@@ -21,7 +21,7 @@ from handlers.slack import payloads
 from handlers.slack.payloads import Payload
 from handlers.views import action_ids, modals
 from handlers.views.revoke import NOT_YOURS, revoke_all, taken
-from handlers.views.text import safe
+from handlers.views.text import safe, title
 
 
 def register(app: AsyncApp, door: Door) -> None:
@@ -43,7 +43,7 @@ async def revoke(door: Door, payload: Payload, rest: str, client: AsyncWebClient
     target = payloads.target(first, systems)
     if target is None:
         request = await _revoke(door, actor, first, reason, systems)
-        return f"You ended {request.id}; the worker is revoking the access."
+        return f"You ended {request.id}, {title(request)}; the worker is revoking the access."
     operator = _operates(door, actor)
     found = await verbs.revocable_all(door.context, actor, target)
     if not found:

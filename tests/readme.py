@@ -16,6 +16,7 @@ from bot.core.lifecycle import advance, begin
 from bot.settings import SETTINGS
 from handlers.views import card
 from handlers.views.thread import line
+from providers.systems.sandbox.provider import Sandbox
 from tests.cards.blocks import in_text
 from tests.cards.mrkdwn import to_text
 from tests.handlers.views.cards import SITE, approved, granted, needed
@@ -31,6 +32,8 @@ _END = AT + 62 + 1800
 def picture() -> str:
     """A card as it waits, and the thread below it until access has ended, in the product's own words."""
     asked = asked_for(reason="INC-42 disk full")
+    reads = Sandbox.consequence({"door": "vault", "write": False})
+    asked = asked.model_copy(update={"roles": tuple(r.model_copy(update={"consequence": reads}) for r in asked.roles)})
     request = begin(asked)
     waiting = [f" │ {line}".rstrip() for line in in_text(card.card(request, needed(request), SITE).blocks)]
     thread: list[str] = []

@@ -95,7 +95,7 @@ async def overview(context: AccessContext, actor: Actor) -> Overview:
     return Overview(
         open=tuple(own),
         waiting=tuple(others),
-        asked=tuple(await request_history.asked(context.store, actor.person.id, since, _MOST_ASKED)),
+        asked=tuple(await lately(context, actor, since)),
         offers=tuple(offers(context, actor)),
         secrets=frozenset(request.id for request in own if has_secret(request)),
         locks=(await context.store.lockdowns.read()).locks,
@@ -113,6 +113,11 @@ async def _cards(context: AccessContext, requests: Sequence[Request]) -> dict[st
 async def own_open(context: AccessContext, actor: Actor) -> list[Request]:
     """The person's own open requests, the latest first."""
     return [found.request for found in await context.store.open_of(actor.person.id)]
+
+
+async def lately(context: AccessContext, actor: Actor, since: float) -> list[Request]:
+    """The person's own requests since a moment (Unix seconds), open or over, the latest first."""
+    return await request_history.asked(context.store, actor.person.id, since, _MOST_ASKED)
 
 
 async def overseen(context: AccessContext, actor: Actor) -> list[Request]:

@@ -21,7 +21,10 @@ _PATIENCE = 1.0
 
 @dataclass(frozen=True)
 class TrackRecord:
-    """How many earlier requests of the last ``days`` days were for all these roles, and their outcomes."""
+    """How many earlier requests of the last ``days`` days were for all these roles, and their outcomes.
+
+    Those that nobody could decide are left out: the ones that wait, and the ones that their requester cancelled.
+    """
 
     days: int
     requests: int
@@ -40,11 +43,16 @@ async def track_record(store: Store, request: Request) -> TrackRecord | None:
     except TimeoutError:
         return None
     roles = _roles(request)
-    same = [each for each in found or () if roles <= _roles(each)]
+    same = [each for each in found or () if roles <= _roles(each) and _was_decided(each)]
     if not same:
         return None
     approved = sum(each.approved_at > 0 for each in same)
     return TrackRecord(days, len(same), approved, sum(each.state is State.DENIED for each in same))
+
+
+def _was_decided(request: Request) -> bool:
+    """Whether approvers had their time with it: nobody answering in time is an outcome, too."""
+    return request.approved_at > 0 or request.state in {State.DENIED, State.EXPIRED}
 
 
 def _roles(request: Request) -> set[str]:

@@ -16,6 +16,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bot.core.events import EVENT, Event
 from bot.store.encoding import away, script, seconds, text
 from bot.store.outbox_origin import RowOrigin
 from bot.store.outbox_rows import OnItsWay, PostedMessage, Row, is_row
@@ -251,12 +252,20 @@ class Outbox:
         """Slack shows our own message: noted if it was waited for; a second copy will be removed."""
         await self._note(request, audience, channel, ts, answered="")
 
-    async def noted(self, seq: int) -> Mapping[str, Any] | None:
-        """The audit event of that number, where it changed no request; None where it is not ours, or is gone."""
-        found: Any = await away(self._redis.xrange(self._keys.audit, f"{seq}-0", f"{seq}-0"))
-        if not found or found[0][1].get(b"version") != b"0" or not self._store.authorship.ours(found[0][1]):
-            return None
-        return dict(json.loads(text(found[0][1][b"event"])))
+    async def event(self, row: Row) -> Event | None:
+        """The event of the request that asked for the row; None where none did, or it is gone."""
+        entry = await self._asking(row)
+        return EVENT.validate_json(entry[b"event"]) if entry and entry[b"version"] != b"0" else None
+
+    async def noted(self, row: Row) -> Mapping[str, Any] | None:
+        """The audit event that asked for the row and changed no request; None where none did, or it is gone."""
+        entry = await self._asking(row)
+        return dict(json.loads(text(entry[b"event"]))) if entry and entry[b"version"] == b"0" else None
+
+    async def _asking(self, row: Row) -> Mapping[bytes, bytes] | None:
+        # Judged again: since the row was read, its number may have been given to another event of ours.
+        entry = (await self._origin.entries([row.seq])).get(row.seq) if row.seq else None
+        return entry if entry and self._origin.ours(row, "", entry) else None
 
     async def waits(self, request: str, audience: str) -> bool:
         """Whether that notification is still to be delivered."""

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from bot.core import lifecycle
 from bot.core.errors import Late, RolledBack, StoreAway, Tampered
-from bot.core.events import EVENT, Event, RecordRestored
+from bot.core.events import RecordRestored
 from bot.core.lockdown import BEGINS
 from bot.core.request import Request
 from bot.store.batching import Together
@@ -186,16 +186,6 @@ class Store:
         """Every open request, the longest overdue first; records without our MAC, alarmed elsewhere, are left out."""
         ids: Any = await away(self.redis.zrange(self.keys.due, 0, -1))
         return await self.load_ours([text(id_) for id_ in ids])
-
-    async def event(self, seq: int) -> tuple[str, Event] | None:
-        """An audit event that changed a request, by its number: the request's id and the event."""
-        found: Any = await away(self.redis.xrange(self.keys.audit, f"{seq}-0", f"{seq}-0"))
-        if not found or found[0][1].get(b"version") == b"0":
-            return None
-        entry = found[0][1]
-        if not self.authorship.ours(entry):
-            return None
-        return text(entry[b"id"]), EVENT.validate_json(entry[b"event"])
 
     # writing
 

@@ -64,8 +64,8 @@ class SummaryCards:
             await self.poster.outbox.hold(row, await self.store.now() + _LOOK_AGAIN * (1 + random.random()))  # noqa: S311
             await self.queue.request_summary(request.channel)
             return
-        found = await self.store.event(row.seq or 0)
-        if found and isinstance(found[1], Reminded) and found[1].by != "clock":
+        found = await self.poster.outbox.event(row)
+        if isinstance(found, Reminded) and found.by != "clock":
             await self.queue.move_to_front(request.channel, request.id)
             await self.poster.outbox.defer(row, await self.store.now())
         else:

@@ -46,18 +46,18 @@ class Texts:
 
     async def thread_line(self, row: Row, request: Request) -> SlackMessage | None:
         """An event of the request, or what was found in its system."""
-        found = await self.store.event(row.seq or 0)
+        found = await self.outbox.event(row)
         if found is None:
             return SlackMessage(drift.line(await self.noted(row)), [])
-        text = line(request, found[1], await self.approver_messages.needed(request))
-        return SlackMessage(await self._without_a_ping(text, found[1].by), []) if text else None
+        text = line(request, found, await self.approver_messages.needed(request))
+        return SlackMessage(await self._without_a_ping(text, found.by), []) if text else None
 
     async def alarm(self, _: Row, request: Request) -> SlackMessage:
         return cards.alarm(request)
 
     async def at_terminal(self, row: Row, request: Request) -> SlackMessage:
-        found = await self.store.event(row.seq or 0)
-        return by_hand(request, found[1]) if found else SlackMessage(drift.line(await self.noted(row)), [])
+        found = await self.outbox.event(row)
+        return by_hand(request, found) if found else SlackMessage(drift.line(await self.noted(row)), [])
 
     async def received(self, _: Row, __: Request) -> None:
         """Nothing: earlier versions posted it, and may have left a row."""
@@ -85,7 +85,7 @@ class Texts:
 
     async def noted(self, row: Row) -> Mapping[str, Any]:
         """The audit event of no request that a row tells. Raises `Undeliverable`."""
-        found = await self.outbox.noted(row.seq or 0)
+        found = await self.outbox.noted(row)
         if found is None:
             raise Undeliverable("its audit event is gone")
         return found
@@ -98,10 +98,10 @@ class Texts:
         return dms.with_card(message, f"{self.site}/archives/{card.channel}/p{card.ts.replace('.', '')}")
 
     async def _event(self, row: Row) -> Event:
-        found = await self.store.event(row.seq or 0)
+        found = await self.outbox.event(row)
         if found is None:
             raise Undeliverable("its audit event is gone")
-        return found[1]
+        return found
 
     async def _without_a_ping(self, text: str, user: str) -> str:
         """The text with this person named where it mentions them: what somebody did themself rings nobody."""

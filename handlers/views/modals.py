@@ -285,8 +285,9 @@ def _typed(
 
 
 def about(request: Request) -> SectionBlock:
-    """Which request it is."""
-    return text(f"{who(request.requester)} · *{title(request)}* · {length(request.duration)} · {request.id}")
+    """Which request it is, and the reason for it."""
+    what = f"{who(request.requester)} · *{title(request)}* · {length(request.duration)} · {request.id}"
+    return text(f"{what}\nReason: {fitting(request.reason, 500)}" if request.reason else what)
 
 
 def text(words: str) -> SectionBlock:

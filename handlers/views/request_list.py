@@ -9,16 +9,21 @@ from handlers.views import status
 from handlers.views.text import length, name, safe, title, who
 
 _MOST = 20
+_LATEST = 5
 
 
-def listing(mine: Sequence[Request], others: Sequence[Request]) -> str:
-    """The person's own open requests, and those on the systems that they approve for."""
+def listing(mine: Sequence[Request], others: Sequence[Request], over: Sequence[Request] = ()) -> str:
+    """The person's own open requests, and those on the systems that they approve for.
+
+    ``over``: the person's own of the last week that are over; the latest are shown too.
+    """
     parts = []
     if mine:
         parts.append("*Yours*\n" + _lines(mine, own=True))
     if others:
         parts.append("*On your systems*\n" + _lines(others, own=False))
-    return "\n\n".join(parts) or "Nothing is open. Type `/jit request` to request access."
+    opened = "\n\n".join(parts) or "Nothing is open. Type `/jit request` to request access."
+    return f"{opened}\n\n*Yours of the last week*\n{_lines(over[:_LATEST], own=True)}" if over else opened
 
 
 def holders(system: str, heading: str, held: Sequence[Request], *, everything: bool = False) -> str:

@@ -198,12 +198,20 @@ _REVOKING = Status(
     news=ended.why_yours,
 )
 
+
+def _denied_decision(request: Request) -> str:
+    """The reason is what helps most; what to do next comes last."""
+    by, why = name(request.reviews[-1].by), safe(request.reviews[-1].reason, 500)
+    stop = "" if why.endswith((".", "!", "?")) else "."
+    return f"{by} denied: {why}{stop} Answer that in a new request, or ask {by}."
+
+
 _DENIED = Status(
     badge=lambda _: ":no_entry: denied",
     details=lambda *_: [],
-    label=lambda request: f"denied by {user(request.closed_by)}",
+    label=lambda request: f"denied by {user(request.closed_by)}: {fitting(request.reviews[-1].reason, 60)}",
     clause=lambda request: f"was denied by {user(request.closed_by)}",
-    decision=lambda request: f"{name(request.reviews[-1].by)} denied: {safe(request.reviews[-1].reason, 500)}",
+    decision=_denied_decision,
     verdict=lambda request: f"was denied by {name(request.reviews[-1].by)}",
 )
 

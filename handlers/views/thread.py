@@ -43,7 +43,8 @@ def line(request: Request, event: Event, needed: Needed) -> str:
     """One line of the thread: what happened, by whom and why."""
     match event:
         case Reminded():
-            return f"Reminder: this needs {needed} by {clock(request.decide_by)}. If nobody answers, it expires."
+            what = f"{name(request.requester)}'s request for {title(request)}"
+            return f"Reminder: {what} needs {needed} by {clock(request.decide_by)}. If nobody answers, it expires."
         case Started():
             return "The start time has come. Granting access."
         case RequestExpired() if request.approved_at:
@@ -56,7 +57,7 @@ def line(request: Request, event: Event, needed: Needed) -> str:
             return f"{name(review.by)} approved ({length(duration)}). Access starts {when(request.starts_at)}."
         case ExtensionRequested(extension=extension):
             until, reason = clock(extension.until), safe(extension.reason, 500)
-            asked = f"{name(request.requester)} asks to extend until {until}: {reason}"
+            asked = f"{name(request.requester)} asks to extend {title(request)} until {until}: {reason}"
             return f"{asked}\n{undecided(request, needed)}"
         case ExtensionEndorsed(review=review):
             return f"{name(review.by)} approved the extension. {_still(needed)}"

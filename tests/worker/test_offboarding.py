@@ -95,8 +95,8 @@ class Town:
     async def alarms(self) -> list[dict[str, Any]]:
         """What was told of a mass change, the first one first; each has its message."""
         rows, _, _ = await Outbox(self.house.store).ready(1000)
-        seqs = sorted(row.seq or 0 for row in rows if row.request == "offboarding")
-        found = [await Outbox(self.house.store).noted(seq) for seq in seqs]
+        its = sorted((row for row in rows if row.request == "offboarding"), key=lambda row: row.seq or 0)
+        found = [await Outbox(self.house.store).noted(row) for row in its]
         return [dict(facts) for facts in found if facts]
 
 
@@ -138,8 +138,9 @@ async def test_it_is_in_the_audit_trail_and_told_in_the_thread(town: Town) -> No
     town.slack.gone = {"UMIA"}
     await town.looks(0, 20)
     rows, _, _ = await Outbox(town.house.store).ready(100)
-    told = [await town.house.store.event(row.seq or 0) for row in rows if row.audience.startswith("thread:")]
-    [event] = [found[1] for found in told if found and isinstance(found[1], EndedEarly)]
+    outbox = Outbox(town.house.store)
+    told = [await outbox.event(row) for row in rows if row.audience.startswith("thread:")]
+    [event] = [found for found in told if isinstance(found, EndedEarly)]
     assert (event.by, event.reason) == ("policy", "their Slack account was deactivated")
     assert f"{request.id}|card" in {row.name for row in rows}
 

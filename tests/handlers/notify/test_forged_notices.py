@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bot.core.events import Approved
 from bot.core.notifications import CARD
 from bot.core.request import Request
 from bot.store.audit_stream import Window
@@ -174,6 +175,27 @@ async def test_no_alarm_is_kept_by_a_mark_that_it_was_given(store: Store) -> Non
         assert len(await alarms(store)) == before + 1, "and once is once"
 
 
+async def test_an_event_that_comes_under_the_number_of_another_is_not_told_in_its_place(house: House) -> None:
+    """Whoever puts the stream back has numbers given twice: both events are ours, and of different requests."""
+    one, other = await house.ask("mia"), await house.ask("eve")
+    store, outbox = house.store, Outbox(house.store)
+    await house.approve("dan", one.id)
+    await store.alarm("tampered", "J-2222")
+    entries: Any = await store.redis.xrange(store.keys.audit)
+    rows = {row.name.partition(":")[0]: row for row in (await outbox.ready(100))[0] if row.seq}
+    line, alarm = rows[f"{one.id}|thread"], rows["J-2222|tampered"]
+    assert isinstance(await outbox.event(line), Approved)
+    assert await outbox.noted(alarm) is not None
+    await store.redis.delete(store.keys.audit)
+    for id_, entry in entries:
+        seq = int(id_.partition(b"-")[0])
+        taken = entries[1][1] if seq in {line.seq, alarm.seq} else entry
+        await store.redis.xadd(store.keys.audit, taken, id_)
+    assert entries[1][1][b"id"] == other.id.encode()
+    assert await outbox.event(line) is None
+    assert await outbox.noted(alarm) is None
+
+
 async def test_no_word_of_a_forged_event_is_read_anywhere(house: House) -> None:
     await house.ask()
     store = house.store
@@ -181,8 +203,9 @@ async def test_no_word_of_a_forged_event_is_read_anywhere(house: House) -> None:
     forged = {**entries[0][1], b"event": entries[0][1][b"event"].replace(b"on fire", b"a trap1")}
     seq = await store.redis.incr(store.keys.seq)
     await store.redis.xadd(store.keys.audit, forged, f"{seq}-0")
-    assert await store.event(seq) is None
-    assert await Outbox(store).noted(seq) is None
+    for row in (Row("J-2222", f"thread:{seq}", 1), Row("record", f"record:{seq}", 0)):
+        assert await Outbox(store).event(row) is None
+        assert await Outbox(store).noted(row) is None
     assert [entry.seq for entry in await Window(store).tail(0, 100)] == list(range(1, seq))
 
 
