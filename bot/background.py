@@ -77,7 +77,11 @@ class Loop:
     def _failed(self, why: str, trace: Exception | None = None) -> float:
         if why != self.complaint:
             log.log(
-                logging.ERROR if trace else self.level, "%s fails, it is tried again: %s", self.job, why, exc_info=trace
+                logging.ERROR if trace else self.level,
+                "%s failed, it is tried again: %s",
+                self.job,
+                why,
+                exc_info=trace,
             )
         self.complaint = why
         self._failures += 1

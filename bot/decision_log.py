@@ -6,12 +6,12 @@ import logging
 
 from bot import logs
 from bot.core.events import Retried
-from bot.store.types import Answered
+from bot.store.types import CommitOutcome
 
 log = logging.getLogger(__name__)
 
 
-def write(answered: Answered) -> None:
+def write(answered: CommitOutcome) -> None:
     """The line of a commit; one that was not taken is only worth debugging, since whoever wanted it says so."""
     event, after = answered.change.event, answered.change.after
     if answered.word != "OK":

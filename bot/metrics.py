@@ -29,7 +29,7 @@ from bot.core.errors import StoreAway
 from bot.core.events import AccessExpired, Approved, Cancelled, Denied, RequestExpired, Revoked
 from bot.core.request import Ending, State
 from bot.store.indexes.backlog import Backlog, Lookout
-from bot.store.types import Answered
+from bot.store.types import CommitOutcome
 from bot.worker.provider_gateway import ProviderGateway
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class Metrics:
         """A payload was answered; see `handlers.slack.bolt_app`."""
         self._acks.labels(kind, outcome).observe(took)
 
-    def committed(self, answered: Answered) -> None:
+    def committed(self, answered: CommitOutcome) -> None:
         """A change was written, or not."""
         change, at = answered.change, answered.at
         self._commits.labels(change.event.kind, answered.word).inc()

@@ -48,10 +48,10 @@ async def test_why_turns_fail_is_logged_once_until_there_is_another_reason(caplo
     with caplog.at_level(logging.INFO):
         await pauses(Loop("counting", turns(*outcomes), 1.0), 5)
     assert caplog.messages == [
-        "counting fails, it is tried again: gone",
-        "counting fails, it is tried again: full",
+        "counting failed, it is tried again: gone",
+        "counting failed, it is tried again: full",
         "counting works again",
-        "counting fails, it is tried again: full",
+        "counting failed, it is tried again: full",
     ]
     assert not any(record.exc_info for record in caplog.records)
 

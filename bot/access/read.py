@@ -31,7 +31,7 @@ from bot.store.outbox import Outbox, PostedMessage
 from providers.systems import registry
 
 WEEK = 7 * 86_400
-HELD = frozenset({State.GRANTING, State.ACTIVE, State.REVOKING})
+MAY_HAVE_ACCESS = frozenset({State.GRANTING, State.ACTIVE, State.REVOKING})
 """The states in which access exists, or may."""
 _MOST_ASKED = 20
 _MOST_LINKED = 10
@@ -157,7 +157,7 @@ async def holders(context: AccessContext, actor: Actor, system: str) -> list[Req
     return [
         request
         for request in requests
-        if request.state in HELD and any(leg.role.system == system for leg in request.legs)
+        if request.state in MAY_HAVE_ACCESS and any(leg.role.system == system for leg in request.legs)
     ]
 
 

@@ -1,4 +1,4 @@
-"""All state change, in one table that can be read aloud; it has no clock and calls nobody.
+"""The state machine of a request, as one transition table. Pure: it reads no clock and calls nothing.
 
 `advance` folds one event into a request and raises `IllegalEvent`, changing nothing, when the table has no
 place for it. Folding a request's events from the first rebuilds the request.
@@ -81,7 +81,7 @@ OPEN = frozenset(state for state, events in TRANSITIONS.items() if events)
 ANYWHERE = frozenset({"record_restored"})
 """The events that have a place in every state, the last ones too: they lead nowhere."""
 
-AT_STAKE = frozenset({State.PENDING, State.SCHEDULED, State.GRANTING, State.ACTIVE})
+EXPOSED = frozenset({State.PENDING, State.SCHEDULED, State.GRANTING, State.ACTIVE})
 """The states in which there is something to lose for whoever asked: what is open, or may still be opened."""
 
 
@@ -118,7 +118,7 @@ def advance(request: Request, event: Event) -> Request:
         return _restored(request, event)
     allowed = TRANSITIONS[request.state].get(event.kind)
     if allowed is None:
-        raise IllegalEvent(f"{request.id} is {request.state}: {event.kind} has no place there")
+        raise IllegalEvent(f"{request.id} is {request.state}: {event.kind} is not allowed in this state")
     after = apply(request, event)
     if after.state not in allowed:
         raise IllegalEvent(f"{request.id}: {event.kind} does not lead from {request.state} to {after.state}")
@@ -144,7 +144,7 @@ def _lineage(before: str, event: Happening) -> str:
 
 
 def fold(events: Iterable[Event]) -> Request:
-    """The request that its events tell of, from the first (one of `BEGINNINGS`) to the last."""
+    """The request that its events lead to, from the first (one of `BEGINNINGS`) to the last."""
     stream = iter(events)
     first = next(stream)
     if not isinstance(first, Requested):

@@ -41,7 +41,7 @@ from bot.core.events import (
 )
 from bot.core.request import MOST_QUESTIONS, Ending, Extension, ExtensionState, Facts, Leg, LegState, Request, State
 
-MAY_STAND = frozenset({LegState.GRANTING, LegState.ACTIVE, LegState.REVOKING})
+LEG_MAY_HAVE_ACCESS = frozenset({LegState.GRANTING, LegState.ACTIVE, LegState.REVOKING})
 """The legs behind which access may stand."""
 _ANSWERS = (ExtensionEndorsed, ExtensionApproved, ExtensionDenied)
 
@@ -161,7 +161,7 @@ def _extend(request: Request, event: Event) -> Request:
     """What becomes of the wish for a later end; access closes at the present one whatever it is."""
     if isinstance(event, ExtensionRequested):
         if request.extension and request.extension.undone:
-            raise IllegalEvent(f"{request.id}: an extension is asked for already")
+            raise IllegalEvent(f"{request.id}: another extension is not finished")
         if not request.ends_at < event.extension.until <= last_end(request):
             raise IllegalEvent(f"{request.id}: an extension never shortens, and never goes past the cap")
         return _with(request, extension=event.extension)
@@ -275,7 +275,7 @@ def _close_all(request: Request, at: float, ending: Ending, by: str, reason: str
 
 
 def _closing(leg: Leg, at: float, ending: Ending) -> Leg:
-    if leg.state not in MAY_STAND:
+    if leg.state not in LEG_MAY_HAVE_ACCESS:
         return leg
     if ending is Ending.REFUSED and leg.state is LegState.GRANTING and not leg.attempts:
         return leg.model_copy(update={"state": LegState.UNOPENED, "retry_at": 0.0})
@@ -288,7 +288,7 @@ def _revoke(request: Request, event: Revoked) -> Request:
         raise IllegalEvent(f"{request.order_id(leg.n)}: a slow grant may still land; not closed yet")
     closed = {"state": LegState.CLOSED, "outcome": event.outcome, "error": "", "entitlements": ()}
     after = _put(request, leg, **closed)
-    if any(leg.state in MAY_STAND for leg in after.legs):
+    if any(leg.state in LEG_MAY_HAVE_ACCESS for leg in after.legs):
         return after
     return _with(after, state=State.ENDED, closed_at=event.at)
 
@@ -297,7 +297,7 @@ def _by_hand(request: Request, event: ClosedManually) -> Request:
     """Over in the books; the outcome says that nobody read it back."""
     outcome = {"presence": "unverified", "kept": f"closed manually by {event.by}, not verified: {event.reason}"}
     closed = {"state": LegState.CLOSED, "outcome": outcome, "entitlements": ()}
-    legs = tuple(leg.model_copy(update=closed) if leg.state in MAY_STAND else leg for leg in request.legs)
+    legs = tuple(leg.model_copy(update=closed) if leg.state in LEG_MAY_HAVE_ACCESS else leg for leg in request.legs)
     return _with(request, state=State.ENDED, legs=legs, closed_at=event.at)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.core.deadlines import due
-from bot.core.lifecycle import AT_STAKE, OPEN
+from bot.core.lifecycle import EXPOSED, OPEN
 from bot.core.notifications import notices
 from bot.core.request import Request, State
 from bot.store.encoding import milliseconds, stamp
@@ -101,7 +101,7 @@ class Spelling:
         old, new = self._indexes(change.before), self._indexes(change.after)
         ops = [Op("SADD", key, (change.after.id,)) for key in sorted(new - old)]
         ops += [Op("SREM", key, (change.after.id,)) for key in sorted(old - new)]
-        was, is_ = (request is not None and request.state in AT_STAKE for request in (change.before, change.after))
+        was, is_ = (request is not None and request.state in EXPOSED for request in (change.before, change.after))
         # Before a provider is called it is noted again, whichever version of this wrote what came before.
         if is_ and (not was or change.durable):
             ops.append(Op("ZADD", self.keys.exposure, ("0", exposure_entry(change.after))))

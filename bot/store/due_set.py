@@ -77,7 +77,7 @@ class DueSet:
             if text(answer[0]) != "HELD"
         ]
         return [
-            replace(one, back=True) if one.request and self._known.went_back(one.request, asked) else one
+            replace(one, rolled_back=True) if one.request and self._known.went_back(one.request, asked) else one
             for one in found
         ]
 

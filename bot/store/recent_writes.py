@@ -15,7 +15,7 @@ from bot.core.request import Request, State
 
 MOST: Final = 50_000
 """Requests that are remembered, those that were written last; some 50 MB of them."""
-MAY_BE_OPEN: Final = frozenset({State.GRANTING, State.ACTIVE, State.REVOKING})
+MAY_HAVE_ACCESS: Final = frozenset({State.GRANTING, State.ACTIVE, State.REVOKING})
 """The states in which somebody may have access."""
 
 
@@ -42,7 +42,7 @@ class Remembered:
         if len(self._news) > self.most:  # nobody asks
             self._news.clear()
         self._bodies.pop(request.id, None)
-        if request.state not in MAY_BE_OPEN:
+        if request.state not in MAY_HAVE_ACCESS:
             return
         self._bodies[request.id] = body
         if len(self._bodies) > self.most:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from bot.core.errors import Tampered
 from bot.core.request import ID_ALPHABET, Leg, Request
-from bot.core.transitions import MAY_STAND
+from bot.core.transitions import LEG_MAY_HAVE_ACCESS
 from bot.store.encoding import away, script, text
 from bot.store.quarantine import quarantine_wrong_types
 from bot.store.store import Store
@@ -30,7 +30,7 @@ async def _never_rolled_back(_: Request) -> bool:
     return False
 
 
-class Unlooked(Exception):
+class HolderUnknown(Exception):
     """Somebody holds it, or may, whose record was not looked at yet."""
 
 
@@ -57,22 +57,24 @@ class SharedEntitlements:
             found = await self._store.load(id_)
         except Tampered:
             return None
-        if found and (found.back or await self.is_rolled_back(found.request)):
+        if found and (found.rolled_back or await self.is_rolled_back(found.request)):
             return None
         legs = found.request.legs if found else ()
         return legs[int(n)] if int(n) < len(legs) and native in legs[int(n)].entitlements else None
 
     async def note_again(self, native: str, order: str, requester: str, ids: Collection[str]) -> list[str]:
-        """Other orders that hold it by their records, among these requests, though no hold says so; they hold it again.
+        """Restore the index entries of other orders that share it by their records, among these requests. Those orders.
 
-        Without them, what they opened would pass for access that stood there before. Raises `Unlooked` where a record
-        is missing or rolled back: it may have held it. ``requester``: their identity, whose records are compared with
-        the audit log, too.
+        Without them, what they were granted would pass for access from before the request. Raises `HolderUnknown`
+        where a record is missing or rolled back: it may share it. ``requester``: their identity, whose records are
+        compared with the audit log, too.
         """
         loaded, found = await self._store.load_ours(sorted(ids)), list[str]()
-        doubtful = len(loaded) < len(ids) or any(each.back for each in loaded)
+        doubtful = len(loaded) < len(ids) or any(each.rolled_back for each in loaded)
         for each in loaded:
-            holding = [leg for leg in each.request.legs if native in leg.entitlements and leg.state in MAY_STAND]
+            holding = [
+                leg for leg in each.request.legs if native in leg.entitlements and leg.state in LEG_MAY_HAVE_ACCESS
+            ]
             found += [each.request.order_id(leg.n) for leg in holding]
             if not holding and each.request.requester.identity == requester:
                 doubtful = doubtful or await self.is_rolled_back(each.request)
@@ -80,7 +82,7 @@ class SharedEntitlements:
         for other in found:
             await away(self._store.redis.hsetnx(self._key(native), other, HELD))
         if doubtful and not found:
-            raise Unlooked(native)
+            raise HolderUnknown(native)
         return found
 
     async def last_to_leave(self, native: str) -> str:
@@ -102,14 +104,14 @@ class SharedEntitlements:
         """True when this order is the last and is to close it: it stays, as closing, until `leaving_ops` are committed.
 
         ``known`` are the others whose records say that they hold it. With ``stay``, this order still counts as a
-        holder where there are others. Raises `Superseded` when the claim is no longer ours, `Unlooked`.
+        holder where there are others. Raises `Superseded` when the claim is no longer ours, `HolderUnknown`.
         """
         keys = [self._key(native), self._store.keys.record(claimed.id)]
         answer = await away(self._leave(keys=keys, args=[order, claimed.fence, "1" if stay else "", *known]))
         if answer == b"LOST":
             raise Superseded(claimed.id)
         if answer == b"LOOK":
-            raise Unlooked(native)
+            raise HolderUnknown(native)
         return bool(answer == b"LAST")
 
     async def drop(self, native: str, order: str) -> None:

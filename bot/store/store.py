@@ -37,8 +37,8 @@ from bot.store.quarantine import quarantine_wrong_types
 from bot.store.recent_writes import Remembered
 from bot.store.record_seal import Authorship, Sealing
 from bot.store.types import (
-    Answered,
     Change,
+    CommitOutcome,
     Counters,
     Guard,
     GuardFailed,
@@ -70,7 +70,7 @@ class Store:
     ring: KeyRing
     retention: int = _MONTH
     replicas: int | None = None
-    watch: Callable[[Answered], None] = lambda _: None
+    watch: Callable[[CommitOutcome], None] = lambda _: None
     provenance: Provenance = NO_PROVENANCE
     keys: Keys = field(init=False)
     _told_back: set[str] = field(default_factory=set, init=False)
@@ -131,7 +131,7 @@ class Store:
         back = {loaded.request.id for loaded in found if self.known.went_back(loaded.request, asked)}
         for id_ in back:
             await self.alarm_rolled_back(id_)
-        return [replace(loaded, back=True) if loaded.request.id in back else loaded for loaded in found]
+        return [replace(loaded, rolled_back=True) if loaded.request.id in back else loaded for loaded in found]
 
     async def _rows(self, ids: Sequence[str]) -> tuple[float, dict[str, Any]]:
         if not ids:
@@ -238,9 +238,9 @@ class Store:
             answer = await (self._barrier.commit(keys, words) if change.durable else away(self._together(keys, words)))
         except (StoreAway, NotSafe) as error:
             word = "AWAY" if isinstance(error, StoreAway) else "UNSAFE"
-            self.watch(Answered(change, word, 0.0, time.monotonic() - began))
+            self.watch(CommitOutcome(change, word, 0.0, time.monotonic() - began))
             raise
-        self.watch(Answered(change, text(answer[0]), float(answer[1]), time.monotonic() - began))
+        self.watch(CommitOutcome(change, text(answer[0]), float(answer[1]), time.monotonic() - began))
         return answer
 
     def submission(self, request: Request, token: str, counters: Counters) -> tuple[tuple[Guard, ...], tuple[Op, ...]]:

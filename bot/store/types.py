@@ -57,26 +57,26 @@ class Op:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A request as it was read at ``now``, Redis' time. ``back``: it is older than its high-water mark."""
+    """A request as it was read at ``now``, Redis' time. ``rolled_back``: it is older than its high-water mark."""
 
     request: Request
     now: float
-    back: bool = False
+    rolled_back: bool = False
 
 
 @dataclass(frozen=True)
 class ClaimedRequest:
     """A due request under a lease: ``fence`` proves that it is still ours. ``request`` is None when it is missing.
 
-    ``taken``: when ``now`` was told, by this process' steady clock. ``back``: see `Loaded`.
+    ``read_at``: when ``now`` was told, by this process' steady clock. ``rolled_back``: see `Loaded`.
     """
 
     id: str
     fence: str
     request: Request | None
     now: float
-    taken: float = field(default_factory=time.monotonic)
-    back: bool = False
+    read_at: float = field(default_factory=time.monotonic)
+    rolled_back: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Answered:
+class CommitOutcome:
     """The outcome of a change, for observers. ``at``: Redis' time, 0 where it did not answer.
 
     ``word``: OK, SUPERSEDED, LATE, GUARD (see commit.lua); AWAY for no answer, UNSAFE for too few replicas.

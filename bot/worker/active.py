@@ -42,10 +42,10 @@ class ActiveAccess:
         if wish is None:
             return
         if claim.now - wish.at > _REVEAL_AGE:
-            await claim.commit(Revealed(at=claim.now, error="nobody was there to make it in time"))
+            await claim.commit(Revealed(at=claim.now, error="no worker created it within 60 s"))
             return
         if await claim.locked_down():
-            stopped = "a lockdown is in force, and nothing new is made"
+            stopped = "a lockdown is in force, so no new secret is created"
             await self.deliver(request, wish.view, stopped)
             await claim.commit(Revealed(at=claim.now, error=stopped))
             return

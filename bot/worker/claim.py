@@ -50,28 +50,28 @@ class Claim:
     request: Request
     lease: float
     jitter: Callable[[], float] = random.random
-    _kept: float = field(init=False)
+    _renewed_at: float = field(init=False)
 
     def __post_init__(self) -> None:
         """The lease runs from when the claim was made."""
-        self._kept = self.claimed.taken
+        self._renewed_at = self.claimed.read_at
 
     @property
     def now(self) -> float:
         """The store's time."""
-        return self.claimed.now + (time.monotonic() - self.claimed.taken)
+        return self.claimed.now + (time.monotonic() - self.claimed.read_at)
 
     @property
     def fresh(self) -> bool:
         """Whether the lease is surely still ours: a process that was suspended for a while must not act."""
-        return time.monotonic() - self._kept < self.lease / 2
+        return time.monotonic() - self._renewed_at < self.lease / 2
 
     async def keep(self) -> None:
         """Renew the lease. Raises `Superseded` when another worker has claimed the request."""
         asked = time.monotonic()  # before the call: the lease runs from when the store got it, not from its answer
         if not await self.store.due_set.keep(self.claimed, self.lease):
             raise Superseded(self.claimed.id)
-        self._kept = asked
+        self._renewed_at = asked
 
     async def commit(
         self,

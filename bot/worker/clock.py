@@ -17,7 +17,7 @@ from bot.core.errors import StoreAway
 
 log = logging.getLogger(__name__)
 
-_ASK_TIME = 5.0
+_READ_INTERVAL = 5.0
 """Seconds between two reads of the store's time: a machine that slept is behind for that long at most."""
 MOST_OFF = 2.0
 """Seconds by which the host's clock may differ from the store's before it is logged."""
@@ -33,29 +33,29 @@ class StoreClock:
     def __init__(self, ask: Callable[[], Awaitable[float]], stepped: Callable[[], None] = lambda: None) -> None:
         """Until the first read it is the host's time."""
         self._ask, self._stepped = ask, stepped
-        self._told, self._at = time.time(), time.monotonic()
-        self._ahead: float | None = None
+        self._store_time, self._at = time.time(), time.monotonic()
+        self._skew: float | None = None
 
     def now(self) -> float:
         """Unix seconds."""
-        return self._told + time.monotonic() - self._at
+        return self._store_time + time.monotonic() - self._at
 
     async def refresh(self) -> None:
         """Read the store's time. While the store is away, the monotonic clock alone carries on."""
         before = time.monotonic()
         with contextlib.suppress(StoreAway):
-            told = await self._ask()
+            store_time = await self._ask()
             self._at = (before + time.monotonic()) / 2
-            self._told = told
+            self._store_time = store_time
         self._notice(time.time() - self.now())
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Read it repeatedly until ``stop`` is set."""
-        await Loop("asking for the store's time", self.refresh, _ASK_TIME).run(stop)
+        await Loop("asking for the store's time", self.refresh, _READ_INTERVAL).run(stop)
 
     def _notice(self, ahead: float) -> None:
         """Log when the host's clock is off, or was set, by more than network delay explains."""
-        was, self._ahead = self._ahead, ahead
+        was, self._skew = self._skew, ahead
         put = was is not None and abs(ahead - was) >= MOST_OFF
         if put:
             self._stepped()

@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from bot.core.errors import JitError
 from bot.core.request import ID_ALPHABET, ExtensionState, Leg, LegState, Request
-from bot.core.transitions import MAY_STAND
+from bot.core.transitions import LEG_MAY_HAVE_ACCESS
 from bot.store.indexes.drift import Found
 from bot.worker.claim import order, said
 from bot.worker.provider_gateway import ProviderGateway
@@ -153,7 +153,7 @@ class DriftScan:
         await self.pause(self.landed)
         existing = await self._asked(self.gateway.system.list_access)
         orphans_now, unmanaged_now = await self._against_records(existing)
-        return _both(orphans, orphans_now), _both(unmanaged, unmanaged_now), existing
+        return _in_both_reads(orphans, orphans_now), _in_both_reads(unmanaged, unmanaged_now), existing
 
     async def _against_records(
         self, existing: Sequence[ExistingAccess]
@@ -170,7 +170,7 @@ class DriftScan:
     async def _in_records(self, each: ExistingAccess) -> bool:
         """Whether a record accounts for it, whatever name the policy has for the system."""
         leg = await self._leg(each)
-        return leg is not None and leg.state in MAY_STAND and leg.target in {"", self._target}
+        return leg is not None and leg.state in LEG_MAY_HAVE_ACCESS and leg.target in {"", self._target}
 
     async def _leg(self, each: ExistingAccess) -> Leg | None:
         found = _ORDER.fullmatch(each.order or "")
@@ -195,7 +195,9 @@ class DriftScan:
         if leg is None:
             why += "no request of ours has it"
         else:
-            why += f"{each.order} is for another system" if leg.state in MAY_STAND else f"{each.order} is over"
+            why += (
+                f"{each.order} is for another system" if leg.state in LEG_MAY_HAVE_ACCESS else f"{each.order} is over"
+            )
         if not isinstance(self.gateway.system, Closing):
             why += "; its provider cannot revoke what has no record: revoke it yourself"
         return Drift(DriftKind.ORPHAN, f"{each.order} {each.native}", why)
@@ -205,9 +207,9 @@ class DriftScan:
         try:
             outcome = await self._asked(system.close_orphan, each)
         except Exception as error:  # noqa: BLE001  # any provider error: the access may still exist
-            return Drift(DriftKind.ORPHAN, what, f"{why}; it could not be closed, and is tried again: {said(error)}")
+            return Drift(DriftKind.ORPHAN, what, f"{why}; it could not be revoked, and is tried again: {said(error)}")
         if outcome.presence is not Presence.ABSENT:
-            left = outcome.kept or "it was changed by another hand"
+            left = outcome.kept or "somebody else changed it"
             return Drift(DriftKind.FOREIGN, what, f"{why}; it is not provably ours and was left alone: {left}")
         ended = f", {outcome.killed} sessions were ended" if outcome.killed else ""
         remains = "".join(f"; {more}" for more in (outcome.remains, outcome.kept, outcome.detail) if more)
@@ -249,7 +251,7 @@ def _settled(request: Request, leg: Leg) -> bool:
     return leg.state is LegState.ACTIVE and ours and not extending
 
 
-def _both(first: Sequence[ExistingAccess], second: Sequence[ExistingAccess]) -> list[ExistingAccess]:
+def _in_both_reads(first: Sequence[ExistingAccess], second: Sequence[ExistingAccess]) -> list[ExistingAccess]:
     """The access that both reads found, as of the second."""
     seen = {_name(each) for each in first}
     return [each for each in second if _name(each) in seen]

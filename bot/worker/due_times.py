@@ -16,7 +16,7 @@ from bot.store.store import Store
 
 log = logging.getLogger(__name__)
 
-_FAR: Final = 900.0
+_MAX_POSTPONEMENT: Final = 900.0
 """Seconds ahead; no claim of ours postpones a due time by more."""
 _PATIENCE: Final = 1.5
 """Seconds past its due time after which a step that nobody made is due again; doubled each time, up to `_LONGEST`."""
@@ -25,27 +25,27 @@ _LONGEST: Final = 60.0
 
 @dataclass
 class DueTimes:
-    """The due set of one workspace, as a process watches it. ``in_hand``: whether it has a claim on a request."""
+    """One workspace. ``is_in_progress``: whether this process has a claim on a request."""
 
     store: Store
-    standings: RecordHeaders
+    headers: RecordHeaders
     is_in_progress: Callable[[str], bool] = lambda _: False
-    _put_off: dict[str, tuple[float, float]] = field(default_factory=dict, init=False)
+    _next_restore: dict[str, tuple[float, float]] = field(default_factory=dict, init=False)
 
     async def restore(self, id_: str, due: float | None, score: float | None, now: float) -> bool:
         """Make a request due at ``due``, unless its ``score`` in the due set is right. Whether it was set."""
         if due is None or (score is not None and score <= max(due, now)):
-            self._put_off.pop(id_, None)
+            self._next_restore.pop(id_, None)
             return False
-        if score is None or score > max(due, now) + _FAR:
-            log.critical("%s: somebody took it out of what is due, or put it off; it is put there again", id_)
+        if score is None or score > max(due, now) + _MAX_POSTPONEMENT:
+            log.critical("%s: its due entry was removed or postponed by somebody else; it is restored", id_)
             self.store.foreign.add("due")  # tamper_alarms.py reports it
-            return await self.standings.set_due(id_, due)
+            return await self.headers.set_due(id_, due)
         # A claim of ours postpones the due time, too: it counts as lost only after longer than any step takes.
         if now < due + _PATIENCE or self.is_in_progress(id_):
             return False
-        at, pause = self._put_off.get(id_, (0.0, _PATIENCE))
+        at, pause = self._next_restore.get(id_, (0.0, _PATIENCE))
         if time.monotonic() < at:
             return False
-        self._put_off[id_] = time.monotonic() + pause, min(pause * 2, _LONGEST)
-        return await self.standings.set_due(id_, due)
+        self._next_restore[id_] = time.monotonic() + pause, min(pause * 2, _LONGEST)
+        return await self.headers.set_due(id_, due)

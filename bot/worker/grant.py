@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from bot.core.errors import JitError
 from bot.core.events import Event, GrantAttempted, Granted, GrantRefused, GrantUncertain, Retried
 from bot.core.request import Leg, LegState, Request
-from bot.store.shared_entitlements import CLOSING, SharedEntitlements, Unlooked
+from bot.store.shared_entitlements import CLOSING, HolderUnknown, SharedEntitlements
 from bot.store.types import Guard, NotSafe, Op, Superseded
 from bot.worker.claim import WAIT_FOR_OTHERS, Claim, TryLater, principal, said
 from bot.worker.provider_gateway import ProviderGateway
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 _ARCHIVED_WITHIN = 5.0
 """Seconds that an attempt waits until the archive (the audit log outside Redis) has its record."""
-_LONGEST_WAY = 500
+_MAX_INSTRUCTIONS = 500
 """Characters of the instructions to connect."""
 
 
@@ -131,10 +131,10 @@ class Granter:
             if CLOSING in others.values():
                 raise TryLater(claim.now + WAIT_FOR_OTHERS)
             # What looks like the prior state may be another order's access, whose entry somebody deleted.
-            if not others and facts.get(native) and await self._lost(native, claim.request, leg):
+            if not others and facts.get(native) and await self._has_unlisted_holder(native, claim.request, leg):
                 raise TryLater(claim.now + WAIT_FOR_OTHERS)
             if others:
-                facts[native] = await self._stood_before(native, other := min(others))
+                facts[native] = await self._existed_before(native, other := min(others))
                 more, op = self.entitlements.join_with(native, other, order.id)
             else:
                 more, op = self.entitlements.join_alone(native, order.id, left[native])
@@ -144,20 +144,24 @@ class Granter:
         present = all(bool(facts.get(native)) for native in natives)
         return GrantPlan(order, Prior(present=present, facts=facts), tuple(guards), tuple(ops))
 
-    async def _lost(self, native: str, request: Request, leg: Leg) -> bool:
+    async def _has_unlisted_holder(self, native: str, request: Request, leg: Leg) -> bool:
         """Whether another order needs the entitlement, or may, though its entry in the index was deleted."""
         order = request.order_id(leg.n)
         ids = await self.opened(leg.role.system)
         try:
             found = await self.entitlements.note_again(native, order, request.requester.identity, ids)
-        except Unlooked:
-            log.warning("%s: not granted yet: a record of who may hold the same access is missing or old", order)
+        except HolderUnknown:
+            log.warning(
+                "%s: not granted yet: the record of a request that may share the entitlement is missing or old", order
+            )
             return True
         if found:
-            log.error("%s: who else holds the same access was deleted, and is noted again: %s", order, found)
+            log.error(
+                "%s: orders that share the entitlement were deleted from the index, and are restored: %s", order, found
+            )
         return bool(found)
 
-    async def _stood_before(self, native: str, other: str) -> bool:
+    async def _existed_before(self, native: str, other: str) -> bool:
         """The prior state of the other order, from its record: never from its entry in the index, which has no MAC."""
         holder = await self.entitlements.holder(native, other)
         if holder is None or holder.prior is None:
@@ -197,11 +201,11 @@ def connect_instructions(system: System, order: Order, receipt: Receipt) -> str:
     if not isinstance(system, Connecting):
         return ""
     try:
-        told = system.connect(order, receipt)
+        instructions = system.connect(order, receipt)
     except Exception as error:  # noqa: BLE001  # only the instructions are lost
-        log.warning("%s: its provider cannot tell how to connect: %s", order.id, said(error))
+        log.warning("%s: its provider could not give connect instructions: %s", order.id, said(error))
         return ""
-    return told if len(told) <= _LONGEST_WAY and told.isprintable() else ""
+    return instructions if len(instructions) <= _MAX_INSTRUCTIONS and instructions.isprintable() else ""
 
 
 def out_of_budget(request: Request, now: float) -> Event:

@@ -17,7 +17,7 @@ from bot.policy import authorization
 from bot.policy.catalog import Catalog
 from bot.store.indexes.exposure import ExposureIndex, is_exposed
 
-_AT_ONCE = 10_000
+_MAX_LOADS = 10_000
 """Requests that one poll reads: more of them, at the start of a process, are read over a few polls."""
 
 Roles = tuple[tuple[str, str], ...]
@@ -38,7 +38,7 @@ class GroupMembership:
 
     exposure: ExposureIndex
     _asked: dict[str, RequestedRoles] = field(default_factory=dict)
-    _resting: set[str] = field(default_factory=set)
+    _restricted: set[str] = field(default_factory=set)
     _judged: set[str] = field(default_factory=set)
     _lost: set[str] = field(default_factory=set)
     _roles: frozenset[tuple[str, str]] = frozenset()
@@ -50,13 +50,13 @@ class GroupMembership:
         ids = await self.exposure.on({system for system, _ in roles})
         for id_ in self._asked.keys() - ids:
             del self._asked[id_]
-        fresh = await self.exposure.load(sorted(ids - self._asked.keys())[:_AT_ONCE])
+        fresh = await self.exposure.load(sorted(ids - self._asked.keys())[:_MAX_LOADS])
         self._asked |= {request.id: _asked(request) for request in fresh}
         new = self._asked if roles != self._roles else [request.id for request in fresh]
-        known = set[str]() if roles != self._roles else self._resting & self._asked.keys()
+        known = set[str]() if roles != self._roles else self._restricted & self._asked.keys()
         self._roles = roles
-        self._resting = known | {id_ for id_ in new if not roles.isdisjoint(self._asked[id_].roles)}
-        return self._resting
+        self._restricted = known | {id_ for id_ in new if not roles.isdisjoint(self._asked[id_].roles)}
+        return self._restricted
 
     async def lost(self, catalog: Catalog, roster: Roster, also: Collection[str]) -> list[Request]:
         """The requests whose requester surely may not request them now, as recorded now; ``also``: more to read, by id.
@@ -65,17 +65,17 @@ class GroupMembership:
         """
         if self._by != (catalog.generation, roster):
             self._by, self._judged, self._lost = (catalog.generation, roster), set(), set()
-        for id_ in self._resting - self._judged:
+        for id_ in self._restricted - self._judged:
             asked = self._asked[id_]
             if authorization.outside(catalog, roster, asked.requester, asked.roles):
                 self._lost.add(id_)
-        self._judged, self._lost = set(self._resting), self._lost & self._resting
-        doubted = self._lost | (self._resting & set(also))
+        self._judged, self._lost = set(self._restricted), self._lost & self._restricted
+        doubted = self._lost | (self._restricted & set(also))
         return [request for request in await self.exposure.load(doubted) if is_exposed(request)]
 
     async def people(self) -> set[str]:
         """The requesters whose access depends on groups. It goes through all of them: call it only when needed."""
-        return {self._asked[id_].requester.id for id_ in self._resting & await self.exposure.ids()}
+        return {self._asked[id_].requester.id for id_ in self._restricted & await self.exposure.ids()}
 
 
 def _asked(request: Request) -> RequestedRoles:

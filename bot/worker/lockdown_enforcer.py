@@ -33,20 +33,20 @@ class LockdownEnforcer:
 
     context: AccessContext
     wait: Callable[[float], Awaitable[None]]
-    _looked_at: float = field(default=-1e9, init=False)
+    _last_pass_at: float = field(default=-1e9, init=False)
     _revision: int = field(default=-1, init=False)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Enforce until ``stop`` is set."""
-        await Loop("ending what a lockdown ends", self._turn, _PACE, wait=self.wait).run(stop)
+        await Loop("enforcing lockdowns", self._turn, _PACE, wait=self.wait).run(stop)
 
     async def _turn(self) -> None:
         standing = await self.context.store.lockdowns.read()
         # Each commit, and all that falls due, wakes this loop; only a new revision is enforced before the pace is over.
         new = standing.revision != self._revision
         self._revision = standing.revision
-        if standing.locks and (new or time.monotonic() - self._looked_at >= _PACE):
-            self._looked_at = time.monotonic()
+        if standing.locks and (new or time.monotonic() - self._last_pass_at >= _PACE):
+            self._last_pass_at = time.monotonic()
             await self.enforce()
 
     async def enforce(self) -> int:

@@ -55,7 +55,7 @@ class LostWrites:
 
     def __post_init__(self) -> None:
         """Nothing is sent."""
-        self._books = RecentDecisions(self.store)
+        self._decisions = RecentDecisions(self.store)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Check until ``stop`` is set; a check that fails is retried."""
@@ -66,15 +66,15 @@ class LostWrites:
 
     async def search(self) -> Sequence[Decision]:
         """The decisions acknowledged here that the server now answering lacks; each is reported by this call."""
-        server = await self._books.server()
+        server = await self._decisions.server()
         if server == self._server:
             return ()
-        lost = await self._books.lack(self.acknowledged.latest()) if self._server else []
+        lost = await self._decisions.lack(self.acknowledged.latest()) if self._server else []
         if lost:
             log.critical("another server answers as the store, and lacks %s of the decisions made here", len(lost))
             await self._report(lost)
         elif self._server:
-            log.warning("the store is answered by another server; what was decided here lately is there")
+            log.warning("another server now answers as the store; it has all recent decisions of this process")
         self._server = server
         return lost
 

@@ -1,12 +1,12 @@
 """Offboarding: revokes the access of people who left, after two polls agree; a failed or empty answer revokes nothing.
 
-An account is gone when it was seen deactivated twice, some twenty seconds apart; a right to request, when the
-requester was seen outside all the groups that have it, twice, a minute apart, by the same policy. Many at once are
+An account is gone when two polls, some twenty seconds apart, found it deactivated; a right to request, when two polls,
+a minute apart and by the same policy, found the requester outside all the groups that have it. Many at once are
 more likely a mistaken directory than people who left: such a mass change revokes nothing before a person confirms it.
 
 A sighting is a poll's finding that an account, or a right to request, is gone; a hint, a sign of it that brings the
-next poll forward; a roster, the members of groups as known now; a generation, the hash of the policy. ``stakes`` is the
-exposure index: the users with live or pending access.
+next poll forward; a roster, the members of groups as known now; a generation, the hash of the policy. ``exposure`` is
+the exposure index: the users with live or pending access.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _LEASE = 30.0
 """Seconds; also the age at which the answers of a poll are too old to be acted on."""
 _SOON = 5.0
 """Seconds that a hint waits after the last poll."""
-_TOLD_AGAIN = 300.0
+_ALARM_INTERVAL = 300.0
 _DEACTIVATED = "their Slack account was deactivated"
 
 
@@ -81,15 +81,15 @@ class Offboarding:
     apart: float = APART
     groups_apart: float = GROUPS_APART
     a_minute: int = A_MINUTE
-    _after: str = field(default="", init=False)
-    _asked: deque[float] = field(default_factory=deque, init=False)
+    _cursor: str = field(default="", init=False)
+    _polled_at: deque[float] = field(default_factory=deque, init=False)
     """When each account of the last minute was polled, in monotonic seconds."""
     _sample: dict[str, bool] = field(default_factory=dict, init=False)
     """Whether each of the users polled in turn was gone."""
-    _looked_at: float = field(default=-1e9, init=False)
-    _rests_until: float = field(default=0.0, init=False)
+    _last_poll_at: float = field(default=-1e9, init=False)
+    _rate_limited_until: float = field(default=0.0, init=False)
     """Monotonic seconds before which Slack is not polled again."""
-    _told_at: float = field(default=-1e9, init=False)
+    _alarmed_at: float = field(default=-1e9, init=False)
 
     def __post_init__(self) -> None:
         """Build the indexes; nothing is sent."""
@@ -109,32 +109,32 @@ class Offboarding:
 
     async def _turn(self) -> None:
         """Poll, if this process leads and a poll is due. Each turn renews the lease, so that no other process polls."""
-        if await self.leader.elected() and await self._time_to():
-            self._looked_at = time.monotonic()
+        if await self.leader.elected() and await self._poll_is_due():
+            self._last_poll_at = time.monotonic()
             await self.poll()
 
-    async def _time_to(self) -> bool:
+    async def _poll_is_due(self) -> bool:
         now = time.monotonic()
-        if now < self._rests_until or now - self._looked_at < min(_SOON, self.pace):
+        if now < self._rate_limited_until or now - self._last_poll_at < min(_SOON, self.pace):
             return False
-        return now - self._looked_at >= self.pace or bool(await self.sightings.hinted())
+        return now - self._last_poll_at >= self.pace or bool(await self.sightings.hinted())
 
     # one poll
 
     async def poll(self) -> None:
         """Poll who is gone, note it, and revoke what two polls agree on; or ask a person to confirm a mass change."""
-        look = await self._begin()
+        scan = await self._begin()
         begun = time.monotonic()
-        await self._see_accounts(look)
-        await self._see_groups(look)
-        await self.sightings.keep(look.seen)
-        kept = [loss for loss in look.losses if look.holds_back(loss)]
-        await self._hold_back(look, kept)
+        await self._poll_accounts(scan)
+        await self._poll_groups(scan)
+        await self.sightings.keep(scan.seen)
+        kept = [loss for loss in scan.losses if scan.holds_back(loss)]
+        await self._hold_back(scan, kept)
         # The lease may be another process's by now, and the answers are too old to revoke by.
         if time.monotonic() - begun > _LEASE:
-            log.warning("the look at who has left took too long to be acted on; it is taken again")
+            log.warning("the offboarding poll took too long to act on; it is repeated")
             return
-        await self._revoke([loss for loss in look.losses if loss not in kept])
+        await self._revoke([loss for loss in scan.losses if loss not in kept])
 
     async def _begin(self) -> OffboardingScan:
         if await self.exposure.complete():
@@ -144,101 +144,101 @@ class Offboarding:
             await self.exposure.fill(self.leader.elected)
         sightings, now = self.sightings, await (self.clock or self.context.store.now)()
         seen, confirmed = await sightings.seen(now), await sightings.confirmed()
-        look = OffboardingScan(now, seen, confirmed, await sightings.hinted(), await sightings.held())
-        named = {one.user for one in seen.values()} | {each.user for each in look.known} | confirmed | look.hinted
-        look.present = await self.exposure.among(named)
-        return look
+        scan = OffboardingScan(now, seen, confirmed, await sightings.hinted(), await sightings.held())
+        named = {one.user for one in seen.values()} | {each.user for each in scan.known} | confirmed | scan.hinted
+        scan.present = await self.exposure.among(named)
+        return scan
 
-    async def _see_accounts(self, look: OffboardingScan) -> None:
-        urgent, turn = await self._whom(look)
-        told = await self.accounts([*urgent, *turn]) if look.users else AccountStates()
-        self._rests_until = time.monotonic() + told.rest
-        await self.sightings.heeded((told.gone | told.here | (look.hinted - look.present)) & look.hinted)
-        if all(one.by for one in look.seen.values()):
+    async def _poll_accounts(self, scan: OffboardingScan) -> None:
+        urgent, turn = await self._select_users(scan)
+        states = await self.accounts([*urgent, *turn]) if scan.users else AccountStates()
+        self._rate_limited_until = time.monotonic() + states.rest
+        await self.sightings.heeded((states.gone | states.here | (scan.hinted - scan.present)) & scan.hinted)
+        if all(one.by for one in scan.seen.values()):
             self._sample.clear()
-        for user in told.gone:
-            look.sight(user, user)
-            if look.now - look.seen[user].first >= self.apart:
-                look.losses += [Loss(request, _DEACTIVATED) for request in look.users[user]]
-        for user in told.here:
-            look.seen.pop(user, None)
-        self._sample |= {user: user in told.gone for user in turn if user in told.gone | told.here}
-        self._sample |= dict.fromkeys(told.here & self._sample.keys(), False)
-        look.mass = await self._is_mass(look)
+        for user in states.gone:
+            scan.sight(user, user)
+            if scan.now - scan.seen[user].first >= self.apart:
+                scan.losses += [Loss(request, _DEACTIVATED) for request in scan.users[user]]
+        for user in states.here:
+            scan.seen.pop(user, None)
+        self._sample |= {user: user in states.gone for user in turn if user in states.gone | states.here}
+        self._sample |= dict.fromkeys(states.here & self._sample.keys(), False)
+        scan.mass = await self._is_mass(scan)
 
-    async def _is_mass(self, look: OffboardingScan) -> bool:
+    async def _is_mass(self, scan: OffboardingScan) -> bool:
         """Whether this is a mass change. Where a poll cannot reach everybody, those it did reach are a sample.
 
         Only those polled since somebody was first seen gone are in the sample: an earlier answer says nothing of now.
         """
         # Sightings of those whose access was revoked are kept for a while: a mass change may come little by little.
-        gone = {one.user for one in look.seen.values() if not one.by} - look.confirmed
+        gone = {one.user for one in scan.seen.values() if not one.by} - scan.confirmed
         if len(gone) <= MANY:
             return False
-        everyone = await self._people(look)
-        if mass(len(gone), everyone + len(gone - look.present)):
+        everyone = await self._people(scan)
+        if mass(len(gone), everyone + len(gone - scan.present)):
             return True
-        if everyone == len(look.present & (gone | look.confirmed)):
+        if everyone == len(scan.present & (gone | scan.confirmed)):
             return False
         return not self._sample or sum(self._sample.values()) * QUARTER > len(self._sample)
 
-    async def _people(self, look: OffboardingScan) -> int:
-        return await self.exposure.people() - len(look.without)
+    async def _people(self, scan: OffboardingScan) -> int:
+        return await self.exposure.people() - len(scan.without)
 
-    async def _whom(self, look: OffboardingScan) -> tuple[list[str], list[str]]:
+    async def _select_users(self, scan: OffboardingScan) -> tuple[list[str], list[str]]:
         """Whom to poll: those who may be gone, the longest unpolled first; and of the others, whose turn it is."""
         now = time.monotonic()
-        while self._asked and now - self._asked[0] >= 60.0:
-            self._asked.popleft()
-        most = max(0, min(MOST, self.a_minute - len(self._asked)))
-        doubted = [user for user in look.present if user in look.seen or user in look.hinted]
-        doubted.sort(key=lambda user: (look.seen[user].last if user in look.seen else 0.0, user))
-        known = set(doubted)
-        others = [user for user in await self.exposure.after(self._after, most + len(known)) if user not in known]
-        urgent = doubted[: most - min(len(others), most // 3)]
+        while self._polled_at and now - self._polled_at[0] >= 60.0:
+            self._polled_at.popleft()
+        most = max(0, min(MOST, self.a_minute - len(self._polled_at)))
+        suspected = [user for user in scan.present if user in scan.seen or user in scan.hinted]
+        suspected.sort(key=lambda user: (scan.seen[user].last if user in scan.seen else 0.0, user))
+        known = set(suspected)
+        others = [user for user in await self.exposure.after(self._cursor, most + len(known)) if user not in known]
+        urgent = suspected[: most - min(len(others), most // 3)]
         turn = others[: most - len(urgent)]
-        self._after = turn[-1] if turn else self._after
-        look.users = await self.exposure.of([*urgent, *turn])
+        self._cursor = turn[-1] if turn else self._cursor
+        scan.users = await self.exposure.of([*urgent, *turn])
         # Those for whom no record of ours shows live or pending access are not polled.
-        look.without = {*urgent, *turn} - look.users.keys()
-        look.present = (look.present | look.users.keys()) - look.without
-        self._asked.extend([now] * len(look.users))
-        return [user for user in urgent if user in look.users], [user for user in turn if user in look.users]
+        scan.without = {*urgent, *turn} - scan.users.keys()
+        scan.present = (scan.present | scan.users.keys()) - scan.without
+        self._polled_at.extend([now] * len(scan.users))
+        return [user for user in urgent if user in scan.users], [user for user in turn if user in scan.users]
 
-    async def _see_groups(self, look: OffboardingScan) -> None:
+    async def _poll_groups(self, scan: OffboardingScan) -> None:
         catalog = self.context.catalog()
         if await self.membership.resting(catalog) and (roster := await self.groups()) is not None:
-            for request in await self.membership.lost(catalog, roster, look.seen.keys()):
-                self._see_rights(look, catalog, roster, request)
-        gone = {one.user for one in look.seen.values() if one.by} - look.confirmed
+            for request in await self.membership.lost(catalog, roster, scan.seen.keys()):
+                self._note_lost_right(scan, catalog, roster, request)
+        gone = {one.user for one in scan.seen.values() if one.by} - scan.confirmed
         if len(gone) > MANY:
-            look.mass_by_groups = mass(len(gone), len(await self.membership.people() | gone))
+            scan.mass_by_groups = mass(len(gone), len(await self.membership.people() | gone))
 
-    def _see_rights(self, look: OffboardingScan, catalog: Catalog, roster: Roster, request: Request) -> None:
+    def _note_lost_right(self, scan: OffboardingScan, catalog: Catalog, roster: Roster, request: Request) -> None:
         if names := authorization.lost(catalog, roster, request):
-            look.sight(request.id, request.requester.id, catalog.generation)
-            if look.now - look.seen[request.id].first >= self.groups_apart:
+            scan.sight(request.id, request.requester.id, catalog.generation)
+            if scan.now - scan.seen[request.id].first >= self.groups_apart:
                 why = f"the requester is in none of the groups that may request {', '.join(names)}"
-                look.losses.append(Loss(request, why, by_groups=True))
+                scan.losses.append(Loss(request, why, by_groups=True))
         elif authorization.may_be_given(catalog, roster, request).allowed:
-            look.seen.pop(request.id, None)
+            scan.seen.pop(request.id, None)
 
     # a mass change
 
-    async def _hold_back(self, look: OffboardingScan, losses: Sequence[Loss]) -> None:
+    async def _hold_back(self, scan: OffboardingScan, losses: Sequence[Loss]) -> None:
         """Report what waits for a confirmation, once, and again when there is more: each time all of it."""
-        if not (look.mass or look.mass_by_groups):
-            if look.known:
+        if not (scan.mass or scan.mass_by_groups):
+            if scan.known:
                 await self.sightings.let_go()
             return
         now = {loss.request.id: held(loss) for loss in losses}
-        doubted = {one.user for one in look.seen.values()}
-        stays = {each.request: each for each in look.known if each.user in doubted and each.user in look.present}
-        if not now.keys() - stays.keys() or (stays and time.monotonic() - self._told_at < _TOLD_AGAIN):
+        suspected = {one.user for one in scan.seen.values()}
+        stays = {each.request: each for each in scan.known if each.user in suspected and each.user in scan.present}
+        if not now.keys() - stays.keys() or (stays and time.monotonic() - self._alarmed_at < _ALARM_INTERVAL):
             return
         holds = [*{**stays, **now}.values()]
-        await self.sightings.hold(holds, facts(holds, await self._people(look)), f"offboarding|{AUDIENCE}")
-        self._told_at = time.monotonic()
+        await self.sightings.hold(holds, facts(holds, await self._people(scan)), f"offboarding|{AUDIENCE}")
+        self._alarmed_at = time.monotonic()
         log.critical("%s people would lose access at once; nothing is revoked, see `jit offboarding`", people(holds))
 
     # revoking

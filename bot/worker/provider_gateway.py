@@ -47,9 +47,9 @@ SLOTS = 16
 PATIENCE = 5.0
 """Seconds beyond `settles_within` after which a provider's call is abandoned."""
 _IDENTITY_AGE = 60.0
-_QUEUE = 2.0
+_SLOT_WAIT = 2.0
 """Seconds to wait for a slot, so that a system that hangs does not use up a worker's claims."""
-_DEAF = 1.0
+_CANCEL_GRACE = 1.0
 """Seconds that an abandoned call may take to be cancelled."""
 
 
@@ -122,7 +122,7 @@ class ProviderGateway:
     observe: CallObserver = lambda *_: None
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SLOTS))
     _grants: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SLOTS // 2))
-    _full_since: float = 0.0
+    _slots_changed_at: float = 0.0
 
     def __post_init__(self) -> None:
         """Widen the breaker's window: failures one after the other, each as late as possible, are still in a row."""
@@ -143,19 +143,19 @@ class ProviderGateway:
 
     @contextlib.asynccontextmanager
     async def _slot(self, slots: asyncio.Semaphore) -> AsyncIterator[None]:
-        if self._slots.locked() and time.monotonic() - self._full_since > _QUEUE:
+        if self._slots.locked() and time.monotonic() - self._slots_changed_at > _SLOT_WAIT:
             raise NoFreeSlot(f"{self.name} answers nobody just now")
         try:
-            async with asyncio.timeout(_QUEUE):
+            async with asyncio.timeout(_SLOT_WAIT):
                 await slots.acquire()
         except TimeoutError as error:
             raise NoFreeSlot(f"{self.name} answers nobody just now") from error
-        self._full_since = time.monotonic()
+        self._slots_changed_at = time.monotonic()
         try:
             yield
         finally:
             slots.release()
-            self._full_since = time.monotonic()
+            self._slots_changed_at = time.monotonic()
 
     async def call(
         self, verb: Awaitable[T], within: float = math.inf, *, proves: bool = True, closes: bool = False
@@ -189,7 +189,7 @@ class ProviderGateway:
         except _GivenUp as error:
             if limit == longest:  # a caller's shorter limit proves nothing about the system
                 self._failed(error)
-            raise Unsure(f"the provider did not answer within {limit:g} s, and was given up") from error
+            raise Unsure(f"the provider did not answer within {limit:g} s, and the call was abandoned") from error
         except Exception as error:
             self._failed(error)
             raise
@@ -227,7 +227,7 @@ async def _within(verb: Awaitable[T], limit: float) -> T:
     try:
         await asyncio.wait({task}, timeout=limit)
     finally:
-        await tasks.end({task}, within=_DEAF)
+        await tasks.end({task}, within=_CANCEL_GRACE)
     if not task.done() or task.cancelled():
         raise _GivenUp
     return task.result()

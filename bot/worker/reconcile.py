@@ -29,12 +29,12 @@ log = logging.getLogger(__name__)
 
 INTERVAL = 600
 """Seconds between two comparisons of a system."""
-_HURRY = 3.0
+_EXTRA_SPACING = 3.0
 """Seconds between two comparisons out of turn."""
 _SHOWN = 5
-_CLOSING = "closing"
+_REVOKING = "closing"
 """The state under which an orphan is recorded before it is revoked: a process that finds it gone later knows why."""
-_QUIET = frozenset({DriftKind.UNSEEN})
+_NOT_POSTED = frozenset({DriftKind.UNSEEN})
 """Not posted in Slack: a system that does not answer is in the log, the metrics and the messages of its requests."""
 
 
@@ -64,7 +64,7 @@ class Reconciler:
     """Seconds of the lease beyond what the next step may take."""
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
     _holder: str = field(default_factory=lambda: secrets.token_hex(8), init=False)
-    _hurried: float = field(default=-1e9, init=False)
+    _next_extra_at: float = field(default=-1e9, init=False)
     _at_once: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -76,7 +76,7 @@ class Reconciler:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Compare every system at once, then at each tick, until ``stop`` is set."""
-        self.pause = partial(_unless, stop)
+        self.pause = partial(_pause_or_stop, stop)
         self._at_once = True
         await Loop("reconciling", self._turn, self.interval, wait=self._next_tick).run(stop)
 
@@ -99,17 +99,17 @@ class Reconciler:
         And once more when the calls that are in flight now have taken effect.
         """
         landed = max((gateway.system.settles_within for gateway in self.gateways.values()), default=0.0) + self.margin
-        self._at_once_in(0.0)
-        self._at_once_in(landed + 1.0)
+        self._schedule_extra(0.0)
+        self._schedule_extra(landed + 1.0)
 
-    def _at_once_in(self, seconds: float) -> None:
+    def _schedule_extra(self, seconds: float) -> None:
         """Schedule a comparison; those scheduled for the same moment are coalesced."""
         now = time.monotonic()
-        if self._hurried < now + seconds:  # else a later comparison is scheduled already
-            self._hurried = max(now + seconds, self._hurried + _HURRY)
-            asyncio.get_running_loop().call_later(self._hurried - now, self._look_at_once)
+        if self._next_extra_at < now + seconds:  # else a later comparison is scheduled already
+            self._next_extra_at = max(now + seconds, self._next_extra_at + _EXTRA_SPACING)
+            asyncio.get_running_loop().call_later(self._next_extra_at - now, self._compare_all)
 
-    def _look_at_once(self) -> None:
+    def _compare_all(self) -> None:
         self._at_once = True
         self._ticked.set()
 
@@ -155,9 +155,9 @@ class Reconciler:
 
     async def dry_run(self, name: str) -> DriftReport:
         """The drift that `reconcile` would find; nothing is revoked, recorded or reported."""
-        return await self._comparing(name, await self.found.reported(name), _free).scan()
+        return await self._comparing(name, await self.found.reported(name), _no_lease).scan()
 
-    def _comparing(self, name: str, told: Mapping[str, str], keep: Callable[[float], Awaitable[None]]) -> DriftScan:
+    def _comparing(self, name: str, reported: Mapping[str, str], keep: Callable[[float], Awaitable[None]]) -> DriftScan:
         gateway = self.gateways[name]
         return DriftScan(
             name,
@@ -167,7 +167,7 @@ class Reconciler:
             gateway.system.settles_within + self.margin,
             self.pause,
             keep,
-            known=frozenset(what for what, how in told.items() if how == DriftKind.UNMANAGED),
+            known=frozenset(what for what, how in reported.items() if how == DriftKind.UNMANAGED),
         )
 
     def _shares(self, name: str) -> bool:
@@ -186,29 +186,29 @@ class Reconciler:
 
     # reporting
 
-    async def _begin(self, name: str, told: Mapping[str, str], orphans: Sequence[Drift]) -> None:
+    async def _begin(self, name: str, reported: Mapping[str, str], orphans: Sequence[Drift]) -> None:
         """Record orphans before they are revoked: a crash leaves no revocation without its event."""
-        new = [self._note(name, each) for each in orphans if each.what not in told]
-        await self.found.report(name, new, {**told, **{each.what: _CLOSING for each in orphans}})
+        new = [self._note(name, each) for each in orphans if each.what not in reported]
+        await self.found.report(name, new, {**reported, **{each.what: _REVOKING for each in orphans}})
 
-    async def _report(self, look: DriftReport, told: Mapping[str, str]) -> None:
+    async def _report(self, report: DriftReport, reported: Mapping[str, str]) -> None:
         """Report only new drift; what could not be read counts as unchanged."""
-        findings = [*look.findings, *_interrupted(look, told)]
+        findings = [*report.findings, *_interrupted(report, reported)]
         now = {each.what: each.kind.value for each in findings if each.kind is not DriftKind.CLOSED}
-        new = [each for each in findings if told.get(each.what) != each.kind]
-        if not look.whole:
-            now = {**{what: how for what, how in told.items() if how != _CLOSING}, **now}
-        if not (now or told or new):
+        new = [each for each in findings if reported.get(each.what) != each.kind]
+        if not report.whole:
+            now = {**{what: how for what, how in reported.items() if how != _REVOKING}, **now}
+        if not (now or reported or new):
             return
         for each in new:
-            log.log(logging.ERROR if each.wrong else logging.WARNING, "%s: %s", look.system, each.said)
-        loud = any(each.kind not in _QUIET for each in new)
+            log.log(logging.ERROR if each.wrong else logging.WARNING, "%s: %s", report.system, each.said)
+        loud = any(each.kind not in _NOT_POSTED for each in new)
         await self.found.report(
-            look.system,
-            [self._note(look.system, each) for each in new],
+            report.system,
+            [self._note(report.system, each) for each in new],
             now,
-            summary=self._summary(look, new) if new else None,
-            row=f"system:{look.system}|found:#" if loud else "",
+            summary=self._summary(report, new) if new else None,
+            row=f"system:{report.system}|found:#" if loud else "",
         )
 
     def _note(self, name: str, each: Drift) -> Note:
@@ -216,35 +216,35 @@ class Reconciler:
         in_thread = each.request and each.kind in {DriftKind.GONE, DriftKind.FOREIGN}
         return Note(each.request, facts, f"{each.request}|thread:#" if in_thread else "")
 
-    def _summary(self, look: DriftReport, new: Sequence[Drift]) -> Mapping[str, object]:
+    def _summary(self, report: DriftReport, new: Sequence[Drift]) -> Mapping[str, object]:
         rank = list(DriftKind)
-        loudest = sorted((each for each in new if each.kind not in _QUIET), key=lambda each: rank.index(each.kind))
+        loudest = sorted((each for each in new if each.kind not in _NOT_POSTED), key=lambda each: rank.index(each.kind))
         return {
-            "system": look.system,
+            "system": report.system,
             "by": self.by,
-            "stands": look.stands,
-            "ours": look.ours,
-            "mass": look.mass,
+            "stands": report.stands,
+            "ours": report.ours,
+            "mass": report.mass,
             "found": dict(Counter(each.kind.value for each in new)),
             "said": [each.said for each in loudest[:_SHOWN]],
         }
 
 
-def _interrupted(look: DriftReport, told: Mapping[str, str]) -> list[Drift]:
+def _interrupted(report: DriftReport, reported: Mapping[str, str]) -> list[Drift]:
     """Orphans that a process was about to revoke when it died, and that are gone."""
-    if not look.whole:
+    if not report.whole:
         return []
-    seen = {each.what for each in look.findings}
-    gone = [what for what, how in told.items() if how == _CLOSING and what not in seen]
+    seen = {each.what for each in report.findings}
+    gone = [what for what, how in reported.items() if how == _REVOKING and what not in seen]
     said = "was in {system} without a request; a process that ended meanwhile was revoking it, and it is gone"
-    return [Drift(DriftKind.CLOSED, what, f"{what} " + said.format(system=look.system)) for what in gone]
+    return [Drift(DriftKind.CLOSED, what, f"{what} " + said.format(system=report.system)) for what in gone]
 
 
-async def _free(_: float) -> None:
+async def _no_lease(_: float) -> None:
     """A dry run takes no lease."""
 
 
-async def _unless(stop: asyncio.Event, seconds: float) -> None:
+async def _pause_or_stop(stop: asyncio.Event, seconds: float) -> None:
     """Wait for so many seconds. Raises `ReconcileStopped`."""
     if await paused(stop, seconds):
         raise ReconcileStopped

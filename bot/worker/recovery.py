@@ -27,7 +27,7 @@ from bot.core.events import Cancelled, EndedEarly, Event, GrantRefused, GrantUnc
 from bot.core.request import Ending, LegState, Request, State
 from bot.store.key_types import kinds
 from bot.store.quarantine import quarantine_wrong_types
-from bot.store.recent_writes import MAY_BE_OPEN
+from bot.store.recent_writes import MAY_HAVE_ACCESS
 from bot.store.record_headers import RecordHeader, RecordHeaders
 from bot.store.store import Store
 from bot.store.types import Change
@@ -51,10 +51,10 @@ STRANGE: Final = 20
 """Due entries that are not open by their events, compared in each such turn."""
 LASTS: Final = 2.0
 """Seconds after which a turn leaves the rest to the next one."""
-_SEALED: Final = 0.1
+_ARCHIVE_POLL: Final = 0.1
 """Seconds between two checks whether the archive has an event."""
-USED_UP: Final = "the rule had approved as many as it may for a day; please request again, and people decide"
-WHY: Final = "its record was put back to an earlier state; please request again"
+USED_UP: Final = "the rule had already approved its maximum for a day; please request again, and an approver decides"
+WHY: Final = "its record was rolled back to an earlier version; please request again"
 
 
 class StaleRecord(Exception):
@@ -93,16 +93,16 @@ class Recovery:
     page: int = PAGE
     lost: Callable[[], Awaitable[None]] | None = None
     seal: Callable[[], None] = lambda: None
-    _rest: dict[str, list[str]] = field(default_factory=dict, init=False)
+    _unread: dict[str, list[str]] = field(default_factory=dict, init=False)
     """The ids that are still to come, by what is paged through."""
-    _looks: int = field(default=0, init=False)
+    _turns: int = field(default=0, init=False)
     _ahead: dict[str, int] = field(default_factory=dict, init=False)
     """The versions of records that were newer than their events at the last comparison."""
 
     def __post_init__(self) -> None:
         """Nothing is sent."""
-        self._standings, self._kinds = RecordHeaders(self.store), kinds(self.store.keys)
-        self.due_times = DueTimes(self.store, self._standings)
+        self._headers, self._kinds = RecordHeaders(self.store), kinds(self.store.keys)
+        self.due_times = DueTimes(self.store, self._headers)
 
     # before a grant
 
@@ -145,7 +145,7 @@ class Recovery:
             if time.monotonic() > until:
                 return False
             self.seal()
-            await asyncio.sleep(_SEALED)
+            await asyncio.sleep(_ARCHIVE_POLL)
         return True
 
     # the turns
@@ -163,23 +163,23 @@ class Recovery:
 
         Raises `TrailUnknown` at the end where the archive could not be asked.
         """
-        self._looks += 1
-        whole = self._looks % _WHOLE_EACH == 1
+        self._turns += 1
+        whole = self._turns % _WHOLE_EACH == 1
         if whole:
             await quarantine_wrong_types(self.store.redis, self._kinds)  # for tamper_alarms.py to report
         began, unknown = time.monotonic(), await self._replay()
-        now, mended = await self.store.now(), 0
+        now, repaired = await self.store.now(), 0
         for ids in self._pages(now, whole=whole):
-            now, found = await self._standings.read(ids)
+            now, found = await self._headers.read(ids)
             for standing in found:
-                mended += await self._compare_header(standing, now)
+                repaired += await self._compare_header(standing, now)
                 if time.monotonic() - began > LASTS:
-                    return mended
+                    return repaired
         for id_ in await self._suspects() if whole else ():
-            mended += await self._compare(id_, now)
+            repaired += await self._compare(id_, now)
         if unknown:
             raise unknown
-        return mended
+        return repaired
 
     async def _replay(self) -> TrailUnknown | None:
         """Read the events since the last turn, and this process' own commits."""
@@ -188,7 +188,7 @@ class Recovery:
             await self.trail.refresh()
         except TrailUnknown as error:
             unknown = error
-        await self._sorted()
+        await self._set_archived_due_times()
         for news in self.store.remembered.news():
             known = open_.get(news.id)
             # A request that is over is known by its event; a new one's event may be deleted before anybody reads it.
@@ -196,14 +196,14 @@ class Recovery:
                 open_.put(news.id, Latest(news.version, news.due, known.began if known else 0.0))
         return unknown
 
-    async def _sorted(self) -> None:
+    async def _set_archived_due_times(self) -> None:
         """Put off the open requests that only the archive knows of and whose record and due time are in place.
 
         They are trusted until they are due, or their page comes; those that lack either are compared first.
         """
         ids, self.trail.unsorted = self.trail.unsorted, []
         for n in range(0, len(ids), LATE):
-            _, found = await self._standings.read(ids[n : n + LATE])
+            _, found = await self._headers.read(ids[n : n + LATE])
             for standing in found:
                 latest = self.trail.open.get(standing.id)
                 if latest and not latest.version and standing.version and standing.score is not None:
@@ -218,10 +218,10 @@ class Recovery:
     async def _suspects(self) -> list[str]:
         """Of a page of open requests, those whose record fails its check; and due ones that should not be open."""
         ids = self._page("opened", self.trail.open, OPENED)
-        whole = {loaded.request.id for loaded in await self.store.load_ours(ids) if not loaded.back}
+        whole = {loaded.request.id for loaded in await self.store.load_ours(ids) if not loaded.rolled_back}
         said: list[str] = []
-        if self._looks % _STRANGE_EACH == 1:
-            known = self._rest.get("said") or await self._standings.due()
+        if self._turns % _STRANGE_EACH == 1:
+            known = self._unread.get("said") or await self._headers.due()
             said = self._page("said", [id_ for id_ in known if id_ not in self.trail.open], STRANGE)
         return [*(id_ for id_ in ids if id_ not in whole), *said]
 
@@ -234,10 +234,10 @@ class Recovery:
 
     def _page(self, what: str, ids: Iterable[str], most: int) -> list[str]:
         """The next page of them; after the last one it starts over, with those that were added meanwhile."""
-        rest = self._rest.get(what)
+        rest = self._unread.get(what)
         if not rest:
-            rest = self._rest[what] = list(ids)
-        page, self._rest[what] = rest[-most:], rest[:-most]
+            rest = self._unread[what] = list(ids)
+        page, self._unread[what] = rest[-most:], rest[:-most]
         return page
 
     async def _compare_header(self, standing: RecordHeader, now: float) -> bool:
@@ -259,20 +259,20 @@ class Recovery:
         try:
             truth = await self.trail.truth(id_)
         except TrailUnknown:
-            return await self._keep_or_close(id_, before, now)
+            return await self._keep_or_revoke(id_, before, now)
         known = truth.request
         if known is None and self.store.remembered.of(id_):
-            return await self._keep_or_close(id_, before, now)
+            return await self._keep_or_revoke(id_, before, now)
         if known is None or (not there and known.state not in lifecycle.OPEN):
             self.trail.open.drop(id_)
             return False
         if before and truth.bears(before):
             self._note_open(before)
-            return await self.due_times.restore(id_, deadlines.due(before), await self._standings.score(id_), now)
+            return await self.due_times.restore(id_, deadlines.due(before), await self._headers.score(id_), now)
         if (there, before) != await self._stored(id_) or (before and before.version > known.version):
             return False  # it is being changed just now; another lineage is found before anything is granted
         if truth.lacks or self._seen_newer(known):
-            return await self._keep_or_close(id_, before, now)
+            return await self._keep_or_revoke(id_, before, now)
         await self.store.alarm_rolled_back(id_)
         return await self.restore(known, before)
 
@@ -285,10 +285,10 @@ class Recovery:
         due = deadlines.due(request)
         self.trail.open.put(request.id, Latest(request.version, due, request.created_at))
 
-    async def _keep_or_close(self, id_: str, before: Request | None, now: float) -> bool:
+    async def _keep_or_revoke(self, id_: str, before: Request | None, now: float) -> bool:
         """The replay is not complete: a record of ours keeps its due time; access without one is revoked at its end."""
         if before and not self.store.known.doubted(before):
-            return await self.due_times.restore(id_, deadlines.due(before), await self._standings.score(id_), now)
+            return await self.due_times.restore(id_, deadlines.due(before), await self._headers.score(id_), now)
         return await self.close(id_, now, before)
 
     async def close(self, id_: str, now: float, instead: Request | None = None) -> bool:
@@ -301,12 +301,14 @@ class Recovery:
         found = [known for known in (self.store.remembered.of(id_), await self.trail.best(id_)) if known]
         known = max(found, key=lambda each: (each.created_at, each.recovered, each.version), default=None)
         if known is None:
-            log.error("%s: its record says nothing, and nobody knows what may be open by it", id_)
+            log.error(
+                "%s: its record is unusable, and no version of it is known; what it may have granted is unknown", id_
+            )
             if self.lost:
                 await self.lost()
             return False
         due = deadlines.due(known)
-        if due is None or known.state not in MAY_BE_OPEN or (known.state is State.ACTIVE and known.ends_at > now):
+        if due is None or known.state not in MAY_HAVE_ACCESS or (known.state is State.ACTIVE and known.ends_at > now):
             return False
         await self.store.alarm_rolled_back(id_)
         return await self.restore(known, instead, sure=False)

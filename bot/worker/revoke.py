@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 from bot.core.events import Retried, Revoked
 from bot.core.request import Leg
-from bot.store.shared_entitlements import HELD, SharedEntitlements, Unlooked
+from bot.store.shared_entitlements import HELD, HolderUnknown, SharedEntitlements
 from bot.store.types import Op
 from bot.worker.claim import WAIT_FOR_OTHERS, Claim, TryLater, said
 from bot.worker.provider_gateway import ProviderGateway
 from providers.systems.base import Outcome, Presence, Prior, Receipt
 
-_NEEDED = Outcome(presence=Presence.ABSENT, kept="still needed by another request, which will close it")
-NEVER_ATTEMPTED = Outcome(presence=Presence.ABSENT, kept="nothing was ever attempted")
+_NEEDED = Outcome(presence=Presence.ABSENT, kept="still needed by another request; revoked when that one ends")
+NEVER_ATTEMPTED = Outcome(presence=Presence.ABSENT, kept="no grant was attempted")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Revoker:
                 await self.entitlements.drop(native, other)  # an entry that no record confirms
         try:
             return await self.entitlements.leave(native, order, claim.claimed, known, stay=stay)
-        except Unlooked as error:
+        except HolderUnknown as error:
             raise TryLater(claim.now + WAIT_FOR_OTHERS) from error
 
     async def _settle(self, claim: Claim, leg: Leg, outcome: Outcome, gone: tuple[Op, ...]) -> None:

@@ -42,11 +42,11 @@ log = logging.getLogger(__name__)
 BATCH = 64
 _MOST_IN_HAND = 256
 """Requests that one worker has claimed at a time: other workers claim the rest, or it waits in order of due times."""
-_BUSY = 1.0
-_FULL = 0.01
+_NO_SLOT_RETRY = 1.0
+_FULL_PAUSE = 0.01
 """Seconds to the next round of a worker with as many claims as it may have."""
-_ASK_AGAIN = 1.0
-_AGAIN = 0.5
+_RETRY_STEP = 1.0
+_RETRY_STORE = 0.5
 """Seconds between two tries to claim, or to release a claim, while the store is away."""
 
 Judge = Callable[[Request, float], Awaitable[tuple[Event, Guard] | None]]
@@ -91,7 +91,7 @@ class Worker:
         """Work until ``stop`` is set; then finish the calls in flight, and release the other claims at once."""
         try:
             # After any failure in a round, the next one is made: nothing else revokes due access.
-            await Loop("claiming what is due", partial(self._round, stop), _AGAIN, wait=self.wait).run(stop)
+            await Loop("claiming due requests", partial(self._round, stop), _RETRY_STORE, wait=self.wait).run(stop)
         finally:
             self._stopping = True
             if self._tasks:
@@ -107,7 +107,7 @@ class Worker:
             for claimed in await self._claim(ids[:room]):
                 self._start(self.handle(claimed), claimed.id)
         if room <= 0:
-            return _FULL
+            return _FULL_PAUSE
         return 1.0 if due.next_at is None else min(1.0, max(0.0, due.next_at - due.now))
 
     async def _claim(self, ids: Sequence[str]) -> list[ClaimedRequest]:
@@ -134,7 +134,7 @@ class Worker:
         claim = Claim(self.store, claimed, claimed.request, self.lease, self.jitter)
         try:
             # ``back``: this process has seen a newer version of the record.
-            await (self._end_stale(claim) if claimed.back else self._step(claim))
+            await (self._end_stale(claim) if claimed.rolled_back else self._step(claim))
         except StaleRecord:
             await self._stale(claim)
         except RuleBudgetExceeded:
@@ -144,15 +144,15 @@ class Worker:
         except TryLater as error:
             await self._release_claim(claimed, error.not_before)
         except StoreAway as error:
-            log.warning("%s: the store went away, the claim is released once it answers: %s", claimed.id, error)
+            log.warning("%s: the store is away; the claim is released once it answers: %s", claimed.id, error)
             await self._release_claim(claimed, None)
         except Late:
             await self._release_claim(claimed, None)
         except NoFreeSlot:
-            await self._release_claim(claimed, claim.now + _BUSY + self.jitter())
+            await self._release_claim(claimed, claim.now + _NO_SLOT_RETRY + self.jitter())
         except JitError as error:
             log.warning("%s: not done: %s %s", claimed.id, type(error).__name__, error)
-            await self._release_claim(claimed, claim.now + _ASK_AGAIN)
+            await self._release_claim(claimed, claim.now + _RETRY_STEP)
 
     # a record that was rolled back
 
@@ -163,7 +163,7 @@ class Worker:
             await self._end_stale(claim)
         except (JitError, Superseded, IllegalEvent, TryLater) as error:
             log.warning("%s: rolled back, and not ended yet: %s", claim.claimed.id, error)
-            await self._release_claim(claim.claimed, claim.now + _ASK_AGAIN)
+            await self._release_claim(claim.claimed, claim.now + _RETRY_STEP)
 
     async def _end_stale(self, claim: Claim) -> None:
         if await self.records.end_stale(claim):
@@ -194,10 +194,10 @@ class Worker:
             case State.REVOKING:
                 await self._revoke_due(claim)
             case State.ACTIVE if request.reveal:
-                async with self._kept(claim):
+                async with self._lease_renewed(claim):
                     await self.active.reveal(claim)
             case State.ACTIVE if request.extension and request.extension.state is ExtensionState.EXTENDING:
-                async with self._kept(claim):
+                async with self._lease_renewed(claim):
                     await self.active.extend(claim, request.extension)
             case _:
                 await self._release_claim(claim.claimed, None)
@@ -206,7 +206,7 @@ class Worker:
         """At its start, check permission again; the guard fails the commit if the policy has changed since."""
         judged = await self.judge(claim.request, claim.now)
         if judged is None:
-            raise TryLater(claim.now + _ASK_AGAIN)
+            raise TryLater(claim.now + _RETRY_STEP)
         event, guard = judged
         await claim.commit(event, guards=(guard,))
 
@@ -225,7 +225,7 @@ class Worker:
             await claim.commit(claim.again(leg, f"no provider serves {leg.role.system} here"))
             return
         # The slot first: no call is made for a claim that was lost while it waited for one.
-        async with gateway.granting(), self._kept(claim):
+        async with gateway.granting(), self._lease_renewed(claim):
             await self.granter.grant(claim, leg, gateway)
 
     async def _revoke_due(self, claim: Claim) -> None:
@@ -239,16 +239,16 @@ class Worker:
         if gateway is None:
             await claim.commit(claim.again(leg, f"no provider serves {leg.role.system} here"))
             return
-        async with gateway.revoking(), self._kept(claim):
+        async with gateway.revoking(), self._lease_renewed(claim):
             await self.revoker.revoke(claim, leg, gateway)
 
     @contextlib.asynccontextmanager
-    async def _kept(self, claim: Claim) -> AsyncIterator[None]:
+    async def _lease_renewed(self, claim: Claim) -> AsyncIterator[None]:
         """Renew the lease while a provider's call runs. Raises `TryLater` if the claim may be lost by then."""
         if self._stopping or not claim.fresh:
             raise TryLater(claim.now)
         done = asyncio.Event()
-        keeping = asyncio.create_task(self._keep(claim, done), name=f"keeping {claim.claimed.id}")
+        keeping = asyncio.create_task(self._renew_lease(claim, done), name=f"keeping {claim.claimed.id}")
         try:
             yield
         finally:
@@ -256,7 +256,7 @@ class Worker:
             done.set()
             await keeping
 
-    async def _keep(self, claim: Claim, done: asyncio.Event) -> None:
+    async def _renew_lease(self, claim: Claim, done: asyncio.Event) -> None:
         with contextlib.suppress(Superseded):  # another worker has claimed it: commits here are fenced off
             while not await paused(done, self.lease / 3):
                 try:
@@ -278,4 +278,4 @@ class Worker:
                     return
             else:
                 return
-            await asyncio.sleep(_AGAIN * (0.5 + self.jitter()))
+            await asyncio.sleep(_RETRY_STORE * (0.5 + self.jitter()))

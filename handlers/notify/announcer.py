@@ -138,7 +138,7 @@ class Announcer:
             except Tampered:
                 loaded = None
             found[id_] = loaded.request if loaded else None
-            if loaded and loaded.back and not (loaded.request.is_over or loaded.request.is_closing):
+            if loaded and loaded.rolled_back and not (loaded.request.is_over or loaded.request.is_closing):
                 waiting.add(id_)
         deferred = [row for row in rows if row.request in waiting and row.kind != ROLLED_BACK]
         if deferred:

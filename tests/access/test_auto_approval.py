@@ -24,7 +24,7 @@ from bot.policy.auto_approval import WINDOW
 from bot.store.indexes.person_counters import KEPT, Ledgers
 from bot.store.indexes.recent_decisions import Acknowledged
 from bot.store.store import Store
-from bot.store.types import Answered, Change
+from bot.store.types import Change, CommitOutcome
 from bot.worker.recovery import Recovery
 from tests.house import POLICY, House, catalog
 
@@ -171,7 +171,7 @@ async def test_what_no_process_remembers_is_counted_again_before_it_is_opened(st
     await again.work()
     failed = await again.now(made.id)
     assert (failed.state, failed.legs[0].attempts) == (State.FAILED, 0)
-    assert "people decide" in failed.legs[0].error
+    assert "an approver decides" in failed.legs[0].error
     await again.until(honest.id, State.ACTIVE)
     assert sorted(str(door.order) for door in await again.sandbox.list_access()) == sorted(
         f"{loaded.request.id}.0" for loaded in await other.open_at_all() if loaded.request.state is State.ACTIVE
@@ -308,7 +308,7 @@ async def test_another_budget_takes_nothing_back(house: House) -> None:
 
 async def test_what_a_store_forgets_of_it_is_told_as_the_askers(house: House) -> None:
     remembered = Acknowledged()
-    heard: list[Answered] = []
+    heard: list[CommitOutcome] = []
     house.store.watch = heard.append
     request = await house.ask("dan")
     for answered in heard:

@@ -159,7 +159,7 @@ async def test_a_secret_that_was_asked_for_before_it_is_not_made_any_more(house:
     await holder.reveal(house.context, house.actor("mia"), request.id, "V1")
     await locked(house)
     await house.work()
-    assert house.shown == [(request.id, "V1", "a lockdown is in force, and nothing new is made")]
+    assert house.shown == [(request.id, "V1", "a lockdown is in force, so no new secret is created")]
     assert (await house.now(request.id)).reveal is None
 
 

@@ -11,7 +11,7 @@ from bot.store.keyring import KeyRing
 from bot.store.keys import Keys
 from bot.store.redis.client import Link
 from bot.store.store import Store
-from bot.store.types import Answered
+from bot.store.types import CommitOutcome
 from providers.systems.base import Order, Outcome, Prior, Receipt
 from providers.systems.sandbox import Sandbox, SandboxConfig
 from tests.house import POLICY, House, catalog
@@ -59,7 +59,7 @@ def house(
     workspace: str,
     directory: Path,
     replicas: int | None = None,
-    watch: Callable[[Answered], None] = lambda _: None,
+    watch: Callable[[CommitOutcome], None] = lambda _: None,
     policy: str = POLICY,
 ) -> House:
     """A house whose doors and record outlive every process. ``replicas``, ``watch``: see `Store`."""

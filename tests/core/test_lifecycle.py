@@ -59,7 +59,7 @@ from bot.core.request import (
     State,
     Verb,
 )
-from bot.core.transitions import MAY_STAND, IllegalEvent
+from bot.core.transitions import LEG_MAY_HAVE_ACCESS, IllegalEvent
 
 MIA = Person(workspace="T1", id="UMIA", identity="mia@example.com", email="mia@example.com", name="Mia")
 DAN = Person(workspace="T1", id="UDAN", identity="dan@example.com", email="dan@example.com", name="Dan")
@@ -212,7 +212,7 @@ def test_open_exactly_when_due(history: tuple[Request, list[Event]]) -> None:
 def test_what_may_stand_is_never_over(history: tuple[Request, list[Event]]) -> None:
     request, _ = history
     if request.state not in OPEN:
-        assert not any(leg.state in MAY_STAND for leg in request.legs)
+        assert not any(leg.state in LEG_MAY_HAVE_ACCESS for leg in request.legs)
         closed = [leg for leg in request.legs if leg.state is LegState.CLOSED]
         assert all(leg.outcome is not None for leg in closed)
 

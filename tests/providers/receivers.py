@@ -15,7 +15,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 LARGEST = 30_000
 """Bytes that a record may have here."""
-Answered = Callable[[web.Request], Awaitable[web.StreamResponse]]
+CommitOutcome = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass

@@ -15,7 +15,7 @@ from bot.metrics import Metrics, harmless
 from bot.store.indexes.backlog import Backlog, Lookout
 from bot.store.outbox import Outbox
 from bot.store.store import Store
-from bot.store.types import Answered, Change, Superseded
+from bot.store.types import Change, CommitOutcome, Superseded
 from bot.worker.provider_gateway import ProviderGateway
 from providers.systems.base import Refused, Unsure
 from providers.systems.sandbox import Sandbox, SandboxConfig
@@ -29,7 +29,7 @@ async def house(store: Store) -> House:
 
 
 async def test_each_commit_is_told_once_with_what_became_of_it(house: House, store: Store) -> None:
-    told: list[Answered] = []
+    told: list[CommitOutcome] = []
     store.watch = told.append
     request = await house.ask()
     again = Change(None, request, told[0].change.event)
@@ -56,7 +56,7 @@ async def test_each_commit_is_told_once_with_what_became_of_it(house: House, sto
 
 
 async def test_a_commit_without_an_answer_is_told_too(house: House, store: Store) -> None:
-    told: list[Answered] = []
+    told: list[CommitOutcome] = []
     store.watch = told.append
     request = await house.ask()
     await holder.cancel(house.context, house.actor("mia"), request.id)
@@ -69,9 +69,9 @@ async def test_a_commit_without_an_answer_is_told_too(house: House, store: Store
 
 
 async def test_who_watches_and_breaks_breaks_nothing(house: House, store: Store) -> None:
-    told: list[Answered] = []
+    told: list[CommitOutcome] = []
 
-    def breaks(_: Answered) -> None:
+    def breaks(_: CommitOutcome) -> None:
         raise RuntimeError("oops")
 
     store.watch = harmless(breaks, told.append)

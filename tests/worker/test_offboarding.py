@@ -513,4 +513,4 @@ async def test_a_part_that_meets_nonsense_goes_on(town: Town, caplog: pytest.Log
 
     part = Offboarding(town.house.context, broken, town.slack.groups, pace=0.0)
     await part.loop.once()
-    assert "offboarding fails, it is tried again: KeyError" in caplog.text
+    assert "offboarding failed, it is tried again: KeyError" in caplog.text

@@ -18,7 +18,7 @@ from bot.core.audit_chain import AuditEntry
 from bot.core.events import EVENT, Event, QuestionAsked, Requested
 from bot.core.lifecycle import ANYWHERE, BEGINNINGS, TRANSITIONS
 from bot.core.request import ID_PATTERN, LegState, Person, Request, Review
-from bot.core.transitions import MAY_STAND, IllegalEvent
+from bot.core.transitions import LEG_MAY_HAVE_ACCESS, IllegalEvent
 
 _NOBODY = frozenset({"clock", "worker", "policy"})
 _LONGEST = 200
@@ -202,7 +202,7 @@ def _changed(life: Life, after: Request, event: Event) -> tuple[Holding, ...]:
     """The holdings, with what this event did to them; those that ended before stay as they are."""
     found = {holding.leg: holding for holding in life.holdings}
     for before, leg in zip(life.request.legs, after.legs, strict=True):
-        stands = leg.state in MAY_STAND
+        stands = leg.state in LEG_MAY_HAVE_ACCESS
         holding = found.get(leg.n)
         if holding is None and stands and leg.attempts:
             requester = after.requester

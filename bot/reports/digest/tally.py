@@ -17,7 +17,7 @@ from bot.core import lifecycle
 from bot.core.audit_chain import AuditEntry
 from bot.core.events import EVENT, ClosedManually, Event, Granted, Requested, Revoked
 from bot.core.request import Ending, Leg, LegState, Request, State
-from bot.core.transitions import MAY_STAND, IllegalEvent
+from bot.core.transitions import LEG_MAY_HAVE_ACCESS, IllegalEvent
 
 LATE = 60.0
 """Seconds after which a revocation is late: a minute for the call, the read-back, and a busy moment."""
@@ -186,15 +186,15 @@ class DayCounts:
     def _closed(self, before: Request, after: Request, event: Event) -> None:
         late = event.at - self._due
         if isinstance(event, ClosedManually):
-            stood = [leg for leg in before.legs if leg.state in MAY_STAND]
+            stood = [leg for leg in before.legs if leg.state in LEG_MAY_HAVE_ACCESS]
             self.trouble.append(_trouble("unverified", after, stood, late, f"by {event.by}: {event.reason}"))
         elif late > LATE:
             self.trouble.append(_trouble("late", after, after.legs, late, _errors(before)))
 
     def _ended(self, request: Request, later: Request) -> None:
         """What is open when the span ends. ``later``: the same request as it is known now."""
-        open_ = [leg for leg in request.legs if leg.state in MAY_STAND and leg.attempts]
-        over = not any(leg.state in MAY_STAND for leg in later.legs)
+        open_ = [leg for leg in request.legs if leg.state in LEG_MAY_HAVE_ACCESS and leg.attempts]
+        over = not any(leg.state in LEG_MAY_HAVE_ACCESS for leg in later.legs)
         if request.granted_at and self.since <= request.granted_at < self.until:
             self.opened.append(_grant(request, request.legs))
         if open_:

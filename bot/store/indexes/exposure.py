@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from typing import Any
 
-from bot.core.lifecycle import AT_STAKE
+from bot.core.lifecycle import EXPOSED
 from bot.core.request import Request
 from bot.store.commit_encoding import exposure_entry
 from bot.store.encoding import away, script, text
@@ -149,7 +149,7 @@ class ExposureIndex:
 
 def is_exposed(request: Request) -> bool:
     """Whether whoever asked could lose it."""
-    return request.state in AT_STAKE
+    return request.state in EXPOSED
 
 
 def _of(user: str) -> tuple[str, str]:

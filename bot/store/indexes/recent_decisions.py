@@ -19,7 +19,7 @@ from bot.core.events import ApprovedByRule
 from bot.core.request import Request
 from bot.store.encoding import away, text
 from bot.store.store import Store
-from bot.store.types import Answered
+from bot.store.types import CommitOutcome
 
 KEPT: Final = 600.0
 """Seconds for which a decision is remembered: a master may be cut off for a while before another is made one."""
@@ -61,7 +61,7 @@ class Acknowledged:
     kept: float = KEPT
     _known: deque[Decision] = field(default_factory=lambda: deque(maxlen=MOST))
 
-    def heard(self, answered: Answered) -> None:
+    def heard(self, answered: CommitOutcome) -> None:
         """Remember it, if it is somebody's decision and it was written."""
         change, event = answered.change, answered.change.event
         by = event.requester.id if isinstance(event, ApprovedByRule) else event.by

@@ -14,7 +14,7 @@ from bot.store.audit_stream import Window
 from bot.store.indexes.recent_decisions import Acknowledged, RecentDecisions
 from bot.store.outbox import OnItsWay, Outbox, PostedMessage, Row
 from bot.store.store import Store
-from bot.store.types import Answered
+from bot.store.types import CommitOutcome
 from tests.house import House
 
 
@@ -210,7 +210,7 @@ async def test_no_word_of_a_forged_event_is_read_anywhere(house: House) -> None:
 
 
 async def test_a_forged_event_hides_no_decision_that_was_lost(house: House) -> None:
-    heard: list[Answered] = []
+    heard: list[CommitOutcome] = []
     remembered = Acknowledged()
     house.store.watch = heard.append
     request: Request = await house.ask()

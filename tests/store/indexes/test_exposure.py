@@ -134,7 +134,7 @@ async def test_what_rests_on_groups_is_read_once_however_often_it_is_looked_at(t
 async def test_of_very_many_that_rest_on_groups_some_are_read_at_a_look_and_all_in_the_end(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.worker.group_membership._AT_ONCE", 1)
+    monkeypatch.setattr("bot.worker.group_membership._MAX_LOADS", 1)
     town.house.dba = ("dan", "eve", "kim")
     requests = [await town.house.ask(name, "vault/admin") for name in ("eve", "kim")]
     town.slack.dba = frozenset({"UDAN"})
