@@ -1,6 +1,6 @@
 """Writes what is generated into the README and the guides: `python -m tests.readme`.
 
-The picture of a card, the five minutes, the states, the settings and the exit codes.
+The picture of a card, the five minutes, the states, the settings, the exit codes, and the policy's JSON Schema.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from bot.cli import exit_codes
 from bot.core import lifecycle, notifications
 from bot.core.events import AccessExpired, Event, Revoked
 from bot.core.lifecycle import advance, begin
+from bot.policy import json_schema
 from bot.settings import SETTINGS
 from handlers.views import card
 from handlers.views.thread import line
@@ -26,6 +27,7 @@ from tests.handlers.views.drawing import AT
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 GUIDES = ROOT / "bot" / "guides"
+SCHEMA = GUIDES / "policy.schema.json"
 _END = AT + 62 + 1800
 
 
@@ -92,5 +94,6 @@ def written(text: str, parts: Mapping[str, str]) -> str:
 
 
 if __name__ == "__main__":
+    SCHEMA.write_text(json_schema.text(), encoding="utf-8")
     for path, parts in generated().items():
         path.write_text(written(path.read_text(encoding="utf-8"), parts), encoding="utf-8")

@@ -92,7 +92,7 @@ async def review(
         if decision.verb is Verb.APPROVE:
             context.require_afresh(actor, request)
             await context.check("review", actor, request, authorization.may_be_given(catalog, actor.roster, request))
-        event = _judge(catalog, actor, loaded, decision)
+        event = judge(catalog, actor, loaded, decision)
         after = await context.step(catalog, request, event, deadline=loaded.deadline)
         if after is None:
             continue  # the record has a newer version: judge that one
@@ -138,7 +138,11 @@ def _under_review(loaded: Loaded, n: int | None) -> UnderReview:
     return UnderReview(request, loaded.now, request.extension)
 
 
-def _judge(catalog: Catalog, actor: Actor, case: UnderReview, decision: ReviewDecision) -> Event:
+def judge(catalog: Catalog, actor: Actor, case: UnderReview, decision: ReviewDecision) -> Event:
+    """The event of a decision by somebody who may decide.
+
+    Raises `BadReason`, `BadDuration`, `CannotExtend`, `CouldNotCheck`.
+    """
     who, now, request = actor.person, case.now, case.request
     if not authorization.unchanged(catalog, request):
         if case.extension is None:

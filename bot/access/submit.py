@@ -8,7 +8,7 @@ be requested; a generation, the hash of the policy; a person's ledger, their rec
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.access.context import AccessContext, CanExtend, Consequence
@@ -74,7 +74,10 @@ class Submission:
 
 def offers(context: AccessContext, actor: Actor) -> list[Choice]:
     """The choices that this person may request: the check that `submit` makes."""
-    catalog = context.catalog()
+    return _offers(context.catalog(), actor)
+
+
+def _offers(catalog: Catalog, actor: Actor) -> list[Choice]:
     return [
         choice
         for choice in catalog.choices()
@@ -83,12 +86,16 @@ def offers(context: AccessContext, actor: Actor) -> list[Choice]:
 
 
 def prepare(context: AccessContext, actor: Actor, form: RequestForm) -> Submission:
-    """The form with its choice, allowed. Raises `UnknownChoice`, `NotAllowed`."""
-    catalog = context.catalog()
+    """The form with its choice, allowed by today's policy. Raises `UnknownChoice`, `NotAllowed`."""
+    return allowed(context.catalog(), actor, form)
+
+
+def allowed(catalog: Catalog, actor: Actor, form: RequestForm) -> Submission:
+    """The same by this policy."""
     choice = catalog.find(form.what)
     if choice is None:
         # A role that this person may not request is not suggested: not even its name is shown.
-        visible = {each.name for each in offers(context, actor)}
+        visible = {each.name for each in _offers(catalog, actor)}
         raise UnknownChoice(form.what, tuple(name for name in catalog.nearest(form.what) if name in visible))
     verdict = authorization.may_request(catalog, actor.roster, actor.person, choice)
     if not verdict.allowed:
@@ -117,15 +124,20 @@ async def submit(context: AccessContext, actor: Actor, form: RequestForm) -> Req
 
 async def record(context: AccessContext, submission: Submission) -> Request:
     """The same for a form whose choice and permission were checked; a policy that changed since fails the commit."""
-    form, choice = submission.form, submission.choice
-    duration = check_duration(choice, form.duration)
-    reason = check_reason(choice, form.reason)
-    check_start(form.starts_at, await context.store.now() if form.starts_at else 0.0)
-    whole = replace(submission, form=form.model_copy(update={"duration": duration, "reason": reason}))
+    whole = completed(submission, await context.store.now() if submission.form.starts_at else 0.0)
     for _ in range(_TRIES):
         if request := await _try(context, whole):
             return request
     raise PolicyMoved
+
+
+def completed(submission: Submission, now: float) -> Submission:
+    """The same with each field checked, and filled in. Raises `BadDuration`, `BadReason`, `BadStart`."""
+    form, choice = submission.form, submission.choice
+    duration = check_duration(choice, form.duration)
+    reason = check_reason(choice, form.reason)
+    check_start(form.starts_at, now)
+    return replace(submission, form=form.model_copy(update={"duration": duration, "reason": reason}))
 
 
 async def _try(context: AccessContext, submission: Submission) -> Request | None:
@@ -133,7 +145,7 @@ async def _try(context: AccessContext, submission: Submission) -> Request | None
     actor, catalog, token = submission.actor, submission.catalog, submission.form.token
     counters = await context.store.counters(actor.person.id, [rule.key for rule in catalog.rules])
     counters = await _within_limits(context, submission, counters)
-    event = _first_event(context, submission, counters)
+    event = first_event(submission, counters.now, counters.ruled, context.consequence, context.can_extend)
     request = lifecycle.begin(event)
     # Guards: the counters that limits and rules relied on, the token, and the policy that judged all this.
     guards, ops = context.store.submission(request, token, counters)
@@ -179,16 +191,21 @@ async def _within_limits(context: AccessContext, submission: Submission, counter
     return replace(counters, open_ids=ids, ledger=counters.ledger.model_copy(update={"open": ids}))
 
 
-def _first_event(context: AccessContext, submission: Submission, counters: Counters) -> Submitted | ApprovedByRule:
-    """The first event: submitted to approvers, or approved by the first rule that applies."""
-    submitted = submitted_event(context, submission, counters.now)
+def first_event(
+    submission: Submission, now: float, ruled: Mapping[str, int], consequence: Consequence, can_extend: CanExtend
+) -> Submitted | ApprovedByRule:
+    """The first event: submitted to approvers, or approved by the first rule that applies.
+
+    ``ruled``: see `Counters`.
+    """
+    submitted = submitted_event(submission, now, consequence, can_extend)
     ruling = auto_approval.judge(
         submission.catalog,
         submission.actor.roster,
         submission.actor.person,
         submission.choice,
         submitted.duration,
-        counters.ruled,
+        ruled,
     )
     if ruling.by is None:
         return submitted
@@ -196,7 +213,7 @@ def _first_event(context: AccessContext, submission: Submission, counters: Count
     return ApprovedByRule(rule=ruling.by, **facts)
 
 
-def submitted_event(context: AccessContext, submission: Submission, now: float) -> Submitted:
+def submitted_event(submission: Submission, now: float, consequence: Consequence, can_extend: CanExtend) -> Submitted:
     """The event with which a complete form begins a request, under a new id."""
     catalog, choice, form = submission.catalog, submission.choice, submission.form
     workspace = catalog.workspace
@@ -211,9 +228,7 @@ def submitted_event(context: AccessContext, submission: Submission, now: float) 
         title=choice.title,
         reason=form.reason,
         duration=form.duration or 0,
-        roles=tuple(
-            snapshot(catalog, ref.system, ref.role, context.consequence, context.can_extend) for ref in choice.roles
-        ),
+        roles=tuple(snapshot(catalog, ref.system, ref.role, consequence, can_extend) for ref in choice.roles),
         generation=catalog.generation,
         grant_budget=workspace.grant_budget,
         decide_by=decide_by,

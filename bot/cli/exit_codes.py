@@ -35,6 +35,9 @@ TABLE = {
     "policy line": ExitCodes(
         "it is understood", "the form would ask back", "there is no such file, or it has mistakes"
     ),
+    "policy test": ExitCodes("each case came as expected", "a case did not", "a file is missing, or has mistakes"),
+    "policy schema": ExitCodes("printed"),
+    "policy diff": ExitCodes("compared, also where nothing differs", cannot="a file is missing, or has mistakes"),
     "requests list": ExitCodes("shown", cannot=_STORE),
     "requests stuck": ExitCodes("none is stuck", "at least one is", _STORE),
     "requests show": ExitCodes("shown", "there is no such request, or its record failed its check", _STORE),

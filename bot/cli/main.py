@@ -19,7 +19,9 @@ from bot.cli import (
     lockdown,
     offboarding,
     people,
+    policy_cases,
     policy_command,
+    policy_diff_command,
     reconcile,
     request_commands,
     sinks,
@@ -74,18 +76,10 @@ def run(role: Literal["all", "web", "worker"]) -> None:
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path), default=policy_command.STARTER)
 def init(file: Path) -> None:
-    """Write a commented policy FILE to start from (jit.yaml); an existing one is left as it is."""
-    from importlib.resources import files
+    """Write a commented policy FILE (jit.yaml), and its tests beside it; existing files stay as they are."""
+    from bot.cli import starter
 
-    text = files("bot").joinpath("guides", "starter.yaml").read_text(encoding="utf-8")
-    try:
-        with file.open("x", encoding="utf-8") as output:
-            output.write(text)
-    except FileExistsError:
-        raise terminal.Failed(f"{file} is there already; it is left as it is") from None
-    except OSError as error:
-        raise terminal.Cannot(f"{file} cannot be written: {error.strerror}") from error
-    terminal.say(f"{file} is written. Change it, then: jit policy check {file}")
+    starter.write(file)
 
 
 @main.command()
@@ -107,6 +101,8 @@ main.add_command(offboarding.offboarding)
 main.add_command(lockdown.lockdown)
 main.add_command(people.people)
 main.add_command(sinks.sinks)
+policy_command.policy.add_command(policy_cases.test)
+policy_command.policy.add_command(policy_diff_command.diff)
 main.add_command(policy_command.policy)
 main.add_command(request_commands.requests)
 main.add_command(completion.completion)

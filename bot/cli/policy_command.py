@@ -78,6 +78,14 @@ def line(words: tuple[str, ...], file: Path, timezone: str, *, as_json: bool) ->
     sys.exit(int(not found.clear))
 
 
+@policy.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of the policy file, for editors: jit policy schema > jit.schema.json."""
+    from importlib.resources import files
+
+    terminal.json_text(files("bot").joinpath("guides", "policy.schema.json").read_text(encoding="utf-8").rstrip())
+
+
 def _understood(found: RequestLine, timezone: str) -> list[str]:
     from datetime import UTC, datetime
 
@@ -113,8 +121,12 @@ def _document(file: Path, found: Catalog | PolicyMistakes) -> dict[str, object]:
 
     if not isinstance(found, PolicyMistakes):
         return {"good": True, "file": str(file), "generation": found.generation, "mistakes": []}
-    mistakes = [
+    return {"good": False, "file": str(file), "generation": None, "mistakes": mistakes(found)}
+
+
+def mistakes(error: PolicyMistakes) -> list[dict[str, object]]:
+    """Each of them for machines."""
+    return [
         {**vars(mistake.mark), "path": mistake.path, "sentence": mistake.sentence, "hint": mistake.hint}
-        for mistake in found.mistakes
+        for mistake in error.mistakes
     ]
-    return {"good": False, "file": str(file), "generation": None, "mistakes": mistakes}

@@ -8,6 +8,8 @@ SHORTEST = 5
 """Seconds: enough to try it out; nothing shorter is worth opening."""
 LONGEST = 366 * 86_400
 _FORM = re.compile(r"^(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,5})s)?$", re.ASCII)
+PATTERN = r"^\s*(?=\d)(?:\d{1,4}[dD])?(?:\d{1,4}[hH])?(?:\d{1,5}[mM])?(?:\d{1,5}[sS])?\s*$"
+"""The same form for whoever reads JSON Schema, in any case and with blanks around it."""
 _UNITS = ((86_400, "d", "d"), (3600, "h", "h"), (60, "m", "min"), (1, "s", "s"))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from bot.core import durations
 
@@ -28,9 +28,10 @@ def _period(value: int) -> int:
     return value
 
 
-Seconds = Annotated[int, BeforeValidator(_seconds)]
+_WRITTEN = WithJsonSchema({"type": "string", "pattern": durations.PATTERN, "examples": ["10s", "30m", "14d"]})
+Seconds = Annotated[int, BeforeValidator(_seconds), _WRITTEN]
 """``10s``, ``30m`` → whole seconds."""
-Period = Annotated[int, BeforeValidator(_seconds), AfterValidator(_period)]
+Period = Annotated[int, BeforeValidator(_seconds), AfterValidator(_period), _WRITTEN]
 """How far is looked back, in seconds."""
 Times = Annotated[int, Field(ge=2, le=1000)]
 """How many cases there are at least: one is never enough."""

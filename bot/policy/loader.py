@@ -30,13 +30,13 @@ _WHERE = "set JIT_POLICY to where yours is, or `jit init` writes one to start fr
 
 def load(path: Path) -> Catalog:
     """The catalog of a file or a folder's ``*.yaml``. Raises `PolicyMistakes`, also for what cannot be read."""
-    return parse([_source(file) for file in _files(path)], facts, registry.names(), sinks())
+    return parse([source(file) for file in _files(path)], facts, registry.names(), sinks())
 
 
 def full_text(path: Path, generation: str) -> str | None:
     """What each file of a generation says word for word, as JSON by its name; None once the files say another."""
     try:
-        sources = [_source(file) for file in _files(path)]
+        sources = [source(file) for file in _files(path)]
         if parse(sources, facts, registry.names(), sinks()).generation != generation:
             return None
     except PolicyMistakes:
@@ -192,13 +192,19 @@ def _parts(value: Any) -> list[tuple[DataPath, Any]]:
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    files = sorted([*path.glob("*.yaml"), *path.glob("*.yml")])
+    files = sorted(file for file in [*path.glob("*.yaml"), *path.glob("*.yml")] if not _is_test(file))
     if not files or len(files) > _MOST_FILES:
         raise _unreadable(path, f"a folder of policy files has 1 to {_MOST_FILES} of *.yaml, and this has {len(files)}")
     return files
 
 
-def _source(path: Path) -> Source:
+def _is_test(file: Path) -> bool:
+    """Whether a file of a folder holds tests of the policy, and no part of it."""
+    return file.stem.endswith(".test")
+
+
+def source(path: Path) -> Source:
+    """The text of one file. Raises `PolicyMistakes` where it cannot be read."""
     try:
         with path.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)

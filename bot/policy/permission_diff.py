@@ -15,9 +15,9 @@ from bot.policy.catalog import EVERYONE, Catalog
 
 @dataclass(frozen=True, order=True)
 class Right:
-    """What somebody may do: ``verb`` is ``request``, ``approve`` or, by a rule, ``have … of``.
+    """What somebody may do: ``verb`` is ``request``, ``approve``, ``operate``, ``read`` or, by a rule, ``get … of``.
 
-    ``role`` is ``system/role``.
+    ``role`` is ``system/role``, or what of the workspace somebody may ``operate`` or ``read``.
     """
 
     who: str
@@ -49,7 +49,15 @@ def _rights(catalog: Catalog) -> frozenset[Right]:
             ("approve", tuple(group for step in role.steps for group in step.any_of)),
         )
         for who in _people(catalog, groups)
-    ) | frozenset(_by_rules(catalog))
+    ) | frozenset((*_by_rules(catalog), *_of_workspace(catalog)))
+
+
+def _of_workspace(catalog: Catalog) -> Iterable[Right]:
+    """Operators may end any access and stop everything, auditors may read what everybody did."""
+    for who in _people(catalog, catalog.workspace.operators):
+        yield Right(who, "operate", "workspace")
+    for who in _people(catalog, catalog.workspace.auditors):
+        yield Right(who, "read", "audit log")
 
 
 def _by_rules(catalog: Catalog) -> Iterable[Right]:

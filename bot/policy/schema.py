@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from bot.core import durations, start_times
 from bot.core.identity import identity_of
@@ -26,7 +26,9 @@ NOT_YET = {
 class Shape(BaseModel):
     """A mapping that refuses unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
 
 class Sensitivity(StrEnum):
@@ -112,18 +114,33 @@ def _one_line(value: str) -> str:
     return value
 
 
-Duration = Annotated[int, BeforeValidator(_duration)]
+def _any_case(word: str) -> str:
+    return "".join(f"[{letter}{letter.upper()}]" for letter in word)
+
+
+def _written(pattern: str, *examples: str) -> WithJsonSchema:
+    """How editors are told of a text: its form, and what it looks like (see json_schema.py)."""
+    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": list(examples)})
+
+
+Duration = Annotated[int, BeforeValidator(_duration), _written(durations.PATTERN, "30m", "1h30m", "2d")]
 """``30m``, ``1h30m``, ``2d`` → whole seconds."""
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 """A name that is typed: small letters, digits, dashes."""
 Title = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_one_line)]
-Channel = Annotated[str, AfterValidator(_channel)]
+Channel = Annotated[str, AfterValidator(_channel), _written("^[CG][A-Z0-9]{5,20}$", "C0123ABCD")]
+Usergroup = Annotated[str, AfterValidator(_usergroup), _written("^S[A-Z0-9]{5,20}$", "S0123ABCD")]
+Team = Annotated[str, AfterValidator(_team), _written("^T[A-Z0-9]{5,20}$", "T0123ABCD")]
+Address = Annotated[str, AfterValidator(_address), _written("^[^@\\s<>|]{1,64}@[^@\\s<>|]{1,190}$", "pat@example.com")]
+"""Of a person's Slack profile."""
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 """One or more names of groups."""
-TimeOfDay = Annotated[str, BeforeValidator(_time_of_day)]
-WeekTime = Annotated[str, BeforeValidator(_week_time)]
+TimeOfDay = Annotated[str, BeforeValidator(_time_of_day), _written(f"^{_CLOCK}$", "09:00")]
+_WEEK_TIME = rf"^(?:{'|'.join(map(_any_case, WEEKDAYS))})\s+{_CLOCK}$"
+WeekTime = Annotated[str, BeforeValidator(_week_time), _written(_WEEK_TIME, "monday 09:00")]
 """``monday 09:00``."""
-MonthTime = Annotated[str, BeforeValidator(_month_time)]
+_MONTH_TIME = rf"^(?:0?[1-9]|1\d|2[0-8])\s+{_CLOCK}$"
+MonthTime = Annotated[str, BeforeValidator(_month_time), _written(_MONTH_TIME, "1 09:00")]
 """``1 09:00``: a day that every month has, and a time."""
 Zone = Annotated[str, AfterValidator(_zone)]
 Mfa = Literal["off", "required"]
@@ -134,7 +151,7 @@ def _mfa_word(value: Any) -> Any:
     return "off" if value is False else value
 
 
-MfaWord = Annotated[Mfa, BeforeValidator(_mfa_word)]
+MfaWord = Annotated[Mfa, BeforeValidator(_mfa_word), WithJsonSchema({"enum": ["off", "required", False]})]
 
 
 class MfaShape(Shape):
@@ -151,7 +168,7 @@ class LimitsShape(Shape):
 
 
 class DigestShape(Shape):
-    """When the audit channel gets a digest, and in which zone a day begins; validation.py wants one of the times."""
+    """When the audit channel gets a digest, and in which zone a day begins; it needs one of the times."""
 
     at: TimeOfDay | None = None
     """Of the day before."""
@@ -202,9 +219,9 @@ class WorkspaceShape(Shape):
 class GroupShape(Shape):
     """People by address, or a Slack user group."""
 
-    people: Annotated[tuple[Annotated[str, AfterValidator(_address)], ...], Field(strict=False)] = ()
-    slack_usergroup: Annotated[str, AfterValidator(_usergroup)] | None = None
-    slack_team: Annotated[str, AfterValidator(_team)] | None = None
+    people: Annotated[tuple[Address, ...], Field(strict=False)] = ()
+    slack_usergroup: Usergroup | None = None
+    slack_team: Team | None = None
     """The team of the user group, where the app is installed for a whole organisation."""
 
 
@@ -315,7 +332,7 @@ class RuleShape(Shape):
 
     when: WhenShape
     then: Literal["approve"]
-    budget: Annotated[int, BeforeValidator(_a_day)]
+    budget: Annotated[int, BeforeValidator(_a_day), _written("^0*(?:[1-9]|1[0-9]|20)/day$", "3/day")]
     """So many a person within 24 hours."""
 
 

@@ -105,7 +105,9 @@ def _active(house: House, n: int) -> tuple[Request, Granted]:
     actor = house.actor(f"live{n}")
     now = time.time()
     form = RequestForm(what="vault/read-only", duration=3600, reason="INC-1 a reason of a usual length")
-    submitted = submit.submitted_event(house.context, submit.prepare(house.context, actor, form), now)
+    context = house.context
+    submission = submit.prepare(context, actor, form)
+    submitted = submit.submitted_event(submission, now, context.consequence, context.can_extend)
     request = lifecycle.begin(submitted.model_copy(update={"id": new_id() + f"{n % 8 + 2}"}))
     review = Review(verb=Verb.APPROVE, by=person(WORKSPACE, "dan"), at=now, duration=3600)
     request = lifecycle.advance(request, Approved(at=now, review=review, duration=3600))

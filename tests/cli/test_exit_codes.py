@@ -31,6 +31,11 @@ from tests.servers import RedisServer
 
 RING = KeyRing({"k1": b"1" * 32})
 GOOD, WRONG, CANNOT = 0, 1, 2
+TESTS = """
+policy: jit.yaml
+groups: {dba: [dan@example.com]}
+cases: [{as: mia@example.com, what: debug, expect: asks}]
+"""
 
 
 @dataclass
@@ -55,6 +60,8 @@ async def desk(redis: RedisServer, workspace: str, tmp_path: Path, monkeypatch: 
     text = POLICY.replace("provider: sandbox", f"provider: sandbox\n    config: {{path: '{tmp_path / 'doors'}'}}")
     (tmp_path / "jit.yaml").write_text(text, encoding="utf-8")
     (tmp_path / "bad.yaml").write_text("version: 2\n", encoding="utf-8")
+    (tmp_path / "good.test.yaml").write_text(TESTS, encoding="utf-8")
+    (tmp_path / "wrong.test.yaml").write_text(TESTS.replace("asks", "refused"), encoding="utf-8")
     archive = Archive.open("", tmp_path / "home", create=True)
     told = [*entries(life("J-2222", "mia", at=1_773_000_000.0), "J-2222", 1)]
     keep(archive, Signer(RING.subkeys(PURPOSE)), workspace, told, most=5)
@@ -99,6 +106,12 @@ CASES: list[Case] = [
     (GOOD, ("policy", "line", "--", "debug", "1h", "INC-42"), {}),
     (WRONG, ("policy", "line", "--", "debug", "tonight"), {}),
     (CANNOT, ("policy", "line", "--file", "{folder}/bad.yaml", "--", "debug"), {}),
+    (GOOD, ("policy", "test", "{folder}/good.test.yaml"), {}),
+    (WRONG, ("policy", "test", "{folder}/wrong.test.yaml"), {}),
+    (CANNOT, ("policy", "test", "{folder}/good.test.yaml", "--policy", "{folder}/bad.yaml"), {}),
+    (GOOD, ("policy", "schema"), {}),
+    (GOOD, ("policy", "diff", "jit.yaml", "{folder}/jit.yaml"), {}),
+    (CANNOT, ("policy", "diff", "jit.yaml", "{folder}/bad.yaml"), {}),
     (GOOD, ("requests", "list"), {}),
     (CANNOT, ("requests", "list"), AWAY),
     (WRONG, ("requests", "stuck"), {}),
@@ -205,7 +218,7 @@ def test_a_wrong_option_is_2_and_the_help_ends_with_the_codes(words: str) -> Non
 LISTS = ["requests list", "requests stuck", "offboarding", "lockdown", "reconcile", "sinks", "audit search", "insights"]
 
 
-@pytest.mark.parametrize("words", [*LISTS, "policy check", "doctor", "digest"])
+@pytest.mark.parametrize("words", [*LISTS, "policy check", "policy test", "policy diff", "doctor", "digest"])
 def test_each_list_has_json(words: str) -> None:
     command = dict(leaves())[words]
     assert "--json" in [option for parameter in command.params for option in parameter.opts]

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from bot.cli.main import main
 from bot.policy.loader import facts
@@ -79,6 +80,14 @@ def test_each_command_that_is_named_exists(path: Path) -> None:
 def test_the_rule_of_the_policy_guide_is_good() -> None:
     [rules] = re.findall(r"```yaml\n(rules:.*?)```", _read(ROOT / "bot/guides/policy.md"), re.DOTALL)
     assert parse([Source("policy.md", POLICY + rules)], facts, registry.names()).rules[0].budget == 3
+
+
+def test_the_tests_of_the_policy_guide_pass_with_the_starter(tmp_path: Path) -> None:
+    [cases] = re.findall(r"```yaml\n(policy: .*?)```", _read(ROOT / "bot/guides/policy.md"), re.DOTALL)
+    (tmp_path / "jit.yaml").write_text(_read(ROOT / "bot/guides/starter.yaml"), encoding="utf-8")
+    (tmp_path / "jit.test.yaml").write_text(cases, encoding="utf-8")
+    done = CliRunner().invoke(main, ["policy", "test", str(tmp_path / "jit.test.yaml")])
+    assert (done.exit_code, "2 passed" in done.output) == (0, True), done.output
 
 
 def test_the_digest_of_the_policy_guide_has_every_edition() -> None:

@@ -44,3 +44,11 @@ def test_a_new_rule_gives_what_needs_nobodys_answer_and_a_tighter_one_takes_it()
     shorter = shift(after, catalog(POLICY + (rule % "").replace("1h", "30m")))
     assert shorter.lost == gained
     assert [right.verb for right in shorter.gained] == [verb.replace("1h", "30m")] * 2
+
+
+def test_who_operates_the_workspace_and_who_reads_its_audit_log_are_rights_too() -> None:
+    after = catalog(POLICY.replace("operators: [platform]", "operators: [security]\n  auditors: [platform]"))
+    changed = shift(BEFORE, after)
+    security = tuple(Right(f"{who}@example.com", "operate", "workspace") for who in ("kim", "sam"))
+    assert changed.gained == (security[0], Right("pat@example.com", "read", "audit log"), security[1])
+    assert changed.lost == (Right("pat@example.com", "operate", "workspace"),)

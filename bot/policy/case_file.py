@@ -1,0 +1,224 @@
+"""A file of policy tests: who requests what, and what the policy should make of it; it judges none of them.
+
+Each mistake has its place, as in a policy file. Who is in a Slack user group is said here, so that CI asks nobody.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+
+from bot.core.identity import identity_of
+from bot.policy.catalog import Catalog
+from bot.policy.problems import Mistake, PolicyMistakes, did_you_mean, dotted, like
+from bot.policy.pydantic_words import in_words
+from bot.policy.schema import Duration, Name, Names, Shape
+from bot.policy.yaml_source import Document, Path, Place, Source, read
+
+Verdict = Literal["refused", "approved-by-rule", "approved", "asks"]
+"""What can become of a request: nobody is asked, a rule approves, people did, or people are still to."""
+_FORMS = "refused, approved-by-rule, approved, asks, or {asks: [dba, 2 of platform or security]}"
+_STEP = re.compile(r"(?:(?P<count>[1-9]|10) of )?(?P<groups>[a-z0-9-]+(?: or [a-z0-9-]+)*)")
+
+
+def _who(value: Any) -> Any:
+    return {"person": value} if isinstance(value, str) else value
+
+
+def _expected(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"verdict": value}
+    if isinstance(value, dict) and set(value) == {"asks"}:
+        return {"verdict": "asks", "asks": value["asks"]}
+    raise ValueError(f"write {_FORMS}")
+
+
+def _step(value: str) -> str:
+    if not _STEP.fullmatch(value):
+        raise ValueError("write a group, `2 of dba`, or `dba or security`")
+    return value
+
+
+def _some(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not value:
+        raise ValueError("list at least one")
+    return value
+
+
+def _address(value: str) -> str:
+    return identity_of(value)
+
+
+Address = Annotated[str, AfterValidator(_address)]
+People = Annotated[tuple[Address, ...], Field(strict=False)]
+
+
+class WhoShape(Shape):
+    """A person by address, or somebody who is in these groups."""
+
+    person: Address | None = None
+    groups: Names = ()
+
+
+class ExpectShape(Shape):
+    """What should become of it. ``asks``: each step that is still open, as `2 of dba or security`."""
+
+    verdict: Verdict
+    asks: (
+        Annotated[tuple[Annotated[str, AfterValidator(_step)], ...], Field(strict=False), AfterValidator(_some)] | None
+    ) = None
+
+    @property
+    def steps(self) -> tuple[tuple[frozenset[str], int], ...] | None:
+        """The groups of each step and how many of their people it needs; None where any will do."""
+        return None if self.asks is None else tuple(_parsed(each) for each in self.asks)
+
+    def __str__(self) -> str:
+        """As it is written."""
+        return f"{self.verdict} {', '.join(self.asks)}" if self.asks else self.verdict
+
+
+class CaseShape(Shape):
+    """One request that is tried out. Durations in seconds."""
+
+    who: Annotated[WhoShape, BeforeValidator(_who), Field(alias="as")]
+    what: str
+    duration: Duration | None = None
+    start: Duration | None = None
+    """How long from now access is to start."""
+    reason: str | None = None
+    used: int = Field(default=0, ge=0, le=1000)
+    """How many requests of this person each rule has approved within 24 hours."""
+    approved_by: People = ()
+    """Who has approved it so far, in that order."""
+    expect: Annotated[ExpectShape, BeforeValidator(_expected)]
+    sentence: str = ""
+    """A part of what the requester reads."""
+
+
+class CasesShape(Shape):
+    """The whole file."""
+
+    policy: str | None = None
+    """The policy file or folder, from where this file is."""
+    groups: dict[Name, People] = Field(default_factory=dict)
+    """Who is in each Slack user group of the policy."""
+    cases: Annotated[tuple[CaseShape, ...], Field(strict=False), AfterValidator(_some)]
+
+
+@dataclass(frozen=True)
+class CaseFile:
+    """What was read, and the place of each case."""
+
+    shape: CasesShape
+    document: Document
+
+    def place(self, index: int) -> Place:
+        """Where a case begins."""
+        return self.document.at(("cases", index))
+
+
+def parse(source: Source) -> CaseFile:
+    """The file as it is written. Raises `PolicyMistakes`."""
+    document = read(source)
+    if document.flaws:
+        raise PolicyMistakes(Mistake(flaw.mark, dotted(flaw.path), flaw.sentence, flaw.hint) for flaw in document.flaws)
+    if not isinstance(document.data, dict):
+        raise PolicyMistakes([Mistake(document.at(()), "", "a file of policy tests is a mapping with `cases:`")])
+    try:
+        return CaseFile(CasesShape.model_validate(document.data), document)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        meant = {_meant(each["loc"]) for each in found if each["type"] == "extra_forbidden"}
+        told = [each for each in found if each["loc"] not in meant]
+        raise PolicyMistakes(_mistake(document, each["loc"], each["type"], each["msg"]) for each in told) from error
+
+
+def against(file: CaseFile, catalog: Catalog) -> None:
+    """Whether each name is one of the policy's, and each user group has its people. Raises `PolicyMistakes`."""
+    if found := list(_strangers(file, catalog)):
+        raise PolicyMistakes(found)
+
+
+def _strangers(file: CaseFile, catalog: Catalog) -> Iterator[Mistake]:
+    shape, listed = file.shape, [name for name, group in catalog.groups.items() if group.slack_usergroup]
+    for name in shape.groups:
+        if name in catalog.groups and name not in listed:
+            said = f"the policy lists who is in `{name}`"
+            yield _said(file, ("groups", name), said, "leave it out: only Slack user groups are said here")
+        elif name not in catalog.groups:
+            yield _unknown(file, ("groups", name), name, listed)
+    for name in listed:
+        if name not in shape.groups:
+            hint = f"write `groups: {{{name}: [somebody@example.com]}}`"
+            yield _said(file, ("groups",), f"who is in the Slack user group `{name}` is not said here", hint)
+    names = [choice.name for choice in catalog.choices()]
+    for index, case in enumerate(shape.cases):
+        where: Path = ("cases", index)
+        if case.what not in names:
+            near = did_you_mean(like(case.what, names))
+            yield _said(file, (*where, "what"), f"there is nothing called `{case.what[:80]}` to request", near)
+        for name in case.who.groups:
+            if name not in catalog.groups:
+                yield _unknown(file, (*where, "as", "groups"), name, list(catalog.groups))
+        for groups, _ in case.expect.steps or ():
+            for name in sorted(groups - set(catalog.groups)):
+                yield _unknown(file, (*where, "expect"), name, list(catalog.groups))
+
+
+def _unknown(file: CaseFile, path: Path, name: str, names: Sequence[str]) -> Mistake:
+    return _said(file, path, f"there is no group `{name[:60]}` in the policy", did_you_mean(like(name, names)))
+
+
+def _said(file: CaseFile, path: Path, sentence: str, hint: str) -> Mistake:
+    return Mistake(file.document.at(path), dotted(path), sentence, hint)
+
+
+def _mistake(document: Document, loc: tuple[int | str, ...], kind: str, message: str) -> Mistake:
+    path = tuple(part for part in loc if part != "[key]")
+    if kind == "extra_forbidden":
+        name, known = str(path[-1]), _fields(path[:-1])
+        near = did_you_mean(like(name, known)) or (f"there are {', '.join(known)}" if known else "")
+        return Mistake(_key(document, path), dotted(path), f"there is no key `{name[:60]}` here", near)
+    if kind == "missing":
+        return Mistake(_key(document, path[:-1]), dotted(path[:-1]), f"`{path[-1]}` is missing here")
+    if kind == "literal_error":
+        return Mistake(_nearest(document, path), dotted(path[:-1]), f"write {_FORMS}")
+    return Mistake(_nearest(document, path), dotted(path), in_words(kind, message))
+
+
+def _nearest(document: Document, path: Path) -> Place:
+    """The value at a path; a word that stands for a mapping has no parts of its own."""
+    while path and path not in document.marks:
+        path = path[:-1]
+    return document.at(path)
+
+
+def _meant(path: Path) -> Path:
+    """The key that a key which is not known was probably meant to be: that one is not missing as well."""
+    return (*path[:-1], *like(str(path[-1]), _fields(path[:-1]))[:1])
+
+
+def _key(document: Document, path: Path) -> Place:
+    return document.keys.get(path) or document.at(path)
+
+
+def _fields(path: Path) -> list[str]:
+    """The keys that are known at a path."""
+    shapes: Mapping[int, type[Shape]] = {0: CasesShape, 2: CaseShape}
+    shape = WhoShape if path[-1:] == ("as",) else shapes.get(len(path))
+    if shape is None:
+        return []
+    names = [field.alias or name for name, field in shape.model_fields.items()]
+    return [name for name in names if name != "person"]
+
+
+def _parsed(step: str) -> tuple[frozenset[str], int]:
+    found = _STEP.fullmatch(step)
+    if found is None:
+        raise ValueError(f"{step!r} is no step")  # the shape has refused it
+    return frozenset(found["groups"].split(" or ")), int(found["count"] or 1)

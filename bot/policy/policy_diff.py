@@ -1,0 +1,199 @@
+"""What another policy changes: rights of people, the size of groups, roles, templates, rules; pure, it judges nobody.
+
+Who gains and who loses is `permission_diff`. Here is also what changes no right: how long, how sensitive, by whom.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bot.core import durations
+from bot.core.identity import identity_of
+from bot.policy.catalog import EVERYONE, Catalog, Choice, Role, Rule, Step
+from bot.policy.permission_diff import Shift, shift
+from bot.policy.schema import GroupShape
+
+Kind = Literal["group", "role", "template", "rule", "workspace"]
+_UNKNOWN = "size unknown here"
+
+
+@dataclass(frozen=True)
+class Detail:
+    """One term of something, as it was and as it is."""
+
+    name: str
+    was: str
+    now: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that was added, removed, or has other terms now; of the first two, the terms are all that it has."""
+
+    kind: Kind
+    name: str
+    how: Literal["added", "removed", "changed"]
+    details: tuple[Detail, ...]
+
+
+@dataclass(frozen=True)
+class PolicyDiff:
+    """All of it."""
+
+    rights: Shift
+    changes: tuple[Change, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing that is compared differs."""
+        return not (self.rights.gained or self.rights.lost or self.changes)
+
+
+def compare(before: Catalog, after: Catalog) -> PolicyDiff:
+    """From one policy to the other."""
+    changes = (change for kind, terms in _TERMS.items() for change in _changes(kind, terms, before, after))
+    return PolicyDiff(shift(before, after), tuple(changes))
+
+
+def _sized(catalog: Catalog, group: str) -> str:
+    """A group with how many people are in it, as far as the policy says."""
+    found = catalog.groups.get(group)
+    return group if group == EVERYONE or found is None else f"{group} ({_size(found)})"
+
+
+def _named(_: Catalog, group: str) -> str:
+    """The name alone: what changes in a group is told of the group, and not again of all that names it."""
+    return group
+
+
+def _size(group: GroupShape) -> str:
+    """How many people a group has; who is in a user group is known to Slack alone."""
+    if group.slack_usergroup:
+        return _UNKNOWN
+    count = len({identity_of(address) for address in group.people})
+    return f"{count} {'person' if count == 1 else 'people'}"
+
+
+Terms = Mapping[str, str]
+Say = Callable[[Catalog, str], str]
+"""How a group is said."""
+Collect = Callable[[Catalog, Say], Mapping[str, Terms]]
+"""All of a kind in a policy, by name."""
+
+
+def _changes(kind: Kind, collect: Collect, before: Catalog, after: Catalog) -> Iterator[Change]:
+    was, now = collect(before, _named), collect(after, _named)
+    shown_was, shown_now = collect(before, _sized), collect(after, _sized)
+    for name in [*was, *(name for name in now if name not in was)]:
+        one, other = was.get(name, {}), now.get(name, {})
+        details = tuple(
+            Detail(term, shown_was.get(name, {}).get(term, ""), shown_now.get(name, {}).get(term, ""))
+            for term in [*one, *(term for term in other if term not in one)]
+            if one.get(term, "") != other.get(term, "")
+        )
+        if name not in was or name not in now:
+            yield Change(kind, name, "removed" if name in was else "added", details)
+        elif details:
+            yield Change(kind, name, "changed", details)
+
+
+def _roles(catalog: Catalog, say: Say) -> dict[str, Terms]:
+    return {
+        f"{system}/{name}": _role(catalog, say, system, role)
+        for system, owner in catalog.systems.items()
+        for name, role in owner.roles.items()
+    }
+
+
+def _role(catalog: Catalog, say: Say, system: str, role: Role) -> Terms:
+    owner = catalog.systems[system]
+    return {
+        "sensitivity": role.sensitivity.value,
+        "max": durations.short(role.max),
+        "may request": _any_of(catalog, say, role.may_ask),
+        "approvers": ", and ".join(_step(catalog, say, step) for step in role.steps),
+        "may end it": _any_of(catalog, say, owner.approvers),
+        "grants": _plain(role.grants),
+        "provider": owner.provider,
+        "config": _plain(owner.config),
+        "channel": owner.channel,
+        "notify": f"mention {role.notify.mention}, dm {role.notify.dm}",
+        "on call": _any_of(catalog, say, [owner.on_call]) if owner.on_call else "",
+        "title": f"{owner.title}: {role.title or ''}".removesuffix(": "),
+    }
+
+
+def _templates(catalog: Catalog, _: Say) -> dict[str, Terms]:
+    return {name: _template(choice) for name, choice in catalog.templates.items()}
+
+
+def _template(choice: Choice) -> Terms:
+    reason = choice.reason
+    expected = f"{reason.expected or 'anything'}{f' ({reason.pattern})' if reason.pattern else ''}"
+    return {
+        "roles": ", ".join(f"{ref.system}/{ref.role}" for ref in choice.roles),
+        "durations": ", ".join(map(durations.short, choice.durations)),
+        "reason": f"{expected}, at least {reason.min_length}" if reason.required else "not required",
+        "title": choice.title,
+    }
+
+
+def _rules(catalog: Catalog, _: Say) -> dict[str, Terms]:
+    """By their conditions: a rule that only moved is the same one."""
+    return {_rule(rule): {"budget": f"{rule.budget}/day"} for rule in catalog.rules}
+
+
+def _rule(rule: Rule) -> str:
+    said = [f"{rule.sensitivity.value} risk at most", f"up to {durations.short(rule.at_most)}"]
+    said += [f"in {' or '.join(rule.requester_in)}"] if rule.requester_in else []
+    return ", ".join([*said, *([f"only {' or '.join(rule.what)}"] if rule.what else [])])
+
+
+def _groups(catalog: Catalog, _: Say) -> dict[str, Terms]:
+    return {name: _group(group) for name, group in catalog.groups.items()}
+
+
+def _group(group: GroupShape) -> Terms:
+    where = f"{group.slack_usergroup}{f' of {group.slack_team}' if group.slack_team else ''}"
+    who = f"the user group {where}" if group.slack_usergroup else ", ".join(sorted(map(identity_of, group.people)))
+    return {"size": _size(group), "who": who}
+
+
+def _workspace(catalog: Catalog, say: Say) -> dict[str, Terms]:
+    shape = catalog.workspace
+    terms = {name: _plain(value) for name, value in shape.model_dump(mode="json", by_alias=True).items()}
+    terms |= {name: _any_of(catalog, say, names) for name, names in _entitled(catalog).items()}
+    times = ("pending", "remind", "warn", "start_grace", "grant_budget", "retention")
+    terms |= {name: durations.short(seconds) for name in times if (seconds := getattr(shape, name))}
+    return {"workspace": terms}
+
+
+def _entitled(catalog: Catalog) -> Mapping[str, Sequence[str]]:
+    return {"operators": catalog.workspace.operators, "auditors": catalog.workspace.auditors}
+
+
+def _any_of(catalog: Catalog, say: Say, groups: Sequence[str]) -> str:
+    return " or ".join(say(catalog, group) for group in groups)
+
+
+def _step(catalog: Catalog, say: Say, step: Step) -> str:
+    return f"{'one' if step.count == 1 else step.count} of {_any_of(catalog, say, step.any_of)}"
+
+
+def _plain(value: object) -> str:
+    """A value in one line; references are in it, and no secret."""
+    if value is None or value in ({}, [], ()):
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+_TERMS: Mapping[Kind, Collect] = {
+    "role": _roles,
+    "template": _templates,
+    "rule": _rules,
+    "group": _groups,
+    "workspace": _workspace,
+}

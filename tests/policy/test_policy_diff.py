@@ -1,0 +1,110 @@
+"""A difference of policies names each role, template, rule and group that has other terms, with the size of groups."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.policy.policy_diff import Change, Detail, compare
+from tests.house import POLICY, catalog
+
+BEFORE = catalog()
+RULE = "\nrules:\n  - {when: {sensitivity: low, at_most: 1h}, then: approve, budget: 3/day}\n"
+DBA = "one of dba (size unknown here)"
+
+
+def changes(text: str) -> tuple[Change, ...]:
+    return compare(BEFORE, catalog(text)).changes
+
+
+def test_the_same_policy_differs_in_nothing() -> None:
+    assert compare(BEFORE, catalog(f"# another layout\n{POLICY}")).same
+
+
+ADMIN, SHARED = "vault/admin", "vault/shared"
+SECOND = "one of security (2 people)"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "change"),
+    [
+        ("max: 1h", "max: 2h", Change("role", ADMIN, "changed", (Detail("max", "1h", "2h"),))),
+        (
+            "sensitivity: critical",
+            "sensitivity: high",
+            Change("role", ADMIN, "changed", (Detail("sensitivity", "critical", "high"),)),
+        ),
+        (
+            "any_of: [security]",
+            "any_of: [security, platform], count: 2",
+            Change(
+                "role",
+                ADMIN,
+                "changed",
+                (
+                    Detail(
+                        "approvers",
+                        f"{DBA}, and {SECOND}",
+                        f"{DBA}, and 2 of security (2 people) or platform (1 person)",
+                    ),
+                ),
+            ),
+        ),
+        (
+            "durations: [30m, 1h, 4h]",
+            "durations: [30m]",
+            Change("template", "debug", "changed", (Detail("durations", "30m, 1h, 4h", "30m"),)),
+        ),
+        (
+            "people: [pat@example.com]",
+            "people: [pat@example.com, eve@example.com]",
+            Change(
+                "group",
+                "platform",
+                "changed",
+                (
+                    Detail("size", "1 person", "2 people"),
+                    Detail("who", "pat@example.com", "eve@example.com, pat@example.com"),
+                ),
+            ),
+        ),
+        (
+            "operators: [platform]",
+            "pending: 2h",
+            Change(
+                "workspace",
+                "workspace",
+                "changed",
+                (Detail("pending", "4h", "2h"), Detail("operators", "platform (1 person)", "")),
+            ),
+        ),
+        (
+            "templates:",
+            RULE.strip() + "\ntemplates:",
+            Change("rule", "low risk at most, up to 1h", "added", (Detail("budget", "", "3/day"),)),
+        ),
+    ],
+)
+def test_what_has_other_terms_is_named_once_and_nothing_else_is(old: str, new: str, change: Change) -> None:
+    [found] = changes(POLICY.replace(old, new))
+    assert (found.kind, found.name, found.how) == (change.kind, change.name, change.how)
+    assert sorted(map(str, found.details)) == sorted(map(str, change.details))
+
+
+def test_a_role_that_goes_is_told_with_all_that_it_was() -> None:
+    text = POLICY[: POLICY.index("  both:")].replace(
+        POLICY[POLICY.index("      shared:") : POLICY.index("      admin:")], ""
+    )
+    gone = {change.name: change for change in changes(text)}
+    assert (gone[SHARED].how, gone["both"].how) == ("removed", "removed")
+    terms = {detail.name: (detail.was, detail.now) for detail in gone[SHARED].details}
+    assert terms["max"] == ("8h", "")
+    assert terms["may request"] == ("everyone", "")
+    assert terms["approvers"] == (DBA, "")
+
+
+def test_a_rule_that_only_moved_is_the_same_rule() -> None:
+    other = "  - {when: {sensitivity: low, at_most: 30m}, then: approve, budget: 1/day}\n"
+    one, both = catalog(POLICY + RULE), catalog(POLICY + RULE.replace("rules:\n", f"rules:\n{other}"))
+    assert [(change.kind, change.name) for change in compare(one, both).changes] == [
+        ("rule", "low risk at most, up to 30m")
+    ]
