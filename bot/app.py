@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
@@ -18,6 +19,7 @@ from bot.core.errors import StoreAway
 from bot.policy import loader
 from bot.process import common, web, worker
 from bot.process.parts import PartBroken, Parts, ProcessRole
+from bot.process.policy_reload import watch_policy
 from bot.settings import Settings
 from bot.startup import CannotStart, identity_of, require_fit, require_teams, ring_of, store_url
 from bot.store.keys import Keys
@@ -32,9 +34,9 @@ Need = Callable[[Parts, contextlib.AsyncExitStack], Awaitable[None]]
 # First up is last down: the health page answers until the end, and Slack is answered only by a process that is whole.
 _COMMON: Final[Sequence[Need]] = (common.adopt_policy, common.serve_health, common.keep_time)
 NEEDS: Final[Mapping[ProcessRole, Sequence[Need]]] = {
-    "web": (*_COMMON, web.answer_slack),
-    "worker": (*_COMMON, worker.work),
-    "all": (*_COMMON, worker.work, web.answer_slack),
+    "web": (*_COMMON, web.answer_slack, watch_policy),
+    "worker": (*_COMMON, worker.work, watch_policy),
+    "all": (*_COMMON, worker.work, web.answer_slack, watch_policy),
 }
 
 
@@ -59,7 +61,7 @@ class App(Parts):
 @contextlib.asynccontextmanager
 async def opened(settings: Settings, role: ProcessRole) -> AsyncIterator[App]:
     """An app that is built and not yet running. Raises `CannotStart`, `PolicyMistakes`, `BadKeys`."""
-    catalog = loader.load(settings.policy)
+    policy = loader.read(settings.policy)
     ring = ring_of(settings)
     async with contextlib.AsyncExitStack() as stack:
         link = Link(store_url(settings, stack))
@@ -75,22 +77,24 @@ async def opened(settings: Settings, role: ProcessRole) -> AsyncIterator[App]:
             retry_handlers=[],
         )
         identity = await identity_of(client, known, ring, settings.home)
-        require_teams(catalog, identity)
+        require_teams(policy.catalog, identity)
         # In a cluster the workspace's records may be another server's than what a token's workspace is kept by.
         redis = link.commands(Keys(identity.home).due)
         if redis is not link.commands(known.key):
             require_fit(await requirements.findings(redis, link.address.kind))
-        yield App(settings, role, catalog, link, client, identity, ring, os.environ)
+        yield App(settings, role, policy.catalog, link, client, identity, ring, os.environ, policy_text=policy.text)
 
 
 async def serve(settings: Settings, role: ProcessRole, started: Callable[[App], Awaitable[None]] | None = None) -> None:
-    """Run one process until SIGTERM or SIGINT."""
-    stopping, loop = asyncio.Event(), asyncio.get_running_loop()
+    """Run one process until SIGTERM or SIGINT; SIGHUP has it read the policy file again."""
+    stopping, rereading, loop = asyncio.Event(), asyncio.Event(), asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stopping.set)
+    if not sys.stderr.isatty():  # there it says that the terminal is gone, and ends the process as ever
+        loop.add_signal_handler(signal.SIGHUP, rereading.set)
     descriptors.raise_limit()
     async with opened(settings, role) as app:
-        app.stopping = stopping
+        app.stopping, app.rereading = stopping, rereading
         if started:
             await started(app)
         await app.run()

@@ -166,8 +166,19 @@ async def _answer(
     await send({"type": "http.response.body", "body": body})
 
 
-def ops(ready: Callable[[], Awaitable[str | None]], numbers: Callable[[], Awaitable[tuple[str, bytes]]]) -> Asgi:
-    """``/healthz``, ``/readyz``, ``/metrics``. ``ready`` answers None, or why not; ``numbers`` a type and a text."""
+async def _no_detail() -> Mapping[str, str]:
+    return {}
+
+
+def ops(
+    ready: Callable[[], Awaitable[str | None]],
+    numbers: Callable[[], Awaitable[tuple[str, bytes]]],
+    detail: Callable[[], Awaitable[Mapping[str, str]]] = _no_detail,
+) -> Asgi:
+    """``/healthz``, ``/readyz``, ``/metrics``. ``ready`` answers None, or why not; ``numbers`` a type and a text.
+
+    ``detail``: what ``/readyz`` says besides, of a process that is ready and needs a person all the same.
+    """
 
     async def app(scope: Scope, _: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -177,7 +188,8 @@ def ops(ready: Callable[[], Awaitable[str | None]], numbers: Callable[[], Awaita
                 await _json(send, 200, ALIVE)
             case "/readyz":
                 why = await _why_not(ready)
-                await _json(send, 503 if why else 200, {"ready": not why, **({"why": why} if why else {})})
+                more = await _said(detail)
+                await _json(send, 503 if why else 200, {"ready": not why, **({"why": why} if why else {}), **more})
             case "/metrics":
                 await _answer(send, 200, *await numbers())
             case _:
@@ -192,6 +204,13 @@ async def _why_not(ready: Callable[[], Awaitable[str | None]]) -> str | None:
         return await asyncio.wait_for(ready(), _PATIENCE)
     except Exception as error:  # noqa: BLE001  # whatever it is, the answer is no
         return f"the check itself failed: {type(error).__name__}"
+
+
+async def _said(detail: Callable[[], Awaitable[Mapping[str, str]]]) -> Mapping[str, str]:
+    """Nothing where it cannot be told: it decides nothing."""
+    with contextlib.suppress(Exception):
+        return await asyncio.wait_for(detail(), _PATIENCE)
+    return {}
 
 
 async def _json(send: Send, status: int, answer: Mapping[str, object]) -> None:

@@ -495,6 +495,25 @@ async def test_ready_or_why_not(
         assert told.body == b"jit_rows 7.0\n"
 
 
+async def test_what_a_person_has_to_look_at_is_said_of_a_process_that_is_ready_and_cannot_make_it_unready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_server, "_PATIENCE", 0.1)
+
+    async def detail() -> dict[str, str]:
+        return {"policy": "the file cannot be used"}
+
+    async def breaks() -> dict[str, str]:
+        raise ZeroDivisionError
+
+    async with served(http_server.ops(_ready, _numbers, detail)) as serving:
+        said = await ask(serving.port, "/readyz")
+        assert (said.status, json.loads(said.body)) == (200, {"ready": True, "policy": "the file cannot be used"})
+    async with served(http_server.ops(_ready, _numbers, breaks)) as serving:
+        said = await ask(serving.port, "/readyz")
+        assert (said.status, json.loads(said.body)) == (200, {"ready": True})
+
+
 async def test_health_is_all_there_is_on_its_port() -> None:
     async with served(http_server.ops(_ready, _numbers)) as serving:
         assert (await ask(serving.port, http_server.PATH)).status == 404

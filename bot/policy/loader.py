@@ -7,6 +7,7 @@ import functools
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -28,20 +29,46 @@ _MOST_FILES = 100
 _WHERE = "set JIT_POLICY to where yours is, or `jit init` writes one to start from"
 
 
+@dataclass(frozen=True)
+class LoadedPolicy:
+    """A policy, and what each of its files says word for word, as JSON by its name."""
+
+    catalog: Catalog
+    text: str
+
+
+FileStamp = tuple[tuple[str, int, int, int, int], ...]
+"""Of each file: its name, inode, size, and when its content and its inode changed last."""
+
+
 def load(path: Path) -> Catalog:
     """The catalog of a file or a folder's ``*.yaml``. Raises `PolicyMistakes`, also for what cannot be read."""
-    return parse([source(file) for file in _files(path)], facts, registry.names(), sinks())
+    return read(path).catalog
+
+
+def read(path: Path) -> LoadedPolicy:
+    """The same with its text. Raises `PolicyMistakes`."""
+    sources = [source(file) for file in _files(path)]
+    catalog = parse(sources, facts, registry.names(), sinks())
+    return LoadedPolicy(catalog, json.dumps({source.file: source.text for source in sources}, ensure_ascii=False))
+
+
+def file_stamp(path: Path) -> FileStamp:
+    """Differs once a file is written, replaced, added or removed; empty where there is none to look at."""
+    try:
+        stats = [(file, file.stat()) for file in _files(path)]
+    except (OSError, PolicyMistakes):
+        return ()
+    return tuple((file.name, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for file, s in stats)
 
 
 def full_text(path: Path, generation: str) -> str | None:
-    """What each file of a generation says word for word, as JSON by its name; None once the files say another."""
+    """The text of a generation; None once the files say another."""
     try:
-        sources = [source(file) for file in _files(path)]
-        if parse(sources, facts, registry.names(), sinks()).generation != generation:
-            return None
+        found = read(path)
     except PolicyMistakes:
         return None
-    return json.dumps({source.file: source.text for source in sources}, ensure_ascii=False)
+    return found.text if found.catalog.generation == generation else None
 
 
 def of_text(kept: str) -> Catalog | None:

@@ -49,8 +49,13 @@ async def serve_health(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
             return f"the store is away: {error}"
         return None if parts.ready.is_set() else "starting, or stopping"
 
+    async def detail() -> dict[str, str]:
+        """What a person has to look at in the policy, though the process goes on."""
+        said = parts.policy_trouble or await _another_policy(parts)
+        return {"policy": said} if said else {}
+
     server = http_server.serve(
-        http_server.ops(readiness, parts.metrics.page),
+        http_server.ops(readiness, parts.metrics.page, detail),
         parts.settings.ops_host,
         parts.settings.ops_port,
         told=harmless(partial(parts.metrics.dropped, "ops")),
@@ -58,6 +63,14 @@ async def serve_health(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
     started = await serving(ops_place(parts.settings), server, parts.settings, parts.client.session)
     parts.ops_port = started.port
     stack.push_async_callback(started.stop)
+
+
+async def _another_policy(parts: Parts) -> str:
+    """That the workspace decides by another policy than the one that is held here; '' where it does not."""
+    held, own = await parts.store.policy.held(), parts.catalog.generation
+    if held in {"", own}:
+        return ""
+    return f"the workspace decides by policy {held}; this process has {own}, and decides nothing until it reads that"
 
 
 async def keep_time(parts: Parts, stack: contextlib.AsyncExitStack) -> None:

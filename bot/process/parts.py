@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
@@ -51,6 +51,18 @@ class PartBroken(Exception):
         super().__init__(f"the {part} broke; the log above says how")
 
 
+@dataclass(frozen=True)
+class PreparedPolicy:
+    """What a part made ready for another policy. ``commit`` puts it to use and cannot fail; ``discard`` drops it."""
+
+    commit: Callable[[], None]
+    discard: Callable[[], Awaitable[None]]
+
+
+Prepare = Callable[[Catalog], PreparedPolicy]
+"""Makes a part ready for another policy. Raises `CannotStart`, and then has changed nothing."""
+
+
 @dataclass
 class Parts:
     """One process, in one of its roles. ``environment``: what the references of the policy are read from."""
@@ -65,6 +77,14 @@ class Parts:
     environment: Mapping[str, str]
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
+    rereading: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set to have the policy file read again at once."""
+    policy_text: str = ""
+    """What the files of ``catalog`` say, as they were read."""
+    policy_trouble: str = ""
+    """Why the policy file as it is now cannot be used; '' where it is the one in force."""
+    prepares: list[Prepare] = field(default_factory=list)
+    """The parts that another policy changes more of than what they ask `policy` for."""
     broken: str = ""
     """The part that ended by an error, if one did."""
     port: int = 0
@@ -140,6 +160,8 @@ class Parts:
         """Open the archive, and make it where there is none; only one part does, or two would collide."""
         return Archive.open(self.archive_url, self.settings.home, create=True)
 
-    def policy_text(self, generation: str) -> str | None:
-        """The full text of a policy, if the file still has it."""
+    def text_of(self, generation: str) -> str | None:
+        """The full text of the policy in force, or of another one, if the file still has it."""
+        if self.policy_text and generation == self.catalog.generation:
+            return self.policy_text
         return loader.full_text(self.settings.policy, generation)

@@ -8,23 +8,21 @@ import logging
 from datetime import UTC, datetime
 from functools import partial
 
-from bot import logs
 from bot.access import scheduled_start
 from bot.access.audit_files import AuditFiles
 from bot.audit.archive.archive import Archive, NoArchive
 from bot.audit.sealer import Sealer
-from bot.audit.shipping.shipper import Shipping, Sinks, built
+from bot.audit.shipping.shipper import Shipping
 from bot.audit.trail import Trail
 from bot.background import Run, restarted
 from bot.core.events import Event
 from bot.core.request import Request
 from bot.process.parts import Parts
 from bot.process.running import START_WITHIN, start
-from bot.redaction import referred
+from bot.process.systems import Systems, prepare_sinks, sinks
 from bot.reports.digest import chart
 from bot.reports.digest.schedule import EVERY, Digesting, DigestReader
 from bot.reports.insights.scan import Watching
-from bot.startup import CannotStart
 from bot.store.types import Guard
 from bot.worker.key_rotation import KeyRotation
 from bot.worker.lockdown_enforcer import LockdownEnforcer
@@ -37,20 +35,20 @@ from handlers import holder
 from handlers.notify.digest import DigestDeliveries
 from handlers.notify.files import FileDeliveries
 from handlers.slack.account_checks import AccountChecks
-from providers.systems import registry
-from providers.systems.base import ProviderError, Secret, System
+from providers.systems.base import Secret
 
 log = logging.getLogger(__name__)
 
 
 async def work(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
     """Build a worker's parts, each from those before it, and start them together."""
-    systems = _systems(parts, stack)
+    systems = Systems(parts)
+    stack.push_async_callback(systems.close)
     start(stack, parts.wakeups.wake, {"wakeups": parts.wakeups.listen})
     recovery = Recovery(parts.store, Trail(parts.store, parts.archive))
     worker = Worker(
         parts.store,
-        systems,
+        systems.begin(),
         partial(_deliver, parts),
         partial(_judge, parts),
         parts.wakeups.waiter(),
@@ -61,9 +59,10 @@ async def work(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
     sealer, opened = _sealer(parts)
     # What a record that was rolled back does not say may be open in a system, and unsealed in the window.
     recovery.lost, recovery.seal = reconciler.run_now, sealer.run_now
-    shipping = Shipping(parts.store, parts.archive, _sinks(parts))
+    shipping = Shipping(parts.store, parts.archive, sinks(parts, parts.catalog))
     parts.metrics.serve(parts.gateways)
     parts.metrics.ship(shipping.lag)
+    parts.prepares += [partial(systems.prepare, worker.gateways), partial(prepare_sinks, parts, shipping)]
     # Before all that reads the archive: only the sealer creates it, and a first start has none. It ends last, too.
     start(stack, parts.wakeups.wake, {"sealer": partial(restarted, "sealer", sealer.run)})
     await _archive_exists(parts, opened)
@@ -100,7 +99,7 @@ def _sealer(parts: Parts) -> tuple[Sealer, asyncio.Event]:
         loop.call_soon_threadsafe(opened.set)
         return archive
 
-    sealer = Sealer(parts.store, made, parts.settings.home, lambda: parts.catalog.generation, parts.policy_text)
+    sealer = Sealer(parts.store, made, parts.settings.home, lambda: parts.catalog.generation, parts.text_of)
     return sealer, opened
 
 
@@ -114,33 +113,6 @@ async def _archive_exists(parts: Parts, opened: asyncio.Event) -> None:
                 await opened.wait()
             else:
                 archive.close()
-
-
-def _systems(parts: Parts, stack: contextlib.AsyncExitStack) -> dict[str, System]:
-    """Every system's provider. Raises `CannotStart` with all that is wrong at once."""
-    systems, wrong = dict[str, System](), []
-    for name, system in parts.catalog.systems.items():
-        try:
-            logs.hide(referred(system.config, parts.environment))
-            systems[name] = registry.build(system.provider, system.config, parts.environment)
-        except ProviderError as error:
-            wrong.append(f"system {name}: {error}")
-        else:
-            stack.push_async_callback(systems[name].close)
-    if wrong:
-        raise CannotStart("\n".join(wrong))
-    return systems
-
-
-def _sinks(parts: Parts) -> Sinks:
-    shapes = parts.catalog.workspace.sinks
-    try:
-        sinks = built(shapes, parts.environment)
-    except ProviderError as error:
-        raise CannotStart(str(error)) from error
-    for shape in shapes.values():
-        logs.hide(referred(shape.config, parts.environment))
-    return sinks
 
 
 def _schedule_digest(parts: Parts) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,7 +32,7 @@ class Spelling:
     keys: Keys
     sealing: Sealing
     authorship: Authorship
-    retention: int
+    retention: Callable[[], int]
 
     def spell(self, change: Change) -> tuple[list[str], Words]:
         """The keys and the words of commit.lua, in the order that it tells."""
@@ -52,7 +53,7 @@ class Spelling:
         """What a new request adds to the commit: the person's ledger, over the one that was read; a token's use."""
         k, person, at = self.keys, request.requester.id, stamp(request.created_at)
         # For as long as requests can be read it is known what the person asked before.
-        kept = max(self.retention, SUBMIT_WINDOW)
+        kept = max(self.retention(), SUBMIT_WINDOW)
         # Written in the script that checks it: a verdict that relied on the older counters fails its guard.
         guards = [Guard("EQUALS", k.ledger(person), read)]
         ops = [
@@ -88,7 +89,7 @@ class Spelling:
             stamp(change.lease_until),
             milliseconds(after.decide_by if after.state is State.PENDING else None),
             milliseconds(after.ends_at if after.state is State.ACTIVE else None),
-            "" if after.state in OPEN else self.retention,
+            "" if after.state in OPEN else self.retention(),
             self.keys.wake,
             kind,
             event,

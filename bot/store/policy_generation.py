@@ -44,6 +44,10 @@ class PolicyGeneration:
             keys = [k.audit, k.seq, k.outbox, k.rows, k.policy]
             await away(self._adopt(keys=keys, args=[held, generation, k.wake, *said]))
 
+    async def held(self) -> str:
+        """The generation that the workspace decides by; '' before the first start."""
+        return text(await self._held())
+
     def same(self, generation: str) -> Guard:
         """Holds while the workspace decides by this generation."""
         return Guard("EQUALS", self._keys.policy, generation)

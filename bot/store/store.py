@@ -58,7 +58,7 @@ _LOCK_TRIES = 5
 
 @dataclass
 class Store:
-    """One workspace's requests. ``retention`` in seconds: how long an ended request can be read.
+    """One workspace's requests. ``retention`` in seconds, of today's policy: how long an ended request can be read.
 
     ``replicas``: how many must have the record of an attempt before it is made; None for what is found (`Barrier`).
     ``watch`` observes the outcome of each change, and raises nothing. ``provenance``: what each event says about the
@@ -81,7 +81,7 @@ class Store:
         self._sealing = Sealing(self.workspace, self.ring)
         self.authorship, self.known = Authorship(self.workspace, self.ring), HighWaterMarks()
         self._ledgers = Ledgers(self.authorship)
-        self._spelling = Spelling(self.keys, self._sealing, self.authorship, self.retention)
+        self._spelling = Spelling(self.keys, self._sealing, self.authorship, lambda: self.retention)
         self._commit, self._note, self._counters, self._discard = (
             script(self.redis, name) for name in ("commit", "note", "counters", "discard")
         )

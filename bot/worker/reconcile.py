@@ -115,7 +115,7 @@ class Reconciler:
 
     async def every(self, *, at_start: bool = False) -> None:
         """Compare each system that this worker is to compare now; a failure does not stop the others."""
-        for name in self.gateways:
+        for name in list(self.gateways):  # a policy that is loaded meanwhile may add some
             try:
                 if at_start or await self._our_turn(name):
                     await self.reconcile(name)

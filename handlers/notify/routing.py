@@ -30,7 +30,7 @@ from handlers.notify.poster import Poster
 from handlers.notify.summary_card import SummaryCards
 from handlers.notify.texts import Capable, Texts, about, shows
 from handlers.slack.directory import People
-from handlers.views import dms, drift, lockdown, lost_writes, offboarding, record_alarms
+from handlers.views import dms, drift, lockdown, lost_writes, offboarding, policy_change, record_alarms
 from handlers.views.message import SlackMessage
 
 CARD = notifications.CARD
@@ -54,6 +54,7 @@ FORGOTTEN = "forgotten"
 RECORD = "record"
 LOCKDOWN = "lockdown"
 POLICY = "policy"
+POLICY_FILE = "policy_file"
 ONE_APPROVER = APPROVER.rstrip(":")
 
 T = TypeVar("T")
@@ -268,6 +269,7 @@ ROUTES: Mapping[str, Route] = MappingProxyType(
         TAMPERED: Route(_audit, text=about(record_alarms.tampered), rank=0),
         ROLLED_BACK: Route(_audit, text=about(record_alarms.rolled_back), rank=0),
         BUDGET: Route(_audit, text=about(record_alarms.beyond_budget), rank=0),
+        POLICY_FILE: Route(_audit, text=shows(policy_change.of_file), rank=0),
         RECORD: Route(_audit, text=shows(record_alarms.of_record), rank=0),
         LEAVING: Route(_audit, text=shows(offboarding.held), rank=0),
         FORGOTTEN: Route(_audit, text=shows(lost_writes.lost), rank=0),

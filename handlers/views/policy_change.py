@@ -30,6 +30,19 @@ def told(noted: Mapping[str, Any], shift: Shift | None) -> SlackMessage:
     return SlackMessage(f"{said}{count}", [modals.text(part).to_dict() for part in parts if part])
 
 
+def of_file(noted: Mapping[str, Any]) -> SlackMessage:
+    """That the policy file cannot be used, with its first mistakes; or that it can be used again."""
+    if noted.get("well"):
+        return SlackMessage("The policy file can be used again.", [])
+    stays = f"policy `{safe(str(noted.get('stays') or 'unknown'), 20)}` stays in force"
+    title = f":rotating_light: *The policy file cannot be used, so {stays}.*"
+    mistakes = [f"• {safe(str(each), 300)}" for each in noted.get("mistakes") or ()]
+    more = [f"… and {count} more"] if (count := int(noted.get("more") or 0)) else []
+    lines = "\n".join([*mistakes, *more])
+    fix = "Correct the file: it is loaded as soon as it can be used. `jit policy check` shows every mistake."
+    return SlackMessage(title, [modals.text(part).to_dict() for part in (title, lines, fix) if part])
+
+
 def _list(heading: str, rights: Sequence[Right]) -> str:
     """As many as fit, by whom they concern."""
     lines = [f"*{heading}*"]

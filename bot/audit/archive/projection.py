@@ -45,6 +45,7 @@ NOTES = (
     "snoozed",
     "insight",
     "set_aside",
+    "policy_file_good",
 )
 """The kinds of events that change no request."""
 KINDS = frozenset({*BEGINNINGS, *ANYWHERE, *(kind for kinds in TRANSITIONS.values() for kind in kinds), *NOTES})

@@ -81,6 +81,7 @@ class Shipping:
     _lanes: dict[str, Lane] = field(default_factory=dict, init=False)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
     _lags: dict[str, Lag] = field(default_factory=dict, init=False)
+    _next: Sinks | None = field(default=None, init=False)
     _halted: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _looked_at: float = field(default=0.0, init=False)
 
@@ -108,16 +109,23 @@ class Shipping:
         more = since if since > _STALE else 0.0
         return {name: Lag(lag.events, lag.seconds + more) for name, lag in self._lags.items()}
 
+    def use(self, sinks: Sinks) -> None:
+        """Ship to these from the next look on; each goes on where its cursor is."""
+        self._next = sinks
+
     async def run(self, stop: asyncio.Event) -> None:
         """Ship, or stand by, until told to stop."""
         try:
-            if self.sinks:
-                await self.loop.run(stop)
+            await self.loop.run(stop)
         finally:
             await self._halt(self.grace)
             await self._close()
 
     async def _turn(self) -> None:
+        if self._next is not None:
+            await self._switch(self._next)
+        if not self.sinks:
+            return
         try:
             archive = await self._archive()
             elected = await self.leader.elected()
@@ -131,6 +139,17 @@ class Shipping:
             if self._tasks and not self.leader.sure:
                 log.warning("another process may ship by now; this one waits")
                 await self._halt(0.0)
+
+    async def _switch(self, sinks: Sinks) -> None:
+        """Finish what is in hand, and go on with other sinks."""
+        await self._halt(self.grace)
+        before, self.sinks, self._next = self.sinks, sinks, None
+        for name in set(self._lags) - set(sinks):
+            del self._lags[name]
+        for _, sink in before.values():
+            await sink.close()
+        if not sinks:
+            await self.leader.resign()
 
     async def _archive(self) -> Archive:
         """The archive that the events go to: one that is another's would seem to have nothing to ship."""
@@ -181,7 +200,7 @@ class Shipping:
     async def _close(self) -> None:
         await self.leader.resign()
         await self._close_archive()
-        for _, sink in self.sinks.values():
+        for _, sink in (*self.sinks.values(), *(self._next or {}).values()):
             await sink.close()
 
     # how far

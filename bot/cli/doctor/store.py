@@ -202,9 +202,14 @@ def judged(books: OpenCounts, generation: str | None) -> list[CheckResult]:
     known = {*books.tampered, *books.missing}
     if old := [f"{id_} ({kind})" for kind, id_ in books.alarmed if id_ not in known]:
         found.append(note("records", f"alarms lately, over by now: {_named(old)}"))
+    if books.generation and not generation:
+        said = f"the workspace goes on deciding by policy {books.generation}, which is not the file here"
+        found.append(note("records", said, "correct the policy file: a running bot loads it as soon as it can be used"))
     if books.generation and generation and books.generation != generation:
         said = f"the workspace decides by policy {books.generation}, this file is {generation}"
-        found.append(note("records", said, "restart every process with the same file"))
+        found.append(
+            note("records", said, "have every process read the same file: it does within seconds, or restart it")
+        )
     return found or [good("records", f"{len(books.requests)} open, nothing overdue, stuck or undelivered")]
 
 

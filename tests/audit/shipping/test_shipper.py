@@ -146,6 +146,25 @@ def once(numbers: Sequence[int]) -> list[int]:
     return list(dict.fromkeys(numbers))
 
 
+async def test_other_sinks_are_shipped_to_without_a_restart_and_one_that_stays_goes_on(dock: Dock) -> None:
+    siem, late, shape = Shelf(), Shelf(), SinkShape.model_validate({"kind": "shelf"})
+    dock.seal(10)
+    async with dock.shipping(siem=siem) as part:
+        await dock.shipped()
+        part.use({"siem": (shape, siem), "lake": (shape, late)})
+        dock.seal(5)
+        await dock.shipped("lake")
+        await dock.shipped()
+        assert (siem.took, late.took) == ([*range(1, 16)], [*range(1, 16)])
+        part.use({})
+        await dock.until(lambda: not part.shipping, "it to stop")
+        assert part.lag() == {}
+        dock.seal(3)
+        part.use({"lake": (shape, late)})
+        await dock.shipped("lake")
+    assert (len(siem.took), late.took) == (15, [*range(1, 19)])
+
+
 async def test_what_is_sealed_is_shipped_in_order_and_a_restart_goes_on(dock: Dock) -> None:
     shelf = Shelf()
     dock.seal(25)

@@ -180,6 +180,7 @@ def _explained(*names: str) -> str:
     return role_terms.all_explained([read.terms(policy(), choice(name)) for name in names], NAMES)
 
 
+_BAD_FILE = {"stays": "0123456789abcdef", "mistakes": [f"jit.yaml:2:1: {EVIL}"] * 5, "more": 3}
 _CHANGED = {"was": "0123456789abcdef", "now": "fedcba9876543210", "via": "worker@host"}
 
 
@@ -296,6 +297,8 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     "audit-page-sent": lambda: audit.page(_page(), audit.SENT),
     "policy-changed": lambda: policy_change.told(_CHANGED, Shift((Right(EVIL, "request", "vault/admin"),), ())),
     "policy-changed-unknown": lambda: policy_change.told(_CHANGED, None),
+    "policy-file-bad": lambda: policy_change.of_file(_BAD_FILE),
+    "policy-file-good": lambda: policy_change.of_file({"well": True}),
     "policy-changed-nobody": lambda: policy_change.told(_CHANGED, Shift((), ())),
     "who": lambda: request_list.holders("vault", "Vault", [opened()]),
     "who-nobody": lambda: request_list.holders("vault", "Vault", []),
