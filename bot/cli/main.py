@@ -25,6 +25,7 @@ from bot.cli import (
     reconcile,
     request_commands,
     sinks,
+    starter,
 )
 
 
@@ -75,11 +76,10 @@ def run(role: Literal["all", "web", "worker"]) -> None:
 
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path), default=policy_command.STARTER)
-def init(file: Path) -> None:
+@click.option("--template", type=click.Choice(starter.TEMPLATES), help="For one purpose; else a bit of everything.")
+def init(file: Path, template: str | None) -> None:
     """Write a commented policy FILE (jit.yaml), and its tests beside it; existing files stay as they are."""
-    from bot.cli import starter
-
-    starter.write(file)
+    starter.write(file, template or "")
 
 
 @main.command()

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 from bot import terminal
 
+TEMPLATES = ("read-only-debug", "production-deploy", "on-call-debug", "production-push", "admin-dual-control")
+"""What a policy can be begun with instead of the starter, each for one purpose."""
 
-def write(file: Path) -> None:
-    """Write both, and say what to do next."""
+
+def write(file: Path, template: str = "") -> None:
+    """Write both, of a template where one is named, and say what to do next."""
     tests = file.with_suffix(".test.yaml")
-    if not _written(file, _text("starter.yaml")):
+
+    def text(suffix: str) -> str:
+        found = _text(f"templates/{template}{suffix}" if template else f"starter{suffix}")
+        return found.replace("jit.test.yaml", tests.name).replace("jit.yaml", file.name)
+
+    if not _written(file, text(".yaml")):
         raise terminal.Failed(f"{file} is there already; it is left as it is")
-    text = _text("starter.test.yaml").replace("jit.test.yaml", tests.name).replace("jit.yaml", file.name)
-    also = f", and {tests} beside it" if _written(tests, text) else f"; {tests} is left as it is"
+    also = f", and {tests} beside it" if _written(tests, text(".test.yaml")) else f"; {tests} is left as it is"
     terminal.say(f"{file} is written{also}. Change it, then: jit policy check {file} && jit policy test {tests}")
 
 
 def _text(name: str) -> str:
-    return files("bot").joinpath("guides", name).read_text(encoding="utf-8")
+    from importlib.resources import files
+
+    return files("bot").joinpath("guides", *name.split("/")).read_text(encoding="utf-8")
 
 
 def _written(file: Path, text: str) -> bool:
