@@ -14,6 +14,7 @@ from bot.core.errors import (
     Ambiguous,
     BadDay,
     BadDuration,
+    BadInput,
     BadQuestion,
     BadReason,
     BadStart,
@@ -157,6 +158,21 @@ def _reason(error: BadReason) -> str:
     }[error.problem]
 
 
+def _input(error: BadInput) -> str:
+    title, expected, why = safe(error.title, 90), safe(error.expected, 240), safe(error.why, 300)
+    typed = f'"{safe(error.typed, 60)}"'
+    asks = f" It asks for {expected}." if error.expected else ""
+    return {
+        "missing": f"{title} is missing. Expected: {expected}.",
+        "choice": f"{title} has no choice {typed}. Choose {expected}.",
+        "form": f"{title} {typed} does not have the required form. Expected: {expected}.",
+        "long": f"{title} is too long. Expected: {expected}.",
+        "key": f"{title} cannot be used: {why}.",
+        "refused": f"{title} {typed} is not accepted: {why}.",
+        "unasked": f"`{title}` does not ask for `{safe(error.name, 40)}`.{asks}",
+    }[error.problem]
+
+
 def _start(error: BadStart) -> str:
     if not error.at:
         forms = "`at 22:00`, `at tomorrow 9:30` or `at 2026-11-26 22:00`"
@@ -235,6 +251,7 @@ _WORDS: dict[type[Exception], Callable[[Any], str]] = {
     ),
     BadDuration: _duration,
     BadReason: _reason,
+    BadInput: _input,
     BadQuestion: lambda e: (
         f"The {e.what} is too long: the maximum is {e.limit} characters." if e.limit else f"Please type the {e.what}."
     ),

@@ -54,6 +54,12 @@ PROOF: dict[str, list[str]] = {
         "providers/test_postgresql_end.py",
         "providers/test_redis.py",
     ],
+    "- What a requester gives for an input": [
+        "access/test_inputs.py::test_whatever_is_typed_a_provider_gets_a_value_that_passed_or_nothing",
+        "policy/test_inputs.py::test_a_value_gets_where_it_is_named_and_nowhere_else",
+        "providers/test_inputs.py::test_a_role_and_a_database_are_named_to_the_letter",
+        "providers/test_inputs.py::test_whatever_is_typed_the_rules_have_one_pattern_more_and_nothing_else",
+    ],
     "- Passwords are created when they are shown": [
         "journeys/test_connecting.py::test_the_password_is_in_no_message_and_no_record",
         f"{PUT_BACK}::test_no_secret_is_shown_from_a_record_that_was_put_back",

@@ -22,7 +22,7 @@ from bot.core.lockdown import Lock
 from bot.core.notifications import CARD
 from bot.core.request import Frozen, Request, State
 from bot.core.verdict import Actor
-from bot.policy import authorization, auto_approval, loader
+from bot.policy import authorization, auto_approval, bindings, loader
 from bot.policy.authorization import Tally
 from bot.policy.catalog import Catalog, Choice, Role, Rule, Step
 from bot.policy.problems import like
@@ -283,9 +283,19 @@ def _role(catalog: Catalog, name: str, role: Role) -> RoleTerms:
     return RoleTerms(
         name=name,
         title=f"{owner.title}: {role.title or short}",
-        consequence=loader.consequence(owner.provider, role.grants),
+        consequence=_allows(owner.provider, role),
         sensitivity=role.sensitivity,
         cap=role.max,
         may_ask=role.may_ask,
         steps=role.steps,
     )
+
+
+def _allows(provider: str, role: Role) -> str:
+    """What it allows, before the requester has given its inputs: they are named in place of their values."""
+    if not role.asks:
+        return loader.consequence(provider, role.grants)
+    named = bindings.bound(role.grants, bindings.placeholders(role.asks))
+    if loader.params_flaws(provider, named):  # its provider takes no such value there
+        return f"for example, {loader.consequence(provider, role.samples[0])}"
+    return loader.consequence(provider, named)

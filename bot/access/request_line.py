@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from bot.access import input_words
+from bot.access.line_words import FILLERS, KEPT, LINKS, OF_TIME
 from bot.core import reason_dash, time_phrases, typed
 from bot.core.request import REASON_LIMIT, Frozen
 from bot.core.time_phrases import Clock, Said
@@ -25,26 +27,7 @@ _PERSON = re.compile(r"<@([UW][A-Z0-9]{1,30})(?:\|[^<>]*)?>")
 _NAMED = re.compile(r"@[\w.-]{1,80}")
 
 
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
-_FILLERS = _set(
-    "a access an another as by can could for get give have hello hey hi i i'd i'm in it jit like longer me more my "
-    "need of on please pls request requesting role some system thanks the to us want we with would"
-)
-_LINKS = frozenset({"access", "as", "at", "for", "in", "of", "on", "role", "system", "the", "to"})
-"""Words that may come between a role and its system."""
 _MOST_LINKS = 4
-_OF_TIME = _set(
-    "after afternoon at before during evening from hour hours midnight minute minutes morning next now starting "
-    "today tomorrow tonight until till weekend monday tuesday wednesday thursday friday saturday sunday"
-)
-"""A reason without a dash does not begin with one of these: it would be a time that was not understood."""
-_KEPT = _set("a an another by in it more my of on the to we with")
-"""Fillers that belong to the reason that follows them."""
-
-
 _NONE = Vocabulary({}, {}, {}, 0)
 
 
@@ -57,6 +40,8 @@ class Use(StrEnum):
     """It states for how long, or until when."""
     START = "start"
     """It states from when."""
+    INPUT = "input"
+    """It gives an input of a role: `database=app`."""
     PERSON = "person"
     """It states for whom."""
     FILLER = "filler"
@@ -83,7 +68,7 @@ class RequestLine(Frozen):
 
     ``names``: the choices that may be meant, one where it is clear. ``system``: only a system was named, and ``names``
     are its roles. ``person``: the account that it is for, or ``@name`` where Slack knows none of that name.
-    ``words``: each word and its use.
+    ``inputs``: names and values, as they were typed. ``words``: each word and its use.
     """
 
     names: tuple[str, ...] = ()
@@ -91,6 +76,7 @@ class RequestLine(Frozen):
     duration: int | None = None
     starts_at: float = 0
     reason: str = ""
+    inputs: tuple[tuple[str, str], ...] = ()
     unknown: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     person: str = ""
@@ -114,7 +100,8 @@ class RequestLine(Frozen):
     @property
     def empty(self) -> bool:
         """Whether nothing in it was understood, and it has no reason."""
-        return not (self.names or self.duration or self.starts_at or self.reason or self.person)
+        said = self.names or self.duration or self.starts_at or self.reason or self.person or self.inputs
+        return not said
 
 
 def names_a_time(text: str) -> bool:
@@ -151,6 +138,7 @@ class _Reading:
     starts_at: float | None = None
     until: float | None = None
     person: str = ""
+    inputs: dict[str, str] = field(default_factory=dict)
     reason_at: int | None = None
     reason_end: int = 0
     problems: list[Problem] = field(default_factory=list)
@@ -169,14 +157,14 @@ class _Reading:
     def open_ended(self) -> None:
         """Take the rest as the reason: from the first word that is not understood to the last that is not."""
         at = 0
-        while at < len(self.words) and (taken := self._take(at)):
+        while at < len(self.words) and (taken := self._take(at) or self._misspelt(at)):
             at += taken
         if at == len(self.words):
             return
         if self._counted(at):
             self.problems.append(Problem.UNSURE)
         first = at
-        while first and self.uses[first - 1] is Use.FILLER and self.clean[first - 1] in _KEPT:
+        while first and self.uses[first - 1] is Use.FILLER and self.clean[first - 1] in KEPT:
             first -= 1
         end = self._trailing(at)
         if not (self.names or self.optional):
@@ -193,10 +181,10 @@ class _Reading:
     def _keep_reason(self, first: int, at: int, end: int) -> None:
         """Mark the reason. ``at``: the first word that is not understood; ``first`` includes the fillers before it."""
         nameless = not (self.names or self.optional)
-        doubtful = nameless or self.clean[at] in _OF_TIME or self.clean[at].isdigit()
+        doubtful = nameless or self.clean[at] in OF_TIME or self.clean[at].isdigit()
         if doubtful and not nameless:  # a time that was not understood is no reason
             first = at + 1
-            while first < end and self.clean[first] in _FILLERS - _KEPT:
+            while first < end and self.clean[first] in FILLERS - KEPT:
                 first += self._mark(first, 1, Use.FILLER)
         if first < end and not (nameless and end == at + 1):  # one word alone is a name that was not found
             self.uses[first:end] = [Use.REASON] * (end - first)
@@ -226,10 +214,10 @@ class _Reading:
                 return
 
     def _state(self) -> tuple[object, ...]:
-        return self.names, self.part, self.seconds, self.starts_at, self.until, self.person
+        return self.names, self.part, self.seconds, self.starts_at, self.until, self.person, self.inputs
 
     def _restore(self, state: tuple[object, ...], at: int) -> None:
-        self.names, self.part, self.seconds, self.starts_at, self.until, self.person = state  # type: ignore[assignment]
+        self.names, self.part, self.seconds, self.starts_at, self.until, self.person, self.inputs = state  # type: ignore[assignment]
         self.uses[at:] = [Use.UNKNOWN] * (len(self.words) - at)
 
     def _take(self, at: int) -> int:
@@ -237,6 +225,9 @@ class _Reading:
         if person := self._for_whom(at):
             self.person = person
             return self._mark(at, 1, Use.PERSON)
+        if given := input_words.read(self.words, at, self.vocabulary.inputs - self.inputs.keys()):
+            self.inputs = {**self.inputs, given[1]: given[2]}
+            return self._mark(at, given[0], Use.INPUT)
         if not self.names and (found := self._choice(at)):
             count, self.names, self.part = found
             return self._mark(at, count, Use.CHOICE)
@@ -245,11 +236,15 @@ class _Reading:
             self.starts_at = said.starts_at if said.starts_at is not None else self.starts_at
             self.until = said.until if said.until is not None else self.until
             return self._mark(at, said.words, Use.DURATION if said.starts_at is None else Use.START)
-        return self._mark(at, 1, Use.FILLER) if self.clean[at] in _FILLERS or not self.clean[at] else 0
+        return self._mark(at, 1, Use.FILLER) if self.clean[at] in FILLERS or not self.clean[at] else 0
 
     def _mark(self, at: int, count: int, use: Use) -> int:
         self.uses[at : at + count] = [use] * count
         return count
+
+    def _misspelt(self, at: int) -> int:
+        """What is written as an input and is none, or is one more of the same, begins no reason; it is shown."""
+        return int(bool(self.vocabulary.inputs) and input_words.looks_like_one(self.words[at]))
 
     def _fits(self, said: Said) -> bool:
         return not (
@@ -268,7 +263,7 @@ class _Reading:
 
     def _choice(self, at: int) -> tuple[int, tuple[str, ...], bool] | None:
         """The longest name or title that begins at ``at``: its word count, what it may mean, whether it is partial."""
-        if self.clean[at] in _LINKS and self.clean[at] != self.words[at]:
+        if self.clean[at] in LINKS and self.clean[at] != self.words[at]:
             return None
         for count in range(min(self.vocabulary.longest + _MOST_LINKS, len(self.words) - at), 0, -1):
             if found := self._named(self.clean[at : at + count]):
@@ -279,12 +274,12 @@ class _Reading:
         """The choices of that name, and whether it is partial: a whole name precedes a system, and that a role."""
         if not phrase(words[0]) or not phrase(words[-1]):
             return None
-        if words[-1] in _LINKS and len(words) > 1 and phrase(" ".join(words)) not in self.vocabulary.choices:
+        if words[-1] in LINKS and len(words) > 1 and phrase(" ".join(words)) not in self.vocabulary.choices:
             return None
         phrases = dict.fromkeys(
             (
                 phrase(" ".join(words)),
-                phrase(" ".join([words[0], *(word for word in words[1:] if word not in _LINKS)])),
+                phrase(" ".join([words[0], *(word for word in words[1:] if word not in LINKS)])),
             )
         )
         for known in (self.vocabulary.choices, self.vocabulary.systems, self.vocabulary.roles):
@@ -306,6 +301,7 @@ class _Reading:
             duration=self._duration(),
             starts_at=self.starts_at or 0,
             reason=reason[: REASON_LIMIT + 1],
+            inputs=tuple(self.inputs.items()),
             unknown=_groups(words),
             problems=tuple(dict.fromkeys(self.problems)),
             person=self.person,

@@ -11,8 +11,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from pydantic import Field
+
 from bot.access.context import AccessContext, CanExtend, Consequence
-from bot.core import durations, lifecycle
+from bot.access.inputs import check_inputs
+from bot.core import durations, given_inputs, lifecycle
 from bot.core.errors import (
     AlreadyAsked,
     BadDuration,
@@ -28,7 +31,7 @@ from bot.core.ids import bounded, new_id
 from bot.core.lifecycle import OPEN
 from bot.core.request import Frozen, Request, RoleSnapshot, State
 from bot.core.verdict import Actor
-from bot.policy import authorization, auto_approval
+from bot.policy import authorization, auto_approval, bindings
 from bot.policy.catalog import Catalog, Choice
 from bot.store.commit_encoding import SUBMIT_WINDOW
 from bot.store.types import Change, Counters, GuardFailed, Superseded
@@ -50,6 +53,8 @@ class RequestForm(Frozen):
     reason: str = ""
     starts_at: float = 0
     """The start in Unix seconds; 0 for now."""
+    inputs: Mapping[str, str] = Field(default_factory=dict)
+    """What was typed for the inputs of its roles, by name."""
     token: str = ""
 
 
@@ -66,6 +71,8 @@ class Submission:
     def complete(self) -> bool:
         """Whether no field has to be guessed: such a line needs no modal."""
         known = self.form.duration is not None or len(self.choice.durations) == 1
+        asked = [name for name, shape in self.choice.inputs.items() if shape.default is None]
+        known = known and all(self.form.inputs.get(name) for name in asked)
         return known and (bool(self.form.reason) or not self.choice.reason.required)
 
 
@@ -132,12 +139,14 @@ async def record(context: AccessContext, submission: Submission) -> Request:
 
 
 def completed(submission: Submission, now: float) -> Submission:
-    """The same with each field checked, and filled in. Raises `BadDuration`, `BadReason`, `BadStart`."""
+    """The same with each field checked, and filled in. Raises `BadDuration`, `BadReason`, `BadStart`, `BadInput`."""
     form, choice = submission.form, submission.choice
     duration = check_duration(choice, form.duration)
     reason = check_reason(choice, form.reason)
     check_start(form.starts_at, now)
-    return replace(submission, form=form.model_copy(update={"duration": duration, "reason": reason}))
+    inputs = check_inputs(submission.catalog, choice, form.inputs)
+    checked = {"duration": duration, "reason": reason, "inputs": inputs}
+    return replace(submission, form=form.model_copy(update=checked))
 
 
 async def _try(context: AccessContext, submission: Submission) -> Request | None:
@@ -181,7 +190,8 @@ async def _within_limits(context: AccessContext, submission: Submission, counter
     loaded = [found.request for found in await context.store.load_ours(counters.open_ids)]
     open_ = [request for request in loaded if request.requester.id == person.id and request.state in OPEN]
     for request in open_:
-        if request.what == submission.choice.name and request.state in not_active_yet:
+        same = request.what == submission.choice.name and given_inputs.values(request) == submission.form.inputs
+        if same and request.state in not_active_yet:
             raise AlreadyAsked(request)
     if len(open_) >= limits.open:
         raise LimitReached("open", limits.open)
@@ -228,7 +238,9 @@ def submitted_event(submission: Submission, now: float, consequence: Consequence
         title=choice.title,
         reason=form.reason,
         duration=form.duration or 0,
-        roles=tuple(snapshot(catalog, ref.system, ref.role, consequence, can_extend) for ref in choice.roles),
+        roles=tuple(
+            snapshot(catalog, ref.system, ref.role, consequence, can_extend, form.inputs) for ref in choice.roles
+        ),
         generation=catalog.generation,
         grant_budget=workspace.grant_budget,
         decide_by=decide_by,
@@ -239,21 +251,30 @@ def submitted_event(submission: Submission, now: float, consequence: Consequence
     )
 
 
-def snapshot(catalog: Catalog, system: str, name: str, consequence: Consequence, can_extend: CanExtend) -> RoleSnapshot:
-    """A snapshot of the role: what will be granted, even if the policy changes later."""
+def snapshot(
+    catalog: Catalog,
+    system: str,
+    name: str,
+    consequence: Consequence,
+    can_extend: CanExtend,
+    values: Mapping[str, str] | None = None,
+) -> RoleSnapshot:
+    """A snapshot of the role: what will be granted, even if the policy changes later. ``values``: of its inputs."""
     owner, role = catalog.systems[system], catalog.systems[system].roles[name]
+    params = bindings.bound(role.grants, values or {})
     return RoleSnapshot(
         system=system,
         role=name,
         title=f"{owner.title}: {role.title or name}",
         channel=owner.channel,
         provider=owner.provider,
-        params=role.grants,
+        params=params,
         sensitivity=role.sensitivity,
         cap=role.max,
-        consequence=consequence(owner.provider, role.grants),
-        can_extend=can_extend(owner.provider, role.grants),
+        consequence=consequence(owner.provider, params),
+        can_extend=can_extend(owner.provider, params),
         digest=role.digest,
+        inputs=tuple(shape.given(key, (values or {})[key]) for key, shape in role.asks.items()),
     )
 
 

@@ -96,6 +96,7 @@ def _understood(found: RequestLine, timezone: str) -> list[str]:
         "requests": " or ".join(found.names) or "nothing that the policy names",
         "for": "not said" if found.duration is None else durations.words(found.duration),
         "from": f"{starts:%A %Y-%m-%d %H:%M %Z}" if found.starts_at else "now",
+        "inputs": ", ".join(f"{name}: {value}" for name, value in found.inputs),
         "reason": found.reason or "not said",
         "for somebody else": found.person,
         "not understood": ", ".join(found.unknown),

@@ -11,6 +11,7 @@
     │   ├── BadDay              no day, or one that has not begun
     │   ├── UnknownWord         a word that the record cannot be asked for, or one thing asked for twice
     │   ├── BadReason           missing, too long, or not of the expected form
+    │   ├── BadInput            a typed input of a role that is missing, or will not do
     │   ├── BadQuestion         a question or an answer that is empty or too long
     │   └── BadStart            no time, or one that is past, or too far away
     ├── NotAMember              a guest, an external, a bot, someone deactivated, or without a usable address
@@ -99,6 +100,22 @@ class BadReason(NotUnderstood):
         """Keep what is wrong, and what the policy says that it expects."""
         super().__init__(problem)
         self.problem, self.hint, self.limit = problem, hint, limit
+
+
+class BadInput(NotUnderstood):
+    """An input that will not do.
+
+    ``problem``: ``missing``, ``choice``, ``form``, ``long``, ``key``, ``refused`` or ``unasked``.
+    ``title``: what people call it, or what does not ask for it. ``expected``: what would do. ``why``: what refuses it.
+    """
+
+    def __init__(
+        self, name: str, problem: str, *, title: str = "", typed: str = "", expected: str = "", why: str = ""
+    ) -> None:
+        """Keep which input it is, and what is wrong with it."""
+        super().__init__(f"{name}: {problem}")
+        self.name, self.problem, self.title = name, problem, title
+        self.typed, self.expected, self.why = typed, expected, why
 
 
 class BadQuestion(NotUnderstood):

@@ -97,6 +97,15 @@ class Person(Frozen):
     tz: str = "UTC"
 
 
+class GivenInput(Frozen):
+    """What the requester gave for an input of a role, as it was granted. ``kind``: a word of the policy."""
+
+    name: str
+    title: str
+    kind: str
+    value: str
+
+
 class RoleSnapshot(Frozen):
     """A role as it was requested; ``digest`` shows whether the policy changed it since. ``cap`` in seconds."""
 
@@ -112,6 +121,7 @@ class RoleSnapshot(Frozen):
     digest: str
     can_extend: bool = False
     """Whether its provider can extend open access."""
+    inputs: tuple[GivenInput, ...] = ()
 
     @property
     def name(self) -> str:

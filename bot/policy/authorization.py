@@ -212,7 +212,7 @@ def same(one: Person, other: Person) -> bool:
 def unchanged(catalog: Catalog, request: Request) -> bool:
     """Whether each role still grants what was asked for."""
     roles = ((leg.role, catalog.role(leg.role.system, leg.role.role)) for leg in request.legs)
-    return all(role is not None and role.digest == snapshot.digest for snapshot, role in roles)
+    return all(role is not None and role.grants_still(snapshot) for snapshot, role in roles)
 
 
 def systems_of(catalog: Catalog, roster: Roster, person: Person) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from bot.policy.catalog import Catalog
 from bot.policy.problems import Mistake, PolicyMistakes, did_you_mean, dotted, like
 from bot.policy.pydantic_words import in_words
 from bot.policy.schema import Duration, Name, Names, Shape
-from bot.policy.yaml_source import Document, Path, Place, Source, read
+from bot.policy.yaml_source import Document, Path, Source, SourcePlace, read
 
 Verdict = Literal["refused", "approved-by-rule", "approved", "asks"]
 """What can become of a request: nobody is asked, a rule approves, people did, or people are still to."""
@@ -117,7 +117,7 @@ class CaseFile:
     shape: CasesShape
     document: Document
 
-    def place(self, index: int) -> Place:
+    def place(self, index: int) -> SourcePlace:
         """Where a case begins."""
         return self.document.at(("cases", index))
 
@@ -191,7 +191,7 @@ def _mistake(document: Document, loc: tuple[int | str, ...], kind: str, message:
     return Mistake(_nearest(document, path), dotted(path), in_words(kind, message))
 
 
-def _nearest(document: Document, path: Path) -> Place:
+def _nearest(document: Document, path: Path) -> SourcePlace:
     """The value at a path; a word that stands for a mapping has no parts of its own."""
     while path and path not in document.marks:
         path = path[:-1]
@@ -203,7 +203,7 @@ def _meant(path: Path) -> Path:
     return (*path[:-1], *like(str(path[-1]), _fields(path[:-1]))[:1])
 
 
-def _key(document: Document, path: Path) -> Place:
+def _key(document: Document, path: Path) -> SourcePlace:
     return document.keys.get(path) or document.at(path)
 
 

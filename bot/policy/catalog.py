@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, Literal
 
-from bot.core.request import Frozen
+from pydantic import Field
+
+from bot.core.request import Frozen, RoleSnapshot
+from bot.policy import bindings
+from bot.policy.inputs import Asks, InputShape
 from bot.policy.problems import like
 from bot.policy.schema import (
     GroupShape,
@@ -55,6 +59,19 @@ class Role(Frozen):
     steps: tuple[Step, ...]
     notify: Notify
     digest: str
+    asks: Asks = Field(default_factory=dict)
+    """What the requester gives; `grants` name each input as ``{ask: NAME}``."""
+
+    @property
+    def samples(self) -> tuple[dict[str, Any], ...]:
+        """What it may grant, for each value that can be chosen and one of each other input."""
+        return tuple(bindings.bound(self.grants, values) for _, _, values in bindings.samples(self.asks))
+
+    def grants_still(self, asked: RoleSnapshot) -> bool:
+        """Whether it would grant the same today for the inputs that were given then."""
+        given = {each.name: each.value for each in asked.inputs}
+        takes = given.keys() == self.asks.keys() and all(self.asks[name].takes(given[name]) for name in given)
+        return self.digest == asked.digest and takes
 
 
 class System(Frozen):
@@ -85,6 +102,8 @@ class Choice(Frozen):
     durations: tuple[int, ...]
     cap: int
     reason: ReasonShape
+    inputs: Asks = Field(default_factory=dict)
+    """What all of its roles ask for; one of a name is asked for once."""
 
 
 class Rule(Frozen):
@@ -163,6 +182,7 @@ class Catalog(Frozen):
             durations=(),
             cap=role.max,
             reason=ReasonShape(),
+            inputs=role.asks,
         )
 
 
@@ -219,6 +239,7 @@ def _role_of(system: SystemShape, role: RoleShape) -> Role:
         steps=tuple(Step(any_of=s.any_of, count=s.count) for s in steps) if steps else (Step(any_of=system.approvers),),
         notify=Notify(mention=role.notify.mention, dm=role.notify.dm or ("on-call" if system.on_call else "none")),
         digest=hashlib.sha256(json.dumps(granted, sort_keys=True, default=str).encode()).hexdigest()[:16],
+        asks=role.asks,
     )
 
 
@@ -231,4 +252,13 @@ def _template_of(name: str, template: TemplateShape, systems: Mapping[str, Syste
         durations=template.durations,
         cap=min(systems[ref.system].roles[ref.role].max for ref in refs),
         reason=template.reason,
+        inputs=_first_of_each(systems[ref.system].roles[ref.role].asks for ref in refs),
     )
+
+
+def _first_of_each(asks: Iterable[Asks]) -> Asks:
+    """Those of several roles: the first of a name has the title and the default."""
+    found: dict[str, InputShape] = {}
+    for each in asks:
+        found |= {name: shape for name, shape in each.items() if name not in found}
+    return found

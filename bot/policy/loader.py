@@ -139,6 +139,11 @@ class ProviderSchema(ConfigOnly):
         return self._provider.capabilities(grants).reveals
 
 
+def params_flaws(provider: str, params: Mapping[str, Any]) -> Sequence[tuple[DataPath, str]]:
+    """What a provider says is wrong with the params of a role, whose inputs were given."""
+    return ProviderSchema(_provider(provider)).params_flaws(params)
+
+
 def consequence(provider: str, params: Mapping[str, Any]) -> str:
     """What a role allows, in a provider's own few words."""
     return _provider(provider).consequence(params)

@@ -72,9 +72,10 @@ def variables(data: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
 
 
 def _written(found: re.Match[str], path: Path, *, whole: bool) -> str:
-    if "config" not in path:
-        return "write it out"
     name = found[1] or found[2]
+    if "config" not in path:
+        asked = f", or `{{ask: {name}}}` for an input that the role asks for" if "grants" in path and name else ""
+        return f"write it out{asked}"
     if whole and name:
         return f"write `env:{name}`"
     return "write `env:NAME`, and have that variable hold the whole value"

@@ -11,13 +11,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from bot.core import durations, start_times
 from bot.core.identity import identity_of
-from bot.policy import regex_cost
+from bot.policy.inputs import InputName, InputShape, one_line, quick
 from bot.policy.insight_thresholds import Rules
 
 NOT_YET = {
     "escalate": "escalation",
     "factors": "a second factor",
-    "asks": "typed inputs",
     "max_per_day": "budgets",
 }
 """Keys that are not part of this version: refused with a sentence, never ignored."""
@@ -103,17 +102,6 @@ def _zone(value: str) -> str:
     return value
 
 
-def _pattern(value: str) -> str:
-    regex_cost.check(value)
-    return value
-
-
-def _one_line(value: str) -> str:
-    if not value.isprintable() or value != value.strip():
-        raise ValueError("this should be one line, with nothing blank around it")
-    return value
-
-
 def _any_case(word: str) -> str:
     return "".join(f"[{letter}{letter.upper()}]" for letter in word)
 
@@ -127,7 +115,7 @@ Duration = Annotated[int, BeforeValidator(_duration), _written(durations.PATTERN
 """``30m``, ``1h30m``, ``2d`` → whole seconds."""
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 """A name that is typed: small letters, digits, dashes."""
-Title = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_one_line)]
+Title = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(one_line)]
 Channel = Annotated[str, AfterValidator(_channel), _written("^[CG][A-Z0-9]{5,20}$", "C0123ABCD")]
 Usergroup = Annotated[str, AfterValidator(_usergroup), _written("^S[A-Z0-9]{5,20}$", "S0123ABCD")]
 Team = Annotated[str, AfterValidator(_team), _written("^T[A-Z0-9]{5,20}$", "T0123ABCD")]
@@ -247,11 +235,16 @@ class NotifyShape(Shape):
     """Not given: who is on call, where the system says who that is, and else nobody."""
 
 
+MOST_INPUTS = 10
+
+
 class RoleShape(Shape):
     """A level of access. ``grants`` are the provider's own."""
 
     title: Title | None = None
     grants: Mapping[str, Any] = Field(default_factory=dict)
+    asks: Annotated[dict[InputName, InputShape], Field(max_length=MOST_INPUTS)] = Field(default_factory=dict)
+    """What the requester gives; `grants` name each input as ``{ask: NAME}``."""
     sensitivity: Annotated[Sensitivity, Field(strict=False)] = Sensitivity.HIGH
     max: Duration
     may_ask: Annotated[Names, Field(min_length=1)]
@@ -275,9 +268,9 @@ class SystemShape(Shape):
 class ReasonShape(Shape):
     """What is expected as a reason: the pattern fits it somewhere, and the example shows how that looks."""
 
-    hint: Annotated[str, Field(max_length=140), AfterValidator(_one_line)] = ""
-    pattern: Annotated[str, AfterValidator(_pattern)] | None = None
-    example: Annotated[str, Field(max_length=80), AfterValidator(_one_line)] = ""
+    hint: Annotated[str, Field(max_length=140), AfterValidator(one_line)] = ""
+    pattern: Annotated[str, AfterValidator(quick)] | None = None
+    example: Annotated[str, Field(max_length=80), AfterValidator(one_line)] = ""
     required: bool = True
     min_length: int = Field(default=3, ge=1, le=200)
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from bot.core import durations
 from bot.core.identity import identity_of
-from bot.policy import near_misses
+from bot.policy import input_flaws, near_misses
 from bot.policy.auto_approval import SENTENCES
 from bot.policy.catalog import EVERYONE, rule_of
 from bot.policy.problems import MOST_MISTAKES, FindProvider, Mistake, ProviderFacts, Sinks, did_you_mean, dotted, like
@@ -210,15 +210,11 @@ class Checker:
         if role.approval.mfa == "required":
             sentence = "a second factor is required here, and this version has none built in"
             self.say((*path, "approval", "mfa"), sentence, "leave it out, knowingly")
-        if facts is None:
-            return
-        flaws = facts.params_flaws(role.grants)
-        for below, sentence in flaws:
-            self.say((*path, "grants", *below), sentence)
-        reveals = "" if flaws else facts.reveals(role.grants)
-        if reveals and role.sensitivity in {Sensitivity.LOW, Sensitivity.MEDIUM}:
-            cure = "high or critical, or grant a role that reads the application alone"
-            self.say((*path, "sensitivity"), f"{reveals}, so it is not {role.sensitivity}", cure)
+        if not self._is_touched((*path, "grants")):
+            asks = self._entries(*map(str, path), "asks")
+            written = {*asks, *(near_misses.plain(str(name)) for name in asks)}
+            for below, sentence, hint in input_flaws.of_role(role, facts, written):
+                self.say((*path, *below), sentence, hint)
 
     def _steps(self, shape: PolicyShape, path: Path, system: SystemShape, role: RoleShape) -> None:
         steps, where = role.approval.steps, (*path, "approval", "steps")
@@ -292,6 +288,8 @@ class Checker:
         if len(set(template.durations)) < len(template.durations):
             self.say((*path, "durations"), "a duration is here twice")
         caps = {name: known[name].max for name in template.roles if name in known}
+        for index, sentence, hint in input_flaws.of_template({name: known[name] for name in caps}):
+            self.say((*path, "roles", template.roles.index([*caps][index])), sentence, hint)
         for index, seconds in enumerate(template.durations):
             for name in [name for name, cap in caps.items() if seconds > cap]:
                 over = f"{durations.short(seconds)} is longer than `{name}` may be open"

@@ -26,6 +26,8 @@ class Vocabulary:
     systems: Mapping[Phrase, tuple[str, ...]]
     roles: Mapping[Phrase, tuple[str, ...]]
     longest: int
+    inputs: frozenset[str] = frozenset()
+    """The names of the inputs that its roles ask for."""
 
     def named(self, text: str) -> frozenset[str]:
         """All that a text may name, as a whole or by a part of it: ``the vault``, ``my access to prod-db``."""
@@ -57,7 +59,10 @@ def vocabulary(catalog: Catalog) -> Vocabulary:
             _note(systems, (phrase(name), phrase(system.title)), f"{name}/{role}")
             _note(roles, (phrase(role), phrase(system.roles[role].title or role)), f"{name}/{role}")
     longest = max((len(words) for words in (*choices, *systems, *roles)), default=0)
-    return Vocabulary(_frozen(choices), _frozen(systems), _frozen(roles), longest)
+    inputs = frozenset(
+        name for system in catalog.systems.values() for role in system.roles.values() for name in role.asks
+    )
+    return Vocabulary(_frozen(choices), _frozen(systems), _frozen(roles), longest, inputs)
 
 
 def _of_role(name: str, system: System, role: str) -> Iterator[Phrase]:

@@ -175,7 +175,7 @@ class Reconciler:
         system = self.catalog().systems.get(name)
         roles = system.roles.values() if system else ()
         capable = self.gateways[name].system.capabilities
-        return any(not capable(role.grants).own_principal for role in roles)
+        return any(not capable(params).own_principal for role in roles for params in role.samples)
 
     async def _keep(self, name: str, seconds: float) -> None:
         """Renew the lease for so many seconds and the call that follows. Raises `ReconciledElsewhere`."""

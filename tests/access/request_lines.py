@@ -39,7 +39,12 @@ systems:
     channel: C0VAULT01
     approvers: [dba]
     roles:
-      ops: {title: Operations, grants: {door: hall}, max: 8h, may_ask: [everyone]}
+      ops:
+        title: Operations
+        grants: {door: {ask: room}}
+        asks: {room: {choice: [hall, "attic, left"]}}
+        max: 8h
+        may_ask: [everyone]
 templates:
   debug-prod:
     title: Debug production
@@ -68,6 +73,7 @@ def outcome(line: RequestLine) -> str:
         "for": durations.words(line.duration) if line.duration is not None else "",
         "from": _spelled(line.starts_at),
         "reason": line.reason,
+        "inputs": ", ".join(f"{name}: {value}" for name, value in line.inputs),
         "not understood": ", ".join(f'"{each}"' for each in line.unknown),
         "ask back": ", ".join(line.problems),
         "for somebody else": line.person,

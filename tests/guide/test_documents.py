@@ -90,6 +90,16 @@ def test_the_tests_of_the_policy_guide_pass_with_the_starter(tmp_path: Path) -> 
     assert (done.exit_code, "2 passed" in done.output) == (0, True), done.output
 
 
+def test_the_inputs_of_the_policy_guide_are_good() -> None:
+    [roles] = re.findall(r"```yaml\n(roles:\n.*?)```", _read(ROOT / "bot/guides/policy.md"), re.DOTALL)
+    system = "systems:\n  db:\n    title: Database\n    provider: postgresql\n    config: {dsn: env:DSN}\n"
+    system += "    channel: C0VAULT01\n    approvers: [dba]\n"
+    text = POLICY.replace("systems:\n", system + "".join(f"    {line}\n" for line in roles.splitlines()))
+    role = parse([Source("policy.md", text)], facts, registry.names()).role("db", "read-only")
+    assert role
+    assert [(name, shape.kind) for name, shape in role.asks.items()] == [("group", "choice"), ("database", "pattern")]
+
+
 def test_the_digest_of_the_policy_guide_has_every_edition() -> None:
     [lines] = re.findall(r"```yaml\nworkspace:\n(  digest: .*?)```", _read(ROOT / "bot/guides/policy.md"), re.DOTALL)
     known = parse(

@@ -44,7 +44,7 @@ def test_the_starter_passes_as_it_is(file: Path) -> None:
 def test_the_starters_roles_are_announced_as_what_they_are_and_every_process_sees_its_sandbox(file: Path) -> None:
     file.write_text(starter(), encoding="utf-8")
     sandbox = loader.load(file).systems["sandbox"]
-    said = {name: loader.consequence("sandbox", role.grants) for name, role in sandbox.roles.items()}
+    said = {name: loader.consequence("sandbox", role.samples[0]) for name, role in sandbox.roles.items()}
     assert said["read-only"].endswith("read only")
     assert said["admin"].endswith("can write")
     built = registry.build("sandbox", sandbox.config, {})

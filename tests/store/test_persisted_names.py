@@ -10,19 +10,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from bot.audit.archive.tables import METADATA
 from bot.core.events import EVENT
 from bot.core.request import ExtensionState, LegState, Request, State
 from bot.metrics import Metrics
-from bot.policy.schema import GroupShape, PolicyShape, RoleShape, Shape, SystemShape, TemplateShape
+from bot.policy.inputs import InputShape
+from bot.policy.schema import GroupShape, PolicyShape, RoleShape, SystemShape, TemplateShape
 from bot.settings import Settings
 from bot.store.key_types import KINDS
 
-POLICY: dict[str, type[Shape]] = {
+POLICY: dict[str, type[BaseModel]] = {
     "": PolicyShape,
     "groups.*": GroupShape,
     "systems.*": SystemShape,
     "systems.*.roles.*": RoleShape,
+    "systems.*.roles.*.asks.*": InputShape,
     "templates.*": TemplateShape,
 }
 """Where each shape of the policy file stands in it; these are read one by one, so that one mistake hides no other."""

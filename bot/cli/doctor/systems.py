@@ -52,7 +52,8 @@ async def _roles(title: str, system: System, built: Provider) -> list[CheckResul
     for name, role in system.roles.items():
         about = f"{title}, role {name}"
         try:
-            found += [note(about, said) for said in await built.examine(role.grants)]
+            looked = [said for params in role.samples for said in await built.examine(params)]
+            found += [note(about, said) for said in dict.fromkeys(looked)]
         except Refused as error:
             found.append(wrong(about, f"could not be granted: {error}", "do what it says, or change the role"))
         except Unsure as error:

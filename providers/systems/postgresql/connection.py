@@ -233,14 +233,14 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def command(config: PostgresConfig, user: str) -> str:
+def command(config: PostgresConfig, user: str, dbname: str = "") -> str:
     """What somebody types to get in: of the dsn only where the server is, and how it is spoken to."""
     parts = conninfo_to_dict(config.dsn.get_secret_value())
     host, _, port = config.address.partition(":")
     told: dict[str, str] = {
         "host": host or str(parts.get("host") or "localhost"),
         "port": port or str(parts.get("port") or 5432),
-        "dbname": str(parts.get("dbname") or parts.get("user") or "postgres"),
+        "dbname": dbname or str(parts.get("dbname") or parts.get("user") or "postgres"),
         "user": user,
     }
     if mode := parts.get("sslmode"):

@@ -86,8 +86,17 @@ class PostgresParams(Frozen):
     """What a role's ``grants`` may say: membership of these roles."""
 
     member_of: tuple[str, ...] = Field(min_length=1, max_length=20)
+    database: str = ""
+    """The database that its holder is told to connect to; what they may do there and elsewhere is the roles' to say."""
     login: Literal["own", "existing"] = "own"
     """``own``: a temporary login. ``existing``: the login that the person has, found as the config says."""
+
+    @field_validator("database")
+    @classmethod
+    def _a_database(cls, name: str) -> str:
+        if name and (not _NAME.fullmatch(name) or len(name.encode()) > 63):
+            raise ValueError(f"{name!r} is no database's name: 1 to 63 bytes, no control characters")
+        return name
 
     @field_validator("member_of")
     @classmethod

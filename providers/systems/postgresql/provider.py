@@ -91,6 +91,7 @@ class PostgreSQL:
         """Whose login, and what it may."""
         wanted = PostgresParams.model_validate(params)
         login = "opens a PostgreSQL login" if wanted.login == "own" else "adds to one's own PostgreSQL login"
+        login = f"{login} for the database {wanted.database}" if wanted.database else login
         ability = "can write" if cls.capabilities(params).can_write else "read only"
         able = cls.capabilities(params)
         secret = f"; {able.reveals}" if able.reveals else ""
@@ -103,13 +104,13 @@ class PostgreSQL:
 
     async def examine(self, params: Mapping[str, Json]) -> Sequence[str]:
         """Whether the bot may grant these roles here, and in which databases their members can leave objects behind."""
-        roles, found = PostgresParams.model_validate(params).member_of, list[str]()
+        wanted, found = PostgresParams.model_validate(params), list[str]()
         async with self._connection.talk(self._config, "examine") as session:
-            await self._grantable(session, roles)
+            await self._grantable(session, wanted)
             databases = await session.databases()
         for dbname in databases:
             async with self._connection.talk(self._config, "examine", dbname=dbname) as there:
-                found += await self._rights.makers(there, roles)
+                found += await self._rights.makers(there, wanted.member_of)
         return [*found, *filter(None, [self.capabilities(params).reveals])]
 
     async def resolve(self, principal: Principal, params: Mapping[str, Json], order_id: str) -> Subject:
@@ -131,7 +132,7 @@ class PostgreSQL:
     async def inspect(self, order: Order) -> Prior:
         """The name must be free; or which memberships an existing login has. The roles must be grantable."""
         async with self._talk("inspect", order) as session:
-            await self._grantable(session, _params(order).member_of)
+            await self._grantable(session, _params(order))
             if order.subject.own:
                 self._mine_or_none(order, await session.role(order.subject.native))
                 return Prior(present=False)
@@ -145,7 +146,7 @@ class PostgreSQL:
     async def grant(self, order: Order, prior: Prior) -> Receipt:
         """Create the login with its mark and memberships in one transaction, or add the memberships that lack."""
         async with self._talk("grant", order) as session:
-            await self._grantable(session, _params(order).member_of)
+            await self._grantable(session, _params(order))
             if not order.subject.own:
                 return await self._add(session, order, prior)
             valid_until = self._valid_until(order)
@@ -231,7 +232,7 @@ class PostgreSQL:
 
     def connect(self, order: Order, receipt: Receipt) -> str:
         """The client's command; it asks for the password."""
-        return self._connection.command(self._config, order.subject.native)
+        return self._connection.command(self._config, order.subject.native, _params(order).database)
 
     async def extend(self, order: Order, receipt: Receipt) -> Receipt:
         """A later ``VALID UNTIL`` for a login of the order's own; a membership has no end of its own."""
@@ -334,7 +335,9 @@ class PostgreSQL:
                 raise Refused(f"this PostgreSQL is {session.target}, and the order is for {order.target}")
             yield session
 
-    async def _grantable(self, session: Session, roles: Sequence[str]) -> None:
+    async def _grantable(self, session: Session, wanted: PostgresParams) -> None:
+        roles = wanted.member_of
+        await self._rights.reachable(session, wanted)
         if strong := await session.too_strong(roles):
             raise Refused(f"{', '.join(strong)}: never granted, who has it could undo the end of the access")
         if denied := await session.not_to_give(roles):

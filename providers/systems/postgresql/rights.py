@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from psycopg import sql
 
 from providers.systems.base import Refused
-from providers.systems.postgresql.params import PostgresConfig
+from providers.systems.postgresql.params import PostgresConfig, PostgresParams
 from providers.systems.postgresql.session import OLDEST, Session
 from providers.systems.postgresql.statements import become
 
@@ -26,6 +26,14 @@ SELECT r.rolname::pg_catalog.text AS name, CASE WHEN n.nspowner = r.oid THEN 'ow
 FROM pg_catalog.pg_roles r JOIN pg_catalog.pg_namespace n
   ON pg_catalog.has_schema_privilege(r.oid, n.oid, 'CREATE') AND n.nspname !~ '^pg_'
 WHERE r.rolname = ANY(%s::pg_catalog.text[]) GROUP BY 1, 2 ORDER BY 1, 2
+"""
+_CONNECT = """
+SELECT EXISTS (
+         SELECT FROM pg_catalog.pg_roles r
+         WHERE r.rolname = ANY(%s::pg_catalog.text[])
+           AND pg_catalog.has_database_privilege(r.oid, d.oid, 'CONNECT')
+       ) AS may
+FROM pg_catalog.pg_database d WHERE d.datname = %s::pg_catalog.text AND d.datallowconn
 """
 _BLIND = """
 SELECT d.datname::pg_catalog.text AS name FROM pg_catalog.pg_database d
@@ -66,6 +74,20 @@ async def rights(session: Session, config: PostgresConfig) -> str:
             f"what is made in {', '.join(blind[:5])} can be neither handed over nor compared: no CONNECT there"
         )
     return "; ".join(notes)
+
+
+async def reachable(session: Session, wanted: PostgresParams) -> None:
+    """The database is there, and members of the roles may connect to it. Raises `Refused`."""
+    if not wanted.database:
+        return
+    there = await session.rows(_CONNECT, list(wanted.member_of), wanted.database)
+    if not there:
+        raise Refused(f"there is no database {wanted.database} on this server that takes connections")
+    if not there[0].may:
+        grant = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(
+            sql.Identifier(wanted.database), sql.Identifier(wanted.member_of[0])
+        )
+        raise Refused(f"none of {', '.join(wanted.member_of)} may connect to {wanted.database}: {grant.as_string()}")
 
 
 async def makers(session: Session, names: Sequence[str]) -> list[str]:

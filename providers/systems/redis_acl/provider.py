@@ -86,7 +86,7 @@ class RedisAcl:
     def consequence(cls, params: Mapping[str, Json]) -> str:
         """Commands and keys."""
         wanted = RedisParams.model_validate(params)
-        keys = ", ".join(wanted.keys) or "no keys"
+        keys = ", ".join(wanted.patterns) or "no keys"
         ability = "can write" if wanted.writes else "read only"
         return f"opens a Redis login: {' '.join(wanted.commands)} on {keys}, {ability}"
 

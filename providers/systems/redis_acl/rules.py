@@ -17,6 +17,8 @@ from providers.systems.base import Frozen, Refused
 
 _RULE = re.compile(r"([+-])(@[a-z]+|[a-z][a-z0-9_.-]*(?:\|[a-z0-9_-]+)?)")
 _PATTERN = re.compile(r"[!-~]{1,200}")
+_PREFIX = re.compile(r"[!-)+->@-Z^-~]{1,200}")
+"""A pattern without signs that stand for others: `*?[]\\`."""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -52,6 +54,8 @@ class RedisParams(Frozen):
 
     keys: tuple[str, ...] = Field(default=(), max_length=50)
     """Patterns like ``app:*``."""
+    prefixes: tuple[str, ...] = Field(default=(), max_length=50)
+    """How keys begin, like ``app:``, to the letter; no sign in them stands for others."""
     commands: tuple[str, ...] = Field(min_length=1, max_length=100)
     """Categories and commands, ``+@read``, ``+info``, ``-keys``; a minus wins wherever it stands."""
     channels: tuple[str, ...] = Field(default=(), max_length=50)
@@ -65,6 +69,16 @@ class RedisParams(Frozen):
             if not _PATTERN.fullmatch(pattern):
                 raise ValueError(f"{pattern!r} is no pattern: 1 to 200 visible ASCII characters, without blanks")
         return patterns
+
+    @field_validator("prefixes")
+    @classmethod
+    def _literal(cls, prefixes: tuple[str, ...]) -> tuple[str, ...]:
+        for prefix in prefixes:
+            if not _PREFIX.fullmatch(prefix):
+                raise ValueError(
+                    f"{prefix!r} is no prefix: 1 to 200 visible ASCII characters, without blanks and *?[]\\"
+                )
+        return prefixes
 
     @field_validator("commands")
     @classmethod
@@ -80,6 +94,11 @@ class RedisParams(Frozen):
         return self
 
     @property
+    def patterns(self) -> tuple[str, ...]:
+        """The keys that it opens, as patterns."""
+        return (*self.keys, *(f"{prefix}*" for prefix in self.prefixes))
+
+    @property
     def writes(self) -> bool:
         """Whether anything but reading may be allowed; what is not known to only read counts as writing."""
         return not all(rule[1:] in _READING for rule in self.commands if rule.startswith("+"))
@@ -87,7 +106,7 @@ class RedisParams(Frozen):
 
 def rules(params: RedisParams) -> tuple[str, ...]:
     """The arguments of ``ACL SETUSER`` behind ``reset``: patterns, categories, what is taken away, commands."""
-    patterns = (*(f"~{key}" for key in params.keys), *(f"&{channel}" for channel in params.channels))
+    patterns = (*(f"~{key}" for key in params.patterns), *(f"&{channel}" for channel in params.channels))
     broad = [rule for rule in params.commands if rule[1] == "@"]
     single = [rule for rule in params.commands if rule[1] != "@"]
     return (*patterns, *_minus_last(broad), *_TAKEN_AWAY, *_minus_last(single))

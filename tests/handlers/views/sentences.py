@@ -51,6 +51,19 @@ REFUSALS: Mapping[str, Exception] = {
         f"BadReason, {problem}": errors.BadReason(problem, "Incident or ticket", 500 if problem == "long" else 3)
         for problem in ("missing", "short", "long", "form")
     },
+    **{
+        f"BadInput, {problem}": errors.BadInput("database", problem, title="Database", typed=_ODD, **more)
+        for problem, more in {
+            "missing": {"expected": "app or audit"},
+            "choice": {"expected": "app or audit"},
+            "form": {"expected": "like INC-42"},
+            "long": {"expected": "like INC-42"},
+            "key": {"why": "an RSA key needs 3072 to 8192 bits, and this has 2048"},
+            "refused": {"why": "member_of: pg_signal_backend is never granted"},
+        }.items()
+    },
+    "BadInput, unasked": errors.BadInput("databse", "unasked", title="db/reader", typed=_ODD, expected="database"),
+    "BadInput, nothing is asked": errors.BadInput("database", "unasked", title="vault/admin", typed=_ODD),
     "BadQuestion, empty": errors.BadQuestion("question"),
     "BadQuestion, too long": errors.BadQuestion("answer", 300),
     "BadStart": errors.BadStart(0, text=_ODD),

@@ -1,0 +1,47 @@
+"""How a typed line gives an input of a role: ``database=app``, in quotes if the value has blanks; it checks no value.
+
+An SSH key needs no quotes: its type, its base64 and its comment are read as one value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+
+from bot.core import ssh_keys
+
+_GIVEN = re.compile(r"([A-Za-z0-9][\w-]{0,39})=(.*)", re.ASCII)
+_COMMENT = re.compile(r"[^\s<@]+@[^\s@]+")
+"""What `ssh-keygen` writes behind a key: ``mia@laptop``."""
+_QUOTES = "\"'\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb"
+_AFTER = ",;"
+
+
+def read(words: Sequence[str], at: int, names: Collection[str]) -> tuple[int, str, str] | None:
+    """The input of one of the names that begins there: its words, its name, its value as it was typed."""
+    found = _GIVEN.fullmatch(words[at])
+    name = found[1].casefold() if found else ""
+    if not found or name not in names:
+        return None
+    if found[2][:1] and found[2][0] in _QUOTES:
+        count, value = _quoted([found[2], *words[at + 1 :]])
+    elif found[2] in ssh_keys.KINDS and words[at + 1 : at + 2]:
+        count = 3 if _COMMENT.fullmatch(" ".join(words[at + 2 : at + 3])) else 2
+        value = " ".join([found[2], *words[at + 1 : at + count]]).rstrip(_AFTER)
+    else:
+        count, value = 1, found[2].rstrip(_AFTER)
+    return (count, name, value) if value else None
+
+
+def looks_like_one(word: str) -> bool:
+    """Whether it is written as an input, of whatever name."""
+    return bool(_GIVEN.fullmatch(word))
+
+
+def _quoted(words: Sequence[str]) -> tuple[int, str]:
+    """The words up to a closing quote, without the quotes; '' where none closes."""
+    for count, word in enumerate(words, start=1):
+        end = word.rstrip(_AFTER)
+        if end[-1:] and end[-1] in _QUOTES and (count > 1 or len(end) > 1):
+            return count, " ".join([*words[: count - 1], end])[1:-1].strip()
+    return 1, ""

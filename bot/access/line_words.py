@@ -1,0 +1,22 @@
+"""The words of a typed line that have a meaning of their own, and those that mean nothing; it reads no line."""
+
+from __future__ import annotations
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+FILLERS = _set(
+    "a access an another as by can could for get give have hello hey hi i i'd i'm in it jit like longer me more my "
+    "need of on please pls request requesting role some system thanks the to us want we with would"
+)
+LINKS = frozenset({"access", "as", "at", "for", "in", "of", "on", "role", "system", "the", "to"})
+"""Words that may come between a role and its system."""
+OF_TIME = _set(
+    "after afternoon at before during evening from hour hours midnight minute minutes morning next now starting "
+    "today tomorrow tonight until till weekend monday tuesday wednesday thursday friday saturday sunday"
+)
+"""A reason without a dash does not begin with one of these: it would be a time that was not understood."""
+KEPT = _set("a an another by in it more my of on the to we with")
+"""Fillers that belong to the reason that follows them."""
