@@ -13,8 +13,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.access import submit
 from bot.access.request_line import RequestLine, Use, names_a_time, understand
 from bot.access.submit import RequestForm
+from bot.core import given_inputs
 from bot.core.errors import (
     BadDuration,
+    BadInput,
     BadReason,
     BadStart,
     JitError,
@@ -26,6 +28,7 @@ from bot.core.errors import (
 from bot.core.request import Request
 from bot.core.time_phrases import Clock
 from bot.core.verdict import Actor
+from bot.policy import inputs
 from bot.policy.catalog import Catalog, Choice
 from bot.policy.schema import Sensitivity
 from handlers import show
@@ -45,7 +48,7 @@ _PATIENCE = 0.5
 
 Answer = SlackMessage | str | None
 """What the person reads, None where a modal was opened instead."""
-_SAID = frozenset({Use.CHOICE, Use.DURATION, Use.START, Use.DASH, Use.REASON})
+_SAID = frozenset({Use.CHOICE, Use.INPUT, Use.DURATION, Use.START, Use.DASH, Use.REASON})
 _RANKS = tuple(Sensitivity)
 
 _FIELDS: Mapping[type[JitError], str] = {
@@ -102,7 +105,9 @@ def register(app: AsyncApp, door: Door) -> None:
     async def requesting_again(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         actor = await door.who(body)
         before = (await door.context.find(actor, payloads.pressed(body))).request
-        form = RequestForm(what=before.what, duration=before.asked, reason=before.reason)
+        form = RequestForm(
+            what=before.what, duration=before.asked, reason=before.reason, inputs=given_inputs.values(before)
+        )
         await _open(door, client, body, actor, form, pressed=True)
         await ack()
 
@@ -159,7 +164,8 @@ async def _by_line(door: Door, payload: Payload, actor: Actor, line: RequestLine
     offers = submit.offers(door.context, actor)
     candidates = _candidates(door.context.catalog(), offers, line)
     what = candidates[0].name if len(candidates) == 1 else "" if line.partial else next(iter(line.names), "")
-    form = RequestForm(what=what, duration=line.duration, reason=line.reason, starts_at=line.starts_at)
+    said = {"duration": line.duration, "reason": line.reason, "starts_at": line.starts_at}
+    form = RequestForm(what=what, inputs=dict(line.inputs), **said)
     note = views.note(line, candidates, _nearest(door, actor, line))
     if line.clear:
         try:
@@ -167,7 +173,7 @@ async def _by_line(door: Door, payload: Payload, actor: Actor, line: RequestLine
             if made:
                 return views.answer(made)
         except NotUnderstood as error:
-            note, form = sentence(error), _without(form, error)
+            note, form = _said_of(error), _without(form, error)
     elif (line.partial and not candidates) or (line.empty and line.unknown):
         submit.prepare(door.context, actor, RequestForm(what=_typed(line)))  # raises what is near
     found = await _view(door, form, candidates if len(candidates) > 1 else offers, note)
@@ -198,6 +204,11 @@ def _typed(line: RequestLine) -> str:
     """The name as it was typed, of what nobody may know of."""
     said = [word for word, use in line.words if use in {Use.CHOICE, Use.UNKNOWN}]
     return " ".join(said)[:90]
+
+
+def _said_of(error: NotUnderstood) -> str:
+    """The sentence, but for inputs: what cannot be filled in there, the form says itself."""
+    return "" if isinstance(error, BadInput) and error.problem != "refused" else sentence(error)
 
 
 def _without(form: RequestForm, error: NotUnderstood) -> RequestForm:
@@ -236,12 +247,25 @@ async def _view(door: Door, form: RequestForm, offers: Sequence[Choice], note: s
 async def _filled(
     door: Door, offers: Sequence[Choice], choice: Choice | None, form: RequestForm, note: str = ""
 ) -> View:
-    known = modals.Filled(form.duration, form.reason, form.starts_at, note)
     if choice is None:
-        return modals.ask(offers, None, known)
+        return modals.ask(offers, None, modals.Filled(form.duration, form.reason, form.starts_at, note, form.inputs))
+    note = " ".join(each for each in (note, *_unfit(choice, form)) if each)
+    known = modals.Filled(form.duration, form.reason, form.starts_at, note, form.inputs)
     found, names = await show.of_choice(door, choice)
     expires = await door.context.store.now() + found.within
     return modals.ask(offers, modals.Chosen(found, names, expires), known)
+
+
+def _unfit(choice: Choice, form: RequestForm) -> list[str]:
+    """What is wrong with each input that was typed."""
+    said = []
+    for name, text in form.inputs.items():
+        asks = {name: choice.inputs[name]} if name in choice.inputs else choice.inputs
+        try:
+            inputs.checked(asks, choice.name, {name: text})
+        except BadInput as error:
+            said.append(sentence(error))
+    return said
 
 
 async def _link(client: AsyncWebClient, channel: str, ts: str) -> str:
@@ -258,4 +282,5 @@ def _field(body: Payload, error: JitError) -> str:
     """The input that an error belongs to."""
     blocks = [str(block["block_id"]) for block in body["view"]["blocks"]]
     wanted = _FIELDS.get(type(error), action_ids.CHOICE)
+    wanted = f"{action_ids.INPUT}:{error.name}:" if isinstance(error, BadInput) else wanted
     return next((block for block in blocks if block.startswith(wanted)), action_ids.CHOICE)

@@ -9,6 +9,7 @@ from bot.audit.archive.projection import Holding
 from bot.audit.verify import Report
 from bot.core import human_times
 from bot.core.audit_chain import AuditEntry
+from bot.core.given_inputs import spelled
 from bot.core.request import Request
 
 
@@ -31,7 +32,9 @@ def report(found: Report, known: int) -> Iterator[str]:
 
 def row(entry: AuditEntry, request: Request | None) -> str:
     """One event of a list. ``request``: what it belongs to."""
-    about = f"{request.requester.email} {request.what}" if request else projection.about(entry)
+    about = (
+        f"{request.requester.email} {request.what} {spelled(request)}".rstrip() if request else projection.about(entry)
+    )
     at, by = human_times.spelled(entry.at), projection.by(entry)
     return f"{entry.seq:>9}  {at}  {entry.kind:<16} {by:<12} {entry.id:<8} {about}"
 

@@ -15,6 +15,7 @@ from bot import local_account
 from bot.access.context import AccessContext
 from bot.core import durations
 from bot.core.deadlines import due
+from bot.core.given_inputs import spelled, values
 from bot.core.request import LegState, Request, State
 from bot.local_account import OsAccount
 from bot.policy import loader
@@ -114,7 +115,8 @@ def row(request: Request) -> str:
     when = due(request)
     left = "" if when is None else f" in {durations.words(int(max(0, when - time.time())))}"
     who = request.requester.email
-    return f"{request.id}  {request.state.value:<9}  {who:<30}  {request.what:<30}  next{left or ': nothing'}"
+    given = f"  {said}" if (said := spelled(request)) else ""
+    return f"{request.id}  {request.state.value:<9}  {who:<30}  {request.what:<30}  next{left or ': nothing'}{given}"
 
 
 def entry(request: Request) -> dict[str, Any]:
@@ -124,6 +126,7 @@ def entry(request: Request) -> dict[str, Any]:
         "state": request.state.value,
         "requester": request.requester.email,
         "what": request.what,
+        "inputs": values(request),
         "due": due(request),
         "stuck": stuck(request),
         "trouble": trouble(request),

@@ -278,7 +278,14 @@ def chosen(payload: Payload) -> RequestForm:
         duration=int(seconds) if seconds.isdigit() and int(seconds) else None,
         reason=values.get(action_ids.REASON, ""),
         starts_at=float(start) if start.isdigit() else 0,
+        inputs=_inputs(values),
     )
+
+
+def _inputs(values: Mapping[str, str]) -> dict[str, str]:
+    """What is filled in for the inputs of roles: ``input:NAME:CHOICE`` → by name."""
+    parts = ((block.split(":", 2), value) for block, value in values.items())
+    return {block[1]: value for block, value in parts if block[0] == action_ids.INPUT and len(block) > 1 and value}
 
 
 def _carried(payload: Payload) -> tuple[str, str]:

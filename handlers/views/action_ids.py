@@ -33,6 +33,8 @@ CHOICE = "choice"
 DURATION = "duration"
 REASON = "reason"
 START = "start"
+INPUT = "input"
+"""Begins the id of the block of a typed input; its name and what it is for follow."""
 SCOPE = "scope"
 
 ASK_VIEW = "ask"

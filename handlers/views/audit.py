@@ -16,11 +16,12 @@ from bot.audit.archive import projection
 from bot.audit.archive.projection import Holding
 from bot.core import human_times
 from bot.core.audit_chain import AuditEntry
+from bot.core.given_inputs import spelled
 from bot.core.request import Request
 from handlers.views import action_ids, modals, tables
 from handlers.views.message import SlackMessage, context, section
 from handlers.views.tables import ACCOUNT, Table
-from handlers.views.text import safe, when
+from handlers.views.text import fitting, safe, when
 
 HEADING = "Audit log"
 _BLOCK = 2_900
@@ -82,7 +83,7 @@ def _events(shown: AuditPage) -> Table:
 
 def _cells(entry: AuditEntry, request: Request | None, sealed: int) -> tuple[str, ...]:
     about = request.id if request else projection.about(entry)
-    what = [f"{request.requester.email} {request.what}" if request else "", _why(entry)]
+    what = [f"{request.requester.email} {request.what} {spelled(request)}".strip() if request else "", _why(entry)]
     said = " · ".join(filter(None, what))
     sure = "sealed" if entry.seq <= sealed else "not sealed yet"
     return f"{entry.seq:,}", _utc(entry.at), entry.kind, projection.by(entry), about, said, sure
@@ -140,7 +141,8 @@ def _event(entry: AuditEntry, request: Request | None, sealed: int) -> str:
     by = projection.by(entry)
     words += [f"by {_by(by)}"] if by else []
     if request:
-        words.append(f"{request.id} {safe(request.requester.email, 80)} {safe(request.what, 90)}")
+        given = f" {fitting(said, 90)}" if (said := spelled(request)) else ""
+        words.append(f"{request.id} {safe(request.requester.email, 80)} {safe(request.what, 90)}{given}")
     elif about := projection.about(entry):
         words.append(f"`{safe(about, 90)}`")
     why = _why(entry)

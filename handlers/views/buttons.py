@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from slack_sdk.models.blocks import ButtonElement, ConfirmObject
 
+from bot.core.given_inputs import spelled
 from bot.core.request import Request
 from handlers.views import action_ids, extension
-from handlers.views.text import length, plain, safe, sensitivity
+from handlers.views.text import fitting, length, plain, safe, sensitivity
 
 Row = list[ButtonElement]
 """Buttons side by side. A phone breaks a row that is too wide, so no row has a second long text."""
@@ -112,7 +113,8 @@ def _confirm(request: Request) -> ConfirmObject | None:
     """Approving is one tap, except where the access is critical."""
     if sensitivity(request) != "critical":
         return None
-    asked = f"{safe(_person(request), 60)} gets {safe(request.title, 60)}"
+    given = f" ({fitting(said, 80)})" if (said := spelled(request)) else ""
+    asked = f"{safe(_person(request), 60)} gets {safe(request.title, 60)}{given}"
     return ConfirmObject(
         title="This is critical", text=f"{asked} for {length(request.duration)}.", confirm="Approve", deny="Cancel"
     )

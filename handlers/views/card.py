@@ -14,6 +14,8 @@ from handlers.views.message import Needed, SlackMessage, context, section, warni
 from handlers.views.text import (
     by_rule,
     fitting,
+    headed,
+    inputs,
     length,
     linked,
     name,
@@ -43,6 +45,7 @@ def card(request: Request, needed: Needed, site: str = "", earlier: TrackRecord 
         section(_heading(request, site)),
         section(f"> {linked(request.reason, 600, site) or '_no reason given_'}"),
         section(consequence(request)),
+        *([section(given)] if (given := inputs(request)) else []),
         section(_standing(request, needed, earlier)),
         *(section(_asked(request, question)) for question in request.questions),
     ]
@@ -85,7 +88,7 @@ def _gives(leg: Leg, most: int) -> str:
 
 def _heading(request: Request, site: str) -> str:
     """Who requests what for how long; how risky it is, and where it is."""
-    asks = f"{tappable(request.requester, site)} · *{title(request)}* · {length(request.duration)}"
+    asks = f"{tappable(request.requester, site)} · *{headed(request)}* · {length(request.duration)}"
     return f"{asks}\n{risk(sensitivity(request))} · {status.of(request).badge(request)}"
 
 

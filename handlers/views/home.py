@@ -150,7 +150,9 @@ def _ways(offers: Sequence[Choice]) -> list[Block]:
     templates = [choice for choice in offers if "/" not in choice.name]
     for choice in templates[:_TEMPLATES]:
         ask = button("Request…", action_ids.TEMPLATE, choice.name, f"Request {choice.title}")
-        blocks.append(_section(f"*{safe(choice.title, 80)}* · {how_long(choice)}", f"template:{choice.name}", ask))
+        names = ", ".join(safe(shape.titled(name), 60) for name, shape in choice.inputs.items())
+        said = f"*{safe(choice.title, 80)}* · {how_long(choice)}{f' · asks for {names}' if names else ''}"
+        blocks.append(_section(said, f"template:{choice.name}", ask))
     if len(templates) > _TEMPLATES:
         blocks.append(_note(f"… and {len(templates) - _TEMPLATES} more templates in the form:"))
     form = button("Request access…", action_ids.REQUEST, "any", "Open the request form", style="primary")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from slack_sdk.models.blocks import (
     ActionsBlock,
@@ -27,7 +27,7 @@ from bot.core import durations
 from bot.core.request import QUESTION_LIMIT, REASON_LIMIT, ApproverQuestion, Request
 from bot.policy.catalog import Choice
 from bot.policy.schema import ReasonShape
-from handlers.views import action_ids, role_terms
+from handlers.views import action_ids, input_fields, role_terms
 from handlers.views.role_terms import GroupNames
 from handlers.views.text import clock, fitting, length, name, plain, safe, title, who
 from providers.systems.base import Secret
@@ -65,6 +65,7 @@ class Filled:
     reason: str = ""
     starts_at: float = 0
     note: str = ""
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
 
 def ask(choices: Sequence[Choice], chosen: Chosen | None = None, known: Filled = Filled()) -> View:
@@ -73,10 +74,12 @@ def ask(choices: Sequence[Choice], chosen: Chosen | None = None, known: Filled =
     blocks.append(_what(choices, chosen.choice if chosen else None))
     if chosen:
         blocks += _too_long(chosen.choice, known.duration)
-        blocks += [text(_told(chosen)), _duration(chosen.choice, known), _start(known.starts_at)]
+        blocks += [text(_told(chosen)), *input_fields.fields(chosen.choice, known.inputs)]
+        blocks += [_duration(chosen.choice, known), _start(known.starts_at)]
         blocks.append(_why(chosen.choice.reason, known.reason))
-    elif known.reason:
-        blocks.append(_why(ReasonShape(), known.reason))
+    else:
+        blocks += input_fields.kept(known.inputs)
+        blocks += [_why(ReasonShape(), known.reason)] if known.reason else []
     return View(
         type="modal",
         callback_id=action_ids.ASK_VIEW,

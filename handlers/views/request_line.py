@@ -28,7 +28,7 @@ def note(line: RequestLine, candidates: Sequence[Choice], nearest: Sequence[str]
     said = []
     if line.unknown:
         words = " and ".join(f'"{safe(each, 80)}"' for each in line.unknown)
-        said.append(f"I don't understand {words}.{_near(line, nearest)} {_left(line)}")
+        said.append(f"I don't understand {words}.{_near(line, nearest)}{_inputs(line, candidates)} {_left(line)}")
     if len(candidates) > 1:
         names = ", ".join(f"`{safe(choice.name, 90)}`" for choice in candidates[:_MOST])
         more = f", and {len(candidates) - _MOST} more" if len(candidates) > _MOST else ""
@@ -96,6 +96,14 @@ def open_form(typed: str) -> SlackMessage:
     )
     blocks = [SectionBlock(text=MarkdownTextObject(text=said, verbatim=True)), ActionsBlock(elements=[button])]
     return SlackMessage(said, [block.to_dict() for block in blocks])
+
+
+def _inputs(line: RequestLine, candidates: Sequence[Choice]) -> str:
+    """How an input is written, where something is written as one that is none."""
+    names = candidates[0].inputs if len(candidates) == 1 else {}
+    if not names or not any("=" in each for each in line.unknown):
+        return ""
+    return f" Write {' and '.join(f'`{safe(name, 40)}=…`' for name in names)}, each once."
 
 
 def _near(line: RequestLine, nearest: Sequence[str]) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.core.request import Request
+from bot.core.request import Request, RoleSnapshot
 from handlers.views import status
-from handlers.views.text import length, name, safe, title, who
+from handlers.views.text import in_brackets, length, name, safe, title, who
 
 _MOST = 20
 _LATEST = 5
@@ -41,7 +41,13 @@ def holders(system: str, heading: str, held: Sequence[Request], *, everything: b
 
 
 def _roles_on(request: Request, system: str) -> str:
-    return ", ".join(safe(leg.role.role, 40) for leg in request.legs if leg.role.system == system)
+    return ", ".join(_role(leg.role) for leg in request.legs if leg.role.system == system)
+
+
+def _role(role: RoleSnapshot) -> str:
+    """Its name, and what was given for it in brackets."""
+    given = in_brackets(role.inputs)
+    return f"{safe(role.role, 40)}{f' {given}' if given else ''}"
 
 
 def _lines(requests: Sequence[Request], *, own: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bot.access.read import RoleTerms, Terms
-from bot.core import durations
+from bot.core import durations, ssh_keys
 from bot.policy.catalog import EVERYONE, Choice, Rule, Step
 from handlers.views.text import fitting, length, risk, safe
 
@@ -55,6 +55,7 @@ def explained(terms: Terms, names: GroupNames) -> str:
         f"Who may request it: {_requesters(terms)}",
         f"Who approves: {decides(terms, names)}. If nobody answers within {length(terms.within)}, the request expires.",
         f"How long: {how_long(choice)}.",
+        *asked_for(choice),
     ]
     if terms.may_ask:
         lines += [_at_once(rule) for rule in terms.at_once]
@@ -85,11 +86,28 @@ def expected(choice: Choice) -> str:
     return f"Expected: {safe(choice.reason.expected, 240)}." if choice.reason.expected else ""
 
 
+def asked_for(choice: Choice) -> list[str]:
+    """Each input that the requester gives, and what will do; how a line gives it."""
+    return [
+        f"{safe(shape.titled(name), 60)} (`{safe(name, 40)}=…`): {fitting(shape.expected, 400)}"
+        + (f"; {safe(shape.default, 200)} if you give none" if shape.default else "")
+        for name, shape in choice.inputs.items()
+    ]
+
+
 def example(choice: Choice) -> str:
     """The line that requests it."""
     seconds = choice.durations[0] if choice.durations else min(choice.cap, 1800)
     reason = f" -- {safe(choice.reason.example, 80) or 'why'}" if choice.reason.required else ""
-    return f"/jit request {safe(choice.name, 90)} {durations.short(seconds)}{reason}"
+    given = "".join(f" {name}={_typed(shape.samples[0])}" for name, shape in choice.inputs.items() if not shape.default)
+    return f"/jit request {safe(choice.name, 90)}{given} {durations.short(seconds)}{reason}"
+
+
+def _typed(value: str) -> str:
+    """A value as a line gives it; of a key only how it begins."""
+    if value == ssh_keys.EXAMPLE:
+        return "ssh-ed25519 AAAA…"
+    return f'"{safe(value, 75)}"' if " " in value else safe(value, 75)
 
 
 def _requesters(terms: Terms) -> str:

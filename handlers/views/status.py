@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from bot.core.given_inputs import spelled
 from bot.core.request import Request, State
 from handlers.views import buttons, ended
 from handlers.views.extension import extension_status
@@ -125,7 +126,9 @@ def _once_approved(request: Request) -> str:
 
 def _pending_text(request: Request) -> str:
     """What a lock screen has room for: 150 characters, as they are read."""
-    asked = f"{fitting(_person(request), 30)} requests {fitting(request.title, 40)} for {length(request.duration)}"
+    given = f" ({fitting(words, 20)})" if (words := spelled(request)) else ""
+    what = f"{fitting(request.title, 25 if given else 40)}{given}"
+    asked = f"{fitting(_person(request), 30)} requests {what} for {length(request.duration)}"
     level = sensitivity(request)
     loud = f"{level.capitalize()} risk: " if level in {"high", "critical"} else ""
     reason = fitting(request.reason, 30)

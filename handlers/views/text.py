@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from bot.core import durations
-from bot.core.request import ByRule, Person, Request
+from bot.core.given_inputs import given_inputs, shown
+from bot.core.request import ByRule, GivenInput, Person, Request
 from bot.core.typed import bounded, isolated
 
 _MESSAGE = r"/archives/[CDG][A-Z0-9]{5,20}/p[0-9]{16}(?:\?thread_ts=[0-9]{10}\.[0-9]{6}&cid=[CDG][A-Z0-9]{5,20})?"
 """A message, or an answer in a thread, as Slack names it."""
 OPEN_CARD = "Open the card"
 _FEW = 3
+_ASTERISK = "\u2217"
+_GIVEN = 160
+"""Characters of what was given, in brackets behind a title."""
 _LONG = 20 * 3600
 _MARKS = {
     "low": ":large_green_circle:",
@@ -148,8 +153,32 @@ def approvers(request: Request) -> str:
 
 
 def title(request: Request) -> str:
-    """What was asked for, as its card is headed."""
-    return safe(request.title, 80)
+    """What was asked for, with what was given for it in brackets."""
+    given = in_brackets(given_inputs(request))
+    return f"{safe(request.title, 80)}{f' {given}' if given else ''}"
+
+
+def in_brackets(inputs: Sequence[GivenInput]) -> str:
+    """What was given, short, for the line that names what was asked for; empty where nothing was."""
+    said: list[str] = []
+    for each in inputs:
+        # An asterisk would end the bold type that a title is set in, and what follows would be taken for ours.
+        value = f"{safe(each.name, 40)}={fitting(shown(each), 40).replace('*', _ASTERISK)}"
+        if len(", ".join([*said, value])) > _GIVEN:
+            said.append("…")
+            break
+        said.append(value)
+    return f"({', '.join(said)})" if said else ""
+
+
+def inputs(request: Request) -> str:
+    """All that was given, an input a line; empty where nothing was asked for."""
+    return "\n".join(f"*{safe(each.title, 60)}*: {fitting(shown(each), 220)}" for each in given_inputs(request))
+
+
+def headed(request: Request, most: int = 80) -> str:
+    """What was asked for, where what was given for it is shown beside it."""
+    return safe(request.title, most)
 
 
 def user(id_: str) -> str:

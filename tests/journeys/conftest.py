@@ -55,7 +55,7 @@ class Town:
         human: Human = getattr(self, who)
         reply = await human.command("/jit", line, CHANNEL)
         assert "You requested" in reply.text, reply.text
-        return await self.card(reply.text.split(" (")[1][:6])
+        return await self.card(f"J-{reply.text.split(' (J-')[1][:4]}")
 
     @staticmethod
     def id_of(card: Message) -> str:

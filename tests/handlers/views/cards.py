@@ -45,7 +45,22 @@ from bot.core.request import ApproverQuestion, ByRule, Ending, Extension, Reques
 from handlers.views import card, dms, thread
 from handlers.views.message import Needed, SlackMessage
 from handlers.views.thread import line
-from tests.handlers.views.drawing import AT, DAN, EVE, EVIL, HOUR, LINK, MIA, NAMES, choice, policy, snapshot, write
+from tests.handlers.views.drawing import (
+    AT,
+    DAN,
+    EVE,
+    EVIL,
+    HOUR,
+    LINK,
+    MIA,
+    NAMES,
+    choice,
+    policy,
+    snapshot,
+    with_inputs,
+    with_key,
+    write,
+)
 from tests.house import person
 
 FOLDER = Path(__file__).parent / "golden" / "cards"
@@ -62,6 +77,12 @@ def asked(what: str = "debug", **more: Any) -> Submitted:
     plain: dict[str, Any] = {"by": MIA.id, "requester": MIA, "title": known.title, "reason": EVIL, "duration": 1800}
     plain |= {"generation": rules.generation, "grant_budget": 600, "decide_by": AT + 4 * HOUR, "warn_before": 600}
     return Submitted(at=AT, id="J-7K3Q", what=known.name, roles=roles, **{**plain, **more})
+
+
+def asked_with(made: Request) -> Submitted:
+    """Mia asks for a role that wants to know more."""
+    roles = tuple(leg.role for leg in made.legs)
+    return asked().model_copy(update={"what": made.what, "title": made.title, "roles": roles})
 
 
 def by_rule(**more: Any) -> ApprovedByRule:
@@ -152,6 +173,9 @@ STORIES: Mapping[str, Sequence[Event]] = {
     "denied-unanswered": [asked(), question(), Denied(at=AT + 160, by=EVE.id, review=no())],
     "pending-from-a-message": [asked(reason=f"{SITE}/archives/C0GENERAL/p1800000000000100")],
     "pending-several-roles": [asked("both")],
+    "pending-inputs": [asked_with(with_inputs())],
+    "pending-key": [asked_with(with_key())],
+    "active-inputs": [asked_with(with_inputs()), approved(), *granted()],
     "pending-later": [asked(**_LATER)],
     "denied": [asked(), Denied(at=AT + 60, by=EVE.id, review=no())],
     "cancelled": [asked(), Cancelled(at=AT + 60, by=MIA.id)],

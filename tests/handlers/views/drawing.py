@@ -15,10 +15,12 @@ from slack_sdk.models.views import View
 
 from bot.access import read, submit
 from bot.access.audit_query import AuditPage, Question
+from bot.access.inputs import check_inputs
 from bot.access.lockdown import Lift
 from bot.access.read import Overview
 from bot.access.revoke import BulkRevocation
 from bot.audit.archive.projection import Holding
+from bot.core import ssh_keys
 from bot.core.audit_chain import AuditEntry
 from bot.core.events import Submitted
 from bot.core.lifecycle import begin
@@ -48,7 +50,7 @@ from handlers.views.message import Needed, SlackMessage
 from handlers.views.modals import Chosen
 from handlers.views.request import Reader
 from handlers.views.revoke import revoke_all, taken
-from tests.house import catalog, person
+from tests.house import POLICY, catalog, person
 from tests.reports.digest.days import golden, weekly_of
 
 FOLDER = Path(__file__).parent / "golden"
@@ -71,9 +73,11 @@ def choice(name: str) -> Choice:
     return found
 
 
-def chosen(name: str) -> Chosen:
+def chosen(name: str, rules: Catalog | None = None) -> Chosen:
     """It, as the form has it."""
-    return Chosen(read.terms(policy(), choice(name)), NAMES, AT + 4 * HOUR)
+    found = (rules or policy()).find(name)
+    assert found is not None
+    return Chosen(read.terms(rules or policy(), found), NAMES, AT + 4 * HOUR)
 
 
 def request(id_: str = "J-7K3Q", what: str = "debug", reason: str = EVIL, asked: int = 1800, at: float = AT) -> Request:
@@ -100,6 +104,55 @@ def request(id_: str = "J-7K3Q", what: str = "debug", reason: str = EVIL, asked:
 def snapshot(rules: Catalog, system: str, name: str) -> RoleSnapshot:
     """A role as it was asked for."""
     return submit.snapshot(rules, system, name, consequence, can_extend)
+
+
+ASKING = """
+systems:
+  db:
+    title: Orders database
+    provider: postgresql
+    config: {dsn: "env:DSN"}
+    channel: C0VAULT01
+    approvers: [dba]
+    roles:
+      reader:
+        grants: {member_of: [{ask: group}], database: {ask: database}}
+        asks:
+          group: {title: Which data, choice: [app_readers, audit_readers], default: app_readers}
+          database: {pattern: ".+", example: orders}
+        max: 8h
+        may_ask: [everyone]
+"""
+GIVEN = {"group": "audit_readers", "database": EVIL}
+
+
+def asking() -> Catalog:
+    """The policy with a role that asks for inputs, one of which takes any text; its vault asks for a key."""
+    text = POLICY.replace("systems:\n", ASKING[1:], 1)
+    key = "grants: {door: {ask: public_key}, secret: true}\n        asks: {public_key: {ssh_public_key: true}}"
+    return catalog(text.replace("grants: {door: vault, secret: true}", key))
+
+
+def given(rules: Catalog, system: str, role: str, values: Mapping[str, str]) -> RoleSnapshot:
+    """A role as it was asked for, with what was given for its inputs."""
+    found = rules.find(f"{system}/{role}")
+    assert found is not None
+    return submit.snapshot(rules, system, role, consequence, can_extend, check_inputs(rules, found, values))
+
+
+def with_inputs(id_: str = "J-7K3Q") -> Request:
+    """Mia's request for the role that asks for inputs."""
+    asked = request(id_)
+    leg = asked.legs[0].model_copy(update={"role": given(asking(), "db", "reader", GIVEN)})
+    return asked.model_copy(update={"what": "db/reader", "title": leg.role.title, "legs": (leg,)})
+
+
+def with_key(id_: str = "J-7K3T") -> Request:
+    """Mia's request for the role that asks for a key."""
+    asked = request(id_)
+    typed = {"public_key": f"{ssh_keys.EXAMPLE} mia@laptop"}
+    leg = asked.legs[0].model_copy(update={"role": given(asking(), "vault", "read-only", typed)})
+    return asked.model_copy(update={"legs": (leg,)})
 
 
 def opened(id_: str = "J-7K3R") -> Request:
@@ -231,6 +284,16 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     ),
     "ask-of-many": lambda: modals.ask(_many(), chosen("debug")),
     "ask-suggested": lambda: modals.suggested(policy().choices(), "vault"),
+    "ask-inputs": lambda: modals.ask(
+        asking().choices(), chosen("db/reader", asking()), modals.Filled(3600, EVIL, inputs={"database": EVIL})
+    ),
+    "ask-inputs-given": lambda: modals.ask(
+        asking().choices(), chosen("db/reader", asking()), modals.Filled(inputs={**GIVEN, "database": "x" * 300})
+    ),
+    "ask-inputs-of-nothing": lambda: modals.ask(asking().choices(), None, modals.Filled(inputs=GIVEN)),
+    "ask-key": lambda: modals.ask(
+        asking().choices(), chosen("debug", asking()), modals.Filled(inputs={"public_key": ssh_keys.EXAMPLE})
+    ),
     "approve-less": lambda: modals.approve_less(request()),
     "deny": lambda: modals.deny(request()),
     "question": lambda: modals.question(request()),
@@ -280,10 +343,21 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     "waiting-for-others": lambda: summary_card.waiting("C0VAULT01", []),
     "approver-asked": lambda: dms.to_decide(request(), Needed(((NAMES["dba"], 1),)), LINK),
     "approver-asked-without-a-link": lambda: dms.to_decide(request(), Needed((("`dba`", 1),)), "javascript:<evil>"),
+    "approver-asked-with-inputs": lambda: dms.to_decide(with_inputs(), Needed(((NAMES["dba"], 1),)), LINK),
     "approver-half-answered": lambda: dms.to_decide(half(), Needed(((NAMES["security"], 1),)), LINK),
     "approver-answered": lambda: dms.to_decide(opened(), Needed(), LINK),
     "approver-void": lambda: dms.to_decide(void(), Needed(), LINK),
     "list": lambda: request_list.listing([request(), opened()], [ended()]),
+    "list-inputs": lambda: request_list.listing([with_inputs(), with_key()], []),
+    "who-inputs": lambda: request_list.holders("db", "Orders database", [with_inputs()]),
+    "show-inputs": lambda: showing.shown(with_key(), Needed(((NAMES["dba"], 1),)), Reader(asked=True)),
+    "home-inputs": lambda: home.home(
+        mine(open=(with_key(),), waiting=(with_inputs(),), asked=(with_key(),), offers=tuple(asking().choices()))
+    ),
+    "waiting-inputs": lambda: summary_card.waiting("C0VAULT01", [with_inputs()]),
+    "explain-inputs": lambda: role_terms.all_explained(
+        [chosen(name, asking()).terms for name in ("debug", "db/reader")], NAMES
+    ),
     "who-auditor": lambda: request_list.holders("vault", "Vault", [opened()], everything=True),
     "audit-waiting": lambda: audit.waiting(_question()),
     "audit-page": lambda: audit.page(_page()),

@@ -51,7 +51,7 @@ def test_who_asks_for_what_comes_first_then_why_then_what_it_opens_then_who_deci
     assert who.startswith("*<https://local.slack.com/team/UMIA|Mia>* (mia@example.com) · *")
     assert re.search(r":(red|large_\w+)_circle: \*(Low|High|Critical) risk\*", who)
     assert why.startswith("> ")
-    assert "opens the sandbox door " in consequence.casefold()
+    assert re.search("opens (the sandbox door|a postgresql login) ", consequence.casefold())
     assert standing
 
 
