@@ -55,5 +55,9 @@ def _was_decided(request: Request) -> bool:
     return request.approved_at > 0 or request.state in {State.DENIED, State.EXPIRED}
 
 
-def _roles(request: Request) -> set[str]:
-    return {leg.role.name for leg in request.legs}
+def _roles(request: Request) -> set[tuple[object, ...]]:
+    """Each role with what was chosen for it: another database is another access. A ticket or a key is not."""
+    return {
+        (leg.role.name, *((each.name, each.value) for each in leg.role.inputs if each.kind == "choice"))
+        for leg in request.legs
+    }

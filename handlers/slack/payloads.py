@@ -90,6 +90,8 @@ def _said(found: re.Match[str]) -> str:
     about, _, shown = found[1].partition("|")
     if about.startswith("#"):
         return f"#{shown or about[1:]}"
+    if shown and about == f"http://{shown}":
+        return shown  # a bare name with a dot in it, of which Slack makes a link by itself
     return about.removeprefix("mailto:")
 
 
@@ -285,7 +287,9 @@ def chosen(payload: Payload) -> RequestForm:
 def _inputs(values: Mapping[str, str]) -> dict[str, str]:
     """What is filled in for the inputs of roles: ``input:NAME:CHOICE`` → by name."""
     parts = ((block.split(":", 2), value) for block, value in values.items())
-    return {block[1]: value for block, value in parts if block[0] == action_ids.INPUT and len(block) > 1 and value}
+    return {
+        block[1]: value for block, value in parts if block[0] == action_ids.INPUT and block[1:] and block[1] and value
+    }
 
 
 def _carried(payload: Payload) -> tuple[str, str]:

@@ -241,7 +241,8 @@ def _grant(grant: Grant) -> str:
     mark = f"{_MARKS[grant.sensitivity]} " if grant.sensitivity in _MARKS else ""
     ends = f"{'ended' if grant.closed else 'until'} {when(grant.ends_at)}{' (ended since)' * grant.over}"
     opened = length(max(0.0, grant.ends_at - grant.opened_at))
-    roles = f"{_roles(grant.roles)} ({safe(grant.sensitivity, 20)})"
+    given = f" {safe(grant.given, 90)}" if grant.given else ""
+    roles = f"{_roles(grant.roles)}{given} ({safe(grant.sensitivity, 20)})"
     doubt = " · unconfirmed" if grant.unconfirmed else ""
     return f"{mark}{safe(grant.who, 80)} · {roles} · {opened}, {ends}{doubt} · {grant.id}"
 

@@ -50,6 +50,19 @@ async def test_earlier_requests_for_the_same_role_are_counted_by_what_came_of_th
     assert await track_record(house.store, request) == TrackRecord(days=DAYS, requests=2, approved=1, denied=1)
 
 
+async def test_what_was_given_for_another_choice_is_not_counted(house: House) -> None:
+    asks = "grants: {door: {ask: room}, shared: true}\n        asks: {room: {choice: [hall, attic]}}"
+    limits = "workspace:\n  limits: {open: 100, submits: 1000}"
+    text = POLICY.replace("grants: {door: hall, shared: true}", asks).replace("workspace:", limits, 1)
+    house.policy = catalog(text)
+    await house.open()
+    for room in ("hall", "hall", "attic"):
+        before = await house.ask(what="vault/shared", inputs={"room": room})
+        await holder.cancel(house.context, house.actor("mia"), before.id)
+    request = await house.ask(what="vault/shared", inputs={"room": "hall"})
+    assert await track_record(house.store, request) == TrackRecord(days=DAYS, requests=2, approved=0, denied=0)
+
+
 async def test_of_the_first_request_and_of_a_decided_one_nothing_is_said(house: House) -> None:
     first = await house.ask()
     assert await track_record(house.store, first) is None

@@ -27,6 +27,13 @@ SYSTEM = """
         grants: {member_of: [pg_read_all_data]}
         max: 1h
         may_ask: [everyone]
+      reader:
+        grants: {member_of: [{ask: group}], database: {ask: database}}
+        asks:
+          group: {choice: [order_readers, audit_readers]}
+          database: {pattern: "[a-z_]{1,20}", example: postgres, default: postgres}
+        max: 1h
+        may_ask: [everyone]
 templates:
 """
 
@@ -37,6 +44,10 @@ def postgres() -> Iterator[PostgresServer]:
     with postgres_server() as server:
         with psycopg.connect(server.dsn, autocommit=True) as admin:
             admin.execute("CREATE TABLE orders AS SELECT 42 AS number")
+            admin.execute("CREATE ROLE order_readers NOLOGIN")
+            admin.execute("CREATE ROLE audit_readers NOLOGIN")
+            admin.execute("GRANT SELECT ON orders TO order_readers")
+            admin.execute("CREATE DATABASE audit")
         yield server
 
 
@@ -100,6 +111,43 @@ async def test_given_back_early_is_refused_and_the_live_session_is_cut(town: Tow
     await session.close()
     closed = await town.slack.sees(CHANNEL, lambda m: id_ in m.said() and "session" in m.said())
     assert "1 live session ended" in closed.said()
+
+
+async def reads_as_one_of(town: Town, postgres: PostgresServer, group: str) -> str:
+    """What a login gets to read whose role was asked for as ``group``, in another database than the dsn's."""
+    card = await town.asked(line=f"request db/reader group={group} database=audit 30m -- to read them")
+    id_ = town.id_of(card)
+    await town.dan.click(card, "approve")
+    decided = await town.mia.sees_dm(lambda m: id_ in m.said() and "You have access" in m.said())
+    assert "dbname=audit" in decided.said()
+    await town.mia.click(decided, "reveal")
+    view = await town.mia.sees_view("note", lambda v: "Password" in v.said())
+    user, password = re.findall(r"```(.*?)```", view.said(), re.DOTALL)[:2]
+    try:
+        return await connects(postgres, user, password)
+    except psycopg.errors.InsufficientPrivilege as error:
+        return str(error)
+
+
+async def test_what_was_chosen_is_granted(town: Town, postgres: PostgresServer) -> None:
+    assert await reads_as_one_of(town, postgres, "order_readers") == "accepted"
+
+
+async def test_what_was_not_chosen_is_not_granted(town: Town, postgres: PostgresServer) -> None:
+    assert await reads_as_one_of(town, postgres, "audit_readers") == "permission denied for table orders"
+
+
+async def test_a_database_that_is_not_there_is_told_and_nothing_is_granted(
+    town: Town, postgres: PostgresServer
+) -> None:
+    card = await town.asked(line="request db/reader group=order_readers database=nowhere 30m -- to read it")
+    id_ = town.id_of(card)
+    await town.dan.click(card, "approve")
+    failed = await town.mia.sees_dm(lambda m: id_ in m.said() and "could not be granted" in m.said())
+    assert "there is no database nowhere on this server" in failed.said()
+    with psycopg.connect(postgres.dsn) as admin:
+        left = admin.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE %s", [f"jit_{id_[2:].lower()}%"])
+        assert left.fetchall() == []
 
 
 async def test_the_password_is_in_no_message_and_not_in_redis(

@@ -38,6 +38,7 @@ def _shown(pack: Mapping[str, Any]) -> str:
     facts = [
         ("Asked by", f"{requester['name']} {requester['email']} ({requester['id']})"),
         ("For", f"{request['what']}: {request['title']}"),
+        *((given["title"], given["value"]) for given in _inputs(request)),
         ("Reason", request["reason"]),
         ("Asked at", human_times.spelled(request["created_at"])),
         *([("Approved by", _rule(request["rule"]))] if request.get("rule") else []),
@@ -67,6 +68,12 @@ def _shown(pack: Mapping[str, Any]) -> str:
             f"<h2>The policy that it was asked under</h2>{texts}",
         )
     )
+
+
+def _inputs(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What the requester gave for the roles' inputs, each once."""
+    found = {given["name"]: given for leg in request["legs"] for given in leg["role"].get("inputs", ())}
+    return list(found.values())
 
 
 def _rule(rule: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from bot.audit.archive import projection
 from bot.core.audit_chain import AuditEntry
+from bot.core.given_inputs import spelled
 from bot.core.request import Request
 
 VERSION = "1.8.0"
@@ -95,7 +96,8 @@ def _about(entry: AuditEntry, request: Request | None, uid: int) -> dict[str, An
 
 def _message(entry: AuditEntry, request: Request | None) -> str:
     what = f" {entry.id}: {request.requester.email}, {request.what}" if request else f" {entry.id}".rstrip()
-    return f"{entry.kind}{what}"
+    given = f" ({said})" if request and (said := spelled(request)) else ""
+    return f"{entry.kind}{what}{given}"
 
 
 def _event(entry: AuditEntry) -> dict[str, Any]:

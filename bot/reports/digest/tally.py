@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from bot.core import lifecycle
 from bot.core.audit_chain import AuditEntry
 from bot.core.events import EVENT, ClosedManually, Event, Granted, Requested, Revoked
+from bot.core.given_inputs import spelled
 from bot.core.request import Ending, Leg, LegState, Request, State
 from bot.core.transitions import LEG_MAY_HAVE_ACCESS, IllegalEvent
 
@@ -55,6 +56,8 @@ class Grant:
     closed: bool
     unconfirmed: bool = False
     over: bool = False
+    given: str = ""
+    """What the requester gave for the roles' inputs."""
 
 
 @dataclass(frozen=True)
@@ -225,12 +228,17 @@ def _should_close(before: Request | None, after: Request, event: Event, due: flo
 
 def _decision(after: Request, event: Event) -> DecisionTime:
     by = after.reviews[-1].by.email if after.reviews else event.by
-    return DecisionTime(after.id, after.requester.email, after.title, by, max(0.0, event.at - after.created_at))
+    return DecisionTime(after.id, after.requester.email, _title(after), by, max(0.0, event.at - after.created_at))
 
 
 def _waiting(request: Request) -> WaitingRequest:
     most = min((leg.role.sensitivity for leg in request.legs), key=_rank)
-    return WaitingRequest(request.id, request.requester.email, request.title, most, request.decide_by)
+    return WaitingRequest(request.id, request.requester.email, _title(request), most, request.decide_by)
+
+
+def _title(request: Request) -> str:
+    given = spelled(request)
+    return f"{request.title} ({given})" if given else request.title
 
 
 def _grant(request: Request, legs: Sequence[Leg], *, over: bool = False) -> Grant:
@@ -245,6 +253,7 @@ def _grant(request: Request, legs: Sequence[Leg], *, over: bool = False) -> Gran
         closed=closed,
         unconfirmed=not closed and any(leg.receipt is None for leg in legs),
         over=over,
+        given=spelled(request),
     )
 
 

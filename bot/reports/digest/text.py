@@ -245,7 +245,8 @@ def _grant(grant: Grant, tz: str) -> str:
     ends = f"{'ended' if grant.closed else 'ends'} {_clock(grant.ends_at, tz)}{' (ended since)' * grant.over}"
     opened = length(max(0.0, grant.ends_at - grant.opened_at))
     doubt = ", unconfirmed" if grant.unconfirmed else ""
-    return f"{grant.id}  {grant.who}  {', '.join(grant.roles)}  {grant.sensitivity}  {opened}, {ends}{doubt}"
+    roles = f"{', '.join(grant.roles)}{f' ({grant.given})' if grant.given else ''}"
+    return f"{grant.id}  {grant.who}  {roles}  {grant.sensitivity}  {opened}, {ends}{doubt}"
 
 
 def _trouble(trouble: Trouble) -> str:
