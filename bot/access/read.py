@@ -8,6 +8,7 @@ still need one.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -20,7 +21,7 @@ from bot.audit.read_log import Read
 from bot.core.errors import Ambiguous, NotFound, UnknownChoice, UnknownSystem
 from bot.core.lockdown import Lock
 from bot.core.notifications import CARD
-from bot.core.request import Frozen, Request, State
+from bot.core.request import Frozen, Leg, Request, State
 from bot.core.verdict import Actor
 from bot.policy import authorization, auto_approval, bindings, loader
 from bot.policy.authorization import Tally
@@ -63,8 +64,11 @@ class Terms(Frozen):
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """The approval steps of all its roles, each once: one approval counts for every role."""
-        return tuple(dict.fromkeys(step for role in self.roles for step in role.steps))
+        """The approval steps of all its roles, those of the same groups as one: one approval counts for one role."""
+        people = Counter[tuple[str, ...]]()
+        for step in (step for role in self.roles for step in role.steps):
+            people[step.any_of] += step.count
+        return tuple(Step(any_of=groups, count=count) for groups, count in people.items())
 
 
 @dataclass(frozen=True)
@@ -215,9 +219,28 @@ def is_mine(actor: Actor, request: Request) -> bool:
 
 
 def has_secret(request: Request) -> bool:
-    """Whether it has a secret to show while it is active; with an uninstalled provider it has none."""
+    """Whether it has a secret to show while it is active."""
+    return bool(secret_legs(request))
+
+
+def secret_legs(request: Request) -> tuple[Leg, ...]:
+    """The legs that have a secret to show; with an uninstalled provider one has none."""
+    return tuple(leg for leg in request.legs if _issues_secret(leg))
+
+
+async def secrets_to_choose(context: AccessContext, actor: Actor, id_: str) -> tuple[Request, tuple[Leg, ...]] | None:
+    """The requester's own active request and its legs with a secret, where it has several; None otherwise."""
     try:
-        return any(loader.capabilities(leg.role.provider, leg.role.params).issues_secret for leg in request.legs)
+        request = (await context.find(actor, id_)).request
+    except NotFound:
+        return None
+    legs = secret_legs(request) if is_mine(actor, request) and request.is_active else ()
+    return (request, legs) if len(legs) > 1 else None
+
+
+def _issues_secret(leg: Leg) -> bool:
+    try:
+        return loader.capabilities(leg.role.provider, leg.role.params).issues_secret
     except registry.Misconfigured:
         return False
 

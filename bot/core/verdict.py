@@ -13,13 +13,15 @@ class Members(Frozen):
     """Who is in a group: by bound identity, by Slack user id, or not known at present.
 
     ``nobody``: accounts, and addresses, that surely are no active full member's: they stand in groups, and count for
-    nothing.
+    nothing. ``accounts``: the identities of accounts, as far as they are known: a person who is in one group by account
+    and in another by address is one person.
     """
 
     identities: frozenset[str] = frozenset()
     users: frozenset[str] = frozenset()
     known: bool = True
     nobody: frozenset[str] = frozenset()
+    accounts: Mapping[str, str] = {}
 
     def holds(self, person: Person) -> bool:
         """True when the person is surely in it, and active."""
@@ -30,6 +32,12 @@ class Members(Frozen):
     def active(self) -> frozenset[str]:
         """Those who may be able to act, by identity or user id; of whom nothing is known, it is assumed."""
         return (self.identities | self.users) - self.nobody
+
+    @property
+    def people(self) -> frozenset[str]:
+        """The same, each person once: by identity where that is known."""
+        there = {who: self.accounts.get(who, who) for who in self.active}
+        return frozenset(there.values()) - self.nobody
 
 
 Roster = Mapping[str, Members]

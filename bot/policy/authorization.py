@@ -7,10 +7,11 @@ message or an earlier verdict says is believed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from bot.core.request import Frozen, Person, Request, Review, Verb
 from bot.core.verdict import Code, Reason, Roster, Verdict
+from bot.policy import matching
 from bot.policy.catalog import EVERYONE, Catalog, Choice, Role, RoleRef, Step
 from bot.policy.schema import Sensitivity
 
@@ -39,26 +40,34 @@ class Tally(Frozen):
         return not self.open
 
     @property
+    def people(self) -> int:
+        """How many more people have to approve, at least."""
+        return sum(step.missing for step in self.open)
+
+    @property
     def missing(self) -> dict[tuple[str, ...], int]:
-        """How many more people each set of groups has to give: an approval counts for every role that has its step."""
-        each: dict[str, Counter[tuple[str, ...]]] = {}
+        """How many more people each set of groups has to give, for all roles together."""
+        return self.missing_for(step.name for step in self.open)
+
+    def missing_for(self, roles: Iterable[str]) -> dict[tuple[str, ...], int]:
+        """The same for some of its roles (``system/role``)."""
+        names, more = frozenset(roles), Counter[tuple[str, ...]]()
         for step in self.open:
-            each.setdefault(step.name, Counter())[step.any_of] += step.missing
-        most: Counter[tuple[str, ...]] = Counter()
-        for counted in each.values():
-            most |= counted
-        return dict(most)
+            if step.name in names:
+                more[step.any_of] += step.missing
+        return dict(more)
 
 
 def may_request(catalog: Catalog, roster: Roster, requester: Person, choice: Choice) -> Verdict:
     """Whether this person may ask for every role of the choice, and somebody could approve it."""
     reasons: list[Reason] = []
+    could_fill = _could_fill(catalog, roster, requester, choice)
     for ref in choice.roles:
         role = catalog.role(ref.system, ref.role)
         if role is None or not _may_request(role, roster, requester):
             reasons.append(Reason(code=Code.MAY_NOT_ASK, about=(f"{ref.system}/{ref.role}",)))
             reasons += _unknown(roster, role.may_ask if role else ())
-        elif not all(_could_fill(step, roster, requester) for step in role.steps):
+        elif ref not in could_fill:
             reasons.append(Reason(code=Code.NOBODY_TO_APPROVE, about=(f"{ref.system}/{ref.role}",)))
             reasons += _unknown(roster, (group for step in role.steps for group in step.any_of))
     return Verdict(reasons=tuple(reasons))
@@ -72,9 +81,10 @@ def may_review(catalog: Catalog, roster: Roster, request: Request, reviewer: Per
     groups = tuple(dict.fromkeys(group for step in steps for group in step.any_of))
     if not _in_any(roster, groups, reviewer):
         return Verdict(reasons=(Reason(code=Code.NOT_AN_APPROVER, about=groups), *_unknown(roster, groups)))
-    still_open = tally(catalog, roster, request).open
+    missing = tally(catalog, roster, request).people
+    yes = Review(verb=Verb.APPROVE, by=reviewer, at=0.0, duration=request.duration)
     # With none open (somebody whose answer counts again has come back to a group), any answer completes it.
-    if still_open and not any(_in_any(roster, step.any_of, reviewer) for step in still_open):
+    if missing and tally(catalog, roster, request, also=yes).people >= missing:
         return _no(Code.ALREADY_FILLED)
     return Verdict()
 
@@ -171,27 +181,31 @@ def may_snooze(catalog: Catalog, roster: Roster, person: Person, about: Iterable
 
 
 def tally(catalog: Catalog, roster: Roster, request: Request, also: Review | None = None) -> Tally:
-    """Which steps the approvals fill, recounted on today's policy and groups; one person fills one place a role."""
+    """Which steps the approvals fill, recounted on today's policy and groups; one person fills one place in all roles.
+
+    So each role's own approvers decide about it, and one approval never counts for two.
+    """
     approvals = _approvals(request, also)
-    still_open: list[OpenStep] = []
-    counted: set[str] = set()
-    given: dict[tuple[str, tuple[str, ...]], None] = {}
-    for leg in request.legs:
-        role = catalog.role(leg.role.system, leg.role.role)
-        if role is None:
-            still_open.append(OpenStep(name=leg.role.name, any_of=(), missing=1))
-            continue
-        filled = _match(role.steps, approvals, roster)
-        counted |= {review.by.identity for reviews in filled for review in reviews}
-        for step, reviews in zip(role.steps, filled, strict=True):
-            given |= {(review.by.id, step.any_of): None for review in reviews}
-            if len(reviews) < step.count:
-                missing = step.count - len(reviews)
-                still_open.append(OpenStep(name=leg.role.name, any_of=step.any_of, missing=missing))
+    steps = [(leg.role.name, step) for leg in request.legs for step in _steps(catalog, leg.role.system, leg.role.role)]
+    places = [n for n, (_, step) in enumerate(steps) for _ in range(step.count)]
+    fits = [
+        [place for place, n in enumerate(places) if _in_any(roster, steps[n][1].any_of, review.by)]
+        for review in approvals
+    ]
+    filled: list[list[Review]] = [[] for _ in steps]
+    for place, who in sorted(matching.fill(fits).items()):
+        filled[places[place]].append(approvals[who])
+    counted = {review.by.identity for reviews in filled for review in reviews}
     return Tally(
-        open=tuple(still_open),
+        open=tuple(
+            OpenStep(name=name, any_of=step.any_of, missing=step.count - len(reviews))
+            for (name, step), reviews in zip(steps, filled, strict=True)
+            if len(reviews) < step.count
+        ),
         counted=tuple(r for r in approvals if r.by.identity in counted),
-        given=tuple(given),
+        given=tuple(
+            (review.by.id, step.any_of) for (_, step), reviews in zip(steps, filled, strict=True) for review in reviews
+        ),
     )
 
 
@@ -290,11 +304,28 @@ def _in_any(roster: Roster, groups: Iterable[str], person: Person) -> bool:
     return any(group in roster and roster[group].holds(person) for group in groups)
 
 
-def _could_fill(step: Step, roster: Roster, requester: Person) -> bool:
-    """Whether enough people other than the requester are in the step's groups."""
+def _could_fill(catalog: Catalog, roster: Roster, requester: Person, choice: Choice) -> frozenset[RoleRef]:
+    """The roles whose steps can all be filled at the same time, each place by a person of its own, by others alone."""
+    places = [
+        (ref, _people(roster, step) - {requester.identity, requester.id})
+        for ref in choice.roles
+        for step in _steps(catalog, ref.system, ref.role)
+        for _ in range(step.count)
+    ]
+    filled = matching.fillable([people for _, people in places])
+    return frozenset(choice.roles) - {ref for n, (ref, _) in enumerate(places) if n not in filled}
+
+
+def _steps(catalog: Catalog, system: str, name: str) -> tuple[Step, ...]:
+    """The steps of a role; one that nobody can fill where the policy has no such role any more."""
+    role = catalog.role(system, name)
+    return role.steps if role else (Step(any_of=()),)
+
+
+def _people(roster: Roster, step: Step) -> frozenset[str]:
+    """Who may be able to fill a step, each person once."""
     known = [roster[group] for group in step.any_of if group in roster and roster[group].known]
-    people = {who for members in known for who in members.active} - {requester.identity, requester.id}
-    return len(people) >= step.count
+    return frozenset(who for members in known for who in members.people)
 
 
 def _unknown(roster: Roster, groups: Iterable[str]) -> tuple[Reason, ...]:
@@ -311,29 +342,6 @@ def _approvals(request: Request, also: Review | None) -> list[Review]:
         if review.verb is Verb.APPROVE and not any(same(review.by, person) for person in known):
             found.append(review)
     return found
-
-
-def _match(steps: Sequence[Step], approvals: Sequence[Review], roster: Roster) -> list[list[Review]]:
-    """Give each approval at most one place, so that as many places as possible are filled (augmenting paths)."""
-    places = [index for index, step in enumerate(steps) for _ in range(step.count)]
-    taken: dict[int, int] = {}
-
-    def seat(who: int, tried: set[int]) -> bool:
-        for place, step in enumerate(places):
-            if place in tried or not _in_any(roster, steps[step].any_of, approvals[who].by):
-                continue
-            tried.add(place)
-            if place not in taken or seat(taken[place], tried):
-                taken[place] = who
-                return True
-        return False
-
-    for who in range(len(approvals)):
-        seat(who, set())
-    filled: list[list[Review]] = [[] for _ in steps]
-    for place, who in taken.items():
-        filled[places[place]].append(approvals[who])
-    return filled
 
 
 def _no(code: Code) -> Verdict:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -28,7 +28,7 @@ from bot.policy.schema import (
     TemplateShape,
     WorkspaceShape,
 )
-from bot.policy.vocabulary import Vocabulary, vocabulary
+from bot.policy.vocabulary import TOGETHER, Vocabulary, together, vocabulary
 
 EVERYONE = "everyone"
 """In ``may_ask``: each full member of the workspace."""
@@ -94,7 +94,7 @@ class RoleRef(Frozen):
 
 
 class Choice(Frozen):
-    """What can be asked for: a template, or a role by itself (``system/role``). Durations in seconds."""
+    """What can be asked for: a template, a role by itself (``system/role``) or several. Durations in seconds."""
 
     name: str
     title: str
@@ -143,9 +143,11 @@ class Catalog(Frozen):
         return owner.roles.get(role) if owner else None
 
     def find(self, what: str) -> Choice | None:
-        """A template by its name, or a role as ``system/role``."""
+        """A template by its name, a role as ``system/role``, or several of them: ``system/role + system/role``."""
         if what in self.templates:
             return self.templates[what]
+        if "+" in what:
+            return self._together([part.strip() for part in what.split("+")])
         system, slash, role = what.partition("/")
         found = self.role(system, role) if slash else None
         return None if found is None else self._alone(system, role, found)
@@ -173,6 +175,22 @@ class Catalog(Frozen):
     def vocabulary(self) -> Vocabulary:
         """The phrases by which people name what it offers."""
         return vocabulary(self)
+
+    def _together(self, names: Sequence[str]) -> Choice | None:
+        """Several roles in one request, granted in this order; None where one is no role, or they are too many."""
+        name = together(names)
+        found = [self.find(each) for each in dict.fromkeys(names) if each not in self.templates]
+        roles = [choice for choice in found if choice]
+        if name is None or len(roles) != len(dict.fromkeys(names)):
+            return None
+        return Choice(
+            name=name,
+            title=TOGETHER.join(choice.title for choice in roles),
+            roles=tuple(ref for choice in roles for ref in choice.roles),
+            durations=(),
+            cap=min(choice.cap for choice in roles),
+            reason=ReasonShape(),
+        )
 
     def _alone(self, system: str, name: str, role: Role) -> Choice:
         return Choice(

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from bot.policy.catalog import Catalog, System
 
 Phrase = tuple[str, ...]
+TOGETHER = " + "
+"""Between the roles of one request, in its name: ``prod-db/read-only + vault/ops``."""
+MOST_TOGETHER = 4
+LONGEST_TOGETHER = 150
+"""Characters of such a name: what an option of a form can carry."""
 _ARTICLES = frozenset({"access", "my", "on", "the", "to"})
 _WORD = re.compile(r"[^\W_]+")
 
@@ -39,6 +44,13 @@ class Vocabulary:
     def _all(self, words: Phrase) -> frozenset[str]:
         parts = (self.choices, self.systems, self.roles)
         return frozenset(name for known in parts for name in known.get(words, ()))
+
+
+def together(names: Iterable[str]) -> str | None:
+    """The name of several roles in one request, each once, in their order; None for too many."""
+    each = list(dict.fromkeys(names))
+    name = TOGETHER.join(each)
+    return name if len(each) <= MOST_TOGETHER and len(name) <= LONGEST_TOGETHER else None
 
 
 def phrase(text: str) -> Phrase:

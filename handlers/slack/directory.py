@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.core.errors import CouldNotCheck, IdentityTaken, NotAMember
+from bot.core.errors import CouldNotCheck, IdentityTaken, NotAMember, StoreAway
 from bot.core.identity import identity_of, identity_or_none
 from bot.core.request import Person
 from bot.core.verdict import AccountStates, Actor, Members
@@ -69,6 +69,8 @@ class People:
     catalog: Callable[[], Catalog]
     _people: dict[str, LookupAnswer] = field(default_factory=dict, repr=False)
     _addresses: dict[str, LookupAnswer] = field(default_factory=dict, repr=False)
+    _identities: dict[str, str] = field(default_factory=dict, repr=False)
+    """Whose an account is, as it is bound."""
 
     def __post_init__(self) -> None:
         """Nothing is asked yet."""
@@ -137,6 +139,7 @@ class People:
             await self.changes.back(person.identity, await self.store.now())
         if not await self.store.identities.bind(person.identity, person.id):
             raise IdentityTaken(person.id)
+        self._note(user, person.identity)
         return _remember(self._people, user, person, at)
 
     async def _active(self, user: str) -> bool:
@@ -161,13 +164,15 @@ class People:
         """The groups by what Slack listed, without what was lost since: ``known`` by its events, ``gone`` just now."""
         nobody = frozenset(who for who, lost in known.gone.items() if not self._newer(who, lost.at)) | {*gone}
         members = {group: remain(listed, known.left.get(group, ())) for group, listed in told.items()}
+        accounts = dict(self._identities)
         return {
-            name: Members(identities=frozenset(map(identity_of, group.people)), nobody=nobody)
+            name: Members(identities=frozenset(map(identity_of, group.people)), nobody=nobody, accounts=accounts)
             if not group.slack_usergroup
             else Members(
                 users=members.get(group.slack_usergroup, frozenset()),
                 known=group.slack_usergroup in members,
                 nobody=nobody,
+                accounts=accounts,
             )
             for name, group in self.catalog().groups.items()
         }
@@ -178,7 +183,22 @@ class People:
 
     async def refresh(self) -> None:
         """Look at the user groups again; what was known stays known until it is too old."""
+        with contextlib.suppress(StoreAway):
+            await self._read_bindings()
         await self.usergroups.refresh()
+
+    async def _read_bindings(self) -> None:
+        """Whose accounts the addresses of the policy are bound to, so that nobody is taken for two people."""
+        known = set(self._identities.values())
+        listed = (identity_of(address) for group in self.catalog().groups.values() for address in group.people)
+        for identity in dict.fromkeys(listed):
+            if identity not in known and (user := await self.store.identities.bound(identity)):
+                self._note(user, identity)
+
+    def _note(self, user: str, identity: str) -> None:
+        if len(self._identities) >= _MOST:
+            self._identities.clear()
+        self._identities[user] = identity
 
     async def _current(self) -> dict[str, Listed]:
         return await self.usergroups.current(_PATIENCE) if self.usergroups.wanted else {}

@@ -96,7 +96,7 @@ async def corridor(url: str, workspace: str, directory: Path, what: str, at: int
     countdown = Countdown(at)
     sys.settrace(countdown.trace)
     request = await place.ask(what=what)
-    await place.approve("dan", request.id)
+    await place.approved(request.id)
     await place.work()
     await holder.release(place.context, place.actor("mia"), request.id)
     await place.work()

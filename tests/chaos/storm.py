@@ -130,7 +130,7 @@ async def people(storm: Storm, place: House, count: int, ids: list[str]) -> None
             what, duration = storm.dice.choice(_WHATS), storm.dice.randint(5, 12)
             request = await _insist(lambda: place.ask(f"p{n}", what, duration=duration, token=f"t{n}"))
             ids.append(request.id)
-            await _insist(lambda: place.approve("dan", request.id))
+            await _insist(lambda: place.approved(request.id))
             if storm.dice.random() < 0.3:
                 await _insist(lambda: holder.release(place.context, place.actor(f"p{n}"), request.id))
                 storm.done["given back early"] += 1

@@ -39,6 +39,7 @@ async def test_access_without_a_password_of_its_own_promises_none(town: Town) ->
 async def test_of_several_roles_each_has_its_way(town: Town) -> None:
     card = await town.asked(line="request both 30m -- INC-1 the vault is stuck")
     await town.dan.click(card, "approve")
+    await town.eve.click(card, "approve")
     letter = await town.mia.sees_dm(lambda m: "You have access until" in m.said())
     for title, door in (("Vault: read-only", "vault"), ("Vault: shared", "hall")):
         assert re.search(rf"\*{title}\*\n```knock at {door} as [^`]+```", letter.said())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bot.core.lifecycle import begin
 from bot.core.request import Person, Request, Review, Verb
 from bot.core.verdict import Code, Members
-from bot.policy import authorization
+from bot.policy import authorization, matching
 from bot.policy.catalog import Catalog
 from tests.core.test_lifecycle import role, submitted
 from tests.house import POLICY, catalog, person
@@ -145,12 +145,85 @@ def test_asking_approving_taking_away_and_reading_are_separate_rights() -> None:
     assert not authorization.may_revoke(policy_, roster, request, mia).allowed
 
 
-def test_an_approval_is_needed_once_for_all_roles_that_have_its_step() -> None:
-    rules = with_steps(("dba", 1), ("security", 2))
+def of_two_roles(*reviews: Review) -> Request:
+    """A request for the vault's admin and its hall."""
     event = submitted().model_copy(update={"requester": person("T1", "mia"), "roles": (role("admin"), role("shared"))})
-    tally = authorization.tally(rules, {}, begin(event))
+    return begin(event).model_copy(update={"reviews": reviews})
+
+
+DBAS = Members(users=frozenset({"UDAN", "UEVE"}))
+
+
+def test_each_role_needs_people_of_its_own() -> None:
+    tally = authorization.tally(with_steps(("dba", 1), ("security", 2)), {}, of_two_roles())
     assert [step.any_of for step in tally.open] == [("dba",), ("security",), ("dba",)]
-    assert tally.missing == {("dba",): 1, ("security",): 2}
+    assert tally.missing == {("dba",): 2, ("security",): 2}
+    assert tally.missing_for(["vault/shared"]) == {("dba",): 1}
+
+
+def test_one_approval_never_counts_for_two_roles() -> None:
+    rules, roster = with_steps(("dba", 1)), {"dba": DBAS}
+    one = authorization.tally(rules, roster, of_two_roles(yes("dan")))
+    assert [(step.name, step.missing) for step in one.open] == [("vault/shared", 1)]
+    assert not authorization.may_review(rules, roster, of_two_roles(yes("dan")), person("T1", "dan")).allowed
+    assert authorization.may_review(rules, roster, of_two_roles(yes("dan")), person("T1", "eve")).allowed
+    assert authorization.tally(rules, roster, of_two_roles(yes("dan"), yes("eve"))).complete
+
+
+def test_whoever_can_fill_another_place_makes_room_for_who_cannot() -> None:
+    """Dan is in both groups, and Eve only in the one whose place he has."""
+    rules = with_steps(("security", 1))
+    roster = {"security": Members(users=frozenset({"UDAN", "UEVE"})), "dba": Members(users=frozenset({"UDAN"}))}
+    half = of_two_roles(yes("dan"))
+    assert authorization.tally(rules, roster, half).missing == {("dba",): 1}
+    assert authorization.may_review(rules, roster, half, person("T1", "eve")).allowed
+    assert authorization.tally(rules, roster, half, also=yes("eve")).complete
+
+
+def test_an_approver_of_one_role_has_no_say_about_the_other() -> None:
+    rules = with_steps(("security", 1))
+    roster = {"security": Members(identities=frozenset({"sam@example.com", "kim@example.com"})), "dba": DBAS}
+    half = of_two_roles(yes("sam"))
+    verdict = authorization.may_review(rules, roster, half, person("T1", "kim"))
+    assert [reason.code for reason in verdict.reasons] == [Code.ALREADY_FILLED]
+    assert authorization.may_review(rules, roster, half, person("T1", "dan")).allowed
+
+
+def test_several_roles_can_only_be_requested_where_there_are_people_enough_for_all() -> None:
+    rules = catalog()
+    together = rules.find("vault/read-only + vault/shared")
+    assert together is not None
+    mia, alone = person("T1", "mia"), {"dba": Members(users=frozenset({"UDAN"}))}
+    reasons = authorization.may_request(rules, alone, mia, together).reasons
+    assert [(reason.code, reason.about) for reason in reasons] == [(Code.NOBODY_TO_APPROVE, ("vault/shared",))]
+    for each in ("vault/read-only", "vault/shared"):
+        choice = rules.find(each)
+        assert choice is not None
+        assert authorization.may_request(rules, alone, mia, choice).allowed
+    assert authorization.may_request(rules, {"dba": DBAS}, mia, together).allowed
+
+
+def test_somebody_known_by_account_and_by_address_is_one_person() -> None:
+    rules = with_steps(("dba", 1), ("security", 1))
+    admin = rules.find("vault/admin")
+    assert admin is not None
+    listed = {"dba": {"users": frozenset({"UDAN"})}, "security": {"identities": frozenset({"dan@example.com"})}}
+    known = {name: Members(**group, accounts={"UDAN": "dan@example.com"}) for name, group in listed.items()}
+    mia = person("T1", "mia")
+    assert not authorization.may_request(rules, known, mia, admin).allowed
+    two = {**known, "security": Members(identities=frozenset({"dan@example.com", "sam@example.com"}))}
+    assert authorization.may_request(rules, two, mia, admin).allowed
+    assert not authorization.tally(rules, known, asked(mia, (yes("dan"),))).complete
+
+
+places = st.lists(st.frozensets(st.sampled_from(NAMES)), max_size=5)
+
+
+@given(places)
+def test_as_many_places_are_fillable_as_any_choice_of_different_people_fills(wanted: list[frozenset[str]]) -> None:
+    sets = [*wanted, *[frozenset[str]()] * (len(NAMES) - len(wanted))]
+    most = max(sum(who in place for who, place in zip(chosen, sets, strict=True)) for chosen in permutations(NAMES))
+    assert len(matching.fillable(wanted)) == most
 
 
 def test_a_tally_says_which_step_each_approval_fills() -> None:

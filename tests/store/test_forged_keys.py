@@ -71,7 +71,7 @@ async def test_access_whose_hold_was_deleted_does_not_pass_for_access_that_stood
     for key in await store.redis.keys(f"jit:{{{store.workspace}}}:shared:*"):
         await store.redis.delete(key)
     second = await house.ask(what="both")
-    await house.approve("dan", second.id)
+    await house.approved(second.id)
     await house.until(second.id, State.ACTIVE)
     for request in (first, second):
         await holder.release(house.context, house.actor("mia"), request.id)

@@ -330,7 +330,7 @@ async def test_what_is_shared_passes_for_no_standing_access_once_its_hold_and_it
         untried = dict(await house.store.redis.hgetall(record))
         await become(house, [first], State.ACTIVE)
     second = await house.ask("mia", "both", duration=20)
-    await house.approve("dan", second.id)
+    await house.approved(second.id)
     # Nothing says any more that it was opened, but the audit log.
     for hold in await bot.store.redis.keys(f"jit:{{{bot.store.workspace}}}:shared:*"):
         await bot.store.redis.delete(hold)

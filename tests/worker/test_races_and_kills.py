@@ -278,7 +278,7 @@ async def test_access_of_ours_that_is_closed_while_another_looks_does_not_pass_f
     first = await house.granted(what="vault/shared")
     request = await house.ask(what="both")
     vault.after = lambda: end(house, first.id, 1)
-    await house.approve("dan", request.id)
+    await house.approved(request.id)
     await house.until(request.id, State.ACTIVE)
     await holder.release(house.context, house.actor("mia"), request.id)
     await house.until(request.id, State.ENDED)
@@ -293,7 +293,7 @@ async def test_access_of_ours_that_lives_and_dies_while_another_looks_does_not_p
     house = await opened(store, {"vault": vault})
     request, other = await house.ask(what="vault/shared"), await house.ask(what="both")
     await house.approve("dan", request.id)
-    await house.approve("dan", other.id)
+    await house.approved(other.id)
     seen: list[bool] = []
 
     async def live() -> None:

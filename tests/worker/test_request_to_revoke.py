@@ -106,7 +106,7 @@ async def test_who_joined_a_shared_door_and_was_refused_does_not_keep_it_open(st
     refusing.doors = house.sandbox.doors
     other = House(store, systems={"vault": refusing})
     second = await other.ask(what="both")
-    await other.approve("dan", second.id)
+    await other.approved(second.id)
     await other.until(second.id, State.ENDED, State.FAILED)
     await holder.release(house.context, house.actor("mia"), first.id)
     await house.work()

@@ -88,8 +88,10 @@ class People:
     async def _both(self) -> None:
         who = self._newcomer()
         async with self._asked(who, "both", self.dice.choice([6, 8])) as (entry, card):
-            if not (entry and card and await self._approve(entry, card, self.dice.choice(APPROVERS))):
+            first, second = self.dice.sample(APPROVERS, 2)  # each role needs one of its own
+            if not (entry and card and await self._approve(entry, card, first)):
                 return
+            await self._approve(entry, card, second)
         async with self._asked(who, "vault/shared", self.dice.randint(5, 9)) as (more, card):
             if more and card:
                 await self._approve(more, card, self.dice.choice(APPROVERS))
