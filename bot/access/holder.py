@@ -27,11 +27,14 @@ async def release(context: AccessContext, actor: Actor, id_: str | None) -> Requ
     return await _own(context, "release", actor, id_, (State.ACTIVE, State.GRANTING), released)
 
 
-async def reveal(context: AccessContext, actor: Actor, id_: str, view: str) -> Request:
-    """Have a new secret created and shown in the open modal ``view``. Raises `NotFound`, `NotAllowed`, `Overtaken`."""
+async def reveal(context: AccessContext, actor: Actor, id_: str, view: str, leg: int | None = None) -> Request:
+    """Have a new secret of one role created and shown in the open modal ``view``; the other roles keep theirs.
+
+    ``leg``: of which role; None for the first that has one. Raises `NotFound`, `NotAllowed`, `Overtaken`.
+    """
 
     def asked(now: float) -> Event:
-        return RevealRequested(at=now, by=actor.person.id, reveal=Reveal(view=view, at=now))
+        return RevealRequested(at=now, by=actor.person.id, reveal=Reveal(view=view, at=now, leg=leg))
 
     return await _own(context, "reveal", actor, id_, (State.ACTIVE,), asked)
 

@@ -65,9 +65,12 @@ def warning_at(request: Request, ends_at: float, now: float) -> float:
 
 
 def next_leg(request: Request, now: float) -> Leg | None:
-    """The leg to be worked on at ``now``: the longest overdue, None when none is due."""
-    ready = [leg for leg in request.legs if leg.state in _AT_WORK and leg.retry_at <= now]
-    return min(ready, key=lambda leg: (leg.retry_at, leg.n), default=None)
+    """The leg to be worked on at ``now``; None when none is due.
+
+    They are granted in the order of the request, each once those before it are granted. They are revoked in the
+    reverse order, except that one that cannot be revoked yet keeps no other waiting.
+    """
+    return next((leg for leg in _queue(request) if leg.retry_at <= now), None)
 
 
 def _cap(request: Request) -> int:
@@ -88,4 +91,12 @@ def _dues(request: Request) -> list[float]:
 
 
 def _next_try(request: Request) -> float:
-    return min(leg.retry_at for leg in request.legs if leg.state in _AT_WORK)
+    return min(leg.retry_at for leg in _queue(request))
+
+
+def _queue(request: Request) -> list[Leg]:
+    """The legs that may be worked on, in order."""
+    at_work = [leg for leg in request.legs if leg.state in _AT_WORK]
+    if request.state is State.GRANTING:
+        return at_work[:1]
+    return sorted(at_work, key=lambda leg: (leg.retry_at, -leg.n))

@@ -177,10 +177,14 @@ class ApproverQuestion(Frozen):
 
 
 class Reveal(Frozen):
-    """The requester's demand to see the secret, in a modal that they have open."""
+    """The requester's demand to see a secret, in a modal that they have open.
+
+    ``leg``: of which role; None for the first that has one.
+    """
 
     view: str
     at: float
+    leg: int | None = None
 
 
 class ExtensionState(StrEnum):
@@ -240,6 +244,8 @@ class Leg(Frozen):
     retry_at: float = 0
     error: str = ""
     outcome: Facts | None = None
+    refused: str = ""
+    """Why its provider definitely refused to grant it; the other legs were ended for that."""
 
 
 class Request(Frozen):
@@ -341,5 +347,10 @@ class Request(Frozen):
 
     @property
     def channel(self) -> str:
-        """The channel of its card: that of its first role's system."""
+        """The channel of its first card and its thread: that of its first role's system."""
         return self.legs[0].role.channel
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Where it has a card, the first one first: the channel of each role's system."""
+        return tuple(dict.fromkeys(leg.role.channel for leg in self.legs))

@@ -247,7 +247,8 @@ def _grant(request: Request, event: Granted) -> Request:
 
 
 def _refuse(request: Request, event: GrantRefused) -> Request:
-    leg = _leg(request, event.leg, LegState.GRANTING)
+    leg = _leg(request, event.leg, LegState.GRANTING).model_copy(update={"refused": event.error})
+    request = _put(request, leg)
     # A definite no to the only attempt. After more than one, an unanswered one may have opened something; and who
     # holds a shared entitlement may be the last to do so by now, and has to leave it by a revoke.
     if leg.attempts <= 1 and not leg.entitlements:

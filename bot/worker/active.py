@@ -52,12 +52,15 @@ class ActiveAccess:
         # Before the call, which cannot be undone: a secret by a record that was rolled back is somebody else's access.
         await self.checked(claim)
         # Shown before it is recorded: after a crash in between the requester presses again; no secret stays unseen.
-        shown, error = await self._secret(claim)
+        shown, error = await self._secret(claim, wish.leg)
         await self.deliver(request, wish.view, shown)
         await claim.commit(Revealed(at=claim.now, error=error))
 
-    async def _secret(self, claim: Claim) -> tuple[Secret | str, str]:
+    async def _secret(self, claim: Claim, n: int | None) -> tuple[Secret | str, str]:
+        """A new secret of leg ``n``, or of the first that has one; those of the other legs stay as they are."""
         for leg in claim.request.legs:
+            if n not in {None, leg.n}:
+                continue
             gateway = self.gateways.get(leg.role.system)
             if gateway is None or not isinstance(gateway.system, Revealing) or leg.receipt is None:
                 continue
