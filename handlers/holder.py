@@ -17,7 +17,7 @@ from handlers.error_messages import sentence
 from handlers.slack import modal_stack, payloads
 from handlers.slack.api import AWAY, said
 from handlers.slack.payloads import Payload
-from handlers.views import action_ids, decided, modals
+from handlers.views import action_ids, decided, modals, secrets
 from handlers.views.request_list import listing
 from handlers.views.text import clock, safe, title
 from providers.systems.base import Secret
@@ -56,11 +56,15 @@ def register(app: AsyncApp, door: Door) -> None:
 
     @app.action(action_ids.REVEAL)
     async def revealing(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
-        actor = await door.who(body)
+        actor, (id_, n) = await door.who(body), payloads.id_and_number(payloads.pressed(body))
+        if not n and (several := await read.secrets_to_choose(door.context, actor, id_)):
+            await modal_stack.show(client, body, secrets.choose(*several))
+            await ack()
+            return
         waiting = modals.note("Your access", "Creating a new password. This takes a moment.")
         view = await modal_stack.show(client, body, waiting)
         try:
-            await holder.reveal(door.context, actor, payloads.pressed(body), view)
+            await holder.reveal(door.context, actor, id_, view, n - 1 if n else None)
         except JitError as error:
             await client.views_update(view_id=view, view=modals.note("Your access", sentence(error)))
         await ack()
@@ -106,7 +110,7 @@ async def deliver(client: AsyncWebClient, request: Request, view: str, shown: Se
     if isinstance(shown, str):
         filled = modals.note("Your access", f"The password could not be created: {safe(shown)}. Please press again.")
     else:
-        filled = modals.secret(request, shown)
+        filled = secrets.secret(request, shown)
     try:
         await client.views_update(view_id=view, view=filled)
     except AWAY as error:

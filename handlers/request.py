@@ -31,6 +31,7 @@ from bot.core.verdict import Actor
 from bot.policy import inputs
 from bot.policy.catalog import Catalog, Choice
 from bot.policy.schema import Sensitivity
+from bot.policy.vocabulary import TOGETHER
 from handlers import show
 from handlers.context import Door
 from handlers.error_messages import sentence
@@ -161,7 +162,7 @@ async def understood(door: Door, actor: Actor, text: str) -> RequestLine:
 
 
 async def _by_line(door: Door, payload: Payload, actor: Actor, line: RequestLine, client: AsyncWebClient) -> Answer:
-    offers = submit.offers(door.context, actor)
+    offers = _offers(door, actor, line.names[0] if line.names else "")
     candidates = _candidates(door.context.catalog(), offers, line)
     what = candidates[0].name if len(candidates) == 1 else "" if line.partial else next(iter(line.names), "")
     said = {"duration": line.duration, "reason": line.reason, "starts_at": line.starts_at}
@@ -179,6 +180,17 @@ async def _by_line(door: Door, payload: Payload, actor: Actor, line: RequestLine
     found = await _view(door, form, candidates if len(candidates) > 1 else offers, note)
     await modal_stack.show(client, payload, found)
     return None
+
+
+def _offers(door: Door, actor: Actor, what: str) -> list[Choice]:
+    """What this person may request, and first several roles in one request where ``what`` names them.
+
+    Raises `NotAllowed` where they may not request each of them.
+    """
+    offers = submit.offers(door.context, actor)
+    if TOGETHER not in what:
+        return offers
+    return [submit.prepare(door.context, actor, RequestForm(what=what)).choice, *offers]
 
 
 def _candidates(catalog: Catalog, offers: Sequence[Choice], line: RequestLine) -> list[Choice]:
@@ -229,7 +241,7 @@ async def _open(
 
     Raises `UnknownChoice`, `NotAllowed`, `LockedDown`.
     """
-    offers = submit.offers(door.context, actor)
+    offers = _offers(door, actor, form.what)
     if pressed and all(choice.name != form.what for choice in offers):
         submit.prepare(door.context, actor, form)  # raises why it is not offered
     await modal_stack.show(client, payload, await _view(door, form, offers))
@@ -251,6 +263,7 @@ async def _filled(
         return modals.ask(offers, None, modals.Filled(form.duration, form.reason, form.starts_at, note, form.inputs))
     note = " ".join(each for each in (note, *_unfit(choice, form)) if each)
     known = modals.Filled(form.duration, form.reason, form.starts_at, note, form.inputs)
+    offers = offers if choice in offers else [choice, *offers]
     found, names = await show.of_choice(door, choice)
     expires = await door.context.store.now() + found.within
     return modals.ask(offers, modals.Chosen(found, names, expires), known)

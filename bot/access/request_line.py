@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bot.access import input_words
-from bot.access.line_words import FILLERS, KEPT, LINKS, OF_TIME
+from bot.access.line_words import FILLERS, JOINS, KEPT, LINKS, MOST_LINKS, OF_TIME
 from bot.core import reason_dash, time_phrases, typed
 from bot.core.request import REASON_LIMIT, Frozen
 from bot.core.time_phrases import Clock, Said
-from bot.policy.vocabulary import Vocabulary, phrase
+from bot.policy.vocabulary import TOGETHER, Vocabulary, phrase, together
 
 LONGEST_LINE = 4000
 """Characters of a line that are read; the rest is ignored."""
@@ -27,7 +27,6 @@ _PERSON = re.compile(r"<@([UW][A-Z0-9]{1,30})(?:\|[^<>]*)?>")
 _NAMED = re.compile(r"@[\w.-]{1,80}")
 
 
-_MOST_LINKS = 4
 _NONE = Vocabulary({}, {}, {}, 0)
 
 
@@ -115,7 +114,9 @@ def understand(text: str, vocabulary: Vocabulary | None, clock: Clock, *, option
     Without a ``vocabulary`` no name is searched for; ``optional``: a line without a name is clear, too.
     """
     head, dash, reason = reason_dash.split(typed.line(text[:LONGEST_LINE]))
-    reading = _Reading(head, vocabulary or _NONE, clock, optional or vocabulary is None)
+    known = vocabulary or _NONE
+    head = [part for word in head for part in _parted(word, known)]
+    reading = _Reading(head, known, clock, optional or vocabulary is None)
     if dash:
         reading.whole()
     else:
@@ -161,7 +162,7 @@ class _Reading:
             at += taken
         if at == len(self.words):
             return
-        if self._counted(at):
+        if self._counted(at) or TOGETHER in "".join(self.names):  # the last role may belong to the reason
             self.problems.append(Problem.UNSURE)
         first = at
         while first and self.uses[first - 1] is Use.FILLER and self.clean[first - 1] in KEPT:
@@ -231,6 +232,10 @@ class _Reading:
         if not self.names and (found := self._choice(at)):
             count, self.names, self.part = found
             return self._mark(at, count, Use.CHOICE)
+        if another := self._another(at):
+            count, name = another
+            self.names = (name,)
+            return self._mark(at, count, Use.CHOICE)
         if (said := time_phrases.read(self.clean, at, self.clock)) and self._fits(said):
             self.seconds = said.seconds if said.seconds is not None else self.seconds
             self.starts_at = said.starts_at if said.starts_at is not None else self.starts_at
@@ -265,10 +270,24 @@ class _Reading:
         """The longest name or title that begins at ``at``: its word count, what it may mean, whether it is partial."""
         if self.clean[at] in LINKS and self.clean[at] != self.words[at]:
             return None
-        for count in range(min(self.vocabulary.longest + _MOST_LINKS, len(self.words) - at), 0, -1):
+        for count in range(min(self.vocabulary.longest + MOST_LINKS, len(self.words) - at), 0, -1):
             if found := self._named(self.clean[at : at + count]):
                 return count, *found
         return None
+
+    def _another(self, at: int) -> tuple[int, str] | None:
+        """One more role, right behind those that were named: its word count, and the name of all of them."""
+        if len(self.names) != 1 or self.part or at == 0 or self.uses[at - 1] is not Use.CHOICE:
+            return None
+        joined = self.words[at].casefold() in JOINS
+        if not joined and not self.words[at - 1].endswith(","):
+            return None
+        found = self._choice(at + joined) if at + joined < len(self.words) else None
+        if found is None or found[2] or len(found[1]) != 1:
+            return None
+        names = [*self.names[0].split(TOGETHER), *found[1]]
+        name = together(names) if all("/" in each for each in names) else None
+        return (joined + found[0], name) if name else None
 
     def _named(self, words: Sequence[str]) -> tuple[tuple[str, ...], bool] | None:
         """The choices of that name, and whether it is partial: a whole name precedes a system, and that a role."""
@@ -332,6 +351,13 @@ def _groups(words: Sequence[tuple[str, Use]]) -> tuple[str, ...]:
             groups[-1].append(word)
             last = n
     return tuple(" ".join(group)[:80] for group in groups)[:5]
+
+
+def _parted(word: str, vocabulary: Vocabulary) -> list[str]:
+    """``prod-db/read-only+vault/ops`` → its names, with a plus in between; any other word as it is."""
+    names = word.split("+")
+    known = all(phrase(name) in vocabulary.choices for name in names)
+    return [part for name in names for part in ("+", name)][1:] if known else [word]
 
 
 def _clean(word: str) -> str:

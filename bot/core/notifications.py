@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from bot.core.events import Event, QuestionAnswered, QuestionAsked, Retried, Revoked
 from bot.core.request import LegState, Request, State
 
 CARD = "card"
-"""The one message in the system's channel, rendered whole."""
+"""The message in the channel of the first role's system, rendered whole.
+
+Each other channel of the request has a card of its own, ``card:C0VAULT01``.
+"""
 THREAD = "thread:#"
 """A line in the card's thread; ``#`` becomes the number of its audit event."""
 DECIDED = "decided"
@@ -36,6 +41,22 @@ AUDIT = "audit:#"
 
 _QUIET = frozenset({"grant_attempted", "reveal_requested", "revealed"})
 _FIRST_ALARM = 3
+_CARD = re.compile(rf"{CARD}(?::[CG][A-Z0-9]{{1,30}})?", re.ASCII)
+
+
+def cards(request: Request) -> tuple[str, ...]:
+    """The audiences of its cards, one for each channel; the thread is beneath the first."""
+    return (CARD, *(f"{CARD}:{channel}" for channel in request.channels[1:]))
+
+
+def card_channel(request: Request, audience: str) -> str:
+    """The channel of one of its cards; empty for what is none of them."""
+    return dict(zip(cards(request), request.channels, strict=True)).get(audience, "")
+
+
+def is_card(audience: str) -> bool:
+    """Whether a card may have this audience."""
+    return _CARD.fullmatch(audience) is not None
 
 
 def ending(extended: int) -> str:
@@ -69,10 +90,10 @@ def notices(after: Request, event: Event) -> tuple[str, ...]:
     if event.kind == "warned":
         return (ending(after.extended),)
     if isinstance(event, Retried):
-        return (CARD, ALARM) if _alarming(after, event) else (CARD,)
+        return (*cards(after), ALARM) if _alarming(after, event) else cards(after)
     if event.kind in {"extension_retried", "record_restored"}:
-        return (CARD,)
-    return (CARD, *_thread(after, event), *_dms(after, event), *_questions(after, event), *_audit(event))
+        return cards(after)
+    return (*cards(after), *_thread(after, event), *_dms(after, event), *_questions(after, event), *_audit(event))
 
 
 def is_news(request: Request, audience: str) -> bool:

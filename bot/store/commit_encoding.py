@@ -115,16 +115,16 @@ class Spelling:
         keys = {self.keys.of_system(leg.role.system) for leg in request.legs} | {self.keys.mine(request.requester.id)}
         ops = [Op("SREM", key, (request.id,)) for key in sorted(keys)]
         ops.append(Op("ZREM", self.keys.exposure, (exposure_entry(request),)))
-        ops.append(Op("ZREM", self.keys.waiting(request.channel), (request.id,)))
+        ops += [Op("ZREM", self.keys.waiting(channel), (request.id,)) for channel in request.channels]
         return tuple(ops)
 
     def _line(self, change: Change) -> list[Op]:
-        """Who waits for a decision in a channel, in the order of asking."""
-        request, line = change.after, self.keys.waiting(change.after.channel)
+        """Who waits for a decision in each of its channels, in the order of asking."""
+        request, lines = change.after, [self.keys.waiting(channel) for channel in change.after.channels]
         waited, waits = (known is not None and known.state is State.PENDING for known in (change.before, request))
         if waits and not waited:
-            return [Op("ZADD", line, (stamp(request.created_at), request.id))]
-        return [Op("ZREM", line, (request.id,))] if waited and not waits else []
+            return [Op("ZADD", line, (stamp(request.created_at), request.id)) for line in lines]
+        return [Op("ZREM", line, (request.id,)) for line in lines] if waited and not waits else []
 
     def _indexes(self, request: Request | None) -> set[str]:
         if request is None or request.state not in OPEN:

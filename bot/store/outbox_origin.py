@@ -12,14 +12,14 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from bot.core.notifications import CARD, DECIDED, ENDED, GRANTED, RECEIVED, which_end, which_question
+from bot.core.notifications import DECIDED, ENDED, GRANTED, RECEIVED, is_card, which_end, which_question
 from bot.core.request import ID_PATTERN
 from bot.store.encoding import away, text
 from bot.store.keys import Keys
 from bot.store.outbox_rows import Row
 from bot.store.record_seal import Authorship
 
-_PROJECTIONS = frozenset({CARD, RECEIVED, DECIDED, GRANTED, ENDED, "approvers"})
+_PROJECTIONS = frozenset({RECEIVED, DECIDED, GRANTED, ENDED, "approvers"})
 """What is rendered from the record alone, for those whom the record names: asked for by anybody, it is only right."""
 _REQUEST = re.compile(ID_PATTERN)
 _MOST_REMEMBERED = 10_000
@@ -57,8 +57,8 @@ class RowOrigin:
         if row.seq is not None:
             lines = text(entry[b"rows"]).split("\n") if entry and b"rows" in entry else []
             return f"{row.request}|{row.kind}:#" in lines and self._first(row, entry)
-        of_record = which_end(row.audience) is not None or which_question(row.audience) is not None
-        if row.audience in _PROJECTIONS or of_record:
+        numbered = which_end(row.audience) is not None or which_question(row.audience) is not None
+        if row.audience in _PROJECTIONS or is_card(row.audience) or numbered:
             return _REQUEST.match(row.request) is not None
         version, _, tag = value.partition(" ")
         return self._authorship.signed(tag, "row", row.name, version)

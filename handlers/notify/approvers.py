@@ -18,7 +18,7 @@ from bot.core.errors import CouldNotCheck, IdentityTaken, NotAMember
 from bot.core.request import Request
 from bot.core.verdict import Roster
 from bot.policy import authorization
-from bot.policy.authorization import OpenStep
+from bot.policy.authorization import OpenStep, Tally
 from bot.policy.catalog import Catalog, Role
 from bot.store.indexes.card_queue import CardQueue
 from bot.store.outbox import Outbox, PostedMessage, Row
@@ -54,25 +54,31 @@ class ApproverMessages:
     client: AsyncWebClient
     catalog: Callable[[], Catalog]
 
-    async def needed(self, request: Request) -> Needed:
-        """The approvals that are missing, with the approvers written as the roles say."""
+    async def needed(self, request: Request, channel: str = "") -> Needed:
+        """The approvals that are missing, with the approvers written as the roles say.
+
+        ``channel``: of which card; the approvers of the roles on other cards are named there, and not mentioned.
+        """
         open_ = awaiting_decision(request)
         if open_ is None:
             return Needed()
         catalog, roster = self.catalog(), await self.people.roster()
         tally = authorization.tally(catalog, roster, open_)
-        each, missing = tally.missing, Counter[str]()
-        for step in {step.any_of: step for step in tally.open}.values():
+        there = {leg.role.name for leg in request.legs if channel in {"", leg.role.channel}}
+        own = [step for step in tally.open if step.name in there]
+        each, missing = tally.missing_for(there), Counter[str]()
+        for step in {step.any_of: step for step in own}.values():
             missing[await self._named_groups(catalog, step)] += each[step.any_of]
-        note = "" if request.awaits_extension else _delivery_note(catalog, roster, tally.open)
-        return Needed(tuple(missing.items()), note, given(tally))
+        note = "" if request.awaits_extension else _delivery_note(catalog, roster, own)
+        others = {leg.n: _named(tally, leg.role.name) for leg in request.legs if leg.role.name not in there}
+        return Needed(tuple(missing.items()), note, given(tally), others)
 
     async def _named_groups(self, catalog: Catalog, step: OpenStep) -> str:
         """The groups of a step: mentioned, named only, or named beside who is on call."""
         role, on_call = _role(catalog, step)
         if role is None or role.notify.mention == "group":
             return await self.people.mention(step.any_of)
-        names = " or ".join(f"`{safe(group, 40)}`" for group in step.any_of)
+        names = _names(step.any_of)
         if role.notify.mention == "none" or on_call is None:
             return names
         return f"{await self.people.mention([on_call])} (on call) or {names}"
@@ -148,6 +154,16 @@ class ApproverMessages:
         return authorization.may_review(catalog, roster, request, person).allowed
 
 
+def _names(groups: Iterable[str]) -> str:
+    """Groups by name: nobody is mentioned."""
+    return " or ".join(f"`{safe(group, 40)}`" for group in groups)
+
+
+def _named(tally: Tally, role: str) -> tuple[tuple[str, int], ...]:
+    """What is missing for one role."""
+    return tuple((_names(groups), count) for groups, count in tally.missing_for([role]).items())
+
+
 def _role(catalog: Catalog, step: OpenStep) -> tuple[Role | None, str | None]:
     """The role that a step belongs to, and the group that is on call for its system."""
     system, _, name = step.name.partition("/")
@@ -174,7 +190,7 @@ def _delivery_note(catalog: Catalog, roster: Roster, steps: Iterable[OpenStep]) 
     said_: dict[str, None] = {}
     for step in steps:
         groups = [roster[group] for group in _by_message(catalog, step) if group in roster]
-        count = len({who for members in groups for who in (*members.users, *members.identities)})
+        count = len({who for members in groups for who in members.people})
         role, on_call = _role(catalog, step)
         if count > MOST:
             said_[f"{MOST} of {count} approvers got a direct message."] = None

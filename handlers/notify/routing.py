@@ -15,7 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.access.audit_files import FILE, PAGE
 from bot.core import notifications
-from bot.core.request import Request
+from bot.core.request import LegState, Request
 from bot.policy.catalog import Catalog
 from bot.reports.digest.schedule import DETAILS, DIGEST, PICTURE, TOLD
 from bot.store.lockdowns import AUDIT
@@ -122,6 +122,8 @@ class NotificationRouter:
             await self._deliver_of_request(row, request, route)
 
     async def _deliver_of_request(self, row: Row, request: Request, route: Route) -> None:
+        if kind(row) == CARD and not notifications.card_channel(request, row.audience):
+            raise Undeliverable("its request has no card there")
         if route.deliver_of_request:
             await route.deliver_of_request(self, row, request)
         elif await self.summary_cards.defers(row, request):
@@ -130,7 +132,7 @@ class NotificationRouter:
         elif route.render is None or (message := await route.render(self.texts, row, request)) is None:
             await self.outbox.done(row, request.version)
         else:
-            if kind(row) == CARD:
+            if row.audience == CARD:
                 await self.approver_messages.refresh(request)
             await self._place(row, message, request, route)
 
@@ -197,6 +199,18 @@ def _system(router: NotificationRouter, _: Row, request: Request | None) -> str:
     return request.channel if request else router.audit_channel
 
 
+def _card(router: NotificationRouter, row: Row, request: Request | None) -> str:
+    """The channel of that card."""
+    return (request and notifications.card_channel(request, row.audience)) or _system(router, row, request)
+
+
+def _stuck(router: NotificationRouter, row: Row, request: Request | None) -> str:
+    """The channel of the system that does not revoke."""
+    legs = [leg for leg in request.legs if leg.state is LegState.REVOKING] if request else []
+    worst = max(legs, key=lambda leg: leg.tries, default=None)
+    return worst.role.channel if worst else _system(router, row, request)
+
+
 def _requester(router: NotificationRouter, _: Row, request: Request | None) -> str:
     return request.requester.id if request else router.audit_channel
 
@@ -252,9 +266,9 @@ def _there(given: T | None) -> T:
 
 ROUTES: Mapping[str, Route] = MappingProxyType(
     {
-        CARD: Route(_system, render=Texts.card, rank=1),
+        CARD: Route(_card, render=Texts.card, rank=1),
         THREAD: Route(_system, render=Texts.thread_line),
-        ALARM: Route(_system, render=Texts.alarm, rank=0, must_arrive=True),
+        ALARM: Route(_stuck, render=Texts.alarm, rank=0, must_arrive=True),
         RECEIVED: Route(_requester, render=Texts.received, dm=True),
         DECIDED: Route(_requester, render=Texts.decided, dm=True),
         GRANTED: Route(_requester, render=Texts.granted, dm=True, rank=3),

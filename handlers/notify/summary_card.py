@@ -44,29 +44,40 @@ class SummaryCards:
         kind = row.kind
         if kind not in {notifications.CARD, "thread"}:
             return False
+        channel = notifications.card_channel(request, row.audience) or request.channel
         if request.awaits_decision and not (request.reviews or request.questions):
-            if not await self.queue.has_room(request.channel, request.id) and not await self._has_card(request):
-                await self._defer(row, request)
+            if not await self.queue.has_room(channel, request.id) and not await self._has_card(row, request):
+                await self._defer(row, request, channel)
                 return True
         elif kind == notifications.CARD:
-            await self._use_free_room(request.channel)
-        elif not await self._has_card(request):
-            await self.queue.post_soon([request.id])
+            await self._use_free_room(channel)
+        else:
+            await self._post_missing(request)
         return False
 
-    async def _has_card(self, request: Request) -> bool:
-        return notifications.CARD in await self.poster.outbox.posts(request.id)
+    async def _post_missing(self, request: Request) -> None:
+        """Something became of it: each of its channels gets the card that was deferred there."""
+        posts = await self.poster.outbox.posts(request.id)
+        for audience, channel in zip(notifications.cards(request), request.channels, strict=True):
+            if audience not in posts:
+                await self.queue.post_soon(channel, [request.id])
 
-    async def _defer(self, row: Row, request: Request) -> None:
-        if row.audience == notifications.CARD:
-            await self.usable(request.channel)
+    async def _has_card(self, row: Row, request: Request) -> bool:
+        """Whether its card in the row's channel is posted; a line of the thread belongs to the first."""
+        audience = row.audience if row.kind == notifications.CARD else notifications.CARD
+        return audience in await self.poster.outbox.posts(request.id)
+
+    async def _defer(self, row: Row, request: Request, channel: str) -> None:
+        if row.kind == notifications.CARD:
+            await self.usable(channel)
             # Not all of them at once, so that they keep no other notice waiting.
             await self.poster.outbox.hold(row, await self.store.now() + _LOOK_AGAIN * (1 + random.random()))  # noqa: S311
-            await self.queue.request_summary(request.channel)
+            await self.queue.request_summary(channel)
             return
         found = await self.poster.outbox.event(row)
         if isinstance(found, Reminded) and found.by != "clock":
-            await self.queue.move_to_front(request.channel, request.id)
+            for each in request.channels:
+                await self.queue.move_to_front(each, request.id)
             await self.poster.outbox.defer(row, await self.store.now())
         else:
             await self.poster.outbox.done(row, row.version)  # the summary reminds of all of them
@@ -74,7 +85,7 @@ class SummaryCards:
     async def _use_free_room(self, channel: str) -> None:
         """One less waits: whose turn it is gets a card."""
         if await self.queue.has_summary(channel):
-            await self.queue.post_soon(await self.queue.with_room(channel))
+            await self.queue.post_soon(channel, await self.queue.with_room(channel))
             await self.queue.request_summary(channel)
 
     async def deliver(self, row: Row, channel: str) -> None:
@@ -99,4 +110,4 @@ class SummaryCards:
             await self.queue.remove(channel, gone)
             there = await self.queue.with_room(channel)
         # Each time: a place that came free by a commit makes this the last summary, before that commit's card is told.
-        await self.queue.post_soon(there)
+        await self.queue.post_soon(channel, there)

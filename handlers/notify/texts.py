@@ -40,9 +40,11 @@ class Texts:
     site: str
     links: CardLinks
 
-    async def card(self, _: Row, request: Request) -> SlackMessage:
+    async def card(self, row: Row, request: Request) -> SlackMessage:
         earlier = await track_record(self.store, request)
-        return cards.card(request, await self.approver_messages.needed(request), self.site, earlier)
+        channel = notifications.card_channel(request, row.audience)
+        needed = await self.approver_messages.needed(request, channel)
+        return cards.card(request, needed, self.site, earlier, channel)
 
     async def thread_line(self, row: Row, request: Request) -> SlackMessage | None:
         """An event of the request, or what was found in its system."""

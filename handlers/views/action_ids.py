@@ -54,6 +54,7 @@ RECORD_VIEW = "record"
 WAITING_VIEW = "waiting"
 INSIGHTS_VIEW = "insights"
 REQUEST_VIEW = "request_shown"
+SECRETS_VIEW = "secrets"
 
 GLOBAL_SHORTCUT = "request_access"
 MESSAGE_SHORTCUT = "request_access_here"

@@ -35,16 +35,19 @@ _SAID = 700
 """Characters of what the roles give, and of one question or answer: a section has 3,000, a message 13,000."""
 
 
-def card(request: Request, needed: Needed, site: str = "", earlier: TrackRecord | None = None) -> SlackMessage:
+def card(
+    request: Request, needed: Needed, site: str = "", earlier: TrackRecord | None = None, channel: str = ""
+) -> SlackMessage:
     """The card of a request, in whatever state it is.
 
-    ``site``: the workspace's own address, as `linked` has it; ``earlier``: what came of such requests before.
+    ``site``: the workspace's own address, as `linked` has it; ``earlier``: what came of such requests before;
+    ``channel``: which of its cards, where it has several.
     """
     row = status.of(request)
     blocks: list[Block] = [
         section(_heading(request, site)),
         section(f"> {linked(request.reason, 600, site) or '_no reason given_'}"),
-        section(consequence(request)),
+        section(consequence(request, channel=channel)),
         *([section(given)] if (given := inputs(request)) else []),
         section(_standing(request, needed, earlier)),
         *(section(_asked(request, question)) for question in request.questions),
@@ -66,14 +69,21 @@ def alarm(request: Request) -> SlackMessage:
     return SlackMessage(text, [block.to_dict() for block in blocks])
 
 
-def consequence(request: Request, most: int = _OPENS) -> str:
-    """What it gives, in ``most`` characters. Several roles have a line each, short enough for all of them."""
+def consequence(request: Request, most: int = _OPENS, channel: str = "") -> str:
+    """What it gives, in ``most`` characters. Several roles have a line each, short enough for all of them.
+
+    ``channel``: whose part to mark, where the roles are decided in several channels.
+    """
     if len(request.legs) == 1:
         leg = request.legs[0]
         gives = _gives(leg, min(most, 600))
         alone = gives[:1].upper() + gives[1:]
         return alone if leg.role.title == request.title else f"{safe(leg.role.title, 120)} · {gives}"
-    return "\n".join(_line(leg, most // len(request.legs)) for leg in request.legs)
+    own = channel if len(request.channels) > 1 else ""
+    return "\n".join(
+        f"{'*Your part* · ' if own == leg.role.channel else ''}{_line(leg, most // len(request.legs))}"
+        for leg in request.legs
+    )
 
 
 def _line(leg: Leg, most: int) -> str:

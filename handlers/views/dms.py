@@ -11,6 +11,7 @@ from bot.core.request import ApproverQuestion, Ending, Request, State
 from handlers.views import buttons, connect, ended, status
 from handlers.views.extension import extension_status
 from handlers.views.message import Needed, SlackMessage, context, lock_screen
+from handlers.views.parts import refused
 from handlers.views.text import (
     OPEN_CARD,
     approvers,
@@ -94,7 +95,7 @@ def ended_access(request: Request) -> SlackMessage:
     """To the requester: what was approved could not be granted, or has ended, and why."""
     if request.ending in {Ending.REFUSED, Ending.DOUBTED}:
         left = "No access was given." if request.state is State.FAILED else _left(request)
-        why = safe(request.closed_reason, 500)
+        why = f"{refused(request)}{safe(request.closed_reason, 500)}"
         return _message(f"*{title(request)}* ({request.id}) could not be granted. {left} The reason: {why}.")
     if request.state in {State.CANCELLED, State.EXPIRED}:
         return _message(f"*{title(request)}* ({request.id}): {status.of(request).decision(request)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.core.request import Ending, ExtensionState, LegState, Request
+from handlers.views.parts import refused
 from handlers.views.text import name, safe, user
 
 _ALL_ERRORS = 1_600
@@ -20,7 +21,7 @@ def why(request: Request) -> str:
         case Ending.REVOKED:
             return f"Ended early by {user(request.closed_by)}: {safe(request.closed_reason, 500)}."
         case Ending.REFUSED | Ending.DOUBTED:
-            return f"It could not be granted: {safe(request.closed_reason)}."
+            return f"It could not be granted: {refused(request)}{safe(request.closed_reason)}."
         case None:
             return ""
 
@@ -50,8 +51,9 @@ def proof(request: Request) -> str:
 
 
 def errors(request: Request, most: int = LONGEST_ERROR) -> list[str]:
-    """A line for each role whose last try failed."""
-    return [f"{safe(leg.role.name, 90)}: {safe(leg.error, most)}" for leg in request.legs if leg.error]
+    """A line for each role whose last try failed; that one was refused is said elsewhere."""
+    failed = [leg for leg in request.legs if leg.error and leg.error != leg.refused]
+    return [f"{safe(leg.role.name, 90)}: {safe(leg.error, most)}" for leg in failed]
 
 
 def stuck(request: Request) -> str:

@@ -10,6 +10,7 @@ from bot.core.deadlines import last_end
 from bot.core.request import REASON_LIMIT, Extension, ExtensionState, Request
 from handlers.views import action_ids, modals
 from handlers.views.message import Needed
+from handlers.views.parts import others
 from handlers.views.text import clock, length, name, plain, safe
 
 _LABEL = "Reason (approvers will see this)"
@@ -48,7 +49,8 @@ def extension_status(request: Request, needed: Needed, *, own: bool = False) -> 
 def undecided(request: Request, needed: Needed) -> str:
     """Whose approval an extension needs, and what happens without it."""
     needs = f"Needs {needed}. " if needed.missing else ""
-    return f"{needs}If nobody answers, access ends at {clock(request.ends_at)} as planned."
+    planned = f"{needs}If nobody answers, access ends at {clock(request.ends_at)} as planned."
+    return "\n".join([planned, *others(request, needed)])
 
 
 def _approvers(extension: Extension) -> str:

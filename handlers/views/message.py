@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +47,8 @@ class Needed:
     """What else there is to say of how the approvers were notified."""
     given: Mapping[str, str] = field(default_factory=dict)
     """For which step each approval counts, by the approver's account; empty where there is only one step."""
+    others: Mapping[int, tuple[tuple[str, int], ...]] = field(default_factory=dict)
+    """On one of several cards: what the roles of the others still need, by leg. ``steps`` is then this card's part."""
 
     @property
     def missing(self) -> int:
@@ -55,11 +57,17 @@ class Needed:
 
     def __str__(self) -> str:
         """``1 approval from @dba``; ``2 approvals: one from @dba, one from @Sam or @Kim``."""
-        counted = "1 approval" if self.missing == 1 else f"{self.missing} approvals"
-        if len(self.steps) == 1:
-            return f"{counted} from {self.steps[0][0] or 'nobody who is here'}"
-        each = [f"{'one' if count == 1 else count} from {who or 'nobody who is here'}" for who, count in self.steps]
-        return f"{counted}: {', '.join(each)}" if each else counted
+        return approvals(self.steps)
+
+
+def approvals(steps: Sequence[tuple[str, int]]) -> str:
+    """How many approvals, and from whom."""
+    missing = sum(count for _, count in steps)
+    counted = "1 approval" if missing == 1 else f"{missing} approvals"
+    if len(steps) == 1:
+        return f"{counted} from {steps[0][0] or 'nobody who is here'}"
+    each = [f"{'one' if count == 1 else count} from {who or 'nobody who is here'}" for who, count in steps]
+    return f"{counted}: {', '.join(each)}" if each else counted
 
 
 def lock_screen(text: str, most: int = LOCK_SCREEN) -> str:

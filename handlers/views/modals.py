@@ -29,8 +29,7 @@ from bot.policy.catalog import Choice
 from bot.policy.schema import ReasonShape
 from handlers.views import action_ids, input_fields, role_terms
 from handlers.views.role_terms import GroupNames
-from handlers.views.text import clock, fitting, length, name, plain, safe, title, who
-from providers.systems.base import Secret
+from handlers.views.text import clock, fitting, length, name, plain, title, who
 
 PRESETS = (900, 1800, 3600, 7200, 14_400, 28_800, 86_400, 259_200)
 """Seconds to choose from where a role is asked for that names none."""
@@ -144,26 +143,6 @@ def note(heading: str, words: str, buttons: Sequence[ButtonElement] = ()) -> Vie
     return View(type="modal", callback_id=action_ids.NOTE_VIEW, title=heading[:24], close="Close", blocks=blocks)
 
 
-def secret(request: Request, shown: Secret) -> View:
-    """The secret, to the one person it belongs to; Slack keeps no copy of a modal in any channel."""
-    password = shown.password.get_secret_value().replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    lines = [
-        f"*{title(request)}* ({request.id})",
-        f"User\n```{safe(shown.username, 200)}```",
-        f"Password\n```{password}```",
-    ]
-    if shown.how:
-        lines.append(f"Connect\n```{safe(shown.how, 1000)}```")
-    lines.append("Showing it again creates a new password. This one then stops working.")
-    return View(
-        type="modal",
-        callback_id=action_ids.NOTE_VIEW,
-        title="Your access",
-        close="Close",
-        blocks=[text(each) for each in lines],
-    )
-
-
 def _what(choices: Sequence[Choice], chosen: Choice | None) -> InputBlock:
     """The select, or one that is searched in where there are more choices than it can hold."""
     initial = _choice_option(chosen) if chosen else None
@@ -188,7 +167,8 @@ def _grouped(choices: Sequence[Choice]) -> list[OptionGroup]:
     """Templates first, then each system's roles."""
     groups: dict[str, list[Option]] = {}
     for choice in choices:
-        heading = choice.name.partition("/")[0] if "/" in choice.name else "Templates"
+        heading = "Several roles" if len(choice.roles) > 1 and "/" in choice.name else ""
+        heading = heading or (choice.name.partition("/")[0] if "/" in choice.name else "Templates")
         groups.setdefault(heading, []).append(_choice_option(choice))
     return [OptionGroup(label=heading, options=found) for heading, found in groups.items()]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from bot.core.given_inputs import spelled
 from bot.core.request import Request, State
-from handlers.views import buttons, ended
+from handlers.views import buttons, ended, parts
 from handlers.views.extension import extension_status
 from handlers.views.message import Needed
 from handlers.views.text import (
@@ -110,7 +110,7 @@ def clause(request: Request) -> str:
 
 
 def _waits(request: Request, needed: Needed) -> list[str]:
-    said = [f"Needs {needed} by {clock(request.decide_by)}", *([needed.note] if needed.note else [])]
+    said = [*parts.waits(request, needed), *([needed.note] if needed.note else [])]
     return [*said, _once_approved(request)]
 
 
@@ -163,7 +163,11 @@ _SCHEDULED = Status(
 
 _GRANTING = Status(
     badge=lambda _: ":gear: approved, granting access",
-    details=lambda request, _: [*ended.errors(request, min(200, _each(request))), "Granting access."],
+    details=lambda request, _: [
+        *ended.errors(request, min(200, _each(request))),
+        "Granting access.",
+        *parts.progress(request),
+    ],
     label=lambda _: "approved, granting access",
     clause=lambda request: f"is already approved (by {approvers(request)})",
     news=lambda _: "Granting access.",
@@ -195,7 +199,11 @@ _ACTIVE = Status(
 
 _REVOKING = Status(
     badge=lambda _: ":lock_with_ink_pen: ending",
-    details=lambda request, _: [f"{ended.why(request)} Revoking access.", *ended.errors(request, _each(request))],
+    details=lambda request, _: [
+        f"{ended.why(request)} Revoking access.",
+        *ended.errors(request, _each(request)),
+        *parts.progress(request),
+    ],
     label=lambda _: "ending",
     clause=lambda _: "is already ending",
     news=ended.why_yours,
@@ -277,7 +285,10 @@ _LAPSED = Status(
 
 _FAILED = Status(
     badge=lambda _: ":warning: could not be granted; no access was given",
-    details=lambda request, _: [f"Could not be granted: {safe(request.closed_reason)}"],
+    details=lambda request, _: [
+        f"Could not be granted: {parts.refused(request)}{safe(request.closed_reason)}",
+        *parts.progress(request),
+    ],
     label=lambda _: "could not be granted",
     clause=lambda _: "could not be granted",
     decision=lambda request: f"It could not be granted; no access was given: {safe(request.closed_reason)}.",
@@ -285,7 +296,8 @@ _FAILED = Status(
 
 
 def _ended_details(request: Request, _: Needed) -> list[str]:
-    return [f"{ended.why(request)} Ended {when(request.closed_at)}. {ended.proof(request)}".strip()]
+    how = f"{ended.why(request)} Ended {when(request.closed_at)}. {ended.proof(request)}".strip()
+    return [how, *parts.progress(request)]
 
 
 _ENDED = Status(

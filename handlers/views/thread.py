@@ -33,6 +33,7 @@ from handlers.views.card import for_how_long
 from handlers.views.ended import proof
 from handlers.views.extension import undecided
 from handlers.views.message import Needed, SlackMessage, warning
+from handlers.views.parts import refused
 from handlers.views.text import by_rule, clock, fitting, length, name, safe, title, user, when
 
 _SAID = 1_000
@@ -91,7 +92,7 @@ def line(request: Request, event: Event, needed: Needed) -> str:
         case Granted():
             return f"Access granted. It ends at {clock(request.ends_at)}."
         case GrantRefused(error=error) | GrantUncertain(error=error):
-            return f"Access could not be granted: {safe(error)}."
+            return f"Access could not be granted: {refused(request)}{safe(error)}."
         case EndedEarly(ending=Ending.RELEASED):
             return f"{name(request.requester)} ended access early. Revoking it."
         case EndedEarly(reason=reason):

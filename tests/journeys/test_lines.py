@@ -173,3 +173,42 @@ async def test_a_lockdown_is_of_the_system_that_was_typed_on_a_line_of_its_own(t
     view = await town.pat.sees_view("lockdown")
     assert filled(view)["reason"] == "the key leaked"
     assert "vault" in str(filled(view)["scope"])
+
+
+# several roles
+
+
+async def test_several_roles_are_requested_in_one_line_and_asked_for_again(town: Town) -> None:
+    reply = await town.mia.command("/jit", "request vault/read-only + vault/shared 30m -- INC-1 why", CHANNEL)
+    assert "You requested Vault: read-only + Vault: shared for 30 min" in reply.text
+    card = await town.card(reply.text.split(" (")[1][:6], "Needs 2 approvals from <!subteam^S0DBA0001>")
+    await town.dan.click(card, "approve")
+    card = await town.card(town.id_of(card), "Needs 1 approval from <!subteam^S0DBA0001>")
+    await town.mia.command("/jit", f"cancel {town.id_of(card)}", CHANNEL)
+    await town.mia.command("/jit", "", CHANNEL)
+    await town.mia.click(await town.mia.sees_view("overview"), "again")
+    view = await town.mia.sees_view("ask")
+    assert "Vault: read-only + Vault: shared" in view.said()
+    await town.mia.submit(view)
+    again = await town.slack.sees(CHANNEL, lambda m: "INC-1 why" in m.said() and bool(m.buttons()))
+    assert town.id_of(again) != town.id_of(card)
+
+
+async def test_what_a_line_of_several_roles_leaves_out_is_asked_for_in_the_form(town: Town) -> None:
+    await town.mia.command("/jit", "request vault/read-only and vault/shared -- the hall", CHANNEL)
+    view = await town.mia.sees_view("ask")
+    assert "Approved by: 2 of <!subteam^S0DBA0001>" in view.said()
+    await town.mia.submit(view, {"duration": "900"})
+    card = await town.slack.sees(CHANNEL, lambda m: "the hall" in m.said() and bool(m.buttons()))
+    assert "*Vault: read-only + Vault: shared* · 15 min" in card.said()
+
+
+async def test_several_roles_last_no_longer_than_the_shortest_cap_and_each_has_to_be_allowed(town: Town) -> None:
+    await town.dan.command("/jit", "request vault/read-only + vault/admin 2h -- INC-1", CHANNEL)
+    view = await town.dan.sees_view("ask")
+    assert "2 h is too long: the maximum is 1 h." in view.said()
+    town.dan.close_view(view)
+    reply = await town.mia.command("/jit", "request vault/read-only + vault/admin 30m -- INC-1", CHANNEL)
+    assert "`vault/admin`" in reply.text
+    assert town.mia.view is None
+    assert town.slack.messages(CHANNEL) == []

@@ -37,8 +37,20 @@ class CardQueue:
         """The requests that wait without a card of their own, the first to get one first."""
         if not (ids := await self._line(channel, ROOM, _MOST)):
             return []
-        scores: Any = await away(self._redis.zmscore(self._keys.outbox, [_card(id_) for id_ in ids]))
-        return [id_ for id_, score in zip(ids, scores, strict=True) if score is not None]
+        names = [name for id_ in ids for name in _cards(id_, channel)]
+        scores: Any = await away(self._redis.zmscore(self._keys.outbox, names))
+        waits = {name for name, score in zip(names, scores, strict=True) if score is not None}
+        # The first of its cards waits, too, while another one is posted: then it is deferred in that channel alone.
+        elsewhere = await self._posted_here(channel, [id_ for id_ in ids if _card(id_) in waits])
+        return [id_ for id_ in ids if waits & set(_cards(id_, channel)) and id_ not in elsewhere]
+
+    async def _posted_here(self, channel: str, ids: Sequence[str]) -> set[str]:
+        """Those of which a card of their own for this channel is posted."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for id_ in ids:
+                pipe.hexists(self._keys.posts(id_), f"{CARD}:{channel}")
+            posted: Any = await away(pipe.execute()) if ids else []
+        return {id_ for id_, there in zip(ids, posted, strict=True) if there}
 
     async def with_room(self, channel: str) -> list[str]:
         """The requests that have a card."""
@@ -47,18 +59,19 @@ class CardQueue:
     async def move_to_front(self, channel: str, request: str) -> None:
         """Put a request first, since somebody sent a reminder: it gets the next card, however many there are."""
         await away(self._redis.zadd(self._keys.waiting(channel), {request: 0}, xx=True))
-        await self.post_soon([request])
+        await self.post_soon(channel, [request])
 
     async def remove(self, channel: str, requests: Sequence[str]) -> None:
         """Remove requests that wait no more; only a forger could have put them here."""
         if requests:
             await away(self._redis.zrem(self._keys.waiting(channel), *requests))
 
-    async def post_soon(self, requests: Sequence[str]) -> None:
-        """Deliver their deferred cards now."""
+    async def post_soon(self, channel: str, requests: Sequence[str]) -> None:
+        """Deliver their deferred cards of this channel now."""
         if requests:
             now = await self._store.now()
-            await away(self._redis.zadd(self._keys.outbox, {_card(id_): now for id_ in requests}, xx=True, lt=True))
+            rows = {name: now for id_ in requests for name in _cards(id_, channel)}
+            await away(self._redis.zadd(self._keys.outbox, rows, xx=True, lt=True))
 
     async def request_summary(self, channel: str) -> None:
         """Enqueue the channel's summary again."""
@@ -89,3 +102,8 @@ class CardQueue:
 
 def _card(request: str) -> str:
     return Row(request, CARD, 0).name
+
+
+def _cards(request: str, channel: str) -> tuple[str, str]:
+    """The rows that its card in a channel may have: only the record says whether the channel is its first."""
+    return _card(request), Row(request, f"{CARD}:{channel}", 0).name

@@ -42,6 +42,7 @@ from bot.core.events import (
 )
 from bot.core.lifecycle import advance, begin
 from bot.core.request import ApproverQuestion, ByRule, Ending, Extension, Request, Review, State, Verb
+from bot.policy.catalog import Catalog
 from handlers.views import card, dms, thread
 from handlers.views.message import Needed, SlackMessage
 from handlers.views.thread import line
@@ -54,25 +55,36 @@ from tests.handlers.views.drawing import (
     LINK,
     MIA,
     NAMES,
-    choice,
     policy,
     snapshot,
     with_inputs,
     with_key,
     write,
 )
-from tests.house import person
+from tests.house import POLICY, catalog, person
 
 FOLDER = Path(__file__).parent / "golden" / "cards"
 SITE = "https://local.slack.com"
 SAM = person("T0LOCAL01", "sam")
 CONNECT = "psql 'host=db.example.com dbname=<!channel> user=jit_j_7k3q_0'"
+ORDERS = """
+  orders:
+    title: Orders
+    provider: sandbox
+    channel: C0ORDERS1
+    approvers: [security]
+    roles:
+      read-only: {grants: {door: orders, secret: true}, sensitivity: medium, max: 2h, may_ask: [everyone]}
+templates:
+"""
 _ABSENT = {"presence": "absent", "killed": 1}
 
 
-def asked(what: str = "debug", **more: Any) -> Submitted:
+def asked(what: str = "debug", rules: Catalog | None = None, **more: Any) -> Submitted:
     """Mia asks."""
-    known, rules = choice(what), policy()
+    rules = rules or policy()
+    known = rules.find(what)
+    assert known is not None
     roles = tuple(snapshot(rules, ref.system, ref.role) for ref in known.roles)
     plain: dict[str, Any] = {"by": MIA.id, "requester": MIA, "title": known.title, "reason": EVIL, "duration": 1800}
     plain |= {"generation": rules.generation, "grant_budget": 600, "decide_by": AT + 4 * HOUR, "warn_before": 600}
@@ -126,6 +138,17 @@ def granted(leg: int = 0) -> list[Event]:
 
 
 OPEN: list[Event] = [asked(), approved(), *granted()]
+TWO = catalog(POLICY.replace("templates:\n", ORDERS, 1))
+"""A policy with a second system, which has a channel and approvers of its own."""
+
+
+def of_two(**more: Any) -> Submitted:
+    """Mia asks for a role on each of two systems."""
+    return asked("vault/read-only + orders/read-only", TWO, **more)
+
+
+SAM_AGREES = Review(verb=Verb.APPROVE, by=SAM, at=AT + 50, duration=1800)
+BOTH: list[Event] = [of_two(), Endorsed(at=AT + 50, by=SAM.id, review=SAM_AGREES), approved()]
 _END = AT + 62 + 1800
 _WISH = ExtensionRequested(
     at=AT + 900, by=MIA.id, extension=Extension(n=1, until=_END + 1800, reason=EVIL, at=AT + 900)
@@ -176,6 +199,25 @@ STORIES: Mapping[str, Sequence[Event]] = {
     "pending-inputs": [asked_with(with_inputs())],
     "pending-key": [asked_with(with_key())],
     "active-inputs": [asked_with(with_inputs()), approved(), *granted()],
+    "two-systems-pending": [of_two()],
+    "two-systems-half": BOTH[:2],
+    "two-systems-granting": [*BOTH, *granted(0)],
+    "two-systems-active": [*BOTH, *granted(0), *granted(1)],
+    "two-systems-failed": [*BOTH, GrantRefused(at=AT + 61, leg=0, error=f"Mia has no account there {EVIL}")],
+    "two-systems-refused": [*BOTH, *granted(0), GrantRefused(at=AT + 64, leg=1, error=f"Mia has no account {EVIL}")],
+    "two-systems-refused-ended": [
+        *BOTH,
+        *granted(0),
+        GrantRefused(at=AT + 64, leg=1, error="Mia has no account there"),
+        Revoked(at=AT + 66, leg=0, outcome=_ABSENT),
+    ],
+    "two-systems-revoking": [
+        *BOTH,
+        *granted(0),
+        *granted(1),
+        AccessExpired(at=_END),
+        Revoked(at=_END + 6, leg=1, outcome=_ABSENT),
+    ],
     "pending-later": [asked(**_LATER)],
     "denied": [asked(), Denied(at=AT + 60, by=EVE.id, review=no())],
     "cancelled": [asked(), Cancelled(at=AT + 60, by=MIA.id)],
@@ -240,7 +282,12 @@ def told(name: str) -> dict[str, Any]:
                 stand[audience] = event
                 rings.append(_dm(audience, request, event).text)
     assert request
-    shown = {"card": _sent(card.card(request, needed(request), SITE)), "thread": lines, "rings": rings}
+    places = dict(zip(notifications.cards(request), request.channels, strict=True))
+    shown: dict[str, Any] = {
+        audience: _sent(card.card(request, needed(request, channel), SITE, channel=channel))
+        for audience, channel in places.items()
+    }
+    shown |= {"thread": lines, "rings": rings}
     shown |= {audience.removesuffix(":#"): _sent(_dm(audience, request, event)) for audience, event in stand.items()}
     if by_hand := [event for event in STORIES[name] if event.by.startswith("cli:")]:
         shown |= {"audit": _sent(thread.by_hand(request, by_hand[-1]))}
@@ -268,8 +315,10 @@ def _dm(audience: str, request: Request, event: Event) -> SlackMessage:
     return dms.with_card(message, LINK)
 
 
-def needed(request: Request) -> Needed:
+def needed(request: Request, channel: str = "") -> Needed:
     """Who is to decide, as the announcer finds it: the first step of the role."""
+    if len(request.channels) > 1:
+        return of_its_part(request, channel) if request.state is State.PENDING else Needed()
     wishes = request.extension is not None and request.extension.state.value == "pending"
     if request.state is not State.PENDING and not (request.state is State.ACTIVE and wishes):
         return Needed()
@@ -278,6 +327,15 @@ def needed(request: Request) -> Needed:
     waiting = groups[len(request.reviews) :] if request.state is State.PENDING else groups
     given = {review.by.id: f"`{group}`" for review, group in zip(request.reviews, groups, strict=False)}
     return Needed(tuple((NAMES[group], 1) for group in waiting), given=given if len(groups) > 1 else {})
+
+
+def of_its_part(request: Request, channel: str) -> Needed:
+    """The same of a request on two systems, the first of the dba and the second of security."""
+    open_ = ["dba", ""] if request.reviews else ["dba", "security"]
+    own = [n for n, leg in enumerate(request.legs) if channel in {"", leg.role.channel}]
+    others = {n: ((f"`{open_[n]}`", 1),) if open_[n] else () for n in range(len(open_)) if n not in own}
+    steps = tuple((NAMES[open_[n]], 1) for n in own if open_[n])
+    return Needed(steps, given={review.by.id: "`security`" for review in request.reviews}, others=others)
 
 
 def _sent(message: SlackMessage) -> dict[str, Any]:

@@ -42,6 +42,7 @@ from handlers.views import (
     policy_change,
     request_list,
     role_terms,
+    secrets,
     summary_card,
 )
 from handlers.views import digest as views_digest
@@ -176,6 +177,11 @@ def ended(id_: str = "J-7K3S", at: float = AT - HOUR) -> Request:
     return request(id_, "vault/shared", "to look around", at=at).model_copy(update=over)
 
 
+def of_two() -> Request:
+    """A request of two roles."""
+    return request("J-7K3T", "vault/read-only + vault/shared")
+
+
 def mine(**more: Any) -> Overview:
     """What concerns somebody; nothing where it is not told."""
     nothing: dict[str, Any] = {"open": (), "waiting": (), "asked": (), "offers": ()}
@@ -299,6 +305,12 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     "question": lambda: modals.question(request()),
     "answer": lambda: modals.answer(request(), ApproverQuestion(n=2, by=DAN, text=EVIL, at=AT)),
     "revoke": lambda: modals.revoke(opened()),
+    "ask-several": lambda: modals.ask(
+        [choice("vault/shared + vault/read-only"), *policy().choices()],
+        chosen("vault/shared + vault/read-only"),
+        modals.Filled(3600, EVIL),
+    ),
+    "secrets": lambda: secrets.choose(of_two(), of_two().legs),
     "note": lambda: modals.note("JIT Access", "Nobody decides about their own request."),
     "overview-empty": lambda: home.overview(mine()),
     "overview": lambda: home.overview(_full()),

@@ -49,7 +49,7 @@ def test_it_keeps_to_the_limits_and_what_was_typed_is_only_text(name: str) -> No
 def test_who_asks_for_what_comes_first_then_why_then_what_it_opens_then_who_decides(name: str) -> None:
     who, why, consequence, standing = (block["text"]["text"] for block in told(name)["card"]["blocks"][:4])
     assert who.startswith("*<https://local.slack.com/team/UMIA|Mia>* (mia@example.com) · *")
-    assert re.search(r":(red|large_\w+)_circle: \*(Low|High|Critical) risk\*", who)
+    assert re.search(r":(red|large_\w+)_circle: \*(Low|Medium|High|Critical) risk\*", who)
     assert why.startswith("> ")
     assert re.search("opens (the sandbox door|a postgresql login) ", consequence.casefold())
     assert standing
@@ -82,7 +82,7 @@ def test_a_screen_reader_says_what_each_button_is_about(name: str) -> None:
 def test_a_card_says_in_words_what_its_marks_say(name: str) -> None:
     shown = _text(told(name)["card"])
     words = re.sub(r":[a-z_]+:", "", shown)
-    assert re.search(r"\*(Low|High|Critical) risk\*", words)
+    assert re.search(r"\*(Low|Medium|High|Critical) risk\*", words)
     for line in shown.splitlines():
         assert re.sub(r"[:>*\s]", "", re.sub(r":[a-z_]+:", "", line)), f"{line!r} is a mark alone"
 
