@@ -13,7 +13,10 @@ CARD = "card"
 Each other channel of the request has a card of its own, ``card:C0VAULT01``.
 """
 THREAD = "thread:#"
-"""A line in the card's thread; ``#`` becomes the number of its audit event."""
+"""A line in the first card's thread; ``#`` becomes the number of its audit event.
+
+What calls on approvers is said beneath each card: ``thread@C0VAULT01:#`` for the others.
+"""
 DECIDED = "decided"
 """The requester's DM: a decision before anything was granted, and that an approved request starts later."""
 GRANTED = "granted"
@@ -34,6 +37,9 @@ QUESTION = "question"
 ALARM = "alarm:#"
 """An alarm in the channel, a message of its own."""
 
+CALLING = frozenset({"reminded", "extension_requested"})
+"""The events of which a line calls on approvers, beneath each card: on its own."""
+
 CROWD = "crowd"
 """The summary card of a channel where more requests wait than have a card; it belongs to no request."""
 AUDIT = "audit:#"
@@ -52,6 +58,14 @@ def cards(request: Request) -> tuple[str, ...]:
 def card_channel(request: Request, audience: str) -> str:
     """The channel of one of its cards; empty for what is none of them."""
     return dict(zip(cards(request), request.channels, strict=True)).get(audience, "")
+
+
+def card_above(audience: str) -> str:
+    """The card that a line of a thread is beneath; empty for what is no such line."""
+    thread, at, channel = audience.partition(":")[0].partition("@")
+    if thread != THREAD.partition(":")[0]:
+        return ""
+    return f"{CARD}:{channel}" if at else CARD
 
 
 def is_card(audience: str) -> bool:
@@ -139,7 +153,8 @@ def _thread(after: Request, event: Event) -> tuple[str, ...]:
         return ()
     if isinstance(event, Revoked) and after.state is not State.ENDED:
         return ()
-    return (THREAD,)
+    others = after.channels[1:] if event.kind in CALLING else ()
+    return (THREAD, *(f"thread@{channel}:#" for channel in others))
 
 
 def _audit(event: Event) -> tuple[str, ...]:

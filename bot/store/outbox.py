@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 _MOST_DEAD = 1000
 _HOUR = 3_600
-_SOUND = re.compile(r"[A-Za-z0-9_-]{1,40}\|[a-z_]{1,20}:[0-9]{1,16}")
+_SOUND = re.compile(r"[A-Za-z0-9_-]{1,40}\|[a-z_]{1,20}(?:@[A-Z0-9]{1,40})?:[0-9]{1,16}")
 _MOST_TRIED, _MOST_REMEMBERED = 500, 10_000
 
 

@@ -115,15 +115,16 @@ class Poster:
 
     async def _thread(self, row: Row, posts: Mapping[str, PostedMessage]) -> str | None:
         """The card that a line belongs beneath, once all earlier lines are posted."""
-        if row.kind != "thread":
+        above = notifications.card_above(row.audience)
+        if not above:
             return None
-        for audience in (notifications.CARD, *(a for a in posts if a.startswith("thread:"))):
+        for audience in (above, *(a for a in posts if notifications.card_above(a) == above)):
             before = Row(row.request, audience, 0)
             there = posts.get(audience)
             unsettled = (before.seq or 0) < (row.seq or 0) and not (there and there.ts)
             if unsettled and await self.outbox.waits(row.request, audience):
                 raise Waits(_AGAIN)
-        card = posts.get(notifications.CARD)
+        card = posts.get(above)
         if card is None or not card.ts:
             raise Undeliverable("its card was never posted")
         return card.ts

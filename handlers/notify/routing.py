@@ -200,8 +200,9 @@ def _system(router: NotificationRouter, _: Row, request: Request | None) -> str:
 
 
 def _card(router: NotificationRouter, row: Row, request: Request | None) -> str:
-    """The channel of that card."""
-    return (request and notifications.card_channel(request, row.audience)) or _system(router, row, request)
+    """The channel of that card, or of the card that a line is beneath."""
+    card = notifications.card_above(row.audience) or row.audience
+    return (request and notifications.card_channel(request, card)) or _system(router, row, request)
 
 
 def _stuck(router: NotificationRouter, row: Row, request: Request | None) -> str:
@@ -267,7 +268,7 @@ def _there(given: T | None) -> T:
 ROUTES: Mapping[str, Route] = MappingProxyType(
     {
         CARD: Route(_card, render=Texts.card, rank=1),
-        THREAD: Route(_system, render=Texts.thread_line),
+        THREAD: Route(_card, render=Texts.thread_line),
         ALARM: Route(_stuck, render=Texts.alarm, rank=0, must_arrive=True),
         RECEIVED: Route(_requester, render=Texts.received, dm=True),
         DECIDED: Route(_requester, render=Texts.decided, dm=True),
@@ -305,6 +306,8 @@ def kind(row: Row) -> str:
     """The kind of a row, whichever event, end, question or person it is about."""
     if notifications.which_question(row.audience) is not None:
         return QUESTION
+    if notifications.card_above(row.audience):
+        return THREAD
     return ENDING if notifications.which_end(row.audience) is not None else row.kind
 
 

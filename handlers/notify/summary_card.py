@@ -41,15 +41,15 @@ class SummaryCards:
 
     async def defers(self, row: Row, request: Request) -> bool:
         """Whether this notification is settled here: deferred, or covered by the summary."""
-        kind = row.kind
-        if kind not in {notifications.CARD, "thread"}:
+        card = notifications.card_above(row.audience) or row.audience
+        channel = notifications.card_channel(request, card)
+        if not channel:
             return False
-        channel = notifications.card_channel(request, row.audience) or request.channel
         if request.awaits_decision and not (request.reviews or request.questions):
-            if not await self.queue.has_room(channel, request.id) and not await self._has_card(row, request):
+            if not await self.queue.has_room(channel, request.id) and not await self._has_card(request, card):
                 await self._defer(row, request, channel)
                 return True
-        elif kind == notifications.CARD:
+        elif row.audience == card:
             await self._use_free_room(channel)
         else:
             await self._post_missing(request)
@@ -62,10 +62,8 @@ class SummaryCards:
             if audience not in posts:
                 await self.queue.post_soon(channel, [request.id])
 
-    async def _has_card(self, row: Row, request: Request) -> bool:
-        """Whether its card in the row's channel is posted; a line of the thread belongs to the first."""
-        audience = row.audience if row.kind == notifications.CARD else notifications.CARD
-        return audience in await self.poster.outbox.posts(request.id)
+    async def _has_card(self, request: Request, card: str) -> bool:
+        return card in await self.poster.outbox.posts(request.id)
 
     async def _defer(self, row: Row, request: Request, channel: str) -> None:
         if row.kind == notifications.CARD:

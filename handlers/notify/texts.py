@@ -51,7 +51,9 @@ class Texts:
         found = await self.outbox.event(row)
         if found is None:
             return SlackMessage(drift.line(await self.noted(row)), [])
-        text = line(request, found, await self.approver_messages.needed(request))
+        card = notifications.card_above(row.audience)
+        channel = notifications.card_channel(request, card) if found.kind in notifications.CALLING else ""
+        text = line(request, found, await self.approver_messages.needed(request, channel))
         return SlackMessage(await self._without_a_ping(text, found.by), []) if text else None
 
     async def alarm(self, _: Row, request: Request) -> SlackMessage:

@@ -43,6 +43,8 @@ _SAID = 1_000
 def line(request: Request, event: Event, needed: Needed) -> str:
     """One line of the thread: what happened, by whom and why."""
     match event:
+        case Reminded() if needed.others and not needed.steps:
+            return ""  # those of this card have answered
         case Reminded():
             what = f"{name(request.requester)}'s request for {title(request)}"
             return f"Reminder: {what} needs {needed} by {clock(request.decide_by)}. If nobody answers, it expires."

@@ -81,6 +81,32 @@ async def test_a_denial_of_one_part_ends_all_of_it(town: Town) -> None:
     assert [leg.attempts for leg in request.legs] == [0, 0, 0]
 
 
+async def test_a_reminder_and_an_extension_call_on_each_channel_s_own_approvers_who_have_not_answered(
+    town: Town,
+) -> None:
+    id_ = await asked(town)
+    card, other = await card_in(town, CHANNEL, "Your part"), await card_in(town, OTHER, "Your part")
+    await town.dan.click(card, "approve")
+    assert "You reminded" in (await town.mia.command("/jit", f"remind {id_}", CHANNEL)).text
+    first = await town.slack.sees(CHANNEL, lambda m: m.text.startswith("Reminder"), thread=card.ts)
+    second = await town.slack.sees(OTHER, lambda m: m.text.startswith("Reminder"), thread=other.ts)
+    assert "this needs 1 approval from <@UPAT> by" in first.text
+    assert "this needs 1 approval from <@USAM> or <@UKIM> by" in second.text
+    for who in ("sam", "pat"):
+        await getattr(town, who).click(card, "approve")
+    await card_in(town, OTHER, "active until")
+    assert "asked" in (await town.mia.command("/jit", f"extend {id_} 10m -- not done yet", CHANNEL)).text
+    line = await town.slack.sees(OTHER, lambda m: "Mia asks to extend" in m.text, thread=other.ts)
+    assert "Needs 1 approval from <@USAM> or <@UKIM>" in line.text
+    for who, there in (("sam", OTHER), ("dan", CHANNEL), ("pat", CHANNEL)):
+        await getattr(town, who).click(await card_in(town, there, "asks to extend"), "extend_approve")
+    await card_in(town, OTHER, "Extended; ")
+    await told(town.app)
+    lines = [m.text.partition(" ")[0] for m in town.slack.messages(OTHER, other.ts)]
+    assert lines == ["Reminder:", "Mia"]
+    assert await dead(town) == ""
+
+
 @pytest.mark.parametrize(("broken", "usable"), [(CHANNEL, OTHER), (OTHER, CHANNEL)])
 async def test_a_channel_that_cannot_be_used_spoils_no_other(town: Town, broken: str, usable: str) -> None:
     town.slack.world.channels[broken].archived = True

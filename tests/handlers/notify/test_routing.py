@@ -49,6 +49,8 @@ def test_a_route_says_in_one_way_what_is_delivered(route: Route) -> None:
     [
         ("card", "card"),
         ("thread:7", "thread"),
+        ("card:C0VAULT01", "card"),
+        ("thread@C0VAULT01:7", "thread"),
         ("ending", "ending"),
         ("ending@2", "ending"),
         ("question@2", "question"),
