@@ -16,6 +16,7 @@ from bot.policy.schema import PolicyShape, RuleShape, WhenShape
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TITLE = "JIT Access policy"
+_BY_NAME = frozenset({"properties", "patternProperties", "$defs"})
 _SWITCHED = frozenset({Rules.__name__, *(shape.__name__ for shape in Thresholds.__subclasses__())})
 """What can be written as a word instead, which YAML 1.1 reads as false or true."""
 
@@ -41,11 +42,12 @@ def schema() -> dict[str, Any]:
 
 
 def _parts(part: Any) -> Iterator[dict[str, Any]]:
-    """Every schema in a schema, and each mapping that holds some."""
+    """Every schema in a schema. A mapping from names to schemas is none: a key of ours may be called `default`."""
     if isinstance(part, dict):
         yield part
-        for inner in part.values():
-            yield from _parts(inner)
+        for key, inner in part.items():
+            for each in inner.values() if key in _BY_NAME else (inner,):
+                yield from _parts(each)
     elif isinstance(part, list):
         for inner in part:
             yield from _parts(inner)
