@@ -131,7 +131,10 @@ async def test_explain_tells_only_of_what_one_may_ask_for_or_answers_for(town: T
 
 async def test_done_is_release(town: Town) -> None:
     id_ = await opened(town)
-    assert await types(town.mia, "done") == f"Thank you. You ended {id_}; the worker is revoking the access."
+    assert (
+        await types(town.mia, "done")
+        == f"Thank you. You ended {id_}, Debug the vault; the worker is revoking the access."
+    )
     await town.card(id_, ":lock: ended")
     assert "None of your requests fits this right now" in await types(town.mia, "done")
 
@@ -151,12 +154,10 @@ async def test_the_asker_reminds_once_in_ten_minutes_and_those_who_decide_are_me
     card = await town.asked()
     id_ = town.id_of(card)
     assert f"You reminded the approvers of {id_}." in await types(town.mia, "remind")
-    line = await town.slack.sees(
-        CHANNEL, lambda m: "Reminder: this needs 1 approval from <!subteam^S0DBA0001>" in m.text, thread=card.ts
-    )
+    line = await town.slack.sees(CHANNEL, lambda m: "Reminder: Mia's request" in m.text, thread=card.ts)
     assert line.to is None
     assert "The approvers were reminded within the last 10 min." in await types(town.mia, f"remind {id_}")
-    assert len([m for m in town.slack.messages(CHANNEL, card.ts) if "Reminder: this needs" in m.text]) == 1
+    assert len([m for m in town.slack.messages(CHANNEL, card.ts) if "Reminder: " in m.text]) == 1
 
 
 @pytest.mark.parametrize(

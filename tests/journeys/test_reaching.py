@@ -227,7 +227,7 @@ async def test_a_reminder_keeps_to_the_same(slack: LocalSlack, redis: RedisServe
     async with reached(slack, redis, tmp_path, rules("{mention: none, dm: all}"), "http") as town:
         card = await town.town.asked(line="request vault/read-only 30m -- to look at the vault")
         await town.town.mia.command("/jit", "remind", CHANNEL)
-        await slack.sees(CHANNEL, lambda m: "Reminder: this needs 1 approval from `dba`" in m.text, thread=card.ts)
+        await slack.sees(CHANNEL, lambda m: " needs 1 approval from `dba`" in m.text, thread=card.ts)
         await town.settled()
         assert town.mentions() == {}
         assert [len(town.dms(who)) for who in ("dan", "eve")] == [1, 1]
