@@ -25,7 +25,7 @@ from bot.policy.catalog import Catalog
 
 @dataclass(frozen=True)
 class Attempt:
-    """A request that is tried out. ``used``: how many each rule has approved for this person within 24 hours.
+    """A request that is tried out. ``ruled``: how many each rule has approved for this person lately, see `Counters`.
 
     ``approvers``: who approves it, in that order.
     """
@@ -33,7 +33,7 @@ class Attempt:
     requester: Person
     roster: Mapping[str, Members]
     form: RequestForm
-    used: int = 0
+    ruled: Mapping[str, int]
     approvers: tuple[Person, ...] = ()
 
 
@@ -49,10 +49,9 @@ class Outcome:
 
 def judge(catalog: Catalog, attempt: Attempt, now: float, consequence: Consequence, can_extend: CanExtend) -> Outcome:
     """Request it, and have each approver approve it."""
-    ruled = {rule.key: attempt.used for rule in catalog.rules}
     try:
         submission = submit.allowed(catalog, _actor(attempt, attempt.requester), attempt.form)
-        event = submit.first_event(submit.completed(submission, now), now, ruled, consequence, can_extend)
+        event = submit.first_event(submit.completed(submission, now), now, attempt.ruled, consequence, can_extend)
         request = lifecycle.begin(event)
         for person in attempt.approvers:
             request = _approved(catalog, _actor(attempt, person), request, now)

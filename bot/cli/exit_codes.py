@@ -38,6 +38,7 @@ TABLE = {
     "policy test": ExitCodes("each case came as expected", "a case did not", "a file is missing, or has mistakes"),
     "policy schema": ExitCodes("printed"),
     "policy diff": ExitCodes("compared, also where nothing differs", cannot="a file is missing, or has mistakes"),
+    "policy replay": ExitCodes("replayed", cannot=f"a file is missing or has mistakes, or {_ARCHIVE}"),
     "requests list": ExitCodes("shown", cannot=_STORE),
     "requests stuck": ExitCodes("none is stuck", "at least one is", _STORE),
     "requests show": ExitCodes("shown", "there is no such request, or its record failed its check", _STORE),

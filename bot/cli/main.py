@@ -22,6 +22,7 @@ from bot.cli import (
     policy_cases,
     policy_command,
     policy_diff_command,
+    policy_replay,
     reconcile,
     request_commands,
     sinks,
@@ -103,6 +104,7 @@ main.add_command(people.people)
 main.add_command(sinks.sinks)
 policy_command.policy.add_command(policy_cases.test)
 policy_command.policy.add_command(policy_diff_command.diff)
+policy_command.policy.add_command(policy_replay.replay)
 main.add_command(policy_command.policy)
 main.add_command(request_commands.requests)
 main.add_command(completion.completion)

@@ -120,8 +120,9 @@ def _attempt(cases: CaseFile, case: CaseShape, catalog: Catalog, now: float) -> 
         reason=_reason(case, catalog) if case.reason is None else case.reason,
         starts_at=now + case.start if case.start else 0.0,
     )
+    used = {rule.key: case.used for rule in catalog.rules}
     approvers = tuple(map(_person, case.approved_by))
-    return Attempt(_person(case.who.person or _NOBODY), roster, form, case.used, approvers)
+    return Attempt(_person(case.who.person or _NOBODY), roster, form, used, approvers)
 
 
 def _identity(address: str) -> str:

@@ -112,6 +112,8 @@ CASES: list[Case] = [
     (GOOD, ("policy", "schema"), {}),
     (GOOD, ("policy", "diff", "jit.yaml", "{folder}/jit.yaml"), {}),
     (CANNOT, ("policy", "diff", "jit.yaml", "{folder}/bad.yaml"), {}),
+    (GOOD, ("policy", "replay", "jit.yaml", "--last", "366d"), {}),
+    (CANNOT, ("policy", "replay", "jit.yaml"), NO_ARCHIVE),
     (GOOD, ("requests", "list"), {}),
     (CANNOT, ("requests", "list"), AWAY),
     (WRONG, ("requests", "stuck"), {}),
@@ -218,7 +220,9 @@ def test_a_wrong_option_is_2_and_the_help_ends_with_the_codes(words: str) -> Non
 LISTS = ["requests list", "requests stuck", "offboarding", "lockdown", "reconcile", "sinks", "audit search", "insights"]
 
 
-@pytest.mark.parametrize("words", [*LISTS, "policy check", "policy test", "policy diff", "doctor", "digest"])
+@pytest.mark.parametrize(
+    "words", [*LISTS, "policy check", "policy test", "policy diff", "policy replay", "doctor", "digest"]
+)
 def test_each_list_has_json(words: str) -> None:
     command = dict(leaves())[words]
     assert "--json" in [option for parameter in command.params for option in parameter.opts]

@@ -1,0 +1,194 @@
+"""`jit policy replay`: what another policy would have made of the requests in the archive. Needs only the archive."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from bot import terminal
+from bot.cli.audit import whose_workspace, worded
+
+if TYPE_CHECKING:
+    from bot.policy.catalog import Catalog
+    from bot.reports.replay import Replay, Replayed
+
+_SHOWN = 20
+
+
+@click.command("replay")
+@click.argument("new", type=click.Path(path_type=Path))
+@click.option("--last", default="90d", show_default=True, metavar="90d", help="How far back requests are replayed.")
+@click.option("--groups", "listed", type=click.Path(path_type=Path), help="A file that says who is in user groups.")
+@click.option("--json", "as_json", is_flag=True, help="For machines: every request.")
+@whose_workspace
+def replay(new: Path, last: str, listed: Path | None, workspace: str, *, as_json: bool) -> None:
+    """Show what the policy NEW would have made of past requests: approved, refused, asked of whom, how much later.
+
+    Who is in a Slack user group is read from the `groups` of a file of policy tests: --groups jit.test.yaml.
+    """
+    from bot.cli import audit_context, audit_reads
+    from bot.policy import loader
+    from bot.reports import replay as replaying
+
+    catalog, groups, seconds = _policy(new), _groups(listed), _seconds(last)
+    with worded() as settings, audit_context.archive_of(settings) as archive:
+        workspace, now = audit_context.whose(archive, workspace), time.time()
+        with terminal.working("replaying the archive"):
+            found = replaying.replay(
+                archive, workspace, catalog, (now - seconds, now), groups, loader.consequence, loader.can_extend
+            )
+        asked = {"last": last, "policy": catalog.generation}
+        audit_reads.recorded(archive, workspace, "replay", asked, rows=len(found.requests))
+    if as_json:
+        terminal.document(_document(catalog, found), indent=2)
+    else:
+        terminal.say(*_lines(catalog, found, last, set(groups)))
+
+
+def _policy(path: Path) -> Catalog:
+    from bot.policy import loader
+    from bot.policy.problems import PolicyMistakes
+
+    try:
+        return loader.load(path.expanduser())
+    except PolicyMistakes as error:
+        raise terminal.Cannot(str(error)) from error
+
+
+def _groups(path: Path | None) -> Mapping[str, Sequence[str]]:
+    """Who is in each user group, as a file of policy tests says."""
+    from bot.policy import case_file, loader
+    from bot.policy.problems import PolicyMistakes
+
+    if path is None:
+        return {}
+    try:
+        return case_file.parse(loader.source(path.expanduser())).shape.groups
+    except PolicyMistakes as error:
+        raise terminal.Cannot(str(error)) from error
+
+
+def _seconds(last: str) -> int:
+    from bot.core import durations
+
+    try:
+        return durations.parse(last)
+    except durations.NotADuration as error:
+        raise terminal.Cannot(f"--last: {error}") from error
+
+
+class _Went(NamedTuple):
+    """How requests went, and how they would have gone."""
+
+    was: str
+    would: str
+
+
+def _went(each: Replayed) -> _Went:
+    from bot.reports.replay import Fate
+
+    words = {
+        Fate.BY_RULE: "approved by a rule",
+        Fate.APPROVED: "approved",
+        Fate.DENIED: "denied",
+        Fate.WAITS: "not decided",
+        Fate.CANCELLED: "cancelled",
+    }
+    was = words[each.past.fate]
+    if each.fate in {Fate.REFUSED, Fate.UNKNOWN}:
+        return _Went(was, "refused" if each.fate is Fate.REFUSED else "depends on who is in a user group")
+    if each.fate is Fate.BY_RULE and each.outcome.rule:
+        return _Went(was, f"approved by rule {each.outcome.rule.n}")
+    if each.fate is Fate.WAITS:
+        return _Went(was, f"waits for {_missing(each)}")
+    return _Went(was, words[each.fate])
+
+
+def _missing(each: Replayed) -> str:
+    steps = [f"{'one' if count == 1 else count} of {' or '.join(groups)}" for groups, count in each.outcome.missing]
+    return ", ".join(steps)
+
+
+def _lines(catalog: Catalog, found: Replay, last: str, given: set[str]) -> Iterator[str]:
+    count = len(found.requests)
+    yield f"{count} requests of the last {last}, replayed by policy {catalog.generation}"
+    if found.unreadable:
+        yield f"{found.unreadable} requests were written by another version and cannot be read"
+    by: dict[_Went, list[Replayed]] = defaultdict(list)
+    for each in found.requests:
+        by[_went(each)].append(each)
+    for went, some in sorted(by.items(), key=lambda item: (-len(item[1]), item[0])):
+        yield f"  {len(some)} {went.was} -> {went.would}{_later(some)}"
+    changed = [each for each in found.requests if not each.same]
+    if changed:
+        yield "Those that would have gone otherwise, the latest first:"
+    for each in list(reversed(changed))[:_SHOWN]:
+        yield f"  {_line(each)}"
+    if len(changed) > _SHOWN:
+        yield f"  … and {len(changed) - _SHOWN} more: --json has all of them"
+    if dark := sorted(name for name, group in catalog.groups.items() if group.slack_usergroup and name not in given):
+        yield f"Who is in {', '.join(dark)} is known to Slack alone: say it in a file, and add --groups FILE."
+
+
+def _line(each: Replayed) -> str:
+    from bot.core import durations
+
+    first, went = each.past.first, _went(each)
+    said = _sentence(each) if each.outcome.refused else ""
+    asked = f"{first.id} {first.requester.identity}, {first.what} {durations.short(first.duration)}"
+    return f"{asked}: {went.was} -> {went.would}{_later([each])}{f': {said}' if said else ''}"
+
+
+def _sentence(each: Replayed) -> str:
+    from handlers import error_messages
+
+    return error_messages.sentence(each.outcome.refused) if each.outcome.refused else ""
+
+
+def _later(some: Sequence[Replayed]) -> str:
+    """By how much, as the median of several."""
+    known = [each.longer for each in some if each.longer is not None]
+    if not known or not any(known):
+        return ""
+    middle = statistics.median(known)
+    about = "about " if any(each.estimated for each in some) else ""
+    median = ", as the median" if len(known) > 1 else ""
+    return f", {about}{_length(abs(middle))} {'later' if middle >= 0 else 'sooner'}{median}"
+
+
+def _length(seconds: float) -> str:
+    from bot.core import durations
+
+    whole = round(seconds)
+    return durations.words(whole if whole < 3_600 else whole // 60 * 60)
+
+
+def _document(catalog: Catalog, found: Replay) -> dict[str, object]:
+    """For machines; keys stay, more may come."""
+    requests = [
+        {
+            "id": each.past.first.id,
+            "at": each.past.first.at,
+            "who": each.past.first.requester.identity,
+            "what": each.past.first.what,
+            "duration": each.past.first.duration,
+            "was": each.past.fate,
+            "took": each.past.took,
+            "would": each.fate,
+            "would_take": each.took,
+            "longer": each.longer,
+            "estimated": each.estimated,
+            "rule": each.outcome.rule.n if each.outcome.rule else None,
+            "asks": [{"any_of": list(groups), "count": count} for groups, count in each.outcome.missing],
+            "sentence": _sentence(each),
+            "same": each.same,
+        }
+        for each in found.requests
+    ]
+    return {"generation": catalog.generation, "unreadable": found.unreadable, "requests": requests}
