@@ -188,7 +188,7 @@ def ops(
                 await _json(send, 200, ALIVE)
             case "/readyz":
                 why = await _why_not(ready)
-                more = await _said(detail)
+                more = {} if why else await _said(detail)  # a store that hangs is waited for once
                 await _json(send, 503 if why else 200, {"ready": not why, **({"why": why} if why else {}), **more})
             case "/metrics":
                 await _answer(send, 200, *await numbers())

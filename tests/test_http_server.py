@@ -512,6 +512,9 @@ async def test_what_a_person_has_to_look_at_is_said_of_a_process_that_is_ready_a
     async with served(http_server.ops(_ready, _numbers, breaks)) as serving:
         said = await ask(serving.port, "/readyz")
         assert (said.status, json.loads(said.body)) == (200, {"ready": True})
+    async with served(http_server.ops(_away, _numbers, detail)) as serving:
+        said = await ask(serving.port, "/readyz")
+        assert (said.status, json.loads(said.body)) == (503, {"ready": False, "why": "the store is away"})
 
 
 async def test_health_is_all_there_is_on_its_port() -> None:

@@ -9,6 +9,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from bot.policy import loader
 from bot.policy.problems import PolicyMistakes
 from tests.journeys.conftest import CHANNEL
@@ -87,16 +89,7 @@ async def test_sighup_has_a_policy_in_force_at_once_and_a_pending_request_is_dec
 async def test_processes_apart_load_a_file_that_changes_with_its_new_system_and_go_on(site: Site) -> None:
     web, worker = await asyncio.gather(site.run("web"), site.run("worker"))
     card = await site.asked()
-    config = json.dumps({"path": str(site.home / "doors"), "settles_within": 1.0, "id": "cellar"})
-    system = f"""systems:
-  cellar:
-    title: Cellar
-    provider: sandbox
-    config: {config}
-    channel: {CHANNEL}
-    approvers: [security]
-    roles: {{enter: {{grants: {{door: cellar}}, max: 1h, may_ask: [everyone]}}}}
-"""
+    system = cellar(site)[site.policy.index("systems:") :]
     new = write(site, lambda text: text.replace("systems:\n", system, 1))
     await asyncio.gather(has_loaded(web, new), has_loaded(worker, new))
     await site.slack.person("UDAN").click(card, "approve")
@@ -107,6 +100,34 @@ async def test_processes_apart_load_a_file_that_changes_with_its_new_system_and_
     await site.card(id_of(second), "active until")
     assert sorted(await site.standing()) == sorted([id_of(card), id_of(second)])
     assert await audit(site, "loaded a new policy") == 1
+
+
+def cellar(site: Site) -> str:
+    """A system of its own, with everything that a policy has beside its systems."""
+    text, config = site.policy, json.dumps({"path": str(site.home / "doors"), "id": "cellar"})
+    return f"""{text[: text.index("systems:")]}systems:
+  cellar:
+    title: Cellar
+    provider: sandbox
+    config: {config}
+    channel: {CHANNEL}
+    approvers: [security]
+    roles: {{enter: {{grants: {{door: cellar}}, max: 1h, may_ask: [everyone]}}}}
+"""
+
+
+@pytest.mark.parametrize("how", ["removed", "another config"])
+async def test_access_that_is_open_is_revoked_though_its_system_was_removed_or_changed(site: Site, how: str) -> None:
+    bot = await site.run("all")
+    id_, _ = await site.opened()
+    assert await site.standing() == [id_]
+    other = site.policy.replace('"settles_within": 1.0', '"settles_within": 1.5', 1)
+    new = write(site, lambda _: cellar(site) if how == "removed" else other)
+    bot.process.send_signal(signal.SIGHUP)
+    await has_loaded(bot, new)
+    await site.slack.person("UMIA").command("/jit", f"done {id_}", CHANNEL)
+    await site.card(id_, ":lock: ended")
+    assert await site.standing() == []
 
 
 async def test_a_file_with_mistakes_keeps_the_policy_and_is_told_everywhere_once_until_it_is_good(site: Site) -> None:
