@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass, field
 
 from bot.background import Loop
+from bot.core.errors import StoreAway
 from bot.policy import loader
 from bot.policy.loader import FileStamp, LoadedPolicy
 from bot.policy.problems import PolicyMistakes
@@ -53,6 +54,8 @@ class PolicyReload:
     """The files that were read last, whatever came of it."""
     _seen: FileStamp | None = field(default=None, init=False)
     _since: float = field(default=0.0, init=False)
+    _unsure: str = field(default="", init=False)
+    """The generation that was to be taken over, until the store has said that it has it."""
     _told: str = field(default="", init=False)
     """The mistakes that the audit channel was told of last; '' once they are gone."""
 
@@ -91,19 +94,22 @@ class PolicyReload:
         parts, catalog = self.parts, loaded.catalog
         if catalog.generation != parts.catalog.generation:
             prepared: list[PreparedPolicy] = []
+            self._unsure = catalog.generation
             try:
                 require_teams(catalog, parts.identity)
                 for prepare in parts.prepares:
                     prepared.append(prepare(catalog))  # noqa: PERF401  # what is ready is dropped where the next is not
                 # Before it is in force here: until then, whatever is decided by the one from before fails its guard.
                 await parts.store.policy.adopt(catalog.generation)
-            except CannotStart as error:
-                await _discard(prepared)
-                await self._refuse(str(error))
-                return
-            except BaseException:
+            except StoreAway:
                 await _discard(prepared)
                 raise
+            except Exception as error:
+                await _discard(prepared)
+                if not isinstance(error, CannotStart):
+                    log.exception("an error that nobody expected")
+                await self._refuse(str(error) or type(error).__name__)
+                return
             before = parts.catalog.generation
             # No await from here on: nothing sees half of it.
             for each in prepared:
@@ -111,6 +117,10 @@ class PolicyReload:
             parts.catalog, parts.policy_text = catalog, loaded.text
             parts.store.retention = catalog.workspace.retention
             log.info("the policy is %s now, in place of %s", catalog.generation, before)
+        elif self._unsure and await parts.store.policy.held() == self._unsure:
+            # The store took over what nobody here did, and the file is again as it was.
+            await parts.store.policy.adopt(catalog.generation)
+        self._unsure = ""
         await self._well()
 
     async def _refuse(self, mistakes: str) -> None:

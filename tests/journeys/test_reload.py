@@ -11,10 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from bot.core.errors import StoreAway
+from bot.playground import LocalSlack
 from bot.policy import loader
 from bot.policy.problems import PolicyMistakes
-from tests.journeys.conftest import CHANNEL
+from tests.house import POLICY
+from tests.journeys.conftest import CHANNEL, running, settings_for
 from tests.journeys.test_processes import Bot, Site, id_of, own_redis, site, until
+from tests.servers import RedisServer
 
 __all__ = ["own_redis", "site"]
 
@@ -201,6 +205,34 @@ async def test_a_folder_is_watched_too_and_a_file_that_is_only_touched_changes_n
     (folder / "b.yaml").write_text(site.policy[site.policy.index("templates:") :], encoding="utf-8")
     await has_loaded(bot, generation(folder))
     assert bot.said.count("the policy is ") == 1
+
+
+async def test_a_policy_that_only_the_store_took_over_is_put_back_with_the_file(
+    slack: LocalSlack, redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(slack, redis, "socket", tmp_path)
+    async with running(settings) as app:
+        own, adopt = app.catalog.generation, app.store.policy.adopt
+
+        async def answer_is_lost(generation: str) -> None:
+            await adopt(generation)
+            if generation != own:
+                raise StoreAway("the answer was lost")
+
+        async def decides_by(generation: str) -> None:
+            async def decides() -> bool:
+                return await app.store.policy.held() == generation
+
+            await until(decides, f"the workspace to decide by {generation}")
+
+        monkeypatch.setattr(app.store.policy, "adopt", answer_is_lost)
+        settings.policy.write_text(to_security(POLICY), encoding="utf-8")
+        app.rereading.set()
+        await decides_by(generation(settings.policy))
+        assert app.catalog.generation == own
+        settings.policy.write_text(POLICY, encoding="utf-8")
+        app.rereading.set()
+        await decides_by(own)
 
 
 async def test_while_the_store_is_away_the_policy_stays_and_is_loaded_once_it_is_back(site: Site) -> None:
