@@ -16,14 +16,17 @@ Flaw = tuple[Path, str, str]
 _HARMLESS = frozenset({Sensitivity.LOW, Sensitivity.MEDIUM})
 
 
-def of_role(role: RoleShape, facts: ProviderFacts | None, written: Collection[str]) -> Iterator[Flaw]:
-    """What is wrong with its `asks` and `grants`. ``written``: every input in the file, also one that has a mistake."""
+def of_role(role: RoleShape, facts: ProviderFacts | None, written: Collection[str], *, whole: bool) -> Iterator[Flaw]:
+    """What is wrong with its `asks` and `grants`.
+
+    ``written``: every input in the file, also one that has a mistake; ``whole``: `grants` have none that is known.
+    """
     named = dict(bindings.references(role.grants))
     for path, name in named.items():
         if name not in written:
             hint = did_you_mean(like(name, [*written])) or "define it in the role's `asks`"
             yield ("grants", *path), f"there is no input `{name[:60]}`", hint
-    for name in role.asks:
+    for name in role.asks if whole else ():
         if name not in named.values():
             hint = f"write `{{ask: {name}}}` in place of a value, or leave the input out"
             yield ("asks", name), f"nothing in `grants` uses the input `{name}`", hint

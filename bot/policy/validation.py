@@ -210,11 +210,11 @@ class Checker:
         if role.approval.mfa == "required":
             sentence = "a second factor is required here, and this version has none built in"
             self.say((*path, "approval", "mfa"), sentence, "leave it out, knowingly")
-        if not self._is_touched((*path, "grants")):
-            asks = self._entries(*map(str, path), "asks")
-            written = {*asks, *(near_misses.plain(str(name)) for name in asks)}
-            for below, sentence, hint in input_flaws.of_role(role, facts, written):
-                self.say((*path, *below), sentence, hint)
+        asks = self._entries(*map(str, path), "asks")
+        misnamed = {near_misses.plain(name) for name in asks if self._is_broken((*path, "asks", name))}
+        whole = not self._is_touched((*path, "grants"))
+        for below, sentence, hint in input_flaws.of_role(role, facts, {*asks, *misnamed}, whole=whole):
+            self.say((*path, *below), sentence, hint)
 
     def _steps(self, shape: PolicyShape, path: Path, system: SystemShape, role: RoleShape) -> None:
         steps, where = role.approval.steps, (*path, "approval", "steps")

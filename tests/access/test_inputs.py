@@ -77,6 +77,18 @@ async def test_the_events_tell_what_was_given(house: House) -> None:
     assert fold(found) == request
 
 
+async def test_a_record_from_before_there_were_inputs_is_the_same_record(house: House) -> None:
+    request = await house.ask()
+    found = await house.store.event(1)
+    assert found
+    for model in (request, found[1]):
+        kept = model.model_dump_json()
+        older = kept.replace(',"inputs":[]', "")
+        assert older != kept
+        assert type(model).model_validate_json(older) == model
+    assert fold([type(found[1]).model_validate_json(found[1].model_dump_json().replace(',"inputs":[]', ""))]) == request
+
+
 @pytest.mark.parametrize(
     ("typed", "problem"),
     [

@@ -133,6 +133,12 @@ BAD = {
         "there is no input `databse`",
         "`database`",
     ),
+    "a reference to one that is spelt otherwise": (
+        "grants: {member_of: [‸{ask: a-b}], database: {ask: a_b}}\n        asks: {a_b: {choice: [a, b]}}",
+        "grants.member_of.0",
+        "there is no input `a-b`",
+        "`a_b`",
+    ),
     "a reference without asks": (
         "grants: {member_of: [‸{ask: database}]}",
         "grants.member_of.0",
@@ -162,6 +168,12 @@ BAD = {
         "grants.lgin",
         "",
         "",
+    ),
+    "text that is to be filled in where an input belongs": (
+        'grants: {member_of: [‸"${x}"]}\n        asks: {x: {choice: [a, b]}}',
+        "grants.member_of.0",
+        "nothing is filled in here",
+        "`{ask: x}`",
     ),
     "text that is to be filled in": (
         'grants: {member_of: [‸"${database}"]}',

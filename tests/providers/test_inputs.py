@@ -16,6 +16,7 @@ from bot.policy.bindings import bound
 from providers.systems.base import Presence, Refused
 from providers.systems.postgresql.params import PostgresConfig, PostgresParams
 from providers.systems.postgresql.provider import PostgreSQL
+from providers.systems.postgresql.statements import add
 from providers.systems.redis_acl import RedisAcl, RedisConfig
 from providers.systems.redis_acl.rules import RedisParams, rules
 from tests.providers.postgres_bench import PostgresBench, let_bot_grant, run
@@ -74,6 +75,16 @@ async def test_a_role_and_a_database_are_named_to_the_letter(
     assert (await database.revoke(order, prior, receipt)).presence is Presence.ABSENT
     assert run(postgres_bench.running, "SELECT count(*) FROM pg_roles WHERE rolname = 'app_readers'") == [(1,)]
     assert not run(postgres_bench.running, f"SELECT 1 FROM pg_roles WHERE rolname = '{name}'")
+
+
+@given(st.text(max_size=80) | st.text(alphabet="ab\"'; -$\\", max_size=60))
+def test_whatever_is_typed_is_one_quoted_name_in_a_statement(typed: str) -> None:
+    try:
+        wanted = PostgresParams.model_validate(bound({"member_of": [{"ask": "group"}]}, {"group": typed}))
+    except ValidationError:
+        return
+    name = typed.replace('"', '""')
+    assert [each.as_string() for each in add("jit_x", wanted.member_of)] == [f'GRANT "{name}" TO "jit_x"']
 
 
 async def test_the_command_leads_to_the_database_that_was_chosen(
