@@ -5,6 +5,7 @@ A reference is the whole of a value, at any depth; nothing is looked for within 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from bot.policy.inputs import Asks
 from bot.policy.yaml_source import Path
 
 REFERENCE = "ask"
+_WITHIN = re.compile(r"\{\s*ask\s*:")
 
 
 def reference(value: Any) -> str | None:
@@ -31,6 +33,17 @@ def references(grants: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
     elif isinstance(grants, list | tuple):
         for index, value in enumerate(grants):
             yield from references(value, (*path, index))
+
+
+def within_text(grants: Any, path: Path = ()) -> Iterator[Path]:
+    """Each text that has a reference within it, which nothing is put into."""
+    if isinstance(grants, str):
+        if _WITHIN.search(grants):
+            yield path
+    elif isinstance(grants, Mapping | list | tuple):
+        parts = grants.items() if isinstance(grants, Mapping) else enumerate(grants)
+        for key, value in parts:
+            yield from within_text(value, (*path, key if isinstance(key, int) else str(key)))
 
 
 def bound(grants: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:

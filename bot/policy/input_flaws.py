@@ -26,7 +26,11 @@ def of_role(role: RoleShape, facts: ProviderFacts | None, written: Collection[st
         if name not in written:
             hint = did_you_mean(like(name, [*written])) or "define it in the role's `asks`"
             yield ("grants", *path), f"there is no input `{name[:60]}`", hint
-    for name in role.asks if whole else ():
+    texts = list(bindings.within_text(role.grants))
+    for path in texts:
+        hint = "write `{ask: NAME}` without quotes, as all of the value"
+        yield ("grants", *path), "nothing is put into a text: an input is a whole value", hint
+    for name in role.asks if whole and not texts else ():
         if name not in named.values():
             hint = f"write `{{ask: {name}}}` in place of a value, or leave the input out"
             yield ("asks", name), f"nothing in `grants` uses the input `{name}`", hint

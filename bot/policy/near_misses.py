@@ -25,6 +25,7 @@ _LISTS = {
     "durations",
     "requester_in",
     "what",
+    "choice",
 }
 
 

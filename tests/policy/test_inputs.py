@@ -169,6 +169,18 @@ BAD = {
         "",
         "",
     ),
+    "a reference within a text": (
+        'grants: {member_of: [‸"{ask: x}_readers"]}\n        asks: {x: {choice: [a, b]}}',
+        "grants.member_of.0",
+        "nothing is put into a text",
+        "without quotes",
+    ),
+    "a choice that is no list": (
+        "grants: {member_of: [{ask: x}]}\n        asks: {x: {choice: ‸a}}",
+        "asks.x.choice",
+        "this should be a list",
+        "[a]",
+    ),
     "text that is to be filled in where an input belongs": (
         'grants: {member_of: [‸"${x}"]}\n        asks: {x: {choice: [a, b]}}',
         "grants.member_of.0",
