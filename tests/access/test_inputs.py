@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.access import review, submit
+from bot.access import extend, review, submit
 from bot.access.inputs import check_inputs
 from bot.access.review import ReviewDecision
 from bot.access.submit import RequestForm
 from bot.core import ssh_keys
-from bot.core.errors import AlreadyAsked, BadInput, RoleChanged
-from bot.core.events import EVENT, Event
+from bot.core.errors import AlreadyAsked, BadInput, CannotExtend, RoleChanged
+from bot.core.events import EVENT, Cancelled, Event
 from bot.core.given_inputs import given_inputs, spelled, values
 from bot.core.lifecycle import fold
 from bot.core.request import Request, State, Verb
@@ -79,14 +79,14 @@ async def test_the_events_tell_what_was_given(house: House) -> None:
 
 async def test_a_record_from_before_there_were_inputs_is_the_same_record(house: House) -> None:
     request = await house.ask()
-    found = await house.store.event(1)
-    assert found
-    for model in (request, found[1]):
+    [found] = await events(house)
+    for model in (request, found):
         kept = model.model_dump_json()
         older = kept.replace(',"inputs":[]', "")
         assert older != kept
         assert type(model).model_validate_json(older) == model
-    assert fold([type(found[1]).model_validate_json(found[1].model_dump_json().replace(',"inputs":[]', ""))]) == request
+    older = type(found).model_validate_json(found.model_dump_json().replace(',"inputs":[]', ""))
+    assert fold([older]) == request
 
 
 @pytest.mark.parametrize(
@@ -179,6 +179,24 @@ async def test_a_change_that_still_takes_what_was_given_cancels_nothing(house: H
     await decided(house, request)
     assert (await house.now(request.id)).state is State.GRANTING
     assert (await house.now(request.id)).legs[0].role.params["door"] == "yard"
+
+
+async def test_a_scheduled_start_and_an_extension_need_a_role_that_still_takes_it(house: House) -> None:
+    now = await house.store.now()
+    later = await house.ask(what="vault/shared", inputs={"room": "yard"}, starts_at=now + 3600)
+    active = await asked(house, room="attic")
+    for request in (later, active):
+        await house.approve("dan", request.id)
+    await house.attempted(active.id)
+    house.policy = catalog(policy(**{"choice: [hall, attic, yard]": "choice: [hall, cellar]"}))
+    await house.open()
+    scheduled = await house.now(later.id)
+    assert scheduled.state is State.SCHEDULED
+    judged = await house.judge(scheduled, now + 3600)
+    assert judged
+    assert isinstance(judged[0], Cancelled)
+    with pytest.raises(CannotExtend, match="changed"):
+        await extend.extend(house.context, house.actor("mia"), active.id, 600, "INC-1 more")
 
 
 async def test_a_key_is_kept_without_its_comment_and_shown_by_its_fingerprint(store: Store) -> None:

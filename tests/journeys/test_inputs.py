@@ -159,6 +159,16 @@ async def test_a_private_key_is_refused_at_its_field(town: Town) -> None:
     assert "b3Blbn" not in str(reply.errors)
 
 
+async def test_a_message_gives_an_input_too_and_opens_the_form_where_it_is_missing(town: Town) -> None:
+    assert (await town.mia.writes_to_app("I need vault/shared for 30m, room=attic, because INC-1 why")).ok
+    await town.mia.sees_ephemeral(lambda m: "You requested *Vault: shared (room=attic)* for 30 min" in m.said())
+    assert (await town.sam.writes_to_app("vault/shared 30m room=cellar because INC-1 why")).ok
+    needs = await town.sam.sees_ephemeral(lambda m: "This needs a form" in m.said())
+    await town.sam.click(needs, "open_form")
+    view = await town.sam.sees_view("ask", lambda v: 'Which room has no choice "cellar".' in v.said())
+    assert filled(view)["reason"] == "INC-1 why"
+
+
 async def test_requesting_again_fills_in_what_was_given(town: Town) -> None:
     await town.asked(line="request vault/shared room=attic 30m -- INC-1 why")
     await town.mia.opens_home()
