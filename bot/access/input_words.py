@@ -20,8 +20,8 @@ _AFTER = ",;"
 def read(words: Sequence[str], at: int, names: Collection[str]) -> tuple[int, str, str] | None:
     """The input of one of the names that begins there: its words, its name, its value as it was typed."""
     found = _GIVEN.fullmatch(words[at])
-    name = found[1].casefold() if found else ""
-    if not found or name not in names:
+    name = _known(found[1], names) if found else ""
+    if not found or not name:
         return None
     if found[2][:1] and found[2][0] in _QUOTES:
         count, value = _quoted([found[2], *words[at + 1 :]])
@@ -31,6 +31,12 @@ def read(words: Sequence[str], at: int, names: Collection[str]) -> tuple[int, st
     else:
         count, value = 1, found[2].rstrip(_AFTER)
     return (count, name, value) if value else None
+
+
+def _known(typed: str, names: Collection[str]) -> str:
+    """The name as the policy has it, in whatever capitals it was typed where that can mean only one; '' for none."""
+    near = [name for name in names if name.casefold() == typed.casefold()]
+    return typed if typed in near else near[0] if len(near) == 1 else ""
 
 
 def looks_like_one(word: str) -> bool:

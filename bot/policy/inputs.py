@@ -43,8 +43,8 @@ def _plain(value: str) -> str:
     return value
 
 
-InputName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
-"""A name that is typed: small letters, digits, dashes, underscores."""
+InputName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
+"""A name that is typed: letters, digits, dashes, underscores."""
 Value = Annotated[str, Field(min_length=1, max_length=LONGEST_CHOICE), AfterValidator(_plain)]
 
 

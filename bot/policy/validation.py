@@ -29,6 +29,7 @@ from bot.policy.schema import (
 )
 from bot.policy.yaml_source import Document, Path
 
+_NAMED = "small letters, digits and dashes"
 NO_MAPPING = "a policy file is a mapping that begins with `version: 1`"
 
 
@@ -113,7 +114,8 @@ class Checker:
         elif path != loc:
             name = str(path[-1])[:60]
             near = near_misses.plain(name)
-            rule = "a name has small letters, digits and dashes, at most 40"
+            signs = "letters, digits, dashes and underscores" if path[-2:-1] == ("asks",) else _NAMED
+            rule = f"a name has {signs}, at most 40"
             meant = f"did you mean `{near}`? " if near and near != name else ""
             self.say(path, f"`{name}` is no name", f"{meant}{rule}", key=True)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.access import input_words
 from bot.access.request_line import Use, understand
 from bot.core import typed
 from tests.access.request_lines import CLOCK, FILE, lines, policy, spelled
@@ -46,3 +47,24 @@ def test_no_word_of_any_line_is_dropped(words: list[str]) -> None:
 def test_a_line_of_four_thousand_characters_is_read_and_its_reason_bounded() -> None:
     assert understand("debug-prod " + "1h at a of " * 400, VOCABULARY, CLOCK).names == ("debug-prod",)
     assert len(understand("x " * 5000, VOCABULARY, CLOCK).reason) <= 501
+
+
+def test_an_input_is_found_in_whatever_capitals_it_is_typed_where_it_can_mean_only_one() -> None:
+    names = frozenset({"room", "Room", "Ticket"})
+    found = {typed: input_words.read([f"{typed}=x"], 0, names) for typed in ("room", "Room", "ROOM", "ticket", "other")}
+    assert found == {
+        "room": (1, "room", "x"),
+        "Room": (1, "Room", "x"),
+        "ROOM": None,
+        "ticket": (1, "Ticket", "x"),
+        "other": None,
+    }
+
+
+@given(st.text(alphabet="ab c\"'\u201c\u201d,;=-", max_size=20))
+def test_a_value_in_quotes_is_what_stands_between_them_or_is_shown(value: str) -> None:
+    line = understand(f"vault/ops 1h room=\u201c{value}\u201d -- why", VOCABULARY, CLOCK)
+    said = " ".join(word for word, use in line.words if use is Use.INPUT)
+    for _, given_ in line.inputs:
+        assert given_ in said
+        assert given_ == given_.strip() != ""

@@ -119,7 +119,7 @@ BAD = {
         "grants: {member_of: [{ask: data-base}]}\n        asks: {‸Data Base: {choice: [a, b]}}",
         "asks.Data Base",
         "is no name",
-        "`data-base`",
+        "`data-base`? a name has letters, digits, dashes and underscores",
     ),
     "an input that nothing uses": (
         "grants: {member_of: [a]}\n        asks: {x: ‸{choice: [a, b]}}",
@@ -240,6 +240,15 @@ def test_a_role_without_inputs_grants_what_it_did() -> None:
     assert before
     assert after
     assert before.digest == after.digest
+
+
+@pytest.mark.parametrize("name", ["x", "Public_Key", "9z", "a-b_C9", "x" * 40])
+def test_a_name_has_letters_digits_dashes_and_underscores(name: str) -> None:
+    role = read(f"grants: {{member_of: [{{ask: {name}}}]}}\n        asks: {{{name}: {{choice: [a, b]}}}}").role(
+        "prod-db", "read-only"
+    )
+    assert role
+    assert list(role.asks) == [name]
 
 
 # what people type
