@@ -259,6 +259,11 @@ def _page() -> AuditPage:
     return AuditPage(_question(), entries=entries, more=36, sealed=38, tail=1)
 
 
+def _page_with_inputs() -> AuditPage:
+    entry = AuditEntry(38, AT + 60, "J-7K3Q", 2, "approved", '{"by":"UDAN"}')
+    return AuditPage(_question(), entries=[(entry, with_inputs())], sealed=38)
+
+
 def _held() -> AuditPage:
     sure = Holding("J-7K3R", 1, 0, "UMIA", "mia@example.com", "vault", "read-only", AT + 61, AT + 62)
     maybe = Holding("J-7K3S", 9, 0, "UEVE", "eve@example.com", "vault", "admin", AT + 63, None, AT + 90, "revoked")
@@ -378,6 +383,8 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     ),
     "audit-held": lambda: audit.page(_held()),
     "audit-page-table": lambda: audit.message(_page()),
+    "audit-page-inputs": lambda: audit.page(_page_with_inputs()),
+    "audit-page-inputs-table": lambda: audit.message(_page_with_inputs()),
     "audit-page-table-as-lines": lambda: audit.message(_page(), as_table=False),
     "audit-held-table": lambda: audit.message(_held()),
     "audit-page-sent": lambda: audit.page(_page(), audit.SENT),
