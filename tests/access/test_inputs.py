@@ -85,8 +85,8 @@ async def test_a_record_from_before_there_were_inputs_is_the_same_record(house: 
         older = kept.replace(',"inputs":[]', "")
         assert older != kept
         assert type(model).model_validate_json(older) == model
-    older = type(found).model_validate_json(found.model_dump_json().replace(',"inputs":[]', ""))
-    assert fold([older]) == request
+    without = type(found).model_validate_json(found.model_dump_json().replace(',"inputs":[]', ""))
+    assert fold([without]) == request
 
 
 @pytest.mark.parametrize(
