@@ -20,12 +20,12 @@ from bot.audit import read_log
 from bot.audit.read_log import Read
 from bot.core.errors import Ambiguous, NotFound, UnknownChoice, UnknownSystem
 from bot.core.lockdown import Lock
-from bot.core.notifications import CARD
-from bot.core.request import Frozen, Leg, Request, State
-from bot.core.verdict import Actor
+from bot.core.notifications import cards
+from bot.core.request import Frozen, Leg, Person, Request, State
+from bot.core.verdict import Actor, Roster
 from bot.policy import authorization, auto_approval, bindings, loader
 from bot.policy.authorization import Tally
-from bot.policy.catalog import Catalog, Choice, Role, Rule, Step
+from bot.policy.catalog import Catalog, Choice, Role, RoleRef, Rule, Step
 from bot.policy.problems import like
 from bot.store.indexes import request_history
 from bot.store.outbox import Outbox, PostedMessage
@@ -103,15 +103,24 @@ async def overview(context: AccessContext, actor: Actor) -> Overview:
         offers=tuple(offers(context, actor)),
         secrets=frozenset(request.id for request in own if has_secret(request)),
         locks=(await context.store.lockdowns.read()).locks,
-        cards=await _cards(context, others[:_MOST_LINKED]),
+        cards=await _cards(context, actor, others[:_MOST_LINKED]),
     )
 
 
-async def _cards(context: AccessContext, requests: Sequence[Request]) -> dict[str, PostedMessage]:
-    outbox = Outbox(context.store)
+async def _cards(context: AccessContext, actor: Actor, requests: Sequence[Request]) -> dict[str, PostedMessage]:
+    outbox, catalog = Outbox(context.store), context.catalog()
     posts = await asyncio.gather(*(outbox.posts(request.id) for request in requests))
-    found = {request.id: there.get(CARD) for request, there in zip(requests, posts, strict=True)}
+    theirs = [card_for(catalog, actor.roster, request, actor.person) for request in requests]
+    found = {r.id: there.get(card) for r, there, card in zip(requests, posts, theirs, strict=True)}
     return {id_: card for id_, card in found.items() if card and card.ts}
+
+
+def card_for(catalog: Catalog, roster: Roster, request: Request, person: Person) -> str:
+    """The audience of the card with this person's part, the first that is theirs; else the request's first card."""
+    roles = [RoleRef(system=leg.role.system, role=leg.role.role) for leg in request.legs]
+    theirs = [authorization.answers_for(catalog, roster, person, ref) for ref in roles]
+    places = dict(zip(request.channels, cards(request), strict=True))
+    return places[request.legs[theirs.index(True)].role.channel if True in theirs else request.channel]
 
 
 async def own_open(context: AccessContext, actor: Actor) -> list[Request]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.access import read
 from bot.access.review import awaiting_decision
 from bot.core import notifications
 from bot.core.errors import CouldNotCheck, IdentityTaken, NotAMember
@@ -108,19 +109,31 @@ class ApproverMessages:
         if not waits and row.audience not in posts:
             await self.outbox.done(row, request.version)  # decided before it was posted
             return
-        message = dms.to_decide(request, await self.needed(request), await self._link(request, posts))
+        link = await self._link(request, posts, await self._card(request, user))
+        message = dms.to_decide(request, await self.needed(request), link)
         await self.poster.show(row, message, await self.channels.dm(user), request.version)
         if not waits:
             await self.outbox.not_posted(row)  # this was its last edit
         elif (now := await self.store.load(request.id)) and now.request.version != request.version:
             await self.outbox.ask([Row(request.id, row.audience, now.request.version)])
 
-    async def _link(self, request: Request, posts: dict[str, PostedMessage]) -> str:
-        """The link to the card; empty when Slack does not answer. Raises `Waits` before the card is posted."""
-        card = posts.get(notifications.CARD)
+    async def _card(self, request: Request, user: str) -> str:
+        """The card with this approver's part: they may not be in the channels of the others."""
+        if len(request.channels) == 1:
+            return notifications.CARD
+        try:
+            person = await self.people.person(user)
+        except (NotAMember, IdentityTaken, CouldNotCheck):
+            return notifications.CARD
+        return read.card_for(self.catalog(), await self.people.roster(), request, person)
+
+    async def _link(self, request: Request, posts: dict[str, PostedMessage], audience: str) -> str:
+        """The link to a card; empty when Slack does not answer. Raises `Waits` before the card is posted."""
+        card = posts.get(audience)
         if card is None or not card.ts:
-            comes = await CardQueue(self.store).has_room(request.channel, request.id)
-            if comes and await self.outbox.waits(request.id, notifications.CARD):
+            channel = notifications.card_channel(request, audience)
+            comes = await CardQueue(self.store).has_room(channel, request.id)
+            if comes and await self.outbox.waits(request.id, audience):
                 raise Waits(_AGAIN)
             return ""
         try:

@@ -67,6 +67,19 @@ async def test_two_systems_of_one_channel_share_a_card_and_each_part_is_decided_
     assert await dead(town) == ""
 
 
+async def test_an_approver_is_led_to_the_card_with_their_part(town: Town) -> None:
+    """On the Home tab, and by a message where the role says so."""
+    id_ = await asked(town)
+    card, other = await card_in(town, CHANNEL, "Your part"), await card_in(town, OTHER, "Your part")
+    for who, theirs in (("dan", card), ("sam", other), ("pat", card)):
+        human = getattr(town, who)
+        await human.opens_home()
+        tab = await human.sees_home(lambda v: id_ in v.said())
+        assert f"/archives/{theirs.channel}/p{theirs.ts.replace('.', '')}" in tab.said()
+    letter = await town.kim.sees_dm(lambda m: id_ in m.said())
+    assert f"/archives/{OTHER}/p{other.ts.replace('.', '')}" in letter.said()
+
+
 async def test_a_denial_of_one_part_ends_all_of_it(town: Town) -> None:
     id_ = await asked(town)
     card, other = await card_in(town, CHANNEL, "Your part"), await card_in(town, OTHER, "Your part")

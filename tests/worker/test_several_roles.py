@@ -28,6 +28,7 @@ ORDERS = """
         sensitivity: low
         max: 2h
         may_ask: [everyone]
+        notify: {dm: all}
   queue:
     title: Queue
     provider: sandbox
