@@ -76,7 +76,7 @@ _MEMBERS: Mapping[str, str] = {
 
 _REASONS: Mapping[Code, str] = {
     Code.MAY_NOT_ASK: "you are in none of the groups that may request {about}; an operator can tell you which may",
-    Code.NOBODY_TO_APPROVE: "no other active person could approve {about}; ask an operator to add an approver",
+    Code.NOBODY_TO_APPROVE: "not enough other active people could approve {about}; ask an operator to add an approver",
     Code.OWN_REQUEST: "You can't approve your own request. Another approver has to.",
     Code.NOT_AN_APPROVER: "Only {about} can approve this.",
     Code.ALREADY_FILLED: "Your group has already approved. It now waits for other approvers.",

@@ -283,6 +283,8 @@ class People:
                 user = answer["user"]
                 told = identity_or_none(str((user.get("profile") or {}).get("email") or ""))
                 mention = f"<@{user['id']}>" if told == identity_of(address) else address
+                if mention != address:
+                    self._note(str(user["id"]), identity_of(address))
                 seen = _remember(self._addresses, address, mention)
         return str(seen.value)
 

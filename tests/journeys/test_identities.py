@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+from bot.access import read
 from bot.core.request import State
+from bot.playground import LocalSlack
 from tests.core.test_identity import ALIKE
-from tests.journeys.conftest import CHANNEL, Town
+from tests.house import POLICY
+from tests.journeys.conftest import CHANNEL, Town, running, settings_for
 from tests.journeys.test_everyday import types
+from tests.servers import RedisServer
 
 
 @pytest.mark.parametrize("how", ["long s", "fullwidth", "Cyrillic a"])
@@ -32,3 +39,30 @@ async def test_the_card_mentions_nobody_whose_address_slack_takes_for_an_approve
     card = await town.asked("eve", "request vault/admin 30m -- INC-1 the safe")
     assert "<@USAM>" not in card.said()
     assert "sam@example.com" in card.said()
+
+
+ONE = """
+groups:
+  dba: {slack_usergroup: S0DBA0001}
+  security: {people: [dan@example.com]}
+"""
+TWO_STEPS = "approval: {steps: [{any_of: [dba]}, {any_of: [security]}]}"
+
+
+async def test_who_is_in_one_group_by_account_and_in_another_by_address_is_one_person(
+    slack: LocalSlack, redis: RedisServer, tmp_path: Path
+) -> None:
+    """Dan alone cannot fill both places; a process that starts anew knows it from the bindings."""
+    slack.world.usergroups["S0DBA0001"].users[:] = ["UDAN"]
+    policy = re.sub(r"\ngroups:\n(  .*\n)+", ONE + "  platform: {people: [pat@example.com]}\n", POLICY, count=1)
+    policy = policy.replace("approval:\n          steps: [{any_of: [dba]}, {any_of: [security]}]", TWO_STEPS)
+    policy = policy.replace("may_ask: [dba]", "may_ask: [everyone]")
+    settings = settings_for(slack, redis, "http", tmp_path, policy)
+    async with running(settings) as app:
+        slack.deliver_to(f"http://127.0.0.1:{app.port}/slack/events")
+        await slack.person("UDAN").command("/jit", "list", CHANNEL)
+    async with running(settings) as app:
+        slack.deliver_to(f"http://127.0.0.1:{app.port}/slack/events")
+        reply = await slack.person("UMIA").command("/jit", "request vault/admin 30m -- INC-1 why", CHANNEL)
+        assert "not enough other active people could approve vault/admin" in reply.text.replace("`", "")
+        assert await read.all_open(app.context) == []

@@ -14,7 +14,7 @@ from tests.journeys.conftest import LOOKS, Town, running, settings_for
 from tests.journeys.test_everyday import types
 from tests.servers import RedisServer
 
-NOBODY = "no other active person could approve `vault/read-only`"
+NOBODY = "not enough other active people could approve `vault/read-only`"
 ASK = "request debug 30m -- INC-1 the vault is stuck"
 
 
