@@ -63,6 +63,7 @@ def register(app: AsyncApp, door: Door) -> None:
     """Listen to the modal, and to each way to it; the command comes through commands.py."""
 
     @app.action(action_ids.CHOICE)
+    @app.action(action_ids.ADD_ROLE)
     async def choosing(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         actor, form = await door.who(body), payloads.chosen(body)
         offers = submit.offers(door.context, actor)
@@ -74,6 +75,12 @@ def register(app: AsyncApp, door: Door) -> None:
     async def searching(ack: AsyncAck, body: Payload) -> None:
         offers = submit.offers(door.context, await door.who(body))
         groups = modals.suggested(offers, payloads.searched(body))
+        await (ack(option_groups=groups) if groups else ack(options=[]))
+
+    @app.options(action_ids.ADD_ROLE)
+    async def searching_roles(ack: AsyncAck, body: Payload) -> None:
+        offers = submit.offers(door.context, await door.who(body))
+        groups = modals.suggested([choice for choice in offers if "/" in choice.name], payloads.searched(body))
         await (ack(option_groups=groups) if groups else ack(options=[]))
 
     @app.view(action_ids.ASK_VIEW)

@@ -17,6 +17,7 @@ from bot.core.identity import identity_or_none
 from bot.core.ids import is_id, may_be_id
 from bot.core.reason_dash import DASHES
 from bot.core.request import Frozen
+from bot.policy.vocabulary import TOGETHER, together
 from handlers.views import action_ids
 
 Payload = Mapping[str, Any]
@@ -275,8 +276,13 @@ def chosen(payload: Payload) -> RequestForm:
     values, (duration, starts_at) = _values(payload), _carried(payload)
     seconds = next((v for k, v in values.items() if k.startswith(action_ids.DURATION)), duration)
     start = values.get(action_ids.START, starts_at)
+    what, more = (
+        next((value for block, value in values.items() if block.partition(":")[0] == wanted), "")
+        for wanted in (action_ids.CHOICE, action_ids.ADD_ROLE)
+    )
+    several = together([*what.split(TOGETHER), more]) if what and more else None
     return RequestForm(
-        what=values.get(action_ids.CHOICE, ""),
+        what=several or what,
         duration=int(seconds) if seconds.isdigit() and int(seconds) else None,
         reason=values.get(action_ids.REASON, ""),
         starts_at=float(start) if start.isdigit() else 0,

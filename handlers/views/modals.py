@@ -27,6 +27,7 @@ from bot.core import durations
 from bot.core.request import QUESTION_LIMIT, REASON_LIMIT, ApproverQuestion, Request
 from bot.policy.catalog import Choice
 from bot.policy.schema import ReasonShape
+from bot.policy.vocabulary import MOST_TOGETHER, TOGETHER
 from handlers.views import action_ids, input_fields, role_terms
 from handlers.views.role_terms import GroupNames
 from handlers.views.text import clock, fitting, length, name, plain, title, who
@@ -72,6 +73,7 @@ def ask(choices: Sequence[Choice], chosen: Chosen | None = None, known: Filled =
     blocks: list[Block] = [text(f":information_source: {known.note}")] if known.note else []
     blocks.append(_what(choices, chosen.choice if chosen else None))
     if chosen:
+        blocks += _another(choices, chosen.choice)
         blocks += _too_long(chosen.choice, known.duration)
         blocks += [text(_told(chosen)), *input_fields.fields(chosen.choice, known.inputs)]
         blocks += [_duration(chosen.choice, known), _start(known.starts_at)]
@@ -145,22 +147,30 @@ def note(heading: str, words: str, buttons: Sequence[ButtonElement] = ()) -> Vie
 
 def _what(choices: Sequence[Choice], chosen: Choice | None) -> InputBlock:
     """The select, or one that is searched in where there are more choices than it can hold."""
+    element = _select(choices, action_ids.CHOICE, "Choose a template or a role", chosen)
+    # A block of its own, since Slack keeps what was selected in one of the same id.
+    block = f"{action_ids.CHOICE}:{chosen.name}" if chosen and TOGETHER in chosen.name else action_ids.CHOICE
+    return InputBlock(block_id=block, label="What do you need?", dispatch_action=True, element=element)
+
+
+def _another(choices: Sequence[Choice], chosen: Choice) -> list[Block]:
+    """One more role for the same request, where a role was chosen and there is room for more."""
+    names = chosen.name.split(TOGETHER)
+    more = [choice for choice in choices if "/" in choice.name and not {*choice.name.split(TOGETHER)} & {*names}]
+    if "/" not in chosen.name or not more or len(names) >= MOST_TOGETHER:
+        return []
+    element = _select(more, action_ids.ADD_ROLE, "Choose a role", None)
+    block, label = f"{action_ids.ADD_ROLE}:{chosen.name}", "Another role in the same request"
+    return [InputBlock(block_id=block, label=label, dispatch_action=True, element=element, optional=True)]
+
+
+def _select(choices: Sequence[Choice], action: str, words: str, chosen: Choice | None) -> InputInteractiveElement:
     initial = _choice_option(chosen) if chosen else None
-    words = "Choose a template or a role"
-    element: InputInteractiveElement
     if len(choices) > _MOST_OPTIONS:
-        element = ExternalDataSelectElement(
-            action_id=action_ids.CHOICE,
-            placeholder=f"{words}: type to search",
-            min_query_length=0,
-            initial_option=initial,
-        )
-    else:
-        groups = _grouped(choices)
-        element = StaticSelectElement(
-            action_id=action_ids.CHOICE, placeholder=words, option_groups=groups, initial_option=initial
-        )
-    return InputBlock(block_id=action_ids.CHOICE, label="What do you need?", dispatch_action=True, element=element)
+        said = f"{words}: type to search"
+        return ExternalDataSelectElement(action_id=action, placeholder=said, min_query_length=0, initial_option=initial)
+    groups = _grouped(choices)
+    return StaticSelectElement(action_id=action, placeholder=words, option_groups=groups, initial_option=initial)
 
 
 def _grouped(choices: Sequence[Choice]) -> list[OptionGroup]:

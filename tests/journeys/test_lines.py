@@ -203,6 +203,28 @@ async def test_what_a_line_of_several_roles_leaves_out_is_asked_for_in_the_form(
     assert "*Vault: read-only + Vault: shared* · 15 min" in card.said()
 
 
+async def test_a_role_is_added_in_the_form(town: Town) -> None:
+    view = await form(town, "request")
+    await town.mia.choose(view, "choice", "vault/read-only")
+    view = await town.mia.sees_view("ask", lambda v: "Another role in the same request" in v.said())
+    town.mia.fill(view, {"reason": "the hall, too"})
+    await town.mia.choose(view, "add_role", "vault/shared")
+    view = await town.mia.sees_view("ask", lambda v: "Approved by: 2 of <!subteam^S0DBA0001>" in v.said())
+    assert "Another role in the same request" not in view.said(), "there is no third that Mia may request"
+    await town.mia.submit(view, {"duration": "900"})
+    card = await town.slack.sees(CHANNEL, lambda m: "the hall, too" in m.said() and bool(m.buttons()))
+    assert "*Vault: read-only + Vault: shared* · 15 min" in card.said()
+
+
+async def test_a_form_of_several_roles_can_become_one_of_another_choice(town: Town) -> None:
+    view = await form(town, "request vault/read-only + vault/shared -- the hall")
+    await town.mia.choose(view, "choice", "vault/shared")
+    view = await town.mia.sees_view("ask", lambda v: "Approved by: one of" in v.said())
+    assert (await town.mia.submit(view, {"duration": "900"})).errors == {}
+    card = await town.slack.sees(CHANNEL, lambda m: "the hall" in m.said() and bool(m.buttons()))
+    assert "*Vault: shared* · 15 min" in card.said()
+
+
 async def test_several_roles_last_no_longer_than_the_shortest_cap_and_each_has_to_be_allowed(town: Town) -> None:
     await town.dan.command("/jit", "request vault/read-only + vault/admin 2h -- INC-1", CHANNEL)
     view = await town.dan.sees_view("ask")
