@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from bot.core.request import Ending, Leg, LegState, Request, State
 from handlers.views.message import Needed, approvals
-from handlers.views.text import clock, safe
+from handlers.views.text import clock, fitting, safe
 
+_OTHERS = 1_200
+"""Characters for the parts of the other cards."""
 _REVOKED: Mapping[LegState, str] = {
     LegState.REVOKING: "being revoked",
     LegState.CLOSED: "removed",
@@ -26,24 +28,32 @@ def waits(request: Request, needed: Needed) -> list[str]:
 
 def others(request: Request, needed: Needed) -> list[str]:
     """How far the other parts are."""
-    return [_other(request.legs[n], steps) for n, steps in needed.others.items()]
+    most = _OTHERS // max(1, len(needed.others))
+    return [_other(request.legs[n], steps, most) for n, steps in needed.others.items()]
 
 
-def _other(leg: Leg, steps: tuple[tuple[str, int], ...]) -> str:
-    far = f"needs {approvals(steps)}" if steps else "approved"
-    return f"{_name(leg)} (<#{leg.role.channel}>): {far}"
+def _other(leg: Leg, steps: tuple[tuple[str, int], ...], most: int) -> str:
+    """One of the other parts; by whom it is to be approved is left out where there is no room for it."""
+    far, count = f"needs {approvals(steps)}" if steps else "approved", sum(n for _, n in steps)
+    far = far if len(far) <= most // 2 else f"needs {count} approval{'' if count == 1 else 's'}"
+    return f"*{fitting(leg.role.title, min(120, most // 2))}* (<#{leg.role.channel}>): {far}"
 
 
 def progress(request: Request) -> list[str]:
     """How far each role is, while they are not all alike, and which was refused; nothing for a single role."""
     if len(request.legs) == 1:
         return []
-    if request.state is State.GRANTING:
-        return [" · ".join(f"{_name(leg)} {_granted(request, leg)}" for leg in request.legs)]
     in_part = request.ending in {Ending.REFUSED, Ending.DOUBTED}
-    if request.state is State.REVOKING or (in_part and request.is_over):
-        return [" · ".join(f"{_name(leg)} {_revoked(leg)}" for leg in request.legs)]
-    return []
+    if request.state is State.GRANTING:
+        far = [_granted(request, leg) for leg in request.legs]
+    elif request.state is State.REVOKING or (in_part and request.is_over):
+        far = [_revoked(leg) for leg in request.legs]
+    else:
+        return []
+    most = min(120, _OTHERS // (2 * len(far)))
+    return [
+        " · ".join(f"*{fitting(leg.role.title, most)}* {said}" for leg, said in zip(request.legs, far, strict=True))
+    ]
 
 
 def refused(request: Request) -> str:
@@ -64,7 +74,3 @@ def _revoked(leg: Leg) -> str:
         return "refused"
     never = leg.state is LegState.CLOSED and leg.subject is None
     return "not granted" if never else _REVOKED.get(leg.state, "granted")
-
-
-def _name(leg: Leg) -> str:
-    return f"*{safe(leg.role.title, 120)}*"

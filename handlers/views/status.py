@@ -201,8 +201,8 @@ _REVOKING = Status(
     badge=lambda _: ":lock_with_ink_pen: ending",
     details=lambda request, _: [
         f"{ended.why(request)} Revoking access.",
-        *ended.errors(request, _each(request)),
         *parts.progress(request),
+        *ended.errors(request, _each(request)),
     ],
     label=lambda _: "ending",
     clause=lambda _: "is already ending",

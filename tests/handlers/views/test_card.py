@@ -10,9 +10,10 @@ import pytest
 from bot.access.track_record import TrackRecord
 from bot.core.events import QuestionAnswered
 from bot.core.lifecycle import TRANSITIONS, advance, begin, fold
-from bot.core.request import MOST_QUESTIONS, QUESTION_LIMIT, State
+from bot.core.request import MOST_QUESTIONS, QUESTION_LIMIT, Ending, LegState, State
 from bot.playground import LocalSlack
 from handlers.views import card
+from handlers.views.message import Needed
 from handlers.views.text import clock, when
 from tests.handlers.views.cards import FOLDER, SITE, STORIES, asked, needed, question, spelled, told
 from tests.handlers.views.drawing import AT, HOUR, MIA, NAMES
@@ -152,6 +153,29 @@ def test_of_very_many_roles_that_cannot_be_revoked_every_one_is_named_on_the_car
         slack.payloads.append(("message", {"text": message.text, "blocks": message.blocks}))
         assert flaws(slack) == []
         assert all(f"vault/role-{n}: " in str(message.blocks) for n in range(10))
+
+
+def test_as_many_systems_as_a_request_can_have_fit_on_each_of_their_cards() -> None:
+    first = asked()
+    [role] = first.roles
+    roles = [
+        role.model_copy(update={"system": f"s{n}", "title": f"System {n}: {'&' * 80}", "channel": f"C0SYSTEM{n}"})
+        for n in range(10)
+    ]
+    request = begin(first.model_copy(update={"roles": tuple(roles)}))
+    others = {n: ((" or ".join(f"`{'g' * 40}`" for _ in range(9)), 2),) for n in range(1, 10)}
+    pending = card.card(request, Needed(((NAMES["dba"], 1),), others=others), SITE, channel=request.channel)
+    legs = [leg.model_copy(update={"state": LegState.REVOKING, "error": "x" * 800}) for leg in request.legs]
+    ending = {"state": State.REVOKING, "ending": Ending.REFUSED, "closed_reason": "x" * 800, "legs": tuple(legs)}
+    closing = card.card(request.model_copy(update=ending), Needed(), SITE, channel=request.channel)
+    for message in (pending, closing):
+        slack = LocalSlack()
+        slack.payloads.append(("message", {"text": message.text, "blocks": message.blocks}))
+        assert flaws(slack) == []
+        assert all(f"*System {n}: " in _text({"blocks": message.blocks}) for n in range(1, 10))
+    assert "needs 2 approvals\n" in _text({"blocks": pending.blocks})
+    assert "until about" in _text({"blocks": pending.blocks})
+    assert _text({"blocks": closing.blocks}).count("being revoked") == 10
 
 
 def test_earlier_requests_are_counted_on_the_card_while_it_is_to_be_decided() -> None:
