@@ -39,8 +39,9 @@ from bot.core.lifecycle import OPEN, fold
 from bot.core.request import State
 from bot.store.keyring import KeyRing
 from bot.store.store import Store
+from providers.systems.base import ExistingAccess, System
 from providers.systems.sandbox import Sandbox, SandboxConfig
-from tests.house import House
+from tests.house import POLICY, House, catalog
 
 WATCHED = frozenset(
     str(module.__file__)
@@ -62,8 +63,19 @@ WATCHED = frozenset(
     )
 )
 RING = KeyRing({"k1": bytes(32)})
-WHAT = ("vault/read-only", "both")
-"""One role with an account of its own, and two roles of which one is shared."""
+WHAT = ("vault/read-only", "both", "vault/read-only + orders/read-only")
+"""One role with an account of its own, two roles of which one is shared, and two roles on two systems."""
+ORDERS = """
+  orders:
+    title: Orders
+    provider: sandbox
+    channel: C0ORDERS1
+    approvers: [dba]
+    roles:
+      read-only: {grants: {door: orders}, max: 8h, may_ask: [everyone]}
+templates:
+"""
+POLICY_OF_TWO = POLICY.replace("templates:\n", ORDERS, 1)
 
 
 class Countdown:
@@ -85,8 +97,17 @@ class Countdown:
 def house(url: str, workspace: str, directory: Path) -> tuple[House, Redis]:
     """A house whose doors outlive the process."""
     client = Redis.from_url(url)
-    doors = Sandbox(SandboxConfig(path=str(directory / workspace), settles_within=0.05))
-    return House(Store(client, workspace, RING), systems={"vault": doors}, lease=0.2, margin=0.2), client
+    systems: dict[str, System] = {
+        name: Sandbox(SandboxConfig(path=str(directory / f"{workspace}-{name}"), settles_within=0.05))
+        for name in ("vault", "orders")
+    }
+    store, policy = Store(client, workspace, RING), catalog(POLICY_OF_TWO)
+    return House(store, policy=policy, systems=systems, lease=0.2, margin=0.2), client
+
+
+async def standing(place: House) -> list[ExistingAccess]:
+    """What is open, on both systems."""
+    return [found for system in place.systems.values() for found in await system.list_access()]
 
 
 async def corridor(url: str, workspace: str, directory: Path, what: str, at: int | None) -> int:
@@ -113,13 +134,13 @@ async def recovered(url: str, workspace: str, directory: Path) -> str:
         ids = [key.decode().rsplit(":", 1)[1] for key in found]
         legs = [leg for loaded in await place.store.load_many(ids) for leg in loaded.request.legs]
         held = {native for leg in legs for native in leg.entitlements}
-        for list_access in await place.sandbox.list_access():
-            own = (list_access.order or "").partition(".")[0]
-            if own not in ids and list_access.entitlement not in held:
-                return f"{list_access} stands without a record"
+        for found_open in await standing(place):
+            own = (found_open.order or "").partition(".")[0]
+            if own not in ids and found_open.entitlement not in held:
+                return f"{found_open} stands without a record"
         for id_ in ids:
             await _end(place, id_)
-        left = await place.sandbox.list_access()
+        left = await standing(place)
         return f"still open: {left}" if left else await _books(place, ids)
     except (TimeoutError, AssertionError, JitError) as error:
         return f"{type(error).__name__}: {error}"
