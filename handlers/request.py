@@ -11,7 +11,8 @@ from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.access import submit
-from bot.access.request_line import RequestLine, Use, names_a_time, understand
+from bot.access.parsed_line import RequestLine, Use
+from bot.access.request_line import names_a_time, understand
 from bot.access.submit import RequestForm
 from bot.core import given_inputs
 from bot.core.errors import (

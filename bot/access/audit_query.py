@@ -21,7 +21,8 @@ from bot.audit.archive.projection import Holding
 from bot.audit.archive.timeline import EventQuery, Timeline, UnknownNumber
 from bot.audit.read_log import Read
 from bot.core.audit_chain import AuditEntry
-from bot.core.request import Frozen, Request
+from bot.core.frozen import Frozen
+from bot.core.request import Request
 from bot.core.verdict import Actor
 from bot.policy import authorization
 from bot.store.audit_stream import Window

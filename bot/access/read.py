@@ -19,9 +19,10 @@ from bot.access.submit import offers
 from bot.audit import read_log
 from bot.audit.read_log import Read
 from bot.core.errors import Ambiguous, NotFound, UnknownChoice, UnknownSystem
+from bot.core.frozen import Frozen
 from bot.core.lockdown import Lock
 from bot.core.notifications import cards
-from bot.core.request import Frozen, Leg, Person, Request, State
+from bot.core.request import Leg, Person, Request, State
 from bot.core.verdict import Actor, Roster
 from bot.policy import authorization, auto_approval, bindings, loader
 from bot.policy.authorization import Tally

@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from bot.access import input_words
 from bot.access.line_words import FILLERS, JOINS, KEPT, LINKS, MOST_LINKS, OF_TIME
+from bot.access.parsed_line import Problem, RequestLine, Use
 from bot.core import reason_dash, time_phrases, typed
-from bot.core.request import REASON_LIMIT, Frozen
+from bot.core.request import REASON_LIMIT
 from bot.core.time_phrases import Clock, Said
 from bot.policy.vocabulary import TOGETHER, Vocabulary, phrase, together
 
@@ -28,79 +28,6 @@ _NAMED = re.compile(r"@[\w.-]{1,80}")
 
 
 _NONE = Vocabulary({}, {}, {}, 0)
-
-
-class Use(StrEnum):
-    """What a word was used as."""
-
-    CHOICE = "choice"
-    """It names what is requested."""
-    DURATION = "duration"
-    """It states for how long, or until when."""
-    START = "start"
-    """It states from when."""
-    INPUT = "input"
-    """It gives an input of a role: `database=app`."""
-    PERSON = "person"
-    """It states for whom."""
-    FILLER = "filler"
-    """It means nothing here."""
-    DASH = "dash"
-    """It begins the reason."""
-    REASON = "reason"
-    """It is part of the reason."""
-    UNKNOWN = "unknown"
-    """It is not understood, and shown."""
-
-
-class Problem(StrEnum):
-    """Why the form asks the person to check, apart from what is missing."""
-
-    ENDS = "ends"
-    """The duration and the end contradict each other, or the end is past."""
-    UNSURE = "unsure"
-    """A time comes after words of a reason, or the role is there alone: a person has to confirm it."""
-
-
-class RequestLine(Frozen):
-    """A parsed line. Durations in seconds, ``starts_at`` in Unix seconds, 0 for now.
-
-    ``names``: the choices that may be meant, one where it is clear. ``system``: only a system was named, and ``names``
-    are its roles. ``person``: the account that it is for, or ``@name`` where Slack knows none of that name.
-    ``inputs``: names and values, as they were typed. ``words``: each word and its use.
-    """
-
-    names: tuple[str, ...] = ()
-    system: bool = False
-    duration: int | None = None
-    starts_at: float = 0
-    reason: str = ""
-    inputs: tuple[tuple[str, str], ...] = ()
-    unknown: tuple[str, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    person: str = ""
-    words: tuple[tuple[str, Use], ...] = ()
-
-    @property
-    def clear(self) -> bool:
-        """Whether it can mean only one thing, even if something is missing."""
-        return len(self.names) == 1 and not (self.system or self.unknown or self.problems or self.person)
-
-    @property
-    def typed(self) -> str:
-        """The words that name what is requested, as they were typed."""
-        return " ".join(word for word, use in self.words if use is Use.CHOICE)
-
-    @property
-    def partial(self) -> bool:
-        """Whether several choices may be meant, or a part of a name was typed."""
-        return self.system or len(self.names) > 1
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing in it was understood, and it has no reason."""
-        said = self.names or self.duration or self.starts_at or self.reason or self.person or self.inputs
-        return not said
 
 
 def names_a_time(text: str) -> bool:

@@ -22,8 +22,9 @@ from bot.core.events import (
     ExtensionDenied,
     ExtensionEndorsed,
 )
+from bot.core.frozen import Frozen
 from bot.core.ids import bounded
-from bot.core.request import Extension, Frozen, Request, Review, State, Verb
+from bot.core.request import Extension, Request, Review, State, Verb
 from bot.core.verdict import Actor
 from bot.policy import authorization
 from bot.policy.authorization import Tally

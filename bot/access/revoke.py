@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from bot.access.context import AccessContext
 from bot.core.errors import CouldNotCheck, NotAllowed, NotFound, Overtaken, Tampered, UnknownSystem
 from bot.core.events import Cancelled, ClosedManually, EndedEarly, Event
+from bot.core.frozen import Frozen
 from bot.core.identity import identity_or_none
 from bot.core.ids import bounded
-from bot.core.request import Ending, Frozen, Request, State
+from bot.core.request import Ending, Request, State
 from bot.core.verdict import Actor
 from bot.policy import authorization
 from bot.policy.catalog import Catalog

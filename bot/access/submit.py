@@ -27,9 +27,11 @@ from bot.core.errors import (
     UnknownChoice,
 )
 from bot.core.events import ApprovedByRule, Submitted
+from bot.core.frozen import Frozen
 from bot.core.ids import bounded, new_id
 from bot.core.lifecycle import OPEN
-from bot.core.request import Frozen, Request, RoleSnapshot, State
+from bot.core.request import Request, State
+from bot.core.role_snapshot import RoleSnapshot
 from bot.core.verdict import Actor
 from bot.policy import authorization, auto_approval, bindings
 from bot.policy.catalog import Catalog, Choice

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 
 from bot.audit.archive.archive import Archive
 from bot.audit.archive.tables import READS
-from bot.core.request import Frozen
+from bot.core.frozen import Frozen
 from bot.store.store import Store
 
 KIND = "read"

@@ -12,7 +12,7 @@ import click
 from bot import terminal
 
 if TYPE_CHECKING:
-    from bot.access.request_line import RequestLine
+    from bot.access.parsed_line import RequestLine
     from bot.policy.catalog import Catalog
     from bot.policy.problems import PolicyMistakes
 

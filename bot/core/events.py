@@ -10,18 +10,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from bot.core.frozen import Facts, Frozen
 from bot.core.request import (
     ApproverQuestion,
     ByRule,
     Ending,
     Extension,
-    Facts,
-    Frozen,
     Person,
     Reveal,
     Review,
-    RoleSnapshot,
 )
+from bot.core.role_snapshot import RoleSnapshot
 
 
 class Happening(Frozen):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bot.core import ssh_keys
-from bot.core.request import GivenInput, Request
+from bot.core.request import Request
+from bot.core.role_snapshot import GivenInput
 
 
 def given_inputs(request: Request) -> tuple[GivenInput, ...]:

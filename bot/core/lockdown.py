@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bot.core.request import Frozen, Person
+from bot.core.frozen import Frozen
+from bot.core.request import Person
 
 NEEDED = 2
 """How many operators lift it."""

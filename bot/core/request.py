@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from bot.core.frozen import Facts, Frozen
+from bot.core.role_snapshot import RoleSnapshot
 
 ID_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """Without 0, O, 1 and I, which are confused when an id is read aloud."""
@@ -18,15 +19,6 @@ QUESTION_LIMIT = 300
 """Characters of a question to the requester, and of its answer."""
 MOST_QUESTIONS = 5
 """How many questions there can be about one request."""
-
-Facts = Mapping[str, Any]
-"""A provider's own data (prior state, receipt, outcome), opaque here."""
-
-
-class Frozen(BaseModel):
-    """An immutable value that refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class State(StrEnum):
@@ -95,38 +87,6 @@ class Person(Frozen):
     email: str
     name: str = ""
     tz: str = "UTC"
-
-
-class GivenInput(Frozen):
-    """What the requester gave for an input of a role, as it was granted. ``kind``: a word of the policy."""
-
-    name: str
-    title: str
-    kind: str
-    value: str
-
-
-class RoleSnapshot(Frozen):
-    """A role as it was requested; ``digest`` shows whether the policy changed it since. ``cap`` in seconds."""
-
-    system: str
-    role: str
-    title: str
-    channel: str
-    provider: str
-    params: Facts
-    sensitivity: str
-    cap: int
-    consequence: str
-    digest: str
-    can_extend: bool = False
-    """Whether its provider can extend open access."""
-    inputs: tuple[GivenInput, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """``system/role``, as people type it."""
-        return f"{self.system}/{self.role}"
 
 
 class Verb(StrEnum):

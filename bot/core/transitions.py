@@ -39,7 +39,8 @@ from bot.core.events import (
     Submitted,
     Warned,
 )
-from bot.core.request import MOST_QUESTIONS, Ending, Extension, ExtensionState, Facts, Leg, LegState, Request, State
+from bot.core.frozen import Facts
+from bot.core.request import MOST_QUESTIONS, Ending, Extension, ExtensionState, Leg, LegState, Request, State
 
 LEG_MAY_HAVE_ACCESS = frozenset({LegState.GRANTING, LegState.ACTIVE, LegState.REVOKING})
 """The legs behind which access may stand."""

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bot.core.request import Frozen, Person
+from bot.core.frozen import Frozen
+from bot.core.request import Person
 
 
 class Members(Frozen):

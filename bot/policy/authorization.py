@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from bot.core.request import Frozen, Person, Request, Review, Verb
+from bot.core.frozen import Frozen
+from bot.core.request import Person, Request, Review, Verb
 from bot.core.verdict import Code, Reason, Roster, Verdict
 from bot.policy import matching
 from bot.policy.catalog import EVERYONE, Catalog, Choice, Role, RoleRef, Step

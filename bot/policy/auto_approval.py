@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
-from bot.core.request import ByRule, Frozen, Person, Request
+from bot.core.frozen import Frozen
+from bot.core.request import ByRule, Person, Request
 from bot.core.verdict import Roster
 from bot.policy.catalog import Catalog, Choice, RoleRef, Rule
 

@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from bot.core.request import Frozen, RoleSnapshot
+from bot.core.frozen import Frozen
+from bot.core.role_snapshot import RoleSnapshot
 from bot.policy import bindings
 from bot.policy.inputs import Asks, InputShape
 from bot.policy.problems import like

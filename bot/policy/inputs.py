@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from bot.core import ssh_keys, typed
 from bot.core.errors import BadInput
-from bot.core.request import GivenInput
+from bot.core.role_snapshot import GivenInput
 from bot.policy import regex_cost
 
 LONGEST = 200

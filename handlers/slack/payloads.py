@@ -13,10 +13,10 @@ from bot.access.revoke import RevokeTarget
 from bot.access.submit import RequestForm
 from bot.core import typed
 from bot.core.errors import UnknownPerson, UnknownSystem
+from bot.core.frozen import Frozen
 from bot.core.identity import identity_or_none
 from bot.core.ids import is_id, may_be_id
 from bot.core.reason_dash import DASHES
-from bot.core.request import Frozen
 from bot.policy.vocabulary import TOGETHER, together
 from handlers.views import action_ids
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from slack_sdk.models.blocks import ActionsBlock, Block, ButtonElement, MarkdownTextObject, SectionBlock
 
-from bot.access.request_line import Problem, RequestLine
+from bot.access.parsed_line import Problem, RequestLine
 from bot.core.request import Request, State
 from bot.policy.catalog import Choice
 from handlers.views import action_ids, buttons

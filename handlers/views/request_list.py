@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.core.request import Request, RoleSnapshot
+from bot.core.request import Request
+from bot.core.role_snapshot import RoleSnapshot
 from handlers.views import status
 from handlers.views.text import in_brackets, length, name, safe, title, who
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from bot.core import durations
 from bot.core.given_inputs import given_inputs, shown
-from bot.core.request import ByRule, GivenInput, Person, Request
+from bot.core.request import ByRule, Person, Request
+from bot.core.role_snapshot import GivenInput
 from bot.core.typed import bounded, isolated
 
 _MESSAGE = r"/archives/[CDG][A-Z0-9]{5,20}/p[0-9]{16}(?:\?thread_ts=[0-9]{10}\.[0-9]{6}&cid=[CDG][A-Z0-9]{5,20})?"

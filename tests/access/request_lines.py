@@ -8,7 +8,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.access.request_line import RequestLine, understand
+from bot.access.parsed_line import RequestLine
+from bot.access.request_line import understand
 from bot.core import durations
 from bot.core.time_phrases import Clock
 from bot.policy.catalog import Catalog

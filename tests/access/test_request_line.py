@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.access import input_words
-from bot.access.request_line import Use, understand
+from bot.access.parsed_line import Use
+from bot.access.request_line import understand
 from bot.core import typed
 from tests.access.request_lines import CLOCK, FILE, lines, policy, spelled
 

@@ -8,7 +8,8 @@ from bot.audit.archive.archive import Archive
 from bot.core import lifecycle
 from bot.core.audit_chain import MOST, AuditEntry, Seal, Signer
 from bot.core.events import AccessExpired, Approved, Event, GrantAttempted, Granted, Revoked, Submitted
-from bot.core.request import Person, Request, Review, RoleSnapshot, Verb
+from bot.core.request import Person, Request, Review, Verb
+from bot.core.role_snapshot import RoleSnapshot
 from bot.store.store import Store
 from bot.store.types import Change
 from tests.house import person

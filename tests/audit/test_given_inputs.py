@@ -11,7 +11,7 @@ from bot.cli import requests
 from bot.core.audit_chain import Signer
 from bot.core.events import Event, Submitted
 from bot.core.lifecycle import begin
-from bot.core.request import GivenInput
+from bot.core.role_snapshot import GivenInput
 from bot.reports.digest import text as digest_text
 from handlers.views import digest as digest_view
 from tests.audit.stories import entries, keep, life

@@ -55,10 +55,10 @@ from bot.core.request import (
     Request,
     Reveal,
     Review,
-    RoleSnapshot,
     State,
     Verb,
 )
+from bot.core.role_snapshot import RoleSnapshot
 from bot.core.transitions import LEG_MAY_HAVE_ACCESS, IllegalEvent
 
 MIA = Person(workspace="T1", id="UMIA", identity="mia@example.com", email="mia@example.com", name="Mia")

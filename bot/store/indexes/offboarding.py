@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from bot.core.request import Frozen
+from bot.core.frozen import Frozen
 from bot.store.encoding import away, script, text
 from bot.store.store import Store
 

@@ -16,7 +16,8 @@ from typing import Annotated, Final
 
 from pydantic import Field, ValidationError
 
-from bot.core.request import Frozen, Request
+from bot.core.frozen import Frozen
+from bot.core.request import Request
 from bot.policy.auto_approval import WINDOW
 from bot.store.record_seal import Authorship
 

@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from bot.core.request import ID_ALPHABET, Frozen, Person
+from bot.core.frozen import Frozen
+from bot.core.request import ID_ALPHABET, Person
 from bot.local_account import OsAccount
 from bot.store.encoding import away, text
 from bot.store.store import Store

@@ -25,7 +25,8 @@ from bot.core.audit_chain import AuditEntry
 from bot.core.events import Submitted
 from bot.core.lifecycle import begin
 from bot.core.lockdown import Lock, Operator, Vote
-from bot.core.request import ApproverQuestion, Ending, Extension, Request, Review, RoleSnapshot, State, Verb
+from bot.core.request import ApproverQuestion, Ending, Extension, Request, Review, State, Verb
+from bot.core.role_snapshot import RoleSnapshot
 from bot.policy.catalog import Catalog, Choice
 from bot.policy.loader import can_extend, consequence
 from bot.policy.permission_diff import Right, Shift

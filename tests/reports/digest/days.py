@@ -30,7 +30,8 @@ from bot.core.events import (
     Revoked,
     Submitted,
 )
-from bot.core.request import ByRule, Ending, Person, Review, RoleSnapshot, Verb
+from bot.core.request import ByRule, Ending, Person, Review, Verb
+from bot.core.role_snapshot import RoleSnapshot
 from bot.policy import loader
 from bot.reports.digest import editions
 from bot.reports.digest import facts as digest
