@@ -130,6 +130,7 @@ def test_the_longest_and_the_most_sensitive_come_first() -> None:
 def test_who_gained_and_who_lost_is_read_out_of_the_archived_policies() -> None:
     found = digest_of("busy")
     assert [(right.who, right.verb, right.role) for right in found.gained] == [
+        ("eve@example.com", "operate", "workspace"),
         ("eve@example.com", "request", "vault/admin"),
         ("pat@example.com", "request", "vault/admin"),
     ]
