@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bot.cli.doctor.checks import Check, CheckResult, good, note, stops_run, unchecked, wrong
-from bot.policy.catalog import Catalog, System
+from bot.policy import bindings
+from bot.policy.catalog import Catalog, Role, System
 from bot.redaction import Secrets, referred
 from providers.systems import registry
 from providers.systems.base import Examining, ProviderError, Refused, Unsure
 from providers.systems.base import System as Provider
 
+_MOST_SAMPLES = 10
+"""Values of a role's inputs that are looked at."""
 PATIENCE = 15.0
 """Seconds that a system may take."""
 
@@ -51,11 +54,24 @@ async def _roles(title: str, system: System, built: Provider) -> list[CheckResul
         return found
     for name, role in system.roles.items():
         about = f"{title}, role {name}"
-        try:
-            looked = [said for params in role.samples for said in await built.examine(params)]
-            found += [note(about, said) for said in dict.fromkeys(looked)]
-        except Refused as error:
-            found.append(wrong(about, f"could not be granted: {error}", "do what it says, or change the role"))
-        except Unsure as error:
-            found.append(unchecked(about, str(error)))
+        samples = list(bindings.samples(role.asks))
+        for _, _, values in samples[:_MOST_SAMPLES]:
+            looked = await _examined(about, role, values, built)
+            found += [each for each in looked if each not in found]
+        if len(samples) > _MOST_SAMPLES:
+            found.append(unchecked(about, f"of {len(samples)} choices, only the first {_MOST_SAMPLES} were looked at"))
     return found
+
+
+async def _examined(about: str, role: Role, values: Mapping[str, str], built: Examining) -> list[CheckResult]:
+    """The same for one value of each input; the examples of the policy need not be there."""
+    given = ", ".join(f"{name}={value}" for name, value in values.items())
+    at = f"{about}, with {given}" if given else about
+    try:
+        return [note(about, said) for said in await built.examine(bindings.bound(role.grants, values))]
+    except Refused as error:
+        if all(shape.choice for shape in role.asks.values()):
+            return [wrong(at, f"could not be granted: {error}", "do what it says, or change the role")]
+        return [note(at, f"this example could not be granted: {error}")]
+    except Unsure as error:
+        return [unchecked(about, str(error))]
