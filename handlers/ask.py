@@ -24,10 +24,10 @@ def register(app: AsyncApp, door: Door) -> None:
 
     @app.view(action_ids.QUESTION_VIEW)
     async def asked(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
-        actor, (id_, start) = await door.who(body), payloads.id_and_number(payloads.about(body))
+        actor, (id_, channel, start) = await door.who(body), payloads.id_and_page(body)
         after = await verbs.ask(door.context, actor, id_, payloads.reason(body))
         came = decided.of_question(after)
-        await in_place.submitted(ack, door, actor, body, client, "Asked", came, after.channel, start)
+        await in_place.submitted(ack, door, actor, body, client, "Asked", came, channel or after.channel, start)
 
     @app.action(action_ids.ANSWER)
     async def answering(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:

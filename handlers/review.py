@@ -62,12 +62,12 @@ def register(app: AsyncApp, door: Door) -> None:
 
     async def _answered(ack: AsyncAck, body: Payload, decision: ReviewDecision, client: AsyncWebClient) -> None:
         actor = await door.who(body)
-        id_, start = payloads.id_and_number(payloads.about(body))
+        id_, channel, start = payloads.id_and_page(body)
         if decision.verb is Verb.APPROVE:
             actor = await door.afresh(actor, await review.reviewable(door.context, actor, id_))
         after = await review.review(door.context, actor, id_, decision)
         heading, came = "Denied" if decision.verb is Verb.DENY else "Approved", await _came_of(actor, after)
-        await in_place.submitted(ack, door, actor, body, client, heading, came, after.channel, start)
+        await in_place.submitted(ack, door, actor, body, client, heading, came, channel or after.channel, start)
 
     async def _came_of(actor: Actor, after: Request) -> str:
         return decided.of_request(after, actor.person.id, await show.needed(door, actor, after))

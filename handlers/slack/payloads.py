@@ -213,9 +213,15 @@ def about(payload: Payload) -> str:
     return str(payload["view"].get("private_metadata") or "")
 
 
-def page(payload: Payload) -> int:
-    """Where in the list of those who wait it was pressed, counted from 0; 0 where it was pressed anywhere else."""
-    return id_and_number(about(payload))[1] if callback(payload) == action_ids.WAITING_VIEW else 0
+def page(payload: Payload) -> str:
+    """Where in which list of those who wait it was pressed, ``C0VAULT01 20``; empty where it was pressed elsewhere."""
+    return about(payload) if callback(payload) == action_ids.WAITING_VIEW else ""
+
+
+def id_and_page(payload: Payload) -> tuple[str, str, int]:
+    """The request that a form is about, and the list that it was opened from: its channel, and where in it."""
+    id_, _, listed = about(payload).partition(" ")
+    return id_, *id_and_number(listed)
 
 
 def trigger(payload: Payload) -> str:

@@ -100,15 +100,15 @@ def suggested(choices: Sequence[Choice], typed: str) -> list[OptionGroup]:
     return _grouped(fits[:_MOST_OPTIONS])
 
 
-def approve_less(request: Request, start: int = 0) -> View:
-    """Approve for a shorter time. ``start``: where in the list of waiting requests it was pressed."""
+def approve_less(request: Request, page: str = "") -> View:
+    """Approve for a shorter time. ``page``: where in which list of waiting requests it was pressed."""
     shorter = [p for p in PRESETS if p < request.duration] or [max(durations.SHORTEST, request.duration // 2)]
     options = [Option(value=str(seconds), text=length(seconds)) for seconds in shorter]
     element = StaticSelectElement(action_id=action_ids.DURATION, options=options, initial_option=options[-1])
     return View(
         type="modal",
         callback_id=action_ids.APPROVE_LESS_VIEW,
-        private_metadata=_carried(request, start),
+        private_metadata=_carried(request, page),
         title="Approve for less",
         submit="Approve",
         close="Cancel",
@@ -116,15 +116,15 @@ def approve_less(request: Request, start: int = 0) -> View:
     )
 
 
-def deny(request: Request, start: int = 0) -> View:
-    """Deny, with a reason. ``start``: where in the list of waiting requests it was pressed."""
-    return _reasoned(request, action_ids.DENY_VIEW, "Deny", "Deny", "Reason (the requester will see this)", start)
+def deny(request: Request, page: str = "") -> View:
+    """Deny, with a reason. ``page``: where in which list of waiting requests it was pressed."""
+    return _reasoned(request, action_ids.DENY_VIEW, "Deny", "Deny", "Reason (the requester will see this)", page)
 
 
-def question(request: Request, start: int = 0) -> View:
-    """Ask the requester something. ``start``: where in the list of waiting requests it was pressed."""
+def question(request: Request, page: str = "") -> View:
+    """Ask the requester something. ``page``: where in which list of waiting requests it was pressed."""
     label = "Your question (the requester and the other approvers will see this)"
-    return _typed(request, _carried(request, start), action_ids.QUESTION_VIEW, "Ask a question", "Ask", label)
+    return _typed(request, _carried(request, page), action_ids.QUESTION_VIEW, "Ask a question", "Ask", label)
 
 
 def answer(request: Request, asked: ApproverQuestion) -> View:
@@ -243,17 +243,17 @@ def _start(starts_at: float) -> InputBlock:
     return InputBlock(block_id=action_ids.START, label=label, element=element, optional=True)
 
 
-def _carried(request: Request, start: int) -> str:
+def _carried(request: Request, page: str) -> str:
     """Which request it is about, and the place in the list to which one comes back."""
-    return f"{request.id} {start}" if start else request.id
+    return f"{request.id} {page}".strip()
 
 
-def _reasoned(request: Request, callback: str, heading: str, submit: str, label: str, start: int = 0) -> View:
+def _reasoned(request: Request, callback: str, heading: str, submit: str, label: str, page: str = "") -> View:
     element = PlainTextInputElement(action_id=action_ids.REASON, multiline=True, max_length=REASON_LIMIT)
     return View(
         type="modal",
         callback_id=callback,
-        private_metadata=_carried(request, start),
+        private_metadata=_carried(request, page),
         title=heading,
         submit=submit,
         close="Cancel",
