@@ -178,11 +178,17 @@ class Catalog(Frozen):
         return vocabulary(self)
 
     def _together(self, names: Sequence[str]) -> Choice | None:
-        """Several roles in one request, granted in this order; None where one is no role, or they are too many."""
+        """Several roles in one request, granted in this order; None where one is no role, or they are too many.
+
+        Also None where two of them mean different things by an input of the same name: it is asked for once.
+        """
         name = together(names)
         found = [self.find(each) for each in dict.fromkeys(names) if each not in self.templates]
         roles = [choice for choice in found if choice]
         if name is None or len(roles) != len(dict.fromkeys(names)):
+            return None
+        inputs = _first_of_each(choice.inputs for choice in roles)
+        if not all(inputs[key].means_the_same(shape) for choice in roles for key, shape in choice.inputs.items()):
             return None
         return Choice(
             name=name,
@@ -191,6 +197,7 @@ class Catalog(Frozen):
             durations=(),
             cap=min(choice.cap for choice in roles),
             reason=ReasonShape(),
+            inputs=inputs,
         )
 
     def _alone(self, system: str, name: str, role: Role) -> Choice:

@@ -13,7 +13,7 @@ from bot.access.inputs import check_inputs
 from bot.access.review import ReviewDecision
 from bot.access.submit import RequestForm
 from bot.core import ssh_keys
-from bot.core.errors import AlreadyAsked, BadInput, CannotExtend, RoleChanged
+from bot.core.errors import AlreadyAsked, BadInput, CannotExtend, RoleChanged, UnknownChoice
 from bot.core.events import EVENT, Cancelled, Event
 from bot.core.given_inputs import given_inputs, spelled, values
 from bot.core.lifecycle import fold
@@ -62,6 +62,23 @@ async def test_what_was_given_is_granted_and_in_the_record(house: House) -> None
     assert after.legs[0].entitlements == ("sandbox/attic/mia@example.com",)
     assert house.sandbox.is_open("attic", "mia@example.com")
     assert not house.sandbox.is_open("hall", "mia@example.com")
+
+
+async def test_roles_that_a_person_combines_are_given_their_inputs(house: House) -> None:
+    request = await house.ask(what="vault/read-only + vault/shared", inputs={"room": "attic"})
+    assert [leg.role.params["door"] for leg in request.legs] == ["vault", "attic"]
+    with pytest.raises(BadInput):
+        await house.ask(what="vault/shared + vault/read-only")
+
+
+async def test_roles_that_mean_different_things_by_an_input_are_not_combined(store: Store) -> None:
+    other = "grants: {door: {ask: room}, secret: true}\n        asks: {room: {choice: [vault, cellar]}}"
+    house = await House(
+        store, policy=catalog(policy(**{PLAIN: other, "[vault/read-only, vault/shared]": "[vault/read-only]"}))
+    ).open()
+    with pytest.raises(UnknownChoice):
+        await house.ask(what="vault/read-only + vault/shared", inputs={"room": "attic"})
+    assert await events(house) == []
 
 
 async def events(house: House) -> list[Event]:
