@@ -158,13 +158,13 @@ class AuditSearch:
     async def within_limits(self, question: Question) -> AuditPage:
         """One page, whoever searches, within the limits of time and of waiting searches. Raises `CannotSearch`."""
         if self._waiting >= _CONCURRENT + _QUEUED:
-            raise CannotSearch("Many people search the audit log just now. Please ask again in a minute.")
+            raise CannotSearch("Too many audit searches are running. Please try again in a minute.")
         self._waiting += 1
         try:
             return await asyncio.wait_for(self._look(question), self.patience)
         except TimeoutError:
             more = "Narrow it by a time or a name, or use `jit audit search` at a terminal"
-            raise CannotSearch(f"This took longer than {self.patience:.0f} seconds and was given up. {more}.") from None
+            raise CannotSearch(f"This search took longer than {self.patience:.0f} s and was stopped. {more}.") from None
         except UnknownNumber:
             raise CannotSearch("This page does not exist any more. Please search again.") from None
         finally:
@@ -175,7 +175,7 @@ class AuditSearch:
             return await self._whole(question)
         except NoArchive as error:
             await self._in_thread(self._forget)
-            return await self._latest(question, f"Only the latest events, those in Redis, were looked at: {error}")
+            return await self._latest(question, f"Only the events that are still in Redis were searched: {error}")
 
     async def _whole(self, question: Question) -> AuditPage:
         """A page from the archive and from Redis. Raises `NoArchive`, `UnknownNumber`."""
@@ -187,9 +187,9 @@ class AuditSearch:
         tail = await self.window.tail(sealed, _TAIL)
         doubts: list[str] = []
         if mark and sealed < mark.head.last:
-            doubts.append(f"The archive here ends at {sealed:,}, and what is sealed ends at {mark.head.last:,}.")
+            doubts.append(f"The archive here ends at event {sealed:,}, but events up to {mark.head.last:,} are sealed.")
         if len(tail) >= _TAIL:
-            doubts.append(f"More than {_TAIL:,} events wait to be sealed, and the latest were not looked at.")
+            doubts.append(f"{_TAIL:,} or more events wait to be sealed; the newest of them were not searched.")
         trail = partial(Timeline, self.workspace, archive, tail)
         return await self._in_thread(lambda: _found(trail(), question, sealed, doubts))
 

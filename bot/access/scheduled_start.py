@@ -27,10 +27,9 @@ async def begin(context: AccessContext, roster: Roster, request: Request, now: f
     elif may_have.unknown or approved is None:
         return None  # unknown is no verdict: it is checked again until the grace period is over
     elif not may_have.allowed:
-        why = "the requester may not request it any more"
+        why = "the requester may no longer request it"
     elif not approved:
-        what = "the rule that approved it does not hold" if request.rule else "its approval does not count"
-        why = f"{what} any more"
+        why = "the rule that approved it no longer applies" if request.rule else "its approval no longer counts"
     else:
         why = ""
     event: Event = Cancelled(at=now, by="policy", reason=why) if why else Started(at=now)

@@ -119,7 +119,7 @@ async def _roster(context: AccessContext) -> Roster:
 
 async def _unbind(context: AccessContext, by: str, terminal: str) -> None:
     await Terminals(context.store).free(terminal)
-    await _note(context, "terminal_unbound", by, terminal, f"{terminal} counts as nobody any more")
+    await _note(context, "terminal_unbound", by, terminal, f"{terminal} is no longer bound to an operator")
 
 
 async def _note(context: AccessContext, kind: str, by: str, terminal: str, said: str) -> None:

@@ -43,7 +43,7 @@ from bot.core.frozen import Facts
 from bot.core.request import MOST_QUESTIONS, Ending, Extension, ExtensionState, Leg, LegState, Request, State
 
 LEG_MAY_HAVE_ACCESS = frozenset({LegState.GRANTING, LegState.ACTIVE, LegState.REVOKING})
-"""The legs behind which access may stand."""
+"""The leg states in which access may exist."""
 _ANSWERS = (ExtensionEndorsed, ExtensionApproved, ExtensionDenied)
 
 
@@ -159,7 +159,7 @@ def _begun(request: Request, at: float) -> Request:
 
 
 def _extend(request: Request, event: Event) -> Request:
-    """What becomes of the wish for a later end; access closes at the present one whatever it is."""
+    """Apply an extension event; until `Extended`, access still ends at the current end."""
     if isinstance(event, ExtensionRequested):
         if request.extension and request.extension.undone:
             raise IllegalEvent(f"{request.id}: another extension is not finished")
@@ -250,8 +250,8 @@ def _grant(request: Request, event: Granted) -> Request:
 def _refuse(request: Request, event: GrantRefused) -> Request:
     leg = _leg(request, event.leg, LegState.GRANTING).model_copy(update={"refused": event.error})
     request = _put(request, leg)
-    # A definite no to the only attempt. After more than one, an unanswered one may have opened something; and who
-    # holds a shared entitlement may be the last to do so by now, and has to leave it by a revoke.
+    # Refused on the only attempt: no access. After several, an unanswered one may have taken effect; and a leg that
+    # shares an entitlement may by now be the last that needs it, so it has to be revoked.
     if leg.attempts <= 1 and not leg.entitlements:
         unopened = {"state": LegState.UNOPENED, "error": event.error, "in_flight_until": 0.0}
         request = _put(request, leg, retry_at=0.0, **unopened)
@@ -287,7 +287,7 @@ def _closing(leg: Leg, at: float, ending: Ending) -> Leg:
 def _revoke(request: Request, event: Revoked) -> Request:
     leg = _leg(request, event.leg, LegState.REVOKING)
     if event.at < leg.in_flight_until:
-        raise IllegalEvent(f"{request.order_id(leg.n)}: a slow grant may still land; not closed yet")
+        raise IllegalEvent(f"{request.order_id(leg.n)}: a slow grant may still take effect; not revoked yet")
     closed = {"state": LegState.CLOSED, "outcome": event.outcome, "error": "", "entitlements": ()}
     after = _put(request, leg, **closed)
     if any(leg.state in LEG_MAY_HAVE_ACCESS for leg in after.legs):
@@ -296,7 +296,7 @@ def _revoke(request: Request, event: Revoked) -> Request:
 
 
 def _by_hand(request: Request, event: ClosedManually) -> Request:
-    """Over in the books; the outcome says that nobody read it back."""
+    """Ended in our records; the outcome says that nothing was verified in the system."""
     outcome = {"presence": "unverified", "kept": f"closed manually by {event.by}, not verified: {event.reason}"}
     closed = {"state": LegState.CLOSED, "outcome": outcome, "entitlements": ()}
     legs = tuple(leg.model_copy(update=closed) if leg.state in LEG_MAY_HAVE_ACCESS else leg for leg in request.legs)

@@ -38,22 +38,23 @@ class ActiveAccess:
 
     async def reveal(self, claim: Claim) -> None:
         """Create a new secret and show it, if the requester still waits for it."""
-        request, wish = claim.request, claim.request.reveal
-        if wish is None:
+        request, reveal = claim.request, claim.request.reveal
+        if reveal is None:
             return
-        if claim.now - wish.at > _REVEAL_AGE:
+        if claim.now - reveal.at > _REVEAL_AGE:
             await claim.commit(Revealed(at=claim.now, error="no worker created it within 60 s"))
             return
         if await claim.locked_down():
             stopped = "a lockdown is in force, so no new secret is created"
-            await self.deliver(request, wish.view, stopped)
+            await self.deliver(request, reveal.view, stopped)
             await claim.commit(Revealed(at=claim.now, error=stopped))
             return
         # Before the call, which cannot be undone: a secret by a record that was rolled back is somebody else's access.
         await self.checked(claim)
-        # Shown before it is recorded: after a crash in between the requester presses again; no secret stays unseen.
-        shown, error = await self._secret(claim, wish.leg)
-        await self.deliver(request, wish.view, shown)
+        # Show first, then record: a crash in between repeats the reveal with a new secret. Recorded first, a crash
+        # could leave a secret that nobody saw.
+        shown, error = await self._secret(claim, reveal.leg)
+        await self.deliver(request, reveal.view, shown)
         await claim.commit(Revealed(at=claim.now, error=error))
 
     async def _secret(self, claim: Claim, n: int | None) -> tuple[Secret | str, str]:

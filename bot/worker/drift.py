@@ -126,8 +126,8 @@ class DriftScan:
             raise
         except Exception as error:  # any provider error: the system could not be read
             if not isinstance(error, ProviderError):
-                log.exception("%s could not be looked at", self.name)
-            self._findings.append(Drift(DriftKind.UNSEEN, "", f"{self.name} could not be looked at: {said(error)}"))
+                log.exception("%s could not be read", self.name)
+            self._findings.append(Drift(DriftKind.UNSEEN, "", f"{self.name} could not be read: {said(error)}"))
         ours = sum(each.order is not None for each in existing)
         return DriftReport(self.name, len(existing), ours, tuple(self._findings))
 
@@ -231,16 +231,14 @@ class DriftScan:
         try:
             presence = await self._asked(self.gateway.system.verify, order(request, leg), receipt)
         except Refused as error:
-            return Drift(
-                DriftKind.UNSEEN, id_, f"{id_} could not be looked at in {self.name}: {said(error)}", request.id
-            )
+            return Drift(DriftKind.UNSEEN, id_, f"{id_} could not be read in {self.name}: {said(error)}", request.id)
         now = await self.found.record(request.id)
         if presence is Presence.PRESENT or now is None or now.version != request.version:
             return None  # as it should be, or the request has just changed
         what = f"{id_} is active by our records, and {receipt.native}"
         if presence is Presence.ABSENT:
             return Drift(DriftKind.GONE, id_, f"{what} is gone from {self.name}; nothing is granted again", request.id)
-        changed = f"{what} in {self.name} was changed by somebody else; it is revoked on time, look at it now"
+        changed = f"{what} in {self.name} was changed by somebody else; it is revoked on time, but check it now"
         return Drift(DriftKind.FOREIGN, id_, changed, request.id)
 
 

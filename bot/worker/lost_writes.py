@@ -59,7 +59,7 @@ class LostWrites:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Check until ``stop`` is set; a check that fails is retried."""
-        await Loop("the search for lost writes, by INFO", self._turn, self.pace).run(stop)
+        await Loop("checking for lost writes", self._turn, self.pace).run(stop)
 
     async def _turn(self) -> None:
         await self.search()

@@ -17,12 +17,12 @@ from bot.store.store import Store
 PACE: Final = 1.0
 """Seconds between two reports."""
 _SAID: Final = {
-    "foreign_kind": "somebody wrote to Redis past the bot: `{name}` was of another kind than the bot's. "
-    "It is set aside for a day, under its name with `:aside` behind it, and the bot goes on.",
-    "foreign_lease": "somebody wrote to Redis past the bot: `{name}` was held by nobody of the bot's. "
-    "It is taken over, and the bot goes on.",
-    "foreign_due": "somebody wrote to Redis past the bot: `{name}` had entries that are no request's, "
-    "or had not what is due, or not in time. It is set right, and the bot goes on.",
+    "foreign_kind": "somebody wrote to Redis past the bot: `{name}` had the wrong type. "
+    "It was moved to the same key with `:aside` appended, for a day, and the bot goes on.",
+    "foreign_lease": "somebody wrote to Redis past the bot: the lease `{name}` was not signed by the bot. "
+    "The bot took it over and goes on.",
+    "foreign_due": "somebody wrote to Redis past the bot: `{name}` had entries that are not requests, "
+    "or due times were missing or postponed. They were corrected, and the bot goes on.",
 }
 
 
@@ -39,7 +39,7 @@ class TamperAlarms:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Raise alarms until ``stop`` is set; an alarm that fails is raised later."""
-        await Loop("the alarms about what somebody wrote to the store", self.report, self.pace).run(stop)
+        await Loop("raising tamper alarms", self.report, self.pace).run(stop)
 
     async def report(self) -> None:
         """Record an alarm for each kind of key that was found since the last report, once an hour.

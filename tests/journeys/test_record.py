@@ -207,7 +207,7 @@ async def test_a_process_without_an_archive_says_what_it_looked_at(town: Town) -
 
     town.app.audit_search.archive = nowhere
     view = await asked(town, "found")
-    assert "Only the latest events, those in Redis, were looked at: there is no archive at" in view.said()
+    assert "Only the events that are still in Redis were searched: there is no archive at" in view.said()
     assert "*found*" in view.said()
 
 
@@ -234,7 +234,7 @@ async def test_an_archive_that_takes_long_is_given_up_and_nothing_waits_for_it(t
     try:
         reply = await town.ada.command("/jit", "audit yesterday", CHANNEL)
         assert (reply.status, reply.text) == (200, "")
-        await town.ada.sees_view("note", lambda v: "was given up" in v.said())
+        await town.ada.sees_view("note", lambda v: "and was stopped" in v.said())
         assert await noted(town, "read") == []
         assert "Nothing is open" in (await town.ada.command("/jit", "list", CHANNEL)).text
     finally:

@@ -161,7 +161,7 @@ async def test_a_terminal_that_was_unbound_counts_as_nobody(town: Terminals, whe
         assert "no longer counts as anybody" in await types(town.kim, f"terminal remove {BY}")
     else:
         assert "it counted as pat@example.com" in (await town.jit("people", "unbind-cli")).stdout
-    await town.slack.sees(AUDIT, lambda m: f"{BY} counts as nobody any more" in m.text)
+    await town.slack.sees(AUDIT, lambda m: f"{BY} is no longer bound to an operator" in m.text)
     assert "counts as nobody already" in (await town.jit("people", "unbind-cli")).stdout
     await town.locked()
     assert "does not count as an operator" in (await town.jit("lockdown", "lift")).stderr

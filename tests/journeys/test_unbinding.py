@@ -62,7 +62,7 @@ async def test_a_new_account_of_the_same_person_is_let_in_once_an_operator_frees
     freed = await unbind(settings, "Mia@example.com", "--reason", WHY)
     assert freed.returncode == 0, freed.stderr
     assert "it was bound to UMIA." in freed.stdout
-    told = await there.slack.sees("C0AUDIT01", lambda m: "was freed from the account UMIA" in m.text)
+    told = await there.slack.sees("C0AUDIT01", lambda m: "was unbound from the account UMIA" in m.text)
     assert WHY in told.text
     assert "cli:" in told.text
     assert "Nothing is open" in await types(there.mia2, "list")

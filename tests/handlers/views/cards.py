@@ -227,7 +227,7 @@ STORIES: Mapping[str, Sequence[Event]] = {
     "scheduled-by-rule": [by_rule(**_LATER)],
     "scheduled-by-rule-void": [
         by_rule(**_LATER),
-        Cancelled(at=AT + 10 * HOUR, by="policy", reason="the rule that approved it does not hold any more"),
+        Cancelled(at=AT + 10 * HOUR, by="policy", reason="the rule that approved it no longer applies"),
     ],
     "scheduled-started": [asked(**_LATER), approved(), Started(at=AT + 10 * HOUR)],
     "scheduled-missed": [asked(**_LATER), approved(), RequestExpired(at=AT + 10 * HOUR + 900)],
