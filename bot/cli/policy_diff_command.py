@@ -49,6 +49,9 @@ def _lines(found: PolicyDiff) -> Iterator[str]:
     if found.same:
         yield "The policies say the same."
         return
+    if not (found.changes or found.rights.gained or found.rights.lost):
+        yield "The policies differ in nothing that is compared, such as only in the order of rules."
+        return
     yield from _rights("Gained rights", "+", found.rights.gained)
     yield from _rights("Lost rights", "-", found.rights.lost)
     for change in found.changes:

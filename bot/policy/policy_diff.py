@@ -41,21 +41,17 @@ class Change:
 
 @dataclass(frozen=True)
 class PolicyDiff:
-    """All of it."""
+    """All of it. ``same``: they are one policy, whatever their layout; rules in another order are another one."""
 
     rights: Shift
     changes: tuple[Change, ...]
-
-    @property
-    def same(self) -> bool:
-        """Whether nothing that is compared differs."""
-        return not (self.rights.gained or self.rights.lost or self.changes)
+    same: bool
 
 
 def compare(before: Catalog, after: Catalog) -> PolicyDiff:
     """From one policy to the other."""
     changes = (change for kind, terms in _TERMS.items() for change in _changes(kind, terms, before, after))
-    return PolicyDiff(shift(before, after), tuple(changes))
+    return PolicyDiff(shift(before, after), tuple(changes), before.generation == after.generation)
 
 
 def _sized(catalog: Catalog, group: str) -> str:

@@ -49,6 +49,16 @@ def test_the_same_policy_is_said_to_be_the_same(tmp_path: Path) -> None:
     assert compared(tmp_path, f"# a comment\n{POLICY}").stdout == "The policies say the same.\n"
 
 
+def test_what_is_not_compared_is_not_called_the_same(tmp_path: Path) -> None:
+    one, other = (
+        f"{{when: {{sensitivity: low, at_most: {longest}}}, then: approve, budget: 1/day}}" for longest in ("1h", "2h")
+    )
+    (tmp_path / "a.yaml").write_text(f"{POLICY}rules: [{one}, {other}]\n", encoding="utf-8")
+    (tmp_path / "b.yaml").write_text(f"{POLICY}rules: [{other}, {one}]\n", encoding="utf-8")
+    done = CliRunner().invoke(main, ["policy", "diff", str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml")])
+    assert done.stdout == "The policies differ in nothing that is compared, such as only in the order of rules.\n"
+
+
 def test_a_policy_with_mistakes_cannot_be_compared(tmp_path: Path) -> None:
     done = compared(tmp_path, POLICY.replace("approvers", "aprovers"))
     assert (done.exit_code, "new.yaml:" in done.stderr) == (2, True)

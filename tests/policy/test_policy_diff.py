@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from bot.policy.loader import facts, sinks
+from bot.policy.parse import parse
 from bot.policy.policy_diff import Change, Detail, compare
+from bot.policy.yaml_source import Source
+from providers.systems import registry
 from tests.house import POLICY, catalog
 
 BEFORE = catalog()
@@ -100,6 +104,37 @@ def test_a_role_that_goes_is_told_with_all_that_it_was() -> None:
     assert terms["max"] == ("8h", "")
     assert terms["may request"] == ("everyone", "")
     assert terms["approvers"] == (DBA, "")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("title: Vault\n", "title: The vault\n"),
+        ("channel: C0VAULT01", "channel: C0VAULT02"),
+        ("provider: sandbox", "provider: sandbox\n    config: {path: doors}"),
+        ("approvers: [dba]", "approvers: [dba]\n    on_call: dba"),
+        ("door: hall", "door: cellar"),
+        ("max: 1h", "max: 1h\n        title: All of it"),
+        ("max: 1h", "max: 1h\n        notify: {mention: none}"),
+        ("title: Debug the vault", "title: Look into the vault"),
+        ("roles: [vault/read-only]", "roles: [vault/shared]"),
+        ("example: INC-42", "example: INC-43"),
+        ("hint: Incident or ticket", "hint: Incident"),
+        ("example: INC-42", "example: INC-42, min_length: 5"),
+        ("example: INC-42", "example: INC-42, required: false"),
+        ("S0DBA0001", "S0DBA0002"),
+        ("audit_channel: C0AUDIT01", "audit_channel: C0AUDIT02"),
+        ("workspace:", "workspace:\n  limits: {open: 3}"),
+        ("workspace:", "workspace:\n  insights: {asked-again: off}"),
+        ("workspace:", "workspace:\n  retention: 60d"),
+        ("workspace:", "workspace:\n  sinks: {file: {kind: file, config: {path: /tmp/x}}}"),
+        ("workspace:", "workspace:\n  digest: {at: '09:00'}"),
+    ],
+)
+def test_whatever_is_written_otherwise_is_a_change(old: str, new: str) -> None:
+    assert old in POLICY
+    text = parse([Source("jit.yaml", POLICY.replace(old, new, 1))], facts, registry.names(), sinks())
+    assert compare(BEFORE, text).changes != ()
 
 
 def test_a_rule_that_only_moved_is_the_same_rule() -> None:
