@@ -44,7 +44,7 @@ def _block(
 
 def _select(title: str, shape: InputShape, text: str) -> StaticSelectElement:
     options = [Option(value=value, text=plain(value, 75)) for value in shape.choice or ()]
-    wanted = shape.typed_as(text) or shape.default
+    wanted = shape.typed_as(text)  # the default where nothing was typed, and none for what will not do
     known = next((option for option in options if option.value == wanted), None)
     placeholder = plain(f"Choose: {title}", 140)
     return StaticSelectElement(
