@@ -81,7 +81,7 @@ async def test_a_stuck_request_is_listed_alarmed_and_closed_by_hand(context: tup
     assert closed.returncode == 0, closed.stderr
     ended = await house.now(request.id)
     assert ended.state is State.ENDED
-    assert "not read back: the server was taken down" in str(ended.legs[0].outcome)
+    assert "not verified: the server was taken down" in str(ended.legs[0].outcome)
     assert await house.store.redis.keys(f"jit:{{{house.store.workspace}}}:shared:*") == []
     assert "ended" in jit(env, "close", request.id, "--reason", "once more").stderr
 
