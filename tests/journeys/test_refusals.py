@@ -212,7 +212,7 @@ def nothing_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     async def look(_: Recovery) -> int:
         return 0
 
-    monkeypatch.setattr(Recovery, "look", look)
+    monkeypatch.setattr(Recovery, "compare", look)
 
 
 @pytest.mark.usefixtures("nothing_is_restored")
