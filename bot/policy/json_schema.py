@@ -12,6 +12,7 @@ from typing import Any
 from bot.core import durations
 from bot.policy.auto_approval import SENTENCES
 from bot.policy.insight_thresholds import Rules, Thresholds
+from bot.policy.key_descriptions import DESCRIPTIONS
 from bot.policy.schema import PolicyShape, RuleShape, WhenShape
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -32,6 +33,10 @@ def schema() -> dict[str, Any]:
     for part in [*_parts(found)]:
         _tidy(part)
     parts: dict[str, Any] = found.pop("$defs")
+    for shape_name, keys in DESCRIPTIONS.items():
+        fields = (found if shape_name == PolicyShape.__name__ else parts[shape_name])["properties"]
+        for key, said in keys.items():
+            fields[key].setdefault("description", said)
     for shape in (RuleShape, WhenShape):
         for key, field in parts[shape.__name__]["properties"].items():
             field["description"] = f"{SENTENCES[key][:1].upper()}{SENTENCES[key][1:]}."

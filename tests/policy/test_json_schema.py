@@ -153,3 +153,14 @@ def test_no_default_contradicts_its_own_schema_and_each_shape_is_described() -> 
             assert Draft202012Validator({**part, "$defs": parts}).is_valid(part["default"]), part
     shapes = [shape for part in parts.values() for shape in part.get("anyOf", [part]) if shape.get("type") == "object"]
     assert [shape["title"] for shape in shapes if not shape.get("description")] == []
+
+
+def test_an_editor_can_explain_each_key() -> None:
+    shapes = {"": SCHEMA_OF_TODAY, **{name: part for name, part in SCHEMA_OF_TODAY["$defs"].items() if "Shape" in name}}
+    bare = [
+        f"{name}.{key}"
+        for name, shape in shapes.items()
+        for key, field in shape.get("properties", {}).items()
+        if not field.get("description")
+    ]
+    assert bare == []

@@ -1,0 +1,87 @@
+"""What each key of the policy file means, for editors, where the shape that has it says nothing beneath it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
+    "PolicyShape": {
+        "version": "Of the format.",
+        "workspace": "What holds for the whole workspace.",
+        "groups": "People, by a name of yours.",
+        "systems": "What is protected, by a name of yours.",
+        "templates": "What people request by name.",
+        "rules": "What is approved at once, without an approver.",
+    },
+    "WorkspaceShape": {
+        "audit_channel": "The id of the channel that alarms, digests and policy changes are posted in.",
+        "mfa": "When a second factor is required.",
+        "operators": "Groups whose people may end any access, and stop everything.",
+        "pending": "How long a request waits for a decision before it expires.",
+        "grant_budget": "How long the worker may take to grant access.",
+        "retention": "How long ended requests are kept in Redis.",
+        "limits": "How much one person may request.",
+        "sinks": "Where the audit log is shipped to, by a name of yours.",
+    },
+    "MfaShape": {
+        "request": "Before a request is accepted; this version has no factor, so it has to be `off`.",
+    },
+    "LimitsShape": {
+        "open": "Requests that are open at a time.",
+        "submits": "Requests in ten minutes.",
+    },
+    "DigestShape": {
+        "timezone": "Where days begin and clocks are read, like Europe/Berlin.",
+    },
+    "SinkShape": {
+        "kind": "The sink: file, syslog, webhook, otel, splunk, or one that is installed.",
+        "config": "The sink's own keys; a secret is `env:NAME` or `file:PATH`.",
+        "format": "Our own JSON lines, or OCSF.",
+    },
+    "GroupShape": {
+        "people": "By the e-mail address of their Slack profile.",
+        "slack_usergroup": "The id of a Slack user group.",
+    },
+    "SystemShape": {
+        "title": "How people read it.",
+        "provider": "What serves it: sandbox, postgresql, redis, or one that is installed.",
+        "config": "The provider's own keys; a secret is `env:NAME` or `file:PATH`.",
+        "channel": "The id of the channel in which its requests are approved or denied.",
+        "approvers": "Groups; one of their people approves, unless a role has steps of its own.",
+        "roles": "The levels of access, by name.",
+    },
+    "RoleShape": {
+        "title": "How people read it; its name where it is left out.",
+        "grants": "What is granted: the provider's own keys.",
+        "sensitivity": "How much harm it can do; `high` where it is left out.",
+        "max": "Nobody has it longer, extensions included.",
+        "may_ask": "Groups whose people may request it; `everyone` for each full member.",
+        "approval": "Who has to approve; one of the system's approvers where it is left out.",
+        "notify": "How approvers are notified.",
+    },
+    "ApprovalShape": {
+        "steps": "All of them; without any, one approver of the system is enough.",
+        "mfa": "A second factor for approvers; this version has none.",
+    },
+    "StepShape": {
+        "any_of": "Groups; somebody in any of them can fill the step.",
+        "count": "How many different people it needs.",
+    },
+    "NotifyShape": {
+        "mention": "Who is mentioned on the card.",
+    },
+    "TemplateShape": {
+        "title": "How people read it.",
+        "roles": "One or more, as `system/role`; they are granted and revoked together.",
+        "durations": "What can be chosen, the default first.",
+        "reason": "What its reason has to look like.",
+    },
+    "ReasonShape": {
+        "hint": "What is expected, as people read it.",
+        "pattern": "A regular expression that fits the reason somewhere.",
+        "example": "A reason that fits.",
+        "required": "Whether there has to be one.",
+        "min_length": "Characters that it has at least.",
+    },
+}
+"""By the shape and the key."""
