@@ -70,6 +70,14 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
     "NotifyShape": {
         "mention": "Who is mentioned on the card.",
     },
+    "InputShape": {
+        "title": "What the form calls it.",
+        "choice": "The values to choose from, 2 to 50.",
+        "pattern": "A regular expression that the whole value fits; it needs an `example`.",
+        "example": "A value that fits the pattern.",
+        "ssh_public_key": "`true` where it is an SSH public key.",
+        "default": "The value where none is given.",
+    },
     "TemplateShape": {
         "title": "How people read it.",
         "roles": "One or more, as `system/role`; they are granted and revoked together.",
