@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from bot.core.frozen import Frozen
 from bot.core.request import Person
@@ -34,11 +35,10 @@ class Members(Frozen):
         """Those who may be able to act, by identity or user id; of whom nothing is known, it is assumed."""
         return (self.identities | self.users) - self.nobody
 
-    @property
+    @cached_property
     def people(self) -> frozenset[str]:
         """The same, each person once: by identity where that is known."""
-        there = {who: self.accounts.get(who, who) for who in self.active}
-        return frozenset(there.values()) - self.nobody
+        return frozenset(self.accounts.get(who, who) for who in self.active) - self.nobody
 
 
 Roster = Mapping[str, Members]

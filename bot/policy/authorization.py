@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import islice
 
 from bot.core.frozen import Frozen
 from bot.core.request import Person, Request, Review, Verb
@@ -307,13 +308,10 @@ def _in_any(roster: Roster, groups: Iterable[str], person: Person) -> bool:
 
 def _could_fill(catalog: Catalog, roster: Roster, requester: Person, choice: Choice) -> frozenset[RoleRef]:
     """The roles whose steps can all be filled at the same time, each place by a person of its own, by others alone."""
-    places = [
-        (ref, _people(roster, step) - {requester.identity, requester.id})
-        for ref in choice.roles
-        for step in _steps(catalog, ref.system, ref.role)
-        for _ in range(step.count)
-    ]
-    filled = matching.fillable([people for _, people in places])
+    steps = [(ref, step) for ref in choice.roles for step in _steps(catalog, ref.system, ref.role)]
+    places = [(ref, step) for ref, step in steps for _ in range(step.count)]
+    # As many people as there are places are enough for each place: of thousands, the others change nothing.
+    filled = matching.fillable([_others(roster, step, requester, len(places)) for _, step in places])
     return frozenset(choice.roles) - {ref for n, (ref, _) in enumerate(places) if n not in filled}
 
 
@@ -323,10 +321,11 @@ def _steps(catalog: Catalog, system: str, name: str) -> tuple[Step, ...]:
     return role.steps if role else (Step(any_of=()),)
 
 
-def _people(roster: Roster, step: Step) -> frozenset[str]:
-    """Who may be able to fill a step, each person once."""
+def _others(roster: Roster, step: Step, requester: Person, most: int) -> frozenset[str]:
+    """So many of those who may be able to fill a step, each person once, and never the requester."""
     known = [roster[group] for group in step.any_of if group in roster and roster[group].known]
-    return frozenset(who for members in known for who in members.people)
+    people = (islice(members.people - {requester.identity, requester.id}, most) for members in known)
+    return frozenset(who for some in people for who in some)
 
 
 def _unknown(roster: Roster, groups: Iterable[str]) -> tuple[Reason, ...]:

@@ -34,6 +34,5 @@ def fill(fits: Sequence[Sequence[int]]) -> dict[int, int]:
 
 def fillable(places: Sequence[AbstractSet[str]]) -> frozenset[int]:
     """The places that different people can fill at the same time. ``places``: for each, the people who may take it."""
-    # As many people as there are places are enough for each place: of thousands, the others change nothing.
-    people = sorted({who for place in places for who in sorted(place)[: len(places)]})
+    people = sorted({who for place in places for who in place})
     return frozenset(fill([[n for n, place in enumerate(places) if who in place] for who in people]))
