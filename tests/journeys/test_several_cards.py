@@ -186,3 +186,21 @@ async def test_a_crowd_in_one_channel_defers_only_the_cards_of_that_channel(town
     other = await card_in(town, OTHER, "*Your part*: approved")
     assert id_ in other.said()
     await town.slack.sees(OTHER, lambda m: "now has its own card" in m.said())
+
+
+async def test_a_crowd_in_the_first_channel_keeps_no_card_from_the_others(town: Town) -> None:
+    town.slack.limits.scale = 100
+    for n in range(ROOM):
+        human = town.slack.add_person(f"U{n:06d}", f"Person {n}", f"p{n}@example.com")
+        town.slack.world.channels[CHANNEL].members.add(human.id)
+        await human.command("/jit", f"request vault/read-only 30m -- INC-{n} stuck", CHANNEL)
+    await until(lambda: len(cards(town, CHANNEL)) == ROOM, "a card for each")
+    id_ = await asked(town)
+    other = await card_in(town, OTHER, id_)
+    await town.slack.sees(CHANNEL, lambda m: "1 more request is waiting for approval here" in m.said())
+    queue = town.app.announcer.router.summary_cards.queue
+    assert (await queue.deferred(CHANNEL), await queue.deferred(OTHER)) == ([id_], [])
+    await town.sam.click(other, "approve")
+    first = await card_in(town, CHANNEL, id_)
+    assert "*Orders: read-only* (<#C0ORDERS1>): approved" in first.said()
+    assert not any("waiting for approval here" in m.said() for m in town.slack.messages(OTHER))
