@@ -14,8 +14,8 @@ log = logging.getLogger(__name__)
 def write(answered: CommitOutcome) -> None:
     """The line of a commit; one that was not taken is only worth debugging, since whoever wanted it says so."""
     event, after = answered.change.event, answered.change.after
-    if answered.word != "OK":
-        log.debug("%s was not recorded", event.kind, extra=logs.facts(request=after.id, result=answered.word))
+    if answered.status != "OK":
+        log.debug("%s was not recorded", event.kind, extra=logs.facts(request=after.id, result=answered.status))
         return
     failed, said = isinstance(event, Retried) and event.failed, vars(event)
     told = logs.facts(

@@ -98,10 +98,10 @@ class Metrics:
     def committed(self, answered: CommitOutcome) -> None:
         """A change was written, or not."""
         change, at = answered.change, answered.at
-        self._commits.labels(change.event.kind, answered.word).inc()
-        self._commit.observe(answered.took)
+        self._commits.labels(change.event.kind, answered.status).inc()
+        self._commit.observe(answered.seconds)
         before, event, after = change.before, change.event, change.after
-        if answered.word != "OK" or before is None:
+        if answered.status != "OK" or before is None:
             return
         if before.state is State.PENDING and isinstance(event, _DECIDED):
             self._decision.labels(event.kind).observe(max(0.0, at - before.created_at))

@@ -74,7 +74,7 @@ async def listed(door: Door, payload: Payload) -> str:
     """``/jit list``."""
     actor = await door.who(payload)
     own, others = await read.own_open(door.context, actor), await read.overseen(door.context, actor)
-    asked = await read.lately(door.context, actor, await door.context.store.now() - read.WEEK)
+    asked = await read.recent(door.context, actor, await door.context.store.now() - read.WEEK)
     found = listing(own, others, [request for request in asked if request.is_over])
     return "\n\n".join(part for part in (await lockdown.banner(door), found) if part)
 

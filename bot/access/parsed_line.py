@@ -42,13 +42,14 @@ class Problem(StrEnum):
 class RequestLine(Frozen):
     """A parsed line. Durations in seconds, ``starts_at`` in Unix seconds, 0 for now.
 
-    ``names``: the choices that may be meant, one where it is clear. ``system``: only a system was named, and ``names``
-    are its roles. ``person``: the account that it is for, or ``@name`` where Slack knows none of that name.
+    ``names``: the choices that may be meant, one where it is clear. ``partial_name``: only a system, or a role without
+    its system, was named, and ``names`` are its choices. ``person``: the account that it is for, or ``@name`` where
+    Slack knows none of that name.
     ``inputs``: names and values, as they were typed. ``words``: each word and its use.
     """
 
     names: tuple[str, ...] = ()
-    system: bool = False
+    partial_name: bool = False
     duration: int | None = None
     starts_at: float = 0
     reason: str = ""
@@ -61,7 +62,7 @@ class RequestLine(Frozen):
     @property
     def clear(self) -> bool:
         """Whether it can mean only one thing, even if something is missing."""
-        return len(self.names) == 1 and not (self.system or self.unknown or self.problems or self.person)
+        return len(self.names) == 1 and not (self.partial_name or self.unknown or self.problems or self.person)
 
     @property
     def typed(self) -> str:
@@ -71,7 +72,7 @@ class RequestLine(Frozen):
     @property
     def partial(self) -> bool:
         """Whether several choices may be meant, or a part of a name was typed."""
-        return self.system or len(self.names) > 1
+        return self.partial_name or len(self.names) > 1
 
     @property
     def empty(self) -> bool:

@@ -100,7 +100,7 @@ async def overview(context: AccessContext, actor: Actor) -> Overview:
     return Overview(
         open=tuple(own),
         waiting=tuple(others),
-        asked=tuple(await lately(context, actor, since)),
+        asked=tuple(await recent(context, actor, since)),
         offers=tuple(offers(context, actor)),
         secrets=frozenset(request.id for request in own if has_secret(request)),
         locks=(await context.store.lockdowns.read()).locks,
@@ -129,7 +129,7 @@ async def own_open(context: AccessContext, actor: Actor) -> list[Request]:
     return [found.request for found in await context.store.open_of(actor.person.id)]
 
 
-async def lately(context: AccessContext, actor: Actor, since: float) -> list[Request]:
+async def recent(context: AccessContext, actor: Actor, since: float) -> list[Request]:
     """The person's own requests since a moment (Unix seconds), open or over, the latest first."""
     return await request_history.asked(context.store, actor.person.id, since, _MOST_ASKED)
 

@@ -243,7 +243,7 @@ class _Reading:
         words += [(word, Use.REASON) for word in reason.split()] if dash else []
         return RequestLine(
             names=self.names,
-            system=self.part,
+            partial_name=self.part,
             duration=self._duration(),
             starts_at=self.starts_at or 0,
             reason=reason[: REASON_LIMIT + 1],

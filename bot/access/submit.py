@@ -156,7 +156,7 @@ async def _try(context: AccessContext, submission: Submission) -> Request | None
     actor, catalog, token = submission.actor, submission.catalog, submission.form.token
     counters = await context.store.counters(actor.person.id, [rule.key for rule in catalog.rules])
     counters = await _within_limits(context, submission, counters)
-    event = first_event(submission, counters.now, counters.ruled, context.consequence, context.can_extend)
+    event = first_event(submission, counters.now, counters.rule_uses, context.consequence, context.can_extend)
     request = lifecycle.begin(event)
     # Guards: the counters that limits and rules relied on, the token, and the policy that judged all this.
     guards, ops = context.store.submission(request, token, counters)

@@ -42,7 +42,7 @@ class Spelling:
         ops = (*change.ops, *self._indexed(change))
         words = [*self._fixed_words(change, "\n".join(rows)), len(change.guards)]
         # A guard or an op is one argument, its words on lines: a hundred short arguments cost more than the script.
-        words += ["\n".join((g.word, keys.number(g.key), g.a, g.b)) for g in change.guards]
+        words += ["\n".join((g.kind, keys.number(g.key), g.a, g.b)) for g in change.guards]
         words.append(len(ops))
         words += ["\n".join((op.command, keys.number(op.key), *op.words)) for op in ops]
         return keys.all, words

@@ -247,7 +247,7 @@ class Store:
         """What a new request adds to the commit: a guard on the person's counters, and a token that is used once."""
         after = counters.ledger.after(request, SUBMIT_WINDOW)
         sealed = self._ledgers.sealed(request.requester.id, after)
-        return self._spelling.submission(request, token, counters.read, sealed)
+        return self._spelling.submission(request, token, counters.ledger_raw, sealed)
 
     def counted(self, request: Request, counters: Counters) -> None:
         """The commit is written: an older ledger of the person is not believed from here on."""

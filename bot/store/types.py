@@ -20,7 +20,7 @@ class GuardFailed(Exception):
 
     def __init__(self, guard: Guard) -> None:
         """Keep which guard it was."""
-        super().__init__(guard.word)
+        super().__init__(guard.kind)
         self.guard = guard
 
 
@@ -40,7 +40,7 @@ class Unreplicated(NotSafe):
 class Guard:
     """A condition that the commit checks in Redis; the words are explained in commit.lua."""
 
-    word: str
+    kind: str
     key: str
     a: str = ""
     b: str = ""
@@ -104,32 +104,32 @@ class Change:
 
 @dataclass(frozen=True)
 class CommitOutcome:
-    """The outcome of a change, for observers. ``at``: Redis' time, 0 where it did not answer.
+    """The outcome of a commit, for observers. ``at``: Redis' time, 0 where it did not answer.
 
-    ``word``: OK, SUPERSEDED, LATE, GUARD (see commit.lua); AWAY for no answer, UNSAFE for too few replicas.
-    ``took``: seconds from the call to the answer.
+    ``status``: OK, SUPERSEDED, LATE, GUARD (see commit.lua); AWAY for no answer, UNSAFE for too few replicas.
+    ``seconds``: seconds from the call to the answer.
     """
 
     change: Change
-    word: str
+    status: str
     at: float
-    took: float
+    seconds: float
 
 
 @dataclass(frozen=True)
 class Counters:
-    """What a person asked lately and has open, by their ``ledger``, which was ``read`` like this.
+    """A person's recent submissions and open requests. ``ledger``: as parsed; ``ledger_raw``: as stored, for the guard.
 
-    ``open_ids``: what may be open, by the ledger or by the index; records say whether it is. ``ruled``: what each rule
-    approved, by its key; a rule that is not there is one of which that is not known.
+    ``open_ids``: what may be open, by the ledger or by the index; records say whether it is. ``rule_uses``: how many
+    requests each rule approved, by rule key; a rule without an entry was not counted.
     """
 
     ledger: Ledger
-    read: str
+    ledger_raw: str
     open_ids: tuple[str, ...]
     submits: int
     now: float
-    ruled: Mapping[str, int] = field(default_factory=dict)
+    rule_uses: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

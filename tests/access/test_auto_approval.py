@@ -223,7 +223,7 @@ async def test_the_same_envelope_twice_is_one_and_counts_once(house: House) -> N
     made = await asyncio.gather(house.ask("dan", token="t1"), house.ask("dan", token="t1"), return_exceptions=True)
     [id_] = {request.id for request in made if isinstance(request, Request)}
     counters = await house.store.counters("UDAN", [house.policy.rules[0].key])
-    assert list(counters.ruled.values()) == [1]
+    assert list(counters.rule_uses.values()) == [1]
     assert counters.open_ids == (id_,)
 
 

@@ -277,7 +277,7 @@ def test_the_end_is_within_the_cap_and_not_after_the_record_said_so() -> None:
 def test_a_revoke_is_not_final_while_a_slow_grant_may_land() -> None:
     request = fold([submitted(), Approved(at=1100.0, review=review(), duration=1800), attempted(0, 1101.0)])
     request = advance(request, EndedEarly(at=1102.0, by="UMIA", ending=Ending.RELEASED))
-    with pytest.raises(IllegalEvent, match="may still land"):
+    with pytest.raises(IllegalEvent, match="may still take effect"):
         advance(request, Revoked(at=1103.0, leg=0, outcome={}))
     assert advance(request, Revoked(at=1106.0, leg=0, outcome={})).state is State.ENDED
 

@@ -43,7 +43,7 @@ async def test_each_commit_is_told_once_with_what_became_of_it(house: House, sto
     await store.policy.adopt("another policy")
     with pytest.raises(PolicyMoved):
         await house.approve("dan", other.id)
-    said = [(one.change.event.kind, one.word) for one in told]
+    said = [(one.change.event.kind, one.status) for one in told]
     assert said == [
         ("submitted", "OK"),
         ("approved", "OK"),
@@ -52,7 +52,7 @@ async def test_each_commit_is_told_once_with_what_became_of_it(house: House, sto
         ("submitted", "LATE"),
         ("approved", "GUARD"),
     ]
-    assert all(one.took > 0 and one.at > 1e9 for one in told)
+    assert all(one.seconds > 0 and one.at > 1e9 for one in told)
 
 
 async def test_a_commit_without_an_answer_is_told_too(house: House, store: Store) -> None:
@@ -64,7 +64,7 @@ async def test_a_commit_without_an_answer_is_told_too(house: House, store: Store
     with pytest.raises(StoreAway):
         await away.commit(told[1].change)
     await away.redis.aclose()
-    assert [(one.change.event.kind, one.word) for one in told[1:]] == [("cancelled", "OK"), ("cancelled", "AWAY")]
+    assert [(one.change.event.kind, one.status) for one in told[1:]] == [("cancelled", "OK"), ("cancelled", "AWAY")]
     assert told[2].at == 0.0
 
 

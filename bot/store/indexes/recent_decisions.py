@@ -65,7 +65,7 @@ class Acknowledged:
         """Remember it, if it is somebody's decision and it was written."""
         change, event = answered.change, answered.change.event
         by = event.requester.id if isinstance(event, ApprovedByRule) else event.by
-        if answered.word != "OK" or event.kind not in _DECISIONS or by in _NOBODY:
+        if answered.status != "OK" or event.kind not in _DECISIONS or by in _NOBODY:
             return
         now = time.monotonic()
         while self._known and now - self._known[0].told > self.kept:
