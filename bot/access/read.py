@@ -47,21 +47,21 @@ class RoleTerms(Frozen):
     consequence: str
     sensitivity: str
     cap: int
-    may_ask: tuple[str, ...]
+    requester_groups: tuple[str, ...]
     steps: tuple[Step, ...]
 
 
 class Terms(Frozen):
     """The terms of a choice. ``within``: seconds that approvers have.
 
-    ``may_ask``: whether this person may request it; ``at_once``: the rules that would approve it automatically.
+    ``may_request``: whether this person may request it; ``auto_rules``: the rules that would approve it automatically.
     """
 
     choice: Choice
     roles: tuple[RoleTerms, ...]
     within: int
-    may_ask: bool
-    at_once: tuple[Rule, ...] = ()
+    may_request: bool
+    auto_rules: tuple[Rule, ...] = ()
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -291,22 +291,22 @@ def explain(context: AccessContext, actor: Actor, what: str) -> list[Terms]:
         terms(
             catalog,
             choice,
-            may_ask=choice.name in offered,
-            at_once=tuple(auto_approval.applying(catalog, actor.roster, actor.person, choice)),
+            may_request=choice.name in offered,
+            auto_rules=tuple(auto_approval.applying(catalog, actor.roster, actor.person, choice)),
         )
         for choice in found
     ]
 
 
-def terms(catalog: Catalog, choice: Choice, *, may_ask: bool = True, at_once: tuple[Rule, ...] = ()) -> Terms:
+def terms(catalog: Catalog, choice: Choice, *, may_request: bool = True, auto_rules: tuple[Rule, ...] = ()) -> Terms:
     """The terms of a choice, for any reader."""
     roles = [(f"{ref.system}/{ref.role}", catalog.role(ref.system, ref.role)) for ref in choice.roles]
     return Terms(
         choice=choice,
         roles=tuple(_role(catalog, name, role) for name, role in roles if role),
         within=catalog.workspace.pending,
-        may_ask=may_ask,
-        at_once=at_once,
+        may_request=may_request,
+        auto_rules=auto_rules,
     )
 
 
@@ -319,7 +319,7 @@ def _role(catalog: Catalog, name: str, role: Role) -> RoleTerms:
         consequence=_allows(owner.provider, role),
         sensitivity=role.sensitivity,
         cap=role.max,
-        may_ask=role.may_ask,
+        requester_groups=role.may_ask,
         steps=role.steps,
     )
 

@@ -57,11 +57,11 @@ def explained(terms: Terms, names: GroupNames) -> str:
         f"How long: {how_long(choice)}.",
         *asked_for(choice),
     ]
-    if terms.may_ask:
-        lines += [_at_once(rule) for rule in terms.at_once]
+    if terms.may_request:
+        lines += [_at_once(rule) for rule in terms.auto_rules]
     if choice.reason.required:
         lines.append(f"Reason: required. {expected(choice)}".strip())
-    if terms.may_ask:
+    if terms.may_request:
         lines.append(f"To request it: `{example(choice)}`")
     else:
         lines.append("You may not request this yourself.")
@@ -116,9 +116,9 @@ def _requesters(terms: Terms) -> str:
 
 
 def _any_of(role: RoleTerms) -> str:
-    if EVERYONE in role.may_ask:
+    if EVERYONE in role.requester_groups:
         return "everyone"
-    return " or ".join(f"`{safe(group, 40)}`" for group in role.may_ask)
+    return " or ".join(f"`{safe(group, 40)}`" for group in role.requester_groups)
 
 
 def _step(step: Step, names: GroupNames) -> str:
