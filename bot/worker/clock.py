@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 _READ_INTERVAL = 5.0
 """Seconds between two reads of the store's time: a machine that slept is behind for that long at most."""
-MOST_OFF = 2.0
+MAX_SKEW = 2.0
 """Seconds by which the host's clock may differ from the store's before it is logged."""
 
 
@@ -33,19 +33,19 @@ class StoreClock:
     def __init__(self, ask: Callable[[], Awaitable[float]], stepped: Callable[[], None] = lambda: None) -> None:
         """Until the first read it is the host's time."""
         self._ask, self._stepped = ask, stepped
-        self._store_time, self._at = time.time(), time.monotonic()
+        self._store_time, self._read_at = time.time(), time.monotonic()
         self._skew: float | None = None
 
     def now(self) -> float:
         """Unix seconds."""
-        return self._store_time + time.monotonic() - self._at
+        return self._store_time + time.monotonic() - self._read_at
 
     async def refresh(self) -> None:
         """Read the store's time. While the store is away, the monotonic clock alone carries on."""
         before = time.monotonic()
         with contextlib.suppress(StoreAway):
             store_time = await self._ask()
-            self._at = (before + time.monotonic()) / 2
+            self._read_at = (before + time.monotonic()) / 2
             self._store_time = store_time
         self._notice(time.time() - self.now())
 
@@ -53,15 +53,15 @@ class StoreClock:
         """Read it repeatedly until ``stop`` is set."""
         await Loop("asking for the store's time", self.refresh, _READ_INTERVAL).run(stop)
 
-    def _notice(self, ahead: float) -> None:
+    def _notice(self, skew: float) -> None:
         """Log when the host's clock is off, or was set, by more than network delay explains."""
-        was, self._skew = self._skew, ahead
-        put = was is not None and abs(ahead - was) >= MOST_OFF
-        if put:
+        was, self._skew = self._skew, skew
+        was_set = was is not None and abs(skew - was) >= MAX_SKEW
+        if was_set:
             self._stepped()
-        if abs(ahead) >= MOST_OFF and (put or was is None or abs(was) < MOST_OFF):
-            way = "ahead of" if ahead > 0 else "behind"
-            log.error("this machine's clock is %.0f s %s the store's, which is what counts: set it", abs(ahead), way)
+        if abs(skew) >= MAX_SKEW and (was_set or was is None or abs(was) < MAX_SKEW):
+            way = "ahead of" if skew > 0 else "behind"
+            log.error("this machine's clock is %.0f s %s the store's, which is what counts: set it", abs(skew), way)
 
 
 def new_scheduler() -> AsyncIOScheduler:

@@ -116,10 +116,10 @@ class DriftScan:
         existing: Sequence[ExistingAccess] = ()
         try:
             self._target = await self.gateway.identity()
-            existing = await self._asked(self.gateway.system.list_access)
+            existing = await self._call(self.gateway.system.list_access)
             orphans, unmanaged, existing = await self._unaccounted(existing)
             if orphans:
-                await self._close(orphans)
+                await self._revoke_orphans(orphans)
             self._findings += [_unmanaged(each) for each in unmanaged]
             await self._open()
         except (JitError, ScanInterrupted):
@@ -131,7 +131,7 @@ class DriftScan:
         ours = sum(each.order is not None for each in existing)
         return DriftReport(self.name, len(existing), ours, tuple(self._findings))
 
-    async def _asked(self, verb: Callable[..., Awaitable[T]], *about: object) -> T:
+    async def _call(self, verb: Callable[..., Awaitable[T]], *about: object) -> T:
         """Call the provider, in a slot that grants cannot use up."""
         async with self.gateway.revoking():
             return await self.gateway.call(verb(*about))
@@ -151,7 +151,7 @@ class DriftScan:
             return orphans, unmanaged, existing
         await self.keep(self.landed)
         await self.pause(self.landed)
-        existing = await self._asked(self.gateway.system.list_access)
+        existing = await self._call(self.gateway.system.list_access)
         orphans_now, unmanaged_now = await self._against_records(existing)
         return _in_both_reads(orphans, orphans_now), _in_both_reads(unmanaged, unmanaged_now), existing
 
@@ -178,7 +178,7 @@ class DriftScan:
         n = int(found[2]) if found else 0
         return request.legs[n] if request and n < len(request.legs) else None
 
-    async def _close(self, orphans: Sequence[ExistingAccess]) -> None:
+    async def _revoke_orphans(self, orphans: Sequence[ExistingAccess]) -> None:
         found = [(each, await self._orphan(each)) for each in orphans]
         if self.begin is None or not isinstance(self.gateway.system, Closing):
             self._findings += [finding for _, finding in found]
@@ -187,7 +187,7 @@ class DriftScan:
         for each, finding in found:
             await self.keep(0.0)
             if not await self._in_records(each):
-                self._findings.append(await self._closed(each, finding, self.gateway.system))
+                self._findings.append(await self._revoke_orphan(each, finding, self.gateway.system))
 
     async def _orphan(self, each: ExistingAccess) -> Drift:
         leg = await self._leg(each)
@@ -202,10 +202,10 @@ class DriftScan:
             why += "; its provider cannot revoke what has no record: revoke it yourself"
         return Drift(DriftKind.ORPHAN, f"{each.order} {each.native}", why)
 
-    async def _closed(self, each: ExistingAccess, finding: Drift, system: Closing) -> Drift:
+    async def _revoke_orphan(self, each: ExistingAccess, finding: Drift, system: Closing) -> Drift:
         what, why = finding.what, finding.said
         try:
-            outcome = await self._asked(system.close_orphan, each)
+            outcome = await self._call(system.close_orphan, each)
         except Exception as error:  # noqa: BLE001  # any provider error: the access may still exist
             return Drift(DriftKind.ORPHAN, what, f"{why}; it could not be revoked, and is tried again: {said(error)}")
         if outcome.presence is not Presence.ABSENT:
@@ -229,7 +229,7 @@ class DriftScan:
     async def _verified(self, request: Request, leg: Leg) -> Drift | None:
         id_, receipt = request.order_id(leg.n), Receipt.model_validate(leg.receipt)
         try:
-            presence = await self._asked(self.gateway.system.verify, order(request, leg), receipt)
+            presence = await self._call(self.gateway.system.verify, order(request, leg), receipt)
         except Refused as error:
             return Drift(DriftKind.UNSEEN, id_, f"{id_} could not be read in {self.name}: {said(error)}", request.id)
         now = await self.found.record(request.id)

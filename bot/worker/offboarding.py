@@ -36,16 +36,16 @@ log = logging.getLogger(__name__)
 
 PACE = 20.0
 """Seconds between two polls."""
-APART = 18.0
+ACCOUNT_RECHECK = 18.0
 """Seconds between two sightings of a deactivated account: a little less than `PACE`, since polls may come early."""
-GROUPS_APART = 60.0
+GROUP_RECHECK = 60.0
 """Seconds between two sightings of somebody outside their groups."""
-MANY = 5
+MASS_MIN = 5
 """People; more of them, if they are more than a quarter of those who could be gone, need a confirmation."""
-QUARTER = 4
-MOST = 25
+MASS_DIVISOR = 4
+MAX_PER_POLL = 25
 """Accounts in one poll."""
-A_MINUTE = 75
+MAX_PER_MINUTE = 75
 """Accounts in any minute: Slack's tier 4 is 100 and more, and people's clicks need some of it."""
 AUDIENCE = "leaving:#"
 """The message, in the audit channel, that a mass change waits for a person."""
@@ -78,9 +78,9 @@ class Offboarding:
     groups: Groups
     clock: Callable[[], Awaitable[float]] | None = None
     pace: float = PACE
-    apart: float = APART
-    groups_apart: float = GROUPS_APART
-    a_minute: int = A_MINUTE
+    apart: float = ACCOUNT_RECHECK
+    groups_apart: float = GROUP_RECHECK
+    a_minute: int = MAX_PER_MINUTE
     _cursor: str = field(default="", init=False)
     _polled_at: deque[float] = field(default_factory=deque, init=False)
     """When each account of the last minute was polled, in monotonic seconds."""
@@ -173,14 +173,14 @@ class Offboarding:
         """
         # Sightings of those whose access was revoked are kept for a while: a mass change may come little by little.
         gone = {one.user for one in scan.seen.values() if not one.by} - scan.confirmed
-        if len(gone) <= MANY:
+        if len(gone) <= MASS_MIN:
             return False
         everyone = await self._people(scan)
         if mass(len(gone), everyone + len(gone - scan.present)):
             return True
         if everyone == len(scan.present & (gone | scan.confirmed)):
             return False
-        return not self._sample or sum(self._sample.values()) * QUARTER > len(self._sample)
+        return not self._sample or sum(self._sample.values()) * MASS_DIVISOR > len(self._sample)
 
     async def _people(self, scan: OffboardingScan) -> int:
         return await self.exposure.people() - len(scan.without)
@@ -190,7 +190,7 @@ class Offboarding:
         now = time.monotonic()
         while self._polled_at and now - self._polled_at[0] >= 60.0:
             self._polled_at.popleft()
-        most = max(0, min(MOST, self.a_minute - len(self._polled_at)))
+        most = max(0, min(MAX_PER_POLL, self.a_minute - len(self._polled_at)))
         suspected = [user for user in scan.present if user in scan.seen or user in scan.hinted]
         suspected.sort(key=lambda user: (scan.seen[user].last if user in scan.seen else 0.0, user))
         known = set(suspected)
@@ -211,7 +211,7 @@ class Offboarding:
             for request in await self.membership.lost(catalog, roster, scan.seen.keys()):
                 self._note_lost_right(scan, catalog, roster, request)
         gone = {one.user for one in scan.seen.values() if one.by} - scan.confirmed
-        if len(gone) > MANY:
+        if len(gone) > MASS_MIN:
             scan.mass_by_groups = mass(len(gone), len(await self.membership.people() | gone))
 
     def _note_lost_right(self, scan: OffboardingScan, catalog: Catalog, roster: Roster, request: Request) -> None:
@@ -257,4 +257,4 @@ class Offboarding:
 
 def mass(gone: int, of: int) -> bool:
     """Whether ``gone`` people of ``of`` who could be gone are so many that a person has to confirm it."""
-    return gone > MANY and gone * QUARTER > of
+    return gone > MASS_MIN and gone * MASS_DIVISOR > of

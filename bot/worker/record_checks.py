@@ -16,7 +16,7 @@ from bot.core.request import Request
 from bot.store.store import Store
 from bot.store.types import ClaimedRequest, Superseded
 from bot.worker.claim import Claim, TryLater
-from bot.worker.recovery import USED_UP, Recovery, RuleBudgetExceeded, StaleRecord, ending
+from bot.worker.recovery import OVER_BUDGET_REASON, Recovery, RuleBudgetExceeded, StaleRecord, ending
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class RecordChecks:
     async def end_over_budget(self, claim: Claim) -> None:
         """End a request that a rule approved beyond its budget, since its counters were changed: people decide."""
         await self.store.alarm("budget", claim.request.id)
-        if event := ending(claim.request, claim.now, USED_UP):
+        if event := ending(claim.request, claim.now, OVER_BUDGET_REASON):
             await claim.commit(event)
 
     async def _restored(self, id_: str, instead: Request | None = None) -> bool:

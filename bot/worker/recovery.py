@@ -37,24 +37,26 @@ log = logging.getLogger(__name__)
 
 PACE: Final = 0.5
 """Seconds between two turns."""
-LATE: Final = 500
+DUE_BATCH: Final = 500
 """Due requests that are compared in one batch."""
 PAGE: Final = 100
 """Other open requests that each turn compares, page by page."""
-OPENED: Final = 20
+MAC_PAGE: Final = 20
 """Open requests whose MACs each turn verifies, page by page."""
 _WHOLE_EACH: Final = 2
 """Every so many turns, more than the due requests is compared."""
 _STRANGE_EACH: Final = 10
 """Every so many turns, due entries that are not open by their events are compared."""
-STRANGE: Final = 20
+UNKNOWN_PAGE: Final = 20
 """Due entries that are not open by their events, compared in each such turn."""
-LASTS: Final = 2.0
+TURN_LIMIT: Final = 2.0
 """Seconds after which a turn leaves the rest to the next one."""
 _ARCHIVE_POLL: Final = 0.1
 """Seconds between two checks whether the archive has an event."""
-USED_UP: Final = "the rule had already approved its maximum for a day; please request again, and an approver decides"
-WHY: Final = "its record was rolled back to an earlier version; please request again"
+OVER_BUDGET_REASON: Final = (
+    "the rule had already approved its maximum for a day; please request again, and an approver decides"
+)
+ROLLED_BACK_REASON: Final = "its record was rolled back to an earlier version; please request again"
 
 
 class StaleRecord(Exception):
@@ -65,7 +67,7 @@ class RuleBudgetExceeded(Exception):
     """A rule approved a request beyond its budget: its counters were deleted or rolled back."""
 
 
-def ending(request: Request, now: float, why: str = WHY) -> Event | None:
+def ending(request: Request, now: float, why: str = ROLLED_BACK_REASON) -> Event | None:
     """The event that ends a request whose record is not trusted, by its state; None where there is nothing to end."""
     match request.state:
         case State.PENDING | State.SCHEDULED:
@@ -173,7 +175,7 @@ class Recovery:
             now, found = await self._headers.read(ids)
             for standing in found:
                 repaired += await self._compare_header(standing, now)
-                if time.monotonic() - began > LASTS:
+                if time.monotonic() - began > TURN_LIMIT:
                     return repaired
         for id_ in await self._suspects() if whole else ():
             repaired += await self._compare(id_, now)
@@ -202,8 +204,8 @@ class Recovery:
         They are trusted until they are due, or their page comes; those that lack either are compared first.
         """
         ids, self.trail.unsorted = self.trail.unsorted, []
-        for n in range(0, len(ids), LATE):
-            _, found = await self._headers.read(ids[n : n + LATE])
+        for n in range(0, len(ids), DUE_BATCH):
+            _, found = await self._headers.read(ids[n : n + DUE_BATCH])
             for standing in found:
                 latest = self.trail.open.get(standing.id)
                 if latest and not latest.version and standing.version and standing.score is not None:
@@ -212,17 +214,17 @@ class Recovery:
     def _pages(self, now: float, *, whole: bool) -> list[list[str]]:
         """The ids to compare: all due requests, the longest overdue first; and a page of the other open ones."""
         ids = self.trail.open.due_ids(now)
-        pages = [ids[n : n + LATE] for n in range(0, len(ids), LATE)]
+        pages = [ids[n : n + DUE_BATCH] for n in range(0, len(ids), DUE_BATCH)]
         return [*pages, self._page("all", self.trail.open, self.page)] if whole else pages
 
     async def _suspects(self) -> list[str]:
         """Of a page of open requests, those whose record fails its check; and due ones that should not be open."""
-        ids = self._page("opened", self.trail.open, OPENED)
+        ids = self._page("opened", self.trail.open, MAC_PAGE)
         whole = {loaded.request.id for loaded in await self.store.load_ours(ids) if not loaded.rolled_back}
         said: list[str] = []
         if self._turns % _STRANGE_EACH == 1:
             known = self._unread.get("said") or await self._headers.due()
-            said = self._page("said", [id_ for id_ in known if id_ not in self.trail.open], STRANGE)
+            said = self._page("said", [id_ for id_ in known if id_ not in self.trail.open], UNKNOWN_PAGE)
         return [*(id_ for id_ in ids if id_ not in whole), *said]
 
     def first(self, ids: Sequence[str], now: float) -> list[str]:

@@ -40,7 +40,7 @@ from providers.systems.base import System
 log = logging.getLogger(__name__)
 
 BATCH = 64
-_MOST_IN_HAND = 256
+_MAX_CLAIMS = 256
 """Requests that one worker has claimed at a time: other workers claim the rest, or it waits in order of due times."""
 _NO_SLOT_RETRY = 1.0
 _FULL_PAUSE = 0.01
@@ -100,7 +100,7 @@ class Worker:
     async def _round(self, stop: asyncio.Event) -> float:
         """Claim due requests and start on them. For how many seconds none will be due."""
         due = await self.store.due_set.read(BATCH)
-        room = _MOST_IN_HAND - len(self._tasks)
+        room = _MAX_CLAIMS - len(self._tasks)
         if due.ids and room > 0 and not stop.is_set():
             crowded = len(due.ids) == BATCH
             ids = self.recovery.first(due.ids, due.now) if self.recovery and crowded else due.ids

@@ -57,7 +57,7 @@ async def test_what_is_under_way_is_finished_and_the_rest_is_anybodys_at_once(st
 async def test_a_system_that_hangs_keeps_no_other_systems_access_open(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bot.worker.worker, "_MOST_IN_HAND", 24)
+    monkeypatch.setattr(bot.worker.worker, "_MAX_CLAIMS", 24)
     shed = POLICY[POLICY.index("  vault:\n") : POLICY.index("templates:")].replace("  vault:", "  shed:")
     vault, other = Gated(SandboxConfig(settles_within=60)), Sandbox(SandboxConfig(id="shed"))
     rules = catalog(POLICY.replace("templates:", f"{shed}templates:"))
