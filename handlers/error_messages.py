@@ -18,6 +18,7 @@ from bot.core.errors import (
     BadQuestion,
     BadReason,
     BadStart,
+    CannotCombine,
     CannotExtend,
     CouldNotCheck,
     Crowded,
@@ -112,6 +113,16 @@ def _unknown(error: UnknownChoice) -> str:
         return f"There is no template or role `{safe(error.what, 80)}` that you may request. {shows}"
     near = " or ".join(f"`{safe(n, 80)}`" for n in error.nearest[:3])
     return f"There is no template or role `{safe(error.what, 80)}` that you may request. Did you mean {near}?"
+
+
+def _combining(error: CannotCombine) -> str:
+    why = {
+        "many": f"a request has at most {error.most} roles",
+        "long": f"their names have more than {error.most} characters together",
+        "inputs": f"together they ask for more than {error.most} inputs",
+        "differs": f"both ask for `{safe(error.name, 40)}`, with other values",
+    }[error.problem]
+    return f"These roles cannot be one request: {why}. Request them one after the other."
 
 
 def _system(error: UnknownSystem) -> str:
@@ -244,6 +255,7 @@ def _of(system: str) -> str:
 
 _WORDS: dict[type[Exception], Callable[[Any], str]] = {
     UnknownChoice: _unknown,
+    CannotCombine: _combining,
     UnknownSystem: _system,
     BadDay: lambda e: f'I don\'t understand the day "{safe(e.text, 30)}". Try {_DAYS}.',
     UnknownPerson: lambda e: (

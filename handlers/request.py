@@ -20,6 +20,7 @@ from bot.core.errors import (
     BadInput,
     BadReason,
     BadStart,
+    CannotCombine,
     JitError,
     LockedDown,
     NotAllowed,
@@ -170,13 +171,19 @@ async def understood(door: Door, actor: Actor, text: str) -> RequestLine:
 
 
 async def _by_line(door: Door, payload: Payload, actor: Actor, line: RequestLine, client: AsyncWebClient) -> Answer:
-    offers = _offers(door, actor, line.names[0] if line.names else "")
+    named, apart = line.names[0] if line.names else "", ""
+    try:
+        offers = _offers(door, actor, named)
+    except CannotCombine as error:
+        # The form opens with the first of them, so that nothing of the line is lost.
+        offers, apart = submit.offers(door.context, actor), sentence(error)
+        line = line.model_copy(update={"names": (named.split(TOGETHER)[0],)})
     candidates = _candidates(door.context.catalog(), offers, line)
     what = candidates[0].name if len(candidates) == 1 else "" if line.partial else next(iter(line.names), "")
     said = {"duration": line.duration, "reason": line.reason, "starts_at": line.starts_at}
     form = RequestForm(what=what, inputs=dict(line.inputs), **said)
-    note = views.note(line, candidates, _nearest(door, actor, line))
-    if line.clear:
+    note = f"{apart} {views.note(line, candidates, _nearest(door, actor, line))}".strip()
+    if line.clear and not apart:
         try:
             made = await _submit(door, actor, form.model_copy(update={"token": payloads.token(payload)}))
             if made:
@@ -193,7 +200,7 @@ async def _by_line(door: Door, payload: Payload, actor: Actor, line: RequestLine
 def _offers(door: Door, actor: Actor, what: str) -> list[Choice]:
     """What this person may request, and first several roles in one request where ``what`` names them.
 
-    Raises `NotAllowed` where they may not request each of them.
+    Raises `NotAllowed` where they may not request each of them, `CannotCombine`.
     """
     offers = submit.offers(door.context, actor)
     if TOGETHER not in what:

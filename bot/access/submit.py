@@ -34,7 +34,8 @@ from bot.core.request import Request, State
 from bot.core.role_snapshot import RoleSnapshot
 from bot.core.verdict import Actor
 from bot.policy import authorization, auto_approval, bindings
-from bot.policy.catalog import Catalog, Choice
+from bot.policy.catalog import Catalog, Choice, cannot_combine
+from bot.policy.vocabulary import TOGETHER
 from bot.store.commit_encoding import SUBMIT_WINDOW
 from bot.store.types import Change, Counters, GuardFailed, Superseded
 
@@ -95,7 +96,7 @@ def _offers(catalog: Catalog, actor: Actor) -> list[Choice]:
 
 
 def prepare(context: AccessContext, actor: Actor, form: RequestForm) -> Submission:
-    """The form with its choice, allowed by today's policy. Raises `UnknownChoice`, `NotAllowed`."""
+    """The form with its choice, allowed by today's policy. Raises `UnknownChoice`, `CannotCombine`, `NotAllowed`."""
     return allowed(context.catalog(), actor, form)
 
 
@@ -105,6 +106,9 @@ def allowed(catalog: Catalog, actor: Actor, form: RequestForm) -> Submission:
     if choice is None:
         # A role that this person may not request is not suggested: not even its name is shown.
         visible = {each.name for each in _offers(catalog, actor)}
+        parts = catalog.parts(form.what)
+        if parts and visible.issuperset(each.name for each in parts) and (error := cannot_combine(parts)):
+            raise error
         raise UnknownChoice(form.what, tuple(name for name in catalog.nearest(form.what) if name in visible))
     verdict = authorization.may_request(catalog, actor.roster, actor.person, choice)
     if not verdict.allowed:
@@ -192,7 +196,8 @@ async def _within_limits(context: AccessContext, submission: Submission, counter
     loaded = [found.request for found in await context.store.load_ours(counters.open_ids)]
     open_ = [request for request in loaded if request.requester.id == person.id and request.state in OPEN]
     for request in open_:
-        same = request.what == submission.choice.name and given_inputs.values(request) == submission.form.inputs
+        same = _parts(request.what) == _parts(submission.choice.name)
+        same = same and given_inputs.values(request) == submission.form.inputs
         if same and request.state in not_active_yet:
             raise AlreadyAsked(request)
     if len(open_) >= limits.open:
@@ -223,6 +228,11 @@ def first_event(
         return submitted
     facts = {name: getattr(submitted, name) for name in Submitted.model_fields if name not in {"kind", "by"}}
     return ApprovedByRule(rule=ruling.by, **facts)
+
+
+def _parts(what: str) -> frozenset[str]:
+    """What is requested, in any order."""
+    return frozenset(what.split(TOGETHER))
 
 
 def submitted_event(submission: Submission, now: float, consequence: Consequence, can_extend: CanExtend) -> Submitted:

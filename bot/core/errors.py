@@ -5,6 +5,7 @@
     JitError
     ├── NotUnderstood
     │   ├── UnknownChoice       nothing of that name, or nothing this person may ask
+    │   ├── CannotCombine       roles that cannot be one request
     │   ├── UnknownSystem       nothing of that name, or nothing this person may know of
     │   ├── UnknownPerson       a name that Slack did not turn into an account, and no address
     │   ├── BadDuration         not a duration, or not one that the choice offers
@@ -64,6 +65,19 @@ class UnknownChoice(NotUnderstood):
         """Keep the word and what is like it."""
         super().__init__(what)
         self.what, self.nearest = what, nearest
+
+
+class CannotCombine(NotUnderstood):
+    """Roles that cannot be one request. ``problem``: ``many``, ``long``, ``inputs`` or ``differs``.
+
+    ``most``: how many roles, characters of their names or inputs there can be; ``name``: the input that they ask for
+    with different values.
+    """
+
+    def __init__(self, problem: str, *, most: int = 0, name: str = "") -> None:
+        """Keep why."""
+        super().__init__(problem)
+        self.problem, self.most, self.name = problem, most, name
 
 
 class UnknownSystem(NotUnderstood):

@@ -13,12 +13,14 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from bot.core.errors import CannotCombine
 from bot.core.frozen import Frozen
 from bot.core.role_snapshot import RoleSnapshot
 from bot.policy import bindings
 from bot.policy.inputs import Asks, InputShape
 from bot.policy.problems import like
 from bot.policy.schema import (
+    MOST_INPUTS,
     GroupShape,
     PolicyShape,
     ReasonShape,
@@ -29,7 +31,7 @@ from bot.policy.schema import (
     TemplateShape,
     WorkspaceShape,
 )
-from bot.policy.vocabulary import TOGETHER, Vocabulary, together, vocabulary
+from bot.policy.vocabulary import LONGEST_TOGETHER, MOST_TOGETHER, TOGETHER, Vocabulary, together, vocabulary
 
 EVERYONE = "everyone"
 """In ``may_ask``: each full member of the workspace."""
@@ -148,7 +150,7 @@ class Catalog(Frozen):
         if what in self.templates:
             return self.templates[what]
         if "+" in what:
-            return self._together([part.strip() for part in what.split("+")])
+            return self._together(what)
         system, slash, role = what.partition("/")
         found = self.role(system, role) if slash else None
         return None if found is None else self._alone(system, role, found)
@@ -177,27 +179,26 @@ class Catalog(Frozen):
         """The phrases by which people name what it offers."""
         return vocabulary(self)
 
-    def _together(self, names: Sequence[str]) -> Choice | None:
-        """Several roles in one request, granted in this order; None where one is no role, or they are too many.
-
-        Also None where two of them mean different things by an input of the same name: it is asked for once.
-        """
-        name = together(names)
-        found = [self.find(each) for each in dict.fromkeys(names) if each not in self.templates]
+    def parts(self, what: str) -> list[Choice]:
+        """The roles that are named together, each once, in order; none where one of them is no role."""
+        names = list(dict.fromkeys(part.strip() for part in what.split("+")))
+        found = [self.find(each) for each in names if each not in self.templates]
         roles = [choice for choice in found if choice]
-        if name is None or len(roles) != len(dict.fromkeys(names)):
-            return None
-        inputs = _first_of_each(choice.inputs for choice in roles)
-        if not all(inputs[key].means_the_same(shape) for choice in roles for key, shape in choice.inputs.items()):
+        return roles if len(roles) == len(names) else []
+
+    def _together(self, what: str) -> Choice | None:
+        """Several roles in one request, granted in this order; None where they cannot be one."""
+        roles = self.parts(what)
+        if not roles or cannot_combine(roles):
             return None
         return Choice(
-            name=name,
+            name=TOGETHER.join(choice.name for choice in roles),
             title=TOGETHER.join(choice.title for choice in roles),
             roles=tuple(ref for choice in roles for ref in choice.roles),
             durations=(),
             cap=min(choice.cap for choice in roles),
             reason=ReasonShape(),
-            inputs=inputs,
+            inputs=_first_of_each(choice.inputs for choice in roles),
         )
 
     def _alone(self, system: str, name: str, role: Role) -> Choice:
@@ -210,6 +211,20 @@ class Catalog(Frozen):
             reason=ReasonShape(),
             inputs=role.asks,
         )
+
+
+def cannot_combine(roles: Sequence[Choice]) -> CannotCombine | None:
+    """Why these roles cannot be one request: too many, or what each of them asks for does not fit together."""
+    if sum(len(choice.roles) for choice in roles) > MOST_TOGETHER:
+        return CannotCombine("many", most=MOST_TOGETHER)
+    if together(choice.name for choice in roles) is None:
+        return CannotCombine("long", most=LONGEST_TOGETHER)
+    inputs = _first_of_each(choice.inputs for choice in roles)
+    if len(inputs) > MOST_INPUTS:
+        return CannotCombine("inputs", most=MOST_INPUTS)
+    asked = ((name, shape) for choice in roles for name, shape in choice.inputs.items())
+    differs = next((name for name, shape in asked if not inputs[name].means_the_same(shape)), None)
+    return CannotCombine("differs", name=differs) if differs else None
 
 
 def catalog_of(shape: PolicyShape) -> Catalog:
@@ -283,8 +298,11 @@ def _template_of(name: str, template: TemplateShape, systems: Mapping[str, Syste
 
 
 def _first_of_each(asks: Iterable[Asks]) -> Asks:
-    """Those of several roles: the first of a name has the title and the default."""
+    """Those of several roles: the first of a name has the title, and a default only where all have the same one."""
     found: dict[str, InputShape] = {}
     for each in asks:
-        found |= {name: shape for name, shape in each.items() if name not in found}
+        for name, shape in each.items():
+            first = found.setdefault(name, shape)
+            if first.default != shape.default:
+                found[name] = first.model_copy(update={"default": None})
     return found

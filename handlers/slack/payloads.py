@@ -17,7 +17,7 @@ from bot.core.frozen import Frozen
 from bot.core.identity import identity_or_none
 from bot.core.ids import is_id, may_be_id
 from bot.core.reason_dash import DASHES
-from bot.policy.vocabulary import TOGETHER, together
+from bot.policy.vocabulary import TOGETHER
 from handlers.views import action_ids
 
 Payload = Mapping[str, Any]
@@ -286,7 +286,8 @@ def chosen(payload: Payload) -> RequestForm:
         next((value for block, value in values.items() if block.partition(":")[0] == wanted), "")
         for wanted in (action_ids.CHOICE, action_ids.ADD_ROLE)
     )
-    several = together([*what.split(TOGETHER), more]) if what and more else None
+    # What cannot be combined is refused with why, rather than left out.
+    several = TOGETHER.join([*what.split(TOGETHER), more]) if what and more else ""
     return RequestForm(
         what=several or what,
         duration=int(seconds) if seconds.isdigit() and int(seconds) else None,

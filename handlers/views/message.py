@@ -18,6 +18,8 @@ from handlers.views.text import safe
 
 LOCK_SCREEN = 150
 """Characters of a message's ``text`` that a phone shows before it is unlocked."""
+_LONGEST = 3_000
+"""Characters of a section; see Slack's reference of blocks."""
 _PIECE = re.compile(r"<[^<>]*>|&(?:amp|lt|gt);|:[a-z0-9_+-]+:|.")
 """What is not to be cut in two: a mention, a link or a date; an escaped sign; an emoji; any other character."""
 _ISOLATE, _END_ISOLATE = "\u2068", "\u2069"
@@ -98,7 +100,9 @@ def given(tally: Tally) -> dict[str, str]:
 
 
 def section(text: str) -> SectionBlock:
-    return SectionBlock(text=MarkdownTextObject(text=text[:3000], verbatim=True))
+    """A paragraph; the end of one that is too long says that there is more."""
+    whole = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return SectionBlock(text=MarkdownTextObject(text=whole, verbatim=True))
 
 
 def context(text: str) -> ContextBlock:

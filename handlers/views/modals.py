@@ -25,7 +25,7 @@ from slack_sdk.models.views import View
 from bot.access.read import Terms
 from bot.core import durations
 from bot.core.request import QUESTION_LIMIT, REASON_LIMIT, ApproverQuestion, Request
-from bot.policy.catalog import Choice
+from bot.policy.catalog import Choice, cannot_combine
 from bot.policy.schema import ReasonShape
 from bot.policy.vocabulary import MOST_TOGETHER, TOGETHER
 from handlers.views import action_ids, input_fields, role_terms
@@ -156,7 +156,8 @@ def _what(choices: Sequence[Choice], chosen: Choice | None) -> InputBlock:
 def _another(choices: Sequence[Choice], chosen: Choice) -> list[Block]:
     """One more role for the same request, where a role was chosen and there is room for more."""
     names = chosen.name.split(TOGETHER)
-    more = [choice for choice in choices if "/" in choice.name and not {*choice.name.split(TOGETHER)} & {*names}]
+    others = (choice for choice in choices if "/" in choice.name and not {*choice.name.split(TOGETHER)} & {*names})
+    more = [choice for choice in others if not cannot_combine([chosen, choice])]
     if "/" not in chosen.name or not more or len(names) >= MOST_TOGETHER:
         return []
     element = _select(more, action_ids.ADD_ROLE, "Choose a role", None)

@@ -13,12 +13,13 @@ from bot.access.inputs import check_inputs
 from bot.access.review import ReviewDecision
 from bot.access.submit import RequestForm
 from bot.core import ssh_keys
-from bot.core.errors import AlreadyAsked, BadInput, CannotExtend, RoleChanged, UnknownChoice
+from bot.core.errors import AlreadyAsked, BadInput, CannotCombine, CannotExtend, RoleChanged
 from bot.core.events import EVENT, Cancelled, Event
 from bot.core.given_inputs import given_inputs, spelled, values
 from bot.core.lifecycle import fold
 from bot.core.request import Request, State, Verb
 from bot.policy import inputs
+from bot.policy.catalog import cannot_combine
 from bot.store.store import Store
 from tests.house import POLICY, House, catalog
 
@@ -76,9 +77,43 @@ async def test_roles_that_mean_different_things_by_an_input_are_not_combined(sto
     house = await House(
         store, policy=catalog(policy(**{PLAIN: other, "[vault/read-only, vault/shared]": "[vault/read-only]"}))
     ).open()
-    with pytest.raises(UnknownChoice):
+    with pytest.raises(CannotCombine) as refused:
         await house.ask(what="vault/read-only + vault/shared", inputs={"room": "attic"})
+    assert (refused.value.problem, refused.value.name) == ("differs", "room")
     assert await events(house) == []
+
+
+async def test_roles_that_ask_for_more_than_a_form_can_have_are_not_combined(store: Store) -> None:
+    """Whoever approves sees each of them on the card."""
+    first, second = (", ".join(f'{a}{n}: {{pattern: "[a-z]+", example: x}}' for n in range(6)) for a in "ab")
+    grants = [", ".join(f"{{ask: {a}{n}}}" for n in range(6)) for a in "ab"]
+    role = "grants: {{prefixes: [{}], commands: [+get]}}\n        asks: {{{}}}"
+    text = POLICY.replace("provider: sandbox", "provider: redis\n    config: {url: env:URL}")
+    text = text.replace(PLAIN, role.format(grants[0], first)).replace(SHARED, role.format(grants[1], second))
+    text = text.replace("grants: {door: safe}", role.format("x", "").rpartition("\n")[0])
+    text = text.replace("[vault/read-only, vault/shared]", "[vault/read-only]")
+    found = catalog(text)
+    assert len(found.parts("vault/read-only + vault/shared")) == 2
+    error = cannot_combine(found.parts("vault/read-only + vault/shared"))
+    assert error
+    assert error.problem == "inputs"
+
+
+async def test_one_role_s_default_is_not_lent_to_another(store: Store) -> None:
+    asks = "grants: {{door: {{ask: room}}, {kind}: true}}\n        asks: {{room: {{choice: [hall, attic]{default}}}}}"
+    text = POLICY.replace(PLAIN, asks.format(kind="secret", default=", default: hall"))
+    text = text.replace(SHARED, asks.format(kind="shared", default=""))
+    house = await House(store, policy=catalog(text)).open()
+    for what in ("vault/read-only + vault/shared", "vault/shared + vault/read-only", "both"):
+        with pytest.raises(BadInput):
+            await house.ask(what=what)
+
+
+async def test_the_same_roles_in_another_order_are_the_same_request(house: House) -> None:
+    first = await house.ask(what="vault/read-only + vault/shared", inputs={"room": "hall"})
+    with pytest.raises(AlreadyAsked) as refused:
+        await house.ask(what="vault/shared + vault/read-only", inputs={"room": "hall"})
+    assert refused.value.request.id == first.id
 
 
 async def events(house: House) -> list[Event]:

@@ -40,7 +40,7 @@ MIA, DAN = "as: mia@example.com", "as: dan@example.com"
     ("case", "verdict", "sentence"),
     [
         (f"{MIA}, what: debug, duration: 30m", "asks dba", "Needs 1 approval from @dba."),
-        (f"{MIA}, what: both", "asks dba", "Needs 1 approval from @dba."),
+        (f"{MIA}, what: both", "asks 2 of dba", "Needs 2 approvals from @dba."),
         (f"{MIA}, what: debug, duration: 9h", "refused", "9 h is too long: the maximum is 4 h."),
         (f"{MIA}, what: debug, reason: why not", "refused", "The reason does not have the required form."),
         (f"{MIA}, what: debug, start: 45d", "refused", "The start has to be at least a minute from now"),

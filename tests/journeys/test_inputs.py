@@ -48,6 +48,25 @@ async def town(
         yield Town(slack, app)
 
 
+async def test_roles_that_cannot_be_combined_are_not_offered_and_a_line_is_kept(
+    slack: LocalSlack, redis: RedisServer, tmp_path: Path
+) -> None:
+    other = ROOM.replace("[hall, attic]", "[vault, cellar]").replace("shared: true", "secret: true")
+    policy = ASKING.replace("grants: {door: vault, secret: true}", other).replace(
+        "roles: [vault/shared, vault/read-only]", "roles: [vault/shared]"
+    )
+    async with running(settings_for(slack, redis, "http", tmp_path, policy)) as app:
+        slack.deliver_to(f"http://127.0.0.1:{app.port}/slack/events")
+        town = Town(slack, app)
+        view = await form(town, "request vault/shared + vault/read-only room=attic 30m -- INC-1 why")
+        said = "These roles cannot be one request: both ask for `room`, with other values. Request them one after the"
+        assert said in view.said()
+        assert filled(view) | {"choice": "vault/shared", "reason": "INC-1 why", "duration": "1800"} == filled(view)
+        another = next(b for b in view.body["blocks"] if b["block_id"].startswith("add_role"))
+        groups = another["element"]["option_groups"]
+        assert [option["value"] for group in groups for option in group["options"]] == ["vault/keyed"]
+
+
 def blocks(view: object, name: str) -> str:
     """The id of an input's block."""
     body = view.body  # type: ignore[attr-defined]  # a view of the playground

@@ -425,6 +425,6 @@ async def test_only_so_many_questions_wait(town: Town) -> None:
     answers = await asyncio.gather(*asked_, return_exceptions=True)
     busy = [str(answer) for answer in answers if isinstance(answer, CannotSearch)]
     assert len(busy) == 2
-    assert all("Please ask again in a minute" in said for said in busy)
+    assert all("Please try again in a minute" in said for said in busy)
     assert len([answer for answer in answers if isinstance(answer, AuditPage)]) == 10
     assert done

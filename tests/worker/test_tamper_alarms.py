@@ -87,7 +87,7 @@ async def test_what_is_of_another_kind_is_set_aside_for_a_day_and_told_once(stor
     await intrusions.report()
     [told] = await alarms(store)
     assert told["alarm"] == "foreign_kind"
-    assert "`due` was of another kind" in told["said"]
+    assert "`due` had the wrong type" in told["said"]
 
 
 async def test_what_is_set_aside_in_a_pipeline_is_asked_again_and_nothing_else_is(store: Store) -> None:

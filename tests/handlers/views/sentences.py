@@ -35,6 +35,10 @@ def _not(code: Code) -> JitError:
 
 REFUSALS: Mapping[str, Exception] = {
     "UnknownChoice": errors.UnknownChoice(_ODD),
+    "CannotCombine, too many": errors.CannotCombine("many", most=4),
+    "CannotCombine, long names": errors.CannotCombine("long", most=150),
+    "CannotCombine, too many inputs": errors.CannotCombine("inputs", most=10),
+    "CannotCombine, other values": errors.CannotCombine("differs", name=_ODD),
     "UnknownChoice, one is like it": errors.UnknownChoice("debg", ("debug",)),
     "UnknownSystem": errors.UnknownSystem(_ODD),
     "UnknownSystem, one is like it": errors.UnknownSystem("valt", ("vault",)),
