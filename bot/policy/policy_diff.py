@@ -13,6 +13,7 @@ from typing import Literal
 from bot.core import durations
 from bot.core.identity import identity_of
 from bot.policy.catalog import EVERYONE, Catalog, Choice, Role, Rule, Step
+from bot.policy.inputs import InputShape
 from bot.policy.permission_diff import Shift, shift
 from bot.policy.schema import GroupShape
 
@@ -119,7 +120,13 @@ def _role(catalog: Catalog, say: Say, system: str, role: Role) -> Terms:
         "notify": f"mention {role.notify.mention}, dm {role.notify.dm}",
         "on call": _any_of(catalog, say, [owner.on_call]) if owner.on_call else "",
         "title": f"{owner.title}: {role.title or ''}".removesuffix(": "),
+        **{f"input {name}": _plain(_input(shape)) for name, shape in role.asks.items()},
     }
+
+
+def _input(shape: InputShape) -> dict[str, object]:
+    """As the policy has it; what was left out is left out."""
+    return shape.model_dump(mode="json", exclude_defaults=True)
 
 
 def _templates(catalog: Catalog, _: Say) -> dict[str, Terms]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bot.policy.catalog import Catalog
 from bot.policy.loader import facts, sinks
 from bot.policy.parse import parse
 from bot.policy.policy_diff import Change, Detail, compare
@@ -18,6 +19,15 @@ DBA = "one of dba (size unknown here)"
 
 def changes(text: str) -> tuple[Change, ...]:
     return compare(BEFORE, catalog(text)).changes
+
+
+HALLS = "choice: [hall, attic, yard]"
+
+
+def asking(room: str) -> Catalog:
+    """The policy whose shared role asks which door."""
+    asks = f"grants: {{door: {{ask: room}}, shared: true}}\n        asks: {{room: {{{room}}}}}"
+    return catalog(POLICY.replace("grants: {door: hall, shared: true}", asks))
 
 
 def test_the_same_policy_differs_in_nothing() -> None:
@@ -135,6 +145,36 @@ def test_whatever_is_written_otherwise_is_a_change(old: str, new: str) -> None:
     assert old in POLICY
     text = parse([Source("jit.yaml", POLICY.replace(old, new, 1))], facts, registry.names(), sinks())
     assert compare(BEFORE, text).changes != ()
+
+
+ASKS = '{"choice": ["hall", "attic", "yard"]}'
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        ("choice: [hall, attic, yard, safe]", '{"choice": ["hall", "attic", "yard", "safe"]}'),
+        ("choice: [hall, attic, yard], default: yard", '{"choice": ["hall", "attic", "yard"], "default": "yard"}'),
+        ("choice: [hall, attic, yard], title: Which", '{"title": "Which", "choice": ["hall", "attic", "yard"]}'),
+        ("pattern: '.+', example: hall", '{"pattern": ".+", "example": "hall"}'),
+        ("ssh_public_key: true", '{"ssh_public_key": true}'),
+    ],
+)
+def test_what_a_role_asks_for_is_one_of_its_terms(now: str, said: str) -> None:
+    before, after = asking(HALLS), asking(now)
+    assert compare(before, after).changes == (Change("role", SHARED, "changed", (Detail("input room", ASKS, said),)),)
+
+
+def test_another_pattern_is_told_where_its_example_is_the_same() -> None:
+    before, after = asking("pattern: '[a-z]+', example: hall"), asking("pattern: '.+', example: hall")
+    was, now = '{"pattern": "[a-z]+", "example": "hall"}', '{"pattern": ".+", "example": "hall"}'
+    assert compare(before, after).changes == (Change("role", SHARED, "changed", (Detail("input room", was, now),)),)
+
+
+def test_an_input_that_is_new_and_one_that_is_gone_are_told() -> None:
+    [added], [gone] = compare(BEFORE, asking(HALLS)).changes, compare(asking(HALLS), BEFORE).changes
+    assert Detail("input room", "", ASKS) in added.details
+    assert Detail("input room", ASKS, "") in gone.details
 
 
 def test_a_rule_that_only_moved_is_the_same_rule() -> None:
