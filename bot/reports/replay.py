@@ -224,8 +224,16 @@ class _Judge:
         return policy_case.judge(self.catalog, attempt, now, self.consequence, self.can_extend)
 
     def _form(self, past: PastRequest) -> RequestForm:
-        first = past.first
-        return RequestForm(what=first.what, duration=first.duration, reason=first.reason, starts_at=first.starts_at)
+        """As it was filled in, without what the other policy does not ask for: its form has no field for that."""
+        first, choice = past.first, self.catalog.find(past.first.what)
+        asked = choice.inputs if choice else {}
+        return RequestForm(
+            what=first.what,
+            duration=first.duration,
+            reason=first.reason,
+            starts_at=first.starts_at,
+            inputs={each.name: each.value for role in first.roles for each in role.inputs if each.name in asked},
+        )
 
     def _used(self, person: Person, at: float) -> dict[str, int]:
         return {

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
+from bot.access import submit
+from bot.access.submit import RequestForm
 from bot.audit.archive.archive import Archive
 from bot.core.audit_chain import AuditEntry, Signer
+from bot.core.verdict import Actor, Members
 from bot.policy.loader import can_extend, consequence
 from bot.reports.replay import Fate, Replay, Replayed, replay
 from tests.audit.stories import keep
-from tests.house import POLICY, catalog
+from tests.house import POLICY, catalog, person
 from tests.reports.insights.stories import DAY, NOON, Story, W
 
 GROUPS: Mapping[str, Sequence[str]] = {"dba": ("dan@example.com", "Eve@example.com")}
@@ -119,3 +122,54 @@ def test_what_another_version_wrote_is_counted_and_hides_no_other(played: Played
     odd = AuditEntry(3, NOON + DAY, "J-9999", 1, "submitted", '{"kind": "submitted", "odd": true}')
     found = played.all(POLICY, GROUPS, odd)
     assert (found.unreadable, [each.fate for each in found.requests]) == (1, [Fate.APPROVED])
+
+
+def approved_with(played: Played, policy: str, what: str, by: Sequence[str], **given: str) -> None:
+    """Mia asked for it by this policy with these inputs, and they approved."""
+    then = catalog(policy)
+    actor = Actor(
+        person=person(W, "mia"),
+        roster={"dba": Members(identities=frozenset({"dan@example.com", "eve@example.com"}))},
+        afresh=True,
+    )
+    form = RequestForm(what=what, duration=1800, reason="INC-1 is on fire", inputs=given)
+    whole = submit.completed(submit.allowed(then, actor, form), NOON)
+    event = submit.first_event(whole, NOON, {}, consequence, can_extend)
+    played.story.told.append((NOON, event.id, event))
+    for n, name in enumerate(by, start=1):
+        played.story.answer(event.id, name, NOON + 60 * n, last=n == len(by))
+
+
+def asking(room: str) -> str:
+    """The policy whose shared role asks which door."""
+    asks = f"grants: {{door: {{ask: room}}, shared: true}}\n        asks: {{room: {{{room}}}}}"
+    return POLICY.replace("grants: {door: hall, shared: true}", asks)
+
+
+HALLS = "choice: [hall, attic]"
+
+
+@pytest.mark.parametrize(
+    ("what", "by"),
+    [("vault/shared", ["dan"]), ("both", ["dan", "eve"]), ("vault/read-only + vault/shared", ["dan", "eve"])],
+)
+def test_what_was_given_for_an_input_is_given_again(played: Played, what: str, by: Sequence[str]) -> None:
+    approved_with(played, asking(HALLS), what, by, room="attic")
+    found = played.one(asking(HALLS))
+    assert (found.past.fate, found.fate, found.same) == (Fate.APPROVED, Fate.APPROVED, True)
+
+
+@pytest.mark.parametrize(
+    ("new", "fate"),
+    [
+        (asking("choice: [hall, yard]"), Fate.REFUSED),
+        (asking("pattern: '[a-z]+', example: hall"), Fate.APPROVED),
+        (POLICY, Fate.APPROVED),
+        (asking(HALLS).replace("room", "floor"), Fate.REFUSED),
+        (asking(f"{HALLS}, default: hall").replace("room", "floor"), Fate.APPROVED),
+    ],
+    ids=["no choice any more", "fits the pattern", "not asked for any more", "never given", "has a default"],
+)
+def test_what_was_given_is_judged_by_what_the_new_policy_asks_for(played: Played, new: str, fate: Fate) -> None:
+    approved_with(played, asking(HALLS), "vault/shared", ["dan"], room="attic")
+    assert played.one(new).fate is fate
