@@ -119,6 +119,7 @@ def _attempt(cases: CaseFile, case: CaseShape, catalog: Catalog, now: float) -> 
         duration=case.duration,
         reason=_reason(case, catalog) if case.reason is None else case.reason,
         starts_at=now + case.start if case.start else 0.0,
+        inputs=case.inputs,
     )
     used = {rule.key: case.used for rule in catalog.rules}
     approvers = tuple(map(_person, case.approved_by))
@@ -176,7 +177,8 @@ def _name(case: CaseShape) -> str:
     from bot.core import durations
 
     who = case.who.person or f"somebody in {' and '.join(case.who.groups) or 'no group'}"
-    parts = [who, case.what, *([durations.short(case.duration)] if case.duration else [])]
+    given = [f"{name}={value}" for name, value in case.inputs.items()]
+    parts = [who, case.what, *given, *([durations.short(case.duration)] if case.duration else [])]
     return ", ".join(parts + ([f"approved by {' and '.join(case.approved_by)}"] if case.approved_by else []))
 
 

@@ -13,10 +13,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from bot.core.identity import identity_of
-from bot.policy.catalog import Catalog
+from bot.policy.catalog import Catalog, Choice
 from bot.policy.problems import Mistake, PolicyMistakes, did_you_mean, dotted, like
 from bot.policy.pydantic_words import in_words
 from bot.policy.schema import Duration, Name, Names, Shape
+from bot.policy.vocabulary import LONGEST_TOGETHER, MOST_TOGETHER
 from bot.policy.yaml_source import Document, Path, Source, SourcePlace, read
 
 Verdict = Literal["refused", "approved-by-rule", "approved", "asks"]
@@ -91,6 +92,8 @@ class CaseShape(Shape):
     start: Duration | None = None
     """How long from now access is to start."""
     reason: str | None = None
+    inputs: dict[str, str] = Field(default_factory=dict)
+    """What is given for the inputs of its roles, by name."""
     used: int = Field(default=0, ge=0, le=1000)
     """How many requests of this person each rule has approved within 24 hours."""
     approved_by: People = ()
@@ -156,18 +159,42 @@ def _strangers(file: CaseFile, catalog: Catalog) -> Iterator[Mistake]:
         if name not in shape.groups:
             hint = f"write `groups: {{{name}: [somebody@example.com]}}`"
             yield _said(file, ("groups",), f"who is in the Slack user group `{name}` is not said here", hint)
-    names = [choice.name for choice in catalog.choices()]
     for index, case in enumerate(shape.cases):
         where: Path = ("cases", index)
-        if case.what not in names:
-            near = did_you_mean(like(case.what, names))
-            yield _said(file, (*where, "what"), f"there is nothing called `{case.what[:80]}` to request", near)
+        choice = catalog.find(case.what)
+        if choice is None:
+            yield _said(file, (*where, "what"), *_no_choice(catalog, case.what))
+        else:
+            yield from _unasked(file, where, case, choice)
         for name in case.who.groups:
             if name not in catalog.groups:
                 yield _unknown(file, (*where, "as", "groups"), name, list(catalog.groups))
         for groups, _ in case.expect.steps or ():
             for name in sorted(groups - set(catalog.groups)):
                 yield _unknown(file, (*where, "expect"), name, list(catalog.groups))
+
+
+def _no_choice(catalog: Catalog, what: str) -> tuple[str, str]:
+    """Why this cannot be requested, and a hint."""
+    for part in (part.strip() for part in what.split("+")):
+        if catalog.find(part) is None:
+            return f"there is nothing called `{part[:80]}` to request", did_you_mean(catalog.nearest(part))
+    hint = f"combine up to {MOST_TOGETHER} roles, no templates, which define an input of the same name alike"
+    return f"`{what[:LONGEST_TOGETHER]}` is not one request", hint
+
+
+def _unasked(file: CaseFile, where: Path, case: CaseShape, choice: Choice) -> Iterator[Mistake]:
+    """What is given and not asked for; whether a value will do is the case's own question."""
+    for name in case.inputs:
+        if name not in choice.inputs:
+            path = (*where, "inputs", name)
+            hint = did_you_mean(like(name, list(choice.inputs))) or _asked(choice)
+            said = f"`{choice.name}` does not ask for `{name[:60]}`"
+            yield Mistake(_key(file.document, path), dotted(path), said, hint)
+
+
+def _asked(choice: Choice) -> str:
+    return f"it asks for {', '.join(choice.inputs)}" if choice.inputs else "leave it out: it asks for nothing"
 
 
 def _unknown(file: CaseFile, path: Path, name: str, names: Sequence[str]) -> Mistake:

@@ -60,6 +60,39 @@ def test_a_case_is_judged_as_the_bot_judges_a_request(case: str, verdict: str, s
     assert sentence in found[1]
 
 
+SHARED = "grants: {door: hall, shared: true}"
+ASKING = POLICY.replace(
+    SHARED, "grants: {door: {ask: room}, shared: true}\n        asks: {room: {choice: [hall, attic]}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("case", "verdict", "sentence"),
+    [
+        ("what: vault/shared, inputs: {room: attic}", "asks dba", "Needs 1 approval from @dba."),
+        ("what: vault/shared, inputs: {room: ' ATTIC '}", "asks dba", "Needs 1 approval from @dba."),
+        ("what: vault/shared, inputs: {room: cellar}", "refused", 'Room has no choice "cellar". Choose hall or attic.'),
+        ("what: vault/shared", "refused", "Room is missing. Expected: hall or attic."),
+        ("what: both, inputs: {room: hall}", "asks 2 of dba", "Needs 2 approvals from @dba."),
+        ("what: vault/read-only + vault/shared, inputs: {room: hall}", "asks 2 of dba", "Needs 2 approvals from @dba."),
+        ("what: vault/read-only + vault/shared", "refused", "Room is missing."),
+    ],
+)
+def test_what_a_case_gives_for_inputs_is_judged_as_at_the_door(
+    case: str, verdict: str, sentence: str, tmp_path: Path
+) -> None:
+    found = came(tmp_path, f"{{{MIA}, {case}, expect: asks}}", policy=ASKING)
+    assert found[0] == verdict
+    assert sentence in found[1]
+
+
+def test_a_case_that_fails_is_named_with_its_inputs(tmp_path: Path) -> None:
+    case = f"{{{MIA}, what: vault/shared, inputs: {{room: attic}}, duration: 1h, expect: refused}}"
+    done = run_cases(tmp_path, case, policy=ASKING)
+    assert done.exit_code == 1
+    assert done.stdout.splitlines()[1].endswith("t.test.yaml:4:5 mia@example.com, vault/shared, room=attic, 1h")
+
+
 @pytest.mark.parametrize(
     ("more", "verdict"),
     [("duration: 1h", "approved-by-rule"), ("duration: 4h", "asks dba"), ("duration: 1h, used: 3", "asks dba")],
