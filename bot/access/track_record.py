@@ -1,4 +1,4 @@
-"""The outcomes of a requester's earlier requests for the same roles, shown to approvers; it changes nothing.
+"""The outcomes of a requester's earlier requests for the same roles and values, shown to approvers; it changes nothing.
 
 A leg is one role of a request.
 """
@@ -56,8 +56,8 @@ def _was_decided(request: Request) -> bool:
 
 
 def _roles(request: Request) -> set[tuple[object, ...]]:
-    """Each role with what was chosen for it: another database is another access. A ticket or a key is not."""
+    """Each role with what was given for it: another database is another access. Another SSH key is not."""
     return {
-        (leg.role.name, *((each.name, each.value) for each in leg.role.inputs if each.kind == "choice"))
+        (leg.role.name, *((each.name, each.value) for each in leg.role.inputs if each.kind != "ssh_public_key"))
         for leg in request.legs
     }

@@ -7,6 +7,7 @@ import pytest
 from bot.access import holder, review
 from bot.access.review import ReviewDecision
 from bot.access.track_record import DAYS, TrackRecord, track_record
+from bot.core import ssh_keys
 from bot.core.request import Request, Verb
 from bot.store.store import Store
 from tests.house import POLICY, House, catalog
@@ -50,17 +51,54 @@ async def test_earlier_requests_for_the_same_role_are_counted_by_what_came_of_th
     assert await track_record(house.store, request) == TrackRecord(days=DAYS, requests=2, approved=1, denied=1)
 
 
-async def test_what_was_given_for_another_choice_is_not_counted(house: House) -> None:
-    asks = "grants: {door: {ask: room}, shared: true}\n        asks: {room: {choice: [hall, attic]}}"
+async def asking(house: House, grants: str, **asks: str) -> None:
+    """The policy's shared role asks for these from now on."""
     limits = "workspace:\n  limits: {open: 100, submits: 1000}"
-    text = POLICY.replace("grants: {door: hall, shared: true}", asks).replace("workspace:", limits, 1)
-    house.policy = catalog(text)
+    shapes = ", ".join(f"{name}: {{{shape}}}" for name, shape in asks.items())
+    text = POLICY.replace("grants: {door: hall, shared: true}", f"{grants}\n        asks: {{{shapes}}}")
+    house.policy = catalog(text.replace("workspace:", limits, 1))
     await house.open()
-    for room in ("hall", "hall", "attic"):
-        before = await house.ask(what="vault/shared", inputs={"room": room})
-        await review.review(house.context, house.actor("dan"), before.id, NO)
+
+
+async def denied_with(house: House, **given: str) -> Request:
+    """Asked for with these inputs, and denied."""
+    request = await house.ask(what="vault/shared", inputs=given)
+    return await review.review(house.context, house.actor("dan"), request.id, NO)
+
+
+@pytest.mark.parametrize("room", ["choice: [hall, attic]", "pattern: '[a-z]+', example: hall"])
+async def test_what_was_given_for_another_value_is_not_counted(house: House, room: str) -> None:
+    await asking(house, "grants: {door: {ask: room}, shared: true}", room=room)
+    for each in ("hall", "hall", "attic"):
+        await denied_with(house, room=each)
     request = await house.ask(what="vault/shared", inputs={"room": "hall"})
     assert await track_record(house.store, request) == TrackRecord(days=DAYS, requests=2, approved=0, denied=2)
+
+
+async def test_approvals_of_another_value_alone_say_nothing(house: House) -> None:
+    await asking(house, "grants: {door: {ask: room}, shared: true}", room="pattern: '[a-z]+', example: hall")
+    for each in ("test", "testb"):
+        before = await house.ask(what="vault/shared", inputs={"room": each})
+        await house.approve("dan", before.id)
+    assert await track_record(house.store, await house.ask(what="vault/shared", inputs={"room": "prod"})) is None
+
+
+async def test_a_value_is_the_same_whether_it_was_chosen_or_typed(house: House) -> None:
+    grants = "grants: {door: {ask: room}, shared: true}"
+    await asking(house, grants, room="choice: [hall, attic]")
+    await denied_with(house, room="hall")
+    await asking(house, grants, room="pattern: '[a-z]+', example: hall")
+    request = await house.ask(what="vault/shared", inputs={"room": "hall"})
+    assert await track_record(house.store, request) == TrackRecord(days=DAYS, requests=1, approved=0, denied=1)
+
+
+async def test_another_ssh_key_is_the_same_access(house: House) -> None:
+    await asking(house, "grants: {door: {ask: key}, shared: true}", key="ssh_public_key: true")
+    await denied_with(house, key=ssh_keys.EXAMPLE)
+    other = ssh_keys.EXAMPLE[:-4] + "AAAA"
+    assert other != ssh_keys.EXAMPLE
+    request = await house.ask(what="vault/shared", inputs={"key": other})
+    assert await track_record(house.store, request) == TrackRecord(days=DAYS, requests=1, approved=0, denied=1)
 
 
 async def test_of_the_first_request_and_of_a_decided_one_nothing_is_said(house: House) -> None:
