@@ -150,11 +150,11 @@ async def test_an_operator_looks_first_and_then_has_it_closed(
     order = await orphaned(tmp_path / "doors")
     code, said, _ = await jit(env, "--dry-run", "vault")
     assert code == 1
-    assert f"  orphan   {order.subject.native} stands in vault, and no request of ours has it\n" in said
+    assert f"  orphan   {order.subject.native} is in vault, and no request of ours has it\n" in said
     assert len(await house.sandbox.list_access()) == 2
     code, said, _ = await jit(env, "vault")
     assert code == 1
-    assert f"  closed   {order.subject.native} stands in vault, and no request of ours has it; it was revoked\n" in said
+    assert f"  closed   {order.subject.native} is in vault, and no request of ours has it; it was revoked\n" in said
     assert [each.order for each in await house.sandbox.list_access()] == [known.order_id(0)]
     code, said, _ = await jit(env, "--json")
     assert (code, json.loads(said)) == (

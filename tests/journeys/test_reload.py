@@ -241,7 +241,7 @@ async def test_while_the_store_is_away_the_policy_stays_and_is_loaded_once_it_is
     try:
         new = write(site, to_security)
         bot.process.send_signal(signal.SIGHUP)
-        await until(lambda: _holds("loading the policy file fails" in bot.said), "it to say that it cannot load it")
+        await until(lambda: _holds("loading the policy file failed" in bot.said), "it to say that it cannot load it")
         assert NOW.format(new) not in bot.said
     finally:
         site.redis.process.send_signal(signal.SIGCONT)

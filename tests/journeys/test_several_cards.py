@@ -103,8 +103,8 @@ async def test_a_reminder_and_an_extension_call_on_each_channel_s_own_approvers_
     assert "You reminded" in (await town.mia.command("/jit", f"remind {id_}", CHANNEL)).text
     first = await town.slack.sees(CHANNEL, lambda m: m.text.startswith("Reminder"), thread=card.ts)
     second = await town.slack.sees(OTHER, lambda m: m.text.startswith("Reminder"), thread=other.ts)
-    assert "this needs 1 approval from <@UPAT> by" in first.text
-    assert "this needs 1 approval from <@USAM> or <@UKIM> by" in second.text
+    assert " needs 1 approval from <@UPAT> by" in first.text
+    assert " needs 1 approval from <@USAM> or <@UKIM> by" in second.text
     for who in ("sam", "pat"):
         await getattr(town, who).click(card, "approve")
     await card_in(town, OTHER, "active until")
