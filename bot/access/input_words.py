@@ -1,6 +1,7 @@
 """How a typed line gives an input of a role: ``database=app``, in quotes if the value has blanks; it checks no value.
 
-An SSH key needs no quotes: its type, its base64 and its comment are read as one value.
+An SSH key needs no quotes: its type, its base64 and its comment are read as one value. A dash within a value belongs to
+it; without quotes it may also have been meant as the beginning of the reason.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from bot.core import ssh_keys
+from bot.core import reason_dash, ssh_keys
 
 _GIVEN = re.compile(r"([A-Za-z0-9][\w-]{0,39})=(.*)", re.ASCII)
 _COMMENT = re.compile(r"[^\s<@]+@[^\s@]+")
@@ -25,7 +26,7 @@ def read(words: Sequence[str], at: int, names: Collection[str]) -> tuple[int, st
         return None
     if found[2][:1] and found[2][0] in _QUOTES:
         count, value = _quoted([found[2], *words[at + 1 :]])
-    elif found[2] in ssh_keys.KINDS and words[at + 1 : at + 2]:
+    elif found[2] in ssh_keys.KINDS and "".join(words[at + 1 : at + 2])[:1].isalnum():
         count = 3 if _COMMENT.fullmatch(" ".join(words[at + 2 : at + 3])) else 2
         value = " ".join([found[2], *words[at + 1 : at + count]]).rstrip(_AFTER)
     else:
@@ -42,6 +43,12 @@ def _known(typed: str, names: Collection[str]) -> str:
 def looks_like_one(word: str) -> bool:
     """Whether it is written as an input, of whatever name."""
     return bool(_GIVEN.fullmatch(word))
+
+
+def may_begin_reason(word: str) -> bool:
+    """Whether it gives a value without quotes, with a dash in it that begins a reason elsewhere."""
+    found = _GIVEN.fullmatch(word)
+    return found is not None and found[2][:1] not in _QUOTES and reason_dash.begins_in(found[2])
 
 
 def _quoted(words: Sequence[str]) -> tuple[int, str]:

@@ -36,7 +36,7 @@ class Problem(StrEnum):
     ENDS = "ends"
     """The duration and the end contradict each other, or the end is past."""
     UNSURE = "unsure"
-    """A time comes after words of a reason, or the role is there alone: a person has to confirm it."""
+    """A person has to confirm it: a time or the role comes after words of a reason, or a value may begin one."""
 
 
 class RequestLine(Frozen):

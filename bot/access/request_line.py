@@ -1,8 +1,9 @@
 """Parses a typed line: what is requested, for how long, from when and why; it guesses nothing and drops nothing.
 
-Words come in any order. A dash, or "because", begins the reason; without one the reason is the rest. Each word is
-used, is shown as not understood, or remains in the reason. A choice is what can be requested: a role, or a template
-(several roles under one name).
+Words come in any order. A dash, or "because", begins the reason; without one the reason is the rest. A dash within the
+value of an input begins none: where it may have been meant to, the person has to confirm it. Each word is used, is
+shown as not understood, or remains in the reason. A choice is what can be requested: a role, or a template (several
+roles under one name).
 """
 
 from __future__ import annotations
@@ -40,8 +41,10 @@ def understand(text: str, vocabulary: Vocabulary | None, clock: Clock, *, option
 
     Without a ``vocabulary`` no name is searched for; ``optional``: a line without a name is clear, too.
     """
-    head, dash, reason = reason_dash.split(typed.line(text[:LONGEST_LINE]))
     known = vocabulary or _NONE
+    head, dash, reason = reason_dash.split(
+        typed.line(text[:LONGEST_LINE]), lambda words, at: (input_words.read(words, at, known.inputs) or (0,))[0]
+    )
     head = [part for word in head for part in _parted(word, known)]
     reading = _Reading(head, known, clock, optional or vocabulary is None)
     if dash:
@@ -239,6 +242,8 @@ class _Reading:
         if self.reason_at is not None:
             reason = " ".join(self.words[self.reason_at : self.reason_end])
         words = list(zip(self.words, self.uses, strict=True))
+        if not dash and any(use is Use.INPUT and input_words.may_begin_reason(word) for word, use in words):
+            self.problems.append(Problem.UNSURE)
         words += [(dash, Use.DASH)] if dash else []
         words += [(word, Use.REASON) for word in reason.split()] if dash else []
         return RequestLine(

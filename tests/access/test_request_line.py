@@ -62,6 +62,17 @@ def test_an_input_is_found_in_whatever_capitals_it_is_typed_where_it_can_mean_on
     }
 
 
+@given(st.text(alphabet="ab-\u2013\u2014", min_size=1, max_size=12))
+def test_a_dash_within_a_value_cuts_nothing_and_is_confirmed_where_it_may_begin_the_reason(value: str) -> None:
+    sure = understand(f"vault/ops room={value} 1h -- why", VOCABULARY, CLOCK)
+    assert (sure.inputs, sure.reason, sure.clear) == ((("room", value),), "why", True)
+    quoted = understand(f'vault/ops 1h room="{value}" why', VOCABULARY, CLOCK)
+    assert (quoted.inputs, quoted.reason, quoted.clear) == ((("room", value),), "why", True)
+    unsure = understand(f"vault/ops 1h room={value} why", VOCABULARY, CLOCK)
+    assert (unsure.inputs, unsure.reason) == ((("room", value),), "why")
+    assert unsure.clear is not ("--" in value or "\u2013" in value or "\u2014" in value)
+
+
 @given(st.text(alphabet="ab c\"'\u201c\u201d,;=-", max_size=20))
 def test_a_value_in_quotes_is_what_stands_between_them_or_is_shown(value: str) -> None:
     line = understand(f"vault/ops 1h room=\u201c{value}\u201d -- why", VOCABULARY, CLOCK)

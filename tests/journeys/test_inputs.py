@@ -19,7 +19,7 @@ from tests.servers import RedisServer
 ROOM = """grants: {door: {ask: room}, shared: true}
         asks: {room: {title: Which room, choice: [hall, attic]}}"""
 TICKET = """grants: {door: {ask: door}}
-        asks: {door: {pattern: "[a-z]+-[0-9]+", example: gate-7}}"""
+        asks: {door: {pattern: "[a-z]+--?[0-9]+", example: gate-7}}"""
 KEY = """
       keyed:
         grants: {door: {ask: public_key}, shared: true}
@@ -124,6 +124,11 @@ async def test_a_line_gives_an_input_and_what_was_chosen_is_granted(town: Town, 
             "`vault/read-only` does not ask for `room`.",
             {"choice": "vault/read-only", "reason": "INC-1", "duration": "1800"},
         ),
+        (
+            "vault/shared 30m room=hall—INC-1 why",
+            'Which room has no choice "hall—INC-1". Choose hall or attic.',
+            {"choice": "vault/shared", "input": None, "reason": "why", "duration": "1800"},
+        ),
         ("room=hall 30m -- INC-1", "", {"choice": None, "input": "hall", "reason": "INC-1"}),
         ("vault room=attic 30m -- INC-1", "Which one do you need?", {"choice": None, "input": "attic"}),
     ],
@@ -134,6 +139,17 @@ async def test_what_is_missing_or_will_not_do_is_asked_back_and_the_rest_is_kept
     view = await form(town, f"request {line}")
     assert said in view.said()
     assert filled(view) | known == filled(view)
+
+
+async def test_a_dash_within_a_value_belongs_to_it_and_is_confirmed_where_it_may_begin_the_reason(town: Town) -> None:
+    reply = await town.dan.command("/jit", "request vault/admin 30m door=gate--7 -- INC-1 why", CHANNEL)
+    assert "(door=gate--7) for 30 min" in reply.text
+    card = await town.slack.sees(CHANNEL, lambda m: "*Door*: gate--7" in m.said())
+    assert "INC-1 why" in card.said()
+    assert "7 -- INC-1" not in card.said()
+    view = await form(town, "request vault/admin 30m door=gate--8 INC-2", "dan")
+    assert "Please check that this is what you meant." in view.said()
+    assert filled(view) | {"input": "gate--8", "reason": "INC-2"} == filled(view)
 
 
 async def test_the_form_asks_once_it_is_chosen_and_an_error_is_at_its_field(town: Town) -> None:
