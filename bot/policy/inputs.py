@@ -73,7 +73,7 @@ class InputShape(BaseModel):
             raise ValueError("only a `pattern` has an `example`: leave it out")
         if self.pattern and not self.example:
             raise ValueError("a `pattern` needs an `example` beside it that it fits: people read that")
-        if self.pattern and not re.fullmatch(self.pattern, self.example):
+        if self.pattern and not self._fits(self.example):
             raise ValueError("the whole `example` has to fit the `pattern`: write one that does")
         if self.default is not None and (self.ssh_public_key or not self._fits(self.default)):
             raise ValueError("the `default` would be refused if somebody typed it: write another, or leave it out")
@@ -152,7 +152,8 @@ class InputShape(BaseModel):
         raise self.refused(name, "choice", value)
 
     def _fits(self, value: str) -> bool:
-        return value in self.choice if self.choice else bool(re.fullmatch(self.pattern or "", value))
+        """Only ASCII is a letter or a digit of a pattern: those of other alphabets look alike."""
+        return value in self.choice if self.choice else bool(re.fullmatch(self.pattern or "", value, re.ASCII))
 
 
 Asks = Mapping[str, InputShape]

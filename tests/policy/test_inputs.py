@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from bot.core import ssh_keys
 from bot.core.errors import BadInput
@@ -270,6 +271,12 @@ def test_a_choice_that_differs_in_capitals_alone_has_to_be_exact() -> None:
         shape.check("x", "APP")
 
 
+@pytest.mark.parametrize(("pattern", "example"), [(r"\w+", "\u0440rod"), ("(?i)[a-z]+", "key\u017f")])
+def test_an_example_with_a_letter_of_another_alphabet_does_not_fit(pattern: str, example: str) -> None:
+    with pytest.raises(ValidationError, match="the whole `example` has to fit"):
+        InputShape.model_validate({"pattern": pattern, "example": example})
+
+
 @pytest.mark.parametrize(
     ("shape", "text", "problem"),
     [
@@ -279,6 +286,10 @@ def test_a_choice_that_differs_in_capitals_alone_has_to_be_exact() -> None:
         ({"pattern": "[a-z]+", "example": "a"}, "a; DROP TABLE x", "form"),
         ({"pattern": "[a-z]+", "example": "a"}, "a" * 201, "long"),
         ({"pattern": "[a-z]+", "example": "a"}, "\u200b", "missing"),
+        ({"pattern": r"\w+", "example": "prod"}, "\u0440rod", "form"),
+        ({"pattern": r"\d+", "example": "7"}, "\u0667", "form"),
+        ({"pattern": "(?i)[a-z]+", "example": "Keys"}, "key\u017f", "form"),
+        ({"pattern": "(?i)[a-z]+", "example": "Keys"}, "\u212aeys", "form"),
         ({"ssh_public_key": True}, "x", "key"),
         ({"ssh_public_key": True}, "ssh-ed25519 " + "A" * 3000, "long"),
     ],
