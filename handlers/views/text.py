@@ -16,7 +16,12 @@ _MESSAGE = r"/archives/[CDG][A-Z0-9]{5,20}/p[0-9]{16}(?:\?thread_ts=[0-9]{10}\.[
 """A message, or an answer in a thread, as Slack names it."""
 OPEN_CARD = "Open the card"
 _FEW = 3
-_ASTERISK = "\u2217"
+_INERT = str.maketrans({"`": "\u02cb", "*": "\u2217", "~": "\u223c"})
+_EMOJI = re.compile(r":(?=[^\s:]+:)")
+_ITALIC = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
+"""An underscore that is not within a name, as it is in `audit_readers`."""
+_PLAIN_VALUE = re.compile(r"[^\W_]+(?:(?:_+|[-./+]+)[^\W_]+)*\u2026?")
+"""A value in which nothing is a mark of Slack's, or looks as if another value began."""
 _GIVEN = 160
 """Characters of what was given, in brackets behind a title."""
 _LONG = 20 * 3600
@@ -163,8 +168,7 @@ def in_brackets(inputs: Sequence[GivenInput]) -> str:
     """What was given, short, for the line that names what was asked for; empty where nothing was."""
     said: list[str] = []
     for each in inputs:
-        # An asterisk would end the bold type that a title is set in, and what follows would be taken for ours.
-        value = f"{safe(each.name, 40)}={fitting(shown(each), 40).replace('*', _ASTERISK)}"
+        value = f"{safe(each.name, 40)}={_value(each, 40)}"
         if len(", ".join([*said, value])) > _GIVEN:
             said.append("…")
             break
@@ -174,7 +178,19 @@ def in_brackets(inputs: Sequence[GivenInput]) -> str:
 
 def inputs(request: Request) -> str:
     """All that was given, an input a line; empty where nothing was asked for."""
-    return "\n".join(f"*{safe(each.title, 60)}*: {fitting(shown(each), 220)}" for each in given_inputs(request))
+    return "\n".join(f"*{safe(each.title, 60)}*: {_value(each, 220)}" for each in given_inputs(request))
+
+
+def _value(given: GivenInput, most: int) -> str:
+    """What was given for an input, as code wherever it could be taken for more than a value.
+
+    What would end the code, or mark up the text where Slack reads no code, is replaced by a sign that looks alike.
+    """
+    text = fitting(shown(given), most)
+    if given.kind == "ssh_public_key" or _PLAIN_VALUE.fullmatch(text):
+        return text
+    inert = _ITALIC.sub("\u02cd", _EMOJI.sub("\u2236", text.translate(_INERT)))
+    return f"`{inert}`"
 
 
 def headed(request: Request, most: int = 80) -> str:
