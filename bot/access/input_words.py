@@ -12,6 +12,8 @@ from collections.abc import Collection, Sequence
 from bot.core import reason_dash, ssh_keys
 
 _GIVEN = re.compile(r"([A-Za-z0-9][\w-]{0,39})=(.*)", re.ASCII)
+_WITHIN = re.compile(r"(?<![\w?&/.-])([A-Za-z0-9][\w-]{0,39})=", re.ASCII)
+"""An input within other words; what an address says behind its "?" is none."""
 _COMMENT = re.compile(r"[^\s<@]+@[^\s@]+")
 """What `ssh-keygen` writes behind a key: ``mia@laptop``."""
 _QUOTES = "\"'\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb"
@@ -43,6 +45,12 @@ def _known(typed: str, names: Collection[str]) -> str:
 def looks_like_one(word: str) -> bool:
     """Whether it is written as an input, of whatever name."""
     return bool(_GIVEN.fullmatch(word))
+
+
+def named_in(text: str, names: Collection[str]) -> bool:
+    """Whether a text gives a value to one of the names."""
+    known = {name.casefold() for name in names}
+    return any(found[1].casefold() in known for found in _WITHIN.finditer(text))
 
 
 def may_begin_reason(word: str) -> bool:

@@ -36,7 +36,7 @@ class Problem(StrEnum):
     ENDS = "ends"
     """The duration and the end contradict each other, or the end is past."""
     UNSURE = "unsure"
-    """A person has to confirm it: a time or the role comes after words of a reason, or a value may begin one."""
+    """A person has to confirm it: a time, the role or an input is in or behind the reason, or a value may begin it."""
 
 
 class RequestLine(Frozen):

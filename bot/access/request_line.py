@@ -1,9 +1,9 @@
 """Parses a typed line: what is requested, for how long, from when and why; it guesses nothing and drops nothing.
 
 Words come in any order. A dash, or "because", begins the reason; without one the reason is the rest. A dash within the
-value of an input begins none: where it may have been meant to, the person has to confirm it. Each word is used, is
-shown as not understood, or remains in the reason. A choice is what can be requested: a role, or a template (several
-roles under one name).
+value of an input begins none: where it may have been meant to, or where an input is in the reason, the person has to
+confirm the line. Each word is used, is shown as not understood, or remains in the reason. A choice is what can be
+requested: a role, or a template (several roles under one name).
 """
 
 from __future__ import annotations
@@ -242,6 +242,8 @@ class _Reading:
         if self.reason_at is not None:
             reason = " ".join(self.words[self.reason_at : self.reason_end])
         words = list(zip(self.words, self.uses, strict=True))
+        if not self.optional and input_words.named_in(reason, self._not_given()):
+            self.problems.append(Problem.UNSURE)
         if not dash and any(use is Use.INPUT and input_words.may_begin_reason(word) for word, use in words):
             self.problems.append(Problem.UNSURE)
         words += [(dash, Use.DASH)] if dash else []
@@ -258,6 +260,11 @@ class _Reading:
             person=self.person,
             words=tuple(words),
         )
+
+    def _not_given(self) -> frozenset[str]:
+        """The inputs of what is requested, or of what it may be, that were not given before the reason."""
+        asked = frozenset[str]().union(*(self.vocabulary.asked_for(name) for name in self.names))
+        return asked - self.inputs.keys()
 
     def _duration(self) -> int | None:
         """The stated duration, or the time until the stated end; None where the two contradict each other."""

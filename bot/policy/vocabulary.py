@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,6 +33,12 @@ class Vocabulary:
     longest: int
     inputs: frozenset[str] = frozenset()
     """The names of the inputs that its roles ask for."""
+    asks: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The same of each choice that asks for any, by its name."""
+
+    def asked_for(self, name: str) -> frozenset[str]:
+        """The inputs of a choice, also of several roles in one request."""
+        return frozenset[str]().union(*(self.asks.get(each, frozenset()) for each in name.split(TOGETHER)))
 
     def named(self, text: str) -> frozenset[str]:
         """All that a text may name, as a whole or by a part of it: ``the vault``, ``my access to prod-db``."""
@@ -71,10 +77,15 @@ def vocabulary(catalog: Catalog) -> Vocabulary:
             _note(systems, (phrase(name), phrase(system.title)), f"{name}/{role}")
             _note(roles, (phrase(role), phrase(system.roles[role].title or role)), f"{name}/{role}")
     longest = max((len(words) for words in (*choices, *systems, *roles)), default=0)
-    inputs = frozenset(
-        name for system in catalog.systems.values() for role in system.roles.values() for name in role.asks
-    )
-    return Vocabulary(_frozen(choices), _frozen(systems), _frozen(roles), longest, inputs)
+    asks = {
+        f"{name}/{role}": frozenset(rights.asks)
+        for name, system in catalog.systems.items()
+        for role, rights in system.roles.items()
+        if rights.asks
+    }
+    inputs = frozenset[str]().union(*asks.values())
+    asks |= {name: frozenset(template.inputs) for name, template in catalog.templates.items() if template.inputs}
+    return Vocabulary(_frozen(choices), _frozen(systems), _frozen(roles), longest, inputs, asks)
 
 
 def _of_role(name: str, system: System, role: str) -> Iterator[Phrase]:

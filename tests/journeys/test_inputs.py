@@ -21,6 +21,11 @@ ROOM = """grants: {door: {ask: room}, shared: true}
 TICKET = """grants: {door: {ask: door}}
         asks: {door: {pattern: "[a-z]+--?[0-9]+", example: gate-7}}"""
 KEY = """
+      preset:
+        grants: {door: {ask: room}, shared: true}
+        asks: {room: {title: Which room, choice: [hall, attic], default: attic}}
+        max: 8h
+        may_ask: [everyone]
       keyed:
         grants: {door: {ask: public_key}, shared: true}
         asks: {public_key: {ssh_public_key: true}}
@@ -150,6 +155,15 @@ async def test_a_dash_within_a_value_belongs_to_it_and_is_confirmed_where_it_may
     view = await form(town, "request vault/admin 30m door=gate--8 INC-2", "dan")
     assert "Please check that this is what you meant." in view.said()
     assert filled(view) | {"input": "gate--8", "reason": "INC-2"} == filled(view)
+
+
+async def test_a_default_does_not_win_over_a_value_that_was_typed_in_the_reason(town: Town) -> None:
+    view = await form(town, "request vault/preset 30m -- INC-1 broken room=hall")
+    assert "Please check that this is what you meant." in view.said()
+    known = {"choice": "vault/preset", "duration": "1800", "reason": "INC-1 broken room=hall"}
+    assert filled(view) | known == filled(view)
+    reply = await town.dan.command("/jit", "request vault/read-only 30m -- INC-1 broken room=hall", CHANNEL)
+    assert "You requested" in reply.text
 
 
 async def test_the_form_asks_once_it_is_chosen_and_an_error_is_at_its_field(town: Town) -> None:
