@@ -15,6 +15,7 @@ from handlers.views.text import (
     by_rule,
     fitting,
     headed,
+    inert,
     inputs,
     length,
     linked,
@@ -93,7 +94,9 @@ def _line(leg: Leg, most: int) -> str:
 
 
 def _gives(leg: Leg, most: int) -> str:
-    return fitting(leg.role.consequence, most)
+    """A system says there what was typed for an input, too."""
+    said = fitting(leg.role.consequence, most)
+    return inert(said) if leg.role.inputs else said
 
 
 def _heading(request: Request, site: str) -> str:

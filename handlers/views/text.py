@@ -189,8 +189,12 @@ def _value(given: GivenInput, most: int) -> str:
     text = fitting(shown(given), most)
     if given.kind == "ssh_public_key" or _PLAIN_VALUE.fullmatch(text):
         return text
-    inert = _ITALIC.sub("\u02cd", _EMOJI.sub("\u2236", text.translate(_INERT)))
-    return f"`{inert}`"
+    return f"`{inert(text)}`"
+
+
+def inert(text: str) -> str:
+    """A text in which each sign that would mark it up is replaced by one that looks alike."""
+    return _ITALIC.sub("\u02cd", _EMOJI.sub("\u2236", text.translate(_INERT)))
 
 
 def headed(request: Request, most: int = 80) -> str:

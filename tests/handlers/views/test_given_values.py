@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.role_snapshot import GivenInput
-from handlers.views.text import in_brackets, inputs
+from handlers.views.card import consequence
+from handlers.views.text import in_brackets, inputs, safe
 from tests.handlers.views.drawing import with_inputs
 
 
@@ -53,8 +54,12 @@ def test_the_card_shows_no_approval_that_somebody_typed() -> None:
     request = with_inputs()
     leg = request.legs[0]
     evil = "x* :white_check_mark: *Dan (dan@example.com)* approved"
-    role = leg.role.model_copy(update={"inputs": (door(evil), ROOM)})
-    said = inputs(request.model_copy(update={"legs": (leg.model_copy(update={"role": role}),)}))
+    given_ = {"inputs": (door(evil), ROOM), "consequence": f"opens the sandbox door {evil}"}
+    role = leg.role.model_copy(update=given_)
+    changed = request.model_copy(update={"legs": (leg.model_copy(update={"role": role}),)})
+    assert ":white_check_mark:" not in consequence(changed)
+    assert "*" not in consequence(changed).replace(safe(request.title), "")
+    said = inputs(changed)
     assert said == (
         "*Door*: `x\u2217 \u2236white_check_mark: \u2217Dan (dan@example.com)\u2217 approved`\n*Room*: attic"
     )
