@@ -68,11 +68,7 @@ class UnknownChoice(NotUnderstood):
 
 
 class CannotCombine(NotUnderstood):
-    """Roles that cannot be one request. ``problem``: ``many``, ``long``, ``inputs`` or ``differs``.
-
-    ``most``: how many roles, characters of their names or inputs there can be; ``name``: the input that they ask for
-    with different values.
-    """
+    """Roles that cannot be one request. ``problem``: ``many``, ``long``, ``inputs`` (above ``most``) or ``differs``."""
 
     def __init__(self, problem: str, *, most: int = 0, name: str = "") -> None:
         """Keep why."""
