@@ -21,6 +21,7 @@ from bot.core.errors import (
     BadDuration,
     BadReason,
     BadStart,
+    CannotCombine,
     LimitReached,
     NotAllowed,
     PolicyMoved,
@@ -108,7 +109,7 @@ def allowed(catalog: Catalog, actor: Actor, form: RequestForm) -> Submission:
         visible = {each.name for each in _offers(catalog, actor)}
         parts = catalog.parts(form.what)
         if parts and visible.issuperset(each.name for each in parts) and (error := cannot_combine(parts)):
-            raise error
+            raise CannotCombine(error.problem, most=error.most, name=error.name)
         raise UnknownChoice(form.what, tuple(name for name in catalog.nearest(form.what) if name in visible))
     verdict = authorization.may_request(catalog, actor.roster, actor.person, choice)
     if not verdict.allowed:
