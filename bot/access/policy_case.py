@@ -38,7 +38,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CaseOutcome:
     """What becomes of it: refused by an error, approved by a rule, or with the approvals that are still missing."""
 
     refused: JitError | None = None
@@ -47,7 +47,9 @@ class Outcome:
     """How many more people each set of groups has to give; empty where it is approved."""
 
 
-def judge(catalog: Catalog, attempt: Attempt, now: float, consequence: Consequence, can_extend: CanExtend) -> Outcome:
+def judge(
+    catalog: Catalog, attempt: Attempt, now: float, consequence: Consequence, can_extend: CanExtend
+) -> CaseOutcome:
     """Request it, and have each approver approve it."""
     try:
         submission = submit.allowed(catalog, _actor(attempt, attempt.requester), attempt.form)
@@ -56,13 +58,13 @@ def judge(catalog: Catalog, attempt: Attempt, now: float, consequence: Consequen
         for person in attempt.approvers:
             request = _approved(catalog, _actor(attempt, person), request, now)
     except JitError as error:
-        return Outcome(refused=error)
+        return CaseOutcome(refused=error)
     if isinstance(event, ApprovedByRule):
-        return Outcome(rule=event.rule)
+        return CaseOutcome(rule=event.rule)
     if not request.awaits_decision:
-        return Outcome()
+        return CaseOutcome()
     tally: Tally = authorization.tally(catalog, attempt.roster, request)
-    return Outcome(missing=tuple(tally.missing.items()))
+    return CaseOutcome(missing=tuple(tally.missing.items()))
 
 
 def _actor(attempt: Attempt, person: Person) -> Actor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 _STALE: Final = 4
-"""So many times as many entries as requests, and the order of times is made anew."""
+"""The heap of due times is rebuilt when it has so many times as many entries as there are requests."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from bot import terminal
 from bot.cli.policy_command import STARTER
 
 if TYPE_CHECKING:
-    from bot.access.policy_case import Attempt, Outcome
+    from bot.access.policy_case import Attempt, CaseOutcome
     from bot.core.request import Person
     from bot.policy.case_file import CaseFile, CaseShape, ExpectShape, Verdict
     from bot.policy.catalog import Catalog
@@ -147,7 +147,7 @@ def _reason(case: CaseShape, catalog: Catalog) -> str:
     return "policy test ".ljust(found.reason.min_length if found else 0, ".")
 
 
-def _came(outcome: Outcome) -> tuple[Verdict, str, str]:
+def _came(outcome: CaseOutcome) -> tuple[Verdict, str, str]:
     """What came of it: the verdict, the same in the words of a file of tests, and what the requester reads."""
     from handlers import error_messages
     from handlers.views import text
@@ -164,7 +164,7 @@ def _came(outcome: Outcome) -> tuple[Verdict, str, str]:
     return "asks", f"asks {', '.join(steps)}", f"Needs {needed}."
 
 
-def _wrong(expected: ExpectShape, verdict: Verdict, outcome: Outcome) -> str:
+def _wrong(expected: ExpectShape, verdict: Verdict, outcome: CaseOutcome) -> str:
     if expected.verdict != verdict:
         return "verdict"
     if expected.steps is None:

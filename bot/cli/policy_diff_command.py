@@ -14,7 +14,7 @@ from bot import terminal
 if TYPE_CHECKING:
     from bot.policy.catalog import Catalog
     from bot.policy.permission_diff import Right
-    from bot.policy.policy_diff import Change, PolicyDiff
+    from bot.policy.policy_diff import PolicyDiff, TermChange
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 
@@ -67,7 +67,7 @@ def _rights(heading: str, sign: str, rights: Sequence[Right]) -> Iterator[str]:
         yield f"  {sign} {right.who}{size}: {right.verb} {right.role}"
 
 
-def _change(change: Change) -> Iterator[str]:
+def _change(change: TermChange) -> Iterator[str]:
     yield f"{_SIGNS[change.how]} {change.kind}{'' if change.kind == change.name else f' {change.name}'} {change.how}"
     for detail in change.details:
         if change.how == "changed":

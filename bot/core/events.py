@@ -67,7 +67,7 @@ class ApprovedByRule(Requested):
 
 
 class Reminded(Happening):
-    """Half of the time to decide is over, and those who decide are told again."""
+    """Approvers are reminded, by default after half of the time to decide."""
 
     kind: Literal["reminded"] = "reminded"
     by: str = "clock"

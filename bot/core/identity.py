@@ -42,5 +42,5 @@ def identity_or_none(address: str) -> str | None:
 def _not_ascii(sign: str) -> str:
     """The sign by its code point, so that one that looks like another is told from it."""
     named = f"{sign} (U+{ord(sign):04X})" if sign.isprintable() else f"U+{ord(sign):04X}"
-    mend = "write the address in ASCII (a domain in its xn-- form), or give the person an ASCII address"
-    return f"{named} is not an ASCII letter, and can pass for one; {mend}"
+    fix = "write the address in ASCII (a domain in its xn-- form), or give the person an ASCII address"
+    return f"{named} is not an ASCII letter, and can pass for one; {fix}"

@@ -266,7 +266,7 @@ def deciding(catalog: Catalog) -> tuple[str, ...]:
 
 
 def concerned(catalog: Catalog, request: Request) -> tuple[str, ...]:
-    """The groups that a decision about the request rests on: of those who decide, and of those who may ask."""
+    """The groups that a decision about the request depends on: of its approvers, and of those who may request it."""
     requesters = (group for role in _roles(catalog, request) for group in role.may_ask if group != EVERYONE)
     return tuple(dict.fromkeys((*approvers(catalog, request), *requesters)))
 

@@ -45,7 +45,7 @@ class Step(Frozen):
 
 
 class Notify(Frozen):
-    """How those who decide are reached: ``mention`` on the card, ``dm`` by a message of their own."""
+    """How approvers are reached: ``mention`` on the card, ``dm`` by a direct message."""
 
     mention: Literal["on-call", "group", "none"]
     dm: Literal["on-call", "all", "none"]

@@ -31,7 +31,7 @@ class Detail:
 
 
 @dataclass(frozen=True)
-class Change:
+class TermChange:
     """Something that was added, removed, or has other terms now; of the first two, the terms are all that it has."""
 
     kind: Kind
@@ -45,7 +45,7 @@ class PolicyDiff:
     """All of it. ``same``: they are one policy, whatever their layout; rules in another order are another one."""
 
     rights: Shift
-    changes: tuple[Change, ...]
+    changes: tuple[TermChange, ...]
     same: bool
 
 
@@ -81,7 +81,7 @@ Collect = Callable[[Catalog, Say], Mapping[str, Terms]]
 """All of a kind in a policy, by name."""
 
 
-def _changes(kind: Kind, collect: Collect, before: Catalog, after: Catalog) -> Iterator[Change]:
+def _changes(kind: Kind, collect: Collect, before: Catalog, after: Catalog) -> Iterator[TermChange]:
     was, now = collect(before, _named), collect(after, _named)
     shown_was, shown_now = collect(before, _sized), collect(after, _sized)
     for name in [*was, *(name for name in now if name not in was)]:
@@ -92,9 +92,9 @@ def _changes(kind: Kind, collect: Collect, before: Catalog, after: Catalog) -> I
             if one.get(term, "") != other.get(term, "")
         )
         if name not in was or name not in now:
-            yield Change(kind, name, "removed" if name in was else "added", details)
+            yield TermChange(kind, name, "removed" if name in was else "added", details)
         elif details:
-            yield Change(kind, name, "changed", details)
+            yield TermChange(kind, name, "changed", details)
 
 
 def _roles(catalog: Catalog, say: Say) -> dict[str, Terms]:

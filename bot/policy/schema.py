@@ -193,7 +193,7 @@ class WorkspaceShape(Shape):
     """Who may read the record from Slack."""
     pending: Duration = 4 * 3600
     remind: Duration | None = None
-    """When those who decide are reminded, from the asking; half of the time to decide when not given."""
+    """When approvers are reminded, counted from the request; by default after half of the time to decide."""
     warn: Duration = 600
     """How long before its end the requester is warned; at most a quarter of the time."""
     start_grace: Duration = 900
@@ -228,7 +228,7 @@ class ApprovalShape(Shape):
 
 
 class NotifyShape(Shape):
-    """How those who decide are reached: who is mentioned on the card, who gets a message of their own."""
+    """How approvers are reached: who is mentioned on the card, who gets a direct message."""
 
     mention: Literal["on-call", "group", "none"] = "group"
     dm: Literal["on-call", "all", "none"] | None = None

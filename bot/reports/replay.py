@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from bot.access import policy_case
 from bot.access.context import CanExtend, Consequence
-from bot.access.policy_case import Attempt, Outcome
+from bot.access.policy_case import Attempt, CaseOutcome
 from bot.access.submit import RequestForm
 from bot.audit.archive import queries
 from bot.audit.archive.archive import Archive
@@ -80,7 +80,7 @@ class Replayed:
 
     past: PastRequest
     fate: Fate
-    outcome: Outcome
+    outcome: CaseOutcome
     took: float | None = None
     longer: float | None = None
     estimated: bool = False
@@ -189,7 +189,7 @@ class _Judge:
             return Replayed(past, Fate.BY_RULE, outcome, 0.0, _later(0.0, past.took))
         return self._decided(past, attempt, outcome)
 
-    def _decided(self, past: PastRequest, attempt: Attempt, outcome: Outcome) -> Replayed:
+    def _decided(self, past: PastRequest, attempt: Attempt, outcome: CaseOutcome) -> Replayed:
         """What the decisions that were given would have come to."""
         at = past.first.at
         for review in past.reviews:
@@ -207,7 +207,7 @@ class _Judge:
         longer = self._estimated(past, outcome)
         return Replayed(past, Fate.WAITS, outcome, longer=longer, estimated=longer is not None)
 
-    def _estimated(self, past: PastRequest, outcome: Outcome) -> float | None:
+    def _estimated(self, past: PastRequest, outcome: CaseOutcome) -> float | None:
         """By how much later the missing approvals may have come: as long as the slowest group takes, as the median."""
         if past.took is None:
             return None
@@ -220,7 +220,7 @@ class _Judge:
         waits = [wait for who in people for wait in self._waits.get(who, ())]
         return statistics.median(waits) if waits else None
 
-    def _judge(self, attempt: Attempt, now: float) -> Outcome:
+    def _judge(self, attempt: Attempt, now: float) -> CaseOutcome:
         return policy_case.judge(self.catalog, attempt, now, self.consequence, self.can_extend)
 
     def _form(self, past: PastRequest) -> RequestForm:

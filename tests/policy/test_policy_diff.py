@@ -7,7 +7,7 @@ import pytest
 from bot.policy.catalog import Catalog
 from bot.policy.loader import facts, sinks
 from bot.policy.parse import parse
-from bot.policy.policy_diff import Change, Detail, compare
+from bot.policy.policy_diff import Detail, TermChange, compare
 from bot.policy.yaml_source import Source
 from providers.systems import registry
 from tests.house import POLICY, catalog
@@ -17,7 +17,7 @@ RULE = "\nrules:\n  - {when: {sensitivity: low, at_most: 1h}, then: approve, bud
 DBA = "one of dba (size unknown here)"
 
 
-def changes(text: str) -> tuple[Change, ...]:
+def changes(text: str) -> tuple[TermChange, ...]:
     return compare(BEFORE, catalog(text)).changes
 
 
@@ -41,16 +41,16 @@ SECOND = "one of security (2 people)"
 @pytest.mark.parametrize(
     ("old", "new", "change"),
     [
-        ("max: 1h", "max: 2h", Change("role", ADMIN, "changed", (Detail("max", "1h", "2h"),))),
+        ("max: 1h", "max: 2h", TermChange("role", ADMIN, "changed", (Detail("max", "1h", "2h"),))),
         (
             "sensitivity: critical",
             "sensitivity: high",
-            Change("role", ADMIN, "changed", (Detail("sensitivity", "critical", "high"),)),
+            TermChange("role", ADMIN, "changed", (Detail("sensitivity", "critical", "high"),)),
         ),
         (
             "any_of: [security]",
             "any_of: [security, platform], count: 2",
-            Change(
+            TermChange(
                 "role",
                 ADMIN,
                 "changed",
@@ -66,12 +66,12 @@ SECOND = "one of security (2 people)"
         (
             "durations: [30m, 1h, 4h]",
             "durations: [30m]",
-            Change("template", "debug", "changed", (Detail("durations", "30m, 1h, 4h", "30m"),)),
+            TermChange("template", "debug", "changed", (Detail("durations", "30m, 1h, 4h", "30m"),)),
         ),
         (
             "people: [pat@example.com]",
             "people: [pat@example.com, eve@example.com]",
-            Change(
+            TermChange(
                 "group",
                 "platform",
                 "changed",
@@ -84,7 +84,7 @@ SECOND = "one of security (2 people)"
         (
             "operators: [platform]",
             "pending: 2h",
-            Change(
+            TermChange(
                 "workspace",
                 "workspace",
                 "changed",
@@ -94,11 +94,11 @@ SECOND = "one of security (2 people)"
         (
             "templates:",
             RULE.strip() + "\ntemplates:",
-            Change("rule", "low risk at most, up to 1h", "added", (Detail("budget", "", "3/day"),)),
+            TermChange("rule", "low risk at most, up to 1h", "added", (Detail("budget", "", "3/day"),)),
         ),
     ],
 )
-def test_what_has_other_terms_is_named_once_and_nothing_else_is(old: str, new: str, change: Change) -> None:
+def test_what_has_other_terms_is_named_once_and_nothing_else_is(old: str, new: str, change: TermChange) -> None:
     [found] = changes(POLICY.replace(old, new))
     assert (found.kind, found.name, found.how) == (change.kind, change.name, change.how)
     assert sorted(map(str, found.details)) == sorted(map(str, change.details))
@@ -162,13 +162,15 @@ ASKS = '{"choice": ["hall", "attic", "yard"]}'
 )
 def test_what_a_role_asks_for_is_one_of_its_terms(now: str, said: str) -> None:
     before, after = asking(HALLS), asking(now)
-    assert compare(before, after).changes == (Change("role", SHARED, "changed", (Detail("input room", ASKS, said),)),)
+    assert compare(before, after).changes == (
+        TermChange("role", SHARED, "changed", (Detail("input room", ASKS, said),)),
+    )
 
 
 def test_another_pattern_is_told_where_its_example_is_the_same() -> None:
     before, after = asking("pattern: '[a-z]+', example: hall"), asking("pattern: '.+', example: hall")
     was, now = '{"pattern": "[a-z]+", "example": "hall"}', '{"pattern": ".+", "example": "hall"}'
-    assert compare(before, after).changes == (Change("role", SHARED, "changed", (Detail("input room", was, now),)),)
+    assert compare(before, after).changes == (TermChange("role", SHARED, "changed", (Detail("input room", was, now),)),)
 
 
 def test_an_input_that_is_new_and_one_that_is_gone_are_told() -> None:

@@ -231,7 +231,7 @@ def _figures(tally: DayCounts, live: int, base: str) -> tuple[Figure, ...]:
         by_kind("approved", "approved"),
         by_kind("denied", "denied"),
         by_kind("request_expired", "request_expired"),
-        by_kind("taken back", "cancelled"),
+        by_kind("cancelled", "cancelled"),
         by_kind("opened", "granted"),
         by_kind("not opened", "refused"),
         by_kind("closed", "revoked"),

@@ -20,7 +20,7 @@ _NAMES = {
     "approved": ("approved", ""),
     "denied": ("denied", ""),
     "request_expired": ("expired undecided", ""),
-    "taken back": ("cancelled", ""),
+    "cancelled": ("cancelled", ""),
     "opened": ("role granted", "roles granted"),
     "not opened": ("refused by its system", ""),
     "closed": ("role revoked and verified", "roles revoked and verified"),

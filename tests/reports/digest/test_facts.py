@@ -35,7 +35,7 @@ FIGURES = {
     "approved": 5,
     "denied": 1,
     "request_expired": 1,
-    "taken back": 2,
+    "cancelled": 2,
     "opened": 6,
     "not opened": 0,
     "closed": 3,
