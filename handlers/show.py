@@ -69,7 +69,8 @@ async def who(door: Door, payload: Payload, rest: str) -> str:
 
 async def explain(door: Door, payload: Payload, rest: str) -> str:
     """``/jit explain WHAT``."""
-    found = read.explain(door.context, await door.who(payload), _word(rest))
+    what = rest.lower()[:200] if "+" in rest else _word(rest)
+    found = read.explain(door.context, await door.who(payload), what)
     names = await mentions(door, (group for each in found for step in each.steps for group in step.any_of))
     return role_terms.all_explained(found, names)
 

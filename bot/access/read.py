@@ -26,7 +26,7 @@ from bot.core.request import Leg, Person, Request, State
 from bot.core.verdict import Actor, Roster
 from bot.policy import authorization, auto_approval, bindings, loader
 from bot.policy.authorization import Tally
-from bot.policy.catalog import Catalog, Choice, Role, RoleRef, Rule, Step
+from bot.policy.catalog import Catalog, Choice, Role, RoleRef, Rule, Step, cannot_combine
 from bot.policy.problems import like
 from bot.store.indexes import request_history
 from bot.store.outbox import Outbox, PostedMessage
@@ -272,9 +272,9 @@ def systems(context: AccessContext, actor: Actor) -> list[str]:
 
 
 def explain(context: AccessContext, actor: Actor, what: str) -> list[Terms]:
-    """The terms of a template, a role, or each role of a system.
+    """The terms of a template, a role, several roles in one request, or each role of a system.
 
-    Raises `UnknownChoice`, also for a choice that this person may not see.
+    Raises `CannotCombine`, and `UnknownChoice`, also for a choice that this person may not see.
     """
     catalog = context.catalog()
     offered = {choice.name for choice in offers(context, actor)}
@@ -284,14 +284,20 @@ def explain(context: AccessContext, actor: Actor, what: str) -> list[Terms]:
         if choice.name in offered
         or all(authorization.answers_for(catalog, actor.roster, actor.person, ref) for ref in choice.roles)
     }
-    found = [seen[what]] if what in seen else [c for name, c in seen.items() if name.startswith(f"{what}/")]
+    parts = catalog.parts(what) if "+" in what else []
+    if parts and all(part.name in seen for part in parts):
+        if error := cannot_combine(parts):
+            raise error
+        found = [choice for choice in (catalog.find(what),) if choice]
+    else:
+        found = [seen[what]] if what in seen else [c for name, c in seen.items() if name.startswith(f"{what}/")]
     if not found:
         raise UnknownChoice(what, tuple(like(what, [*seen, *systems(context, actor)])))
     return [
         terms(
             catalog,
             choice,
-            may_request=choice.name in offered,
+            may_request=authorization.may_request(catalog, actor.roster, actor.person, choice).allowed,
             auto_rules=tuple(auto_approval.applying(catalog, actor.roster, actor.person, choice)),
         )
         for choice in found

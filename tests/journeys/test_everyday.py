@@ -105,6 +105,10 @@ async def test_explain_says_what_opens_who_asks_who_decides_and_how_long(town: T
     assert "How long: 30 min, 1 h, 4 h." in said
     assert "Expected: Incident or ticket, like INC-42." in said
     assert "`/jit request debug 30m -- INC-42`" in said
+    both = await types(town.mia, "explain vault/read-only + vault/shared")
+    assert "(`vault/read-only + vault/shared`)" in both
+    assert "Who approves: 2 of <!subteam^S0DBA0001>" in both
+    assert "There is no template or role" in await types(town.mia, "explain vault/read-only + vault/admin")
     critical = await types(town.dan, "explain vault/admin")
     assert "Who may request it: `dba`" in critical
     assert "Who approves: one of <!subteam^S0DBA0001>, and one of <@USAM> or <@UKIM>." in critical
