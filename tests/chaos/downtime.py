@@ -11,6 +11,7 @@ import asyncio
 import json
 import random
 import signal
+import statistics
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -112,11 +113,13 @@ def judged(requests: dict[str, Request], diary: Diary, since: int) -> dict[str, 
     started = [id_ for id_ in first if id_ in requests]
     by_deadline = sorted(requests, key=lambda id_: requests[id_].ends_at)
     places = {id_: n for n, id_ in enumerate(by_deadline)}
+    off = [abs(n - places[id_]) for n, id_ in enumerate(started)]
     return {
         "revokes started": len(started),
         "the last after ready, s": round(max(first[id_] - ready for id_ in started), 3),
         "before their end": sum(first[id_] < requests[id_].ends_at for id_ in started),
-        "places out of order, at most": max(abs(n - places[id_]) for n, id_ in enumerate(started)),
+        "places out of order, at most": max(off),
+        "places out of order, median": statistics.median(off),
     }
 
 

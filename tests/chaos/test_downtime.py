@@ -17,5 +17,6 @@ def test_what_ended_while_no_worker_ran_is_closed_in_order_of_its_end_as_soon_as
     assert found["open when all had come to their end"] == found["revokes started"] == 200
     assert found["still open"] == []
     assert found["before their end"] == 0
-    # Oldest first: only what is claimed together is under way together.
-    assert found["places out of order, at most"] <= BATCH // 4
+    # Oldest first. One whose commit a busy machine holds up is overtaken, so it is the median that counts: of what is
+    # claimed together, in any order, it would be some twenty, and of all of it some sixty.
+    assert found["places out of order, median"] <= BATCH // 8
