@@ -115,7 +115,7 @@ class Connection(asyncio.Protocol):
         self._all.hold(self, held)
         self._all.place(self, 1 if self.known else 0)
 
-    def proves(self) -> None:
+    def authenticated(self) -> None:
         """The whole request is from whom we serve."""
         self.known = self._proven = True
         self._all.hold(self, 0)

@@ -69,7 +69,7 @@ def guard(app: Asgi, signing_secret: str, *, now: Callable[[], float] = time.tim
         try:
             body = await _admitted(scope, receive, key, now())
             if connection := http_connections.of(scope):
-                connection.proves()
+                connection.authenticated()
         except Rejected as error:
             # Nobody reads what may still come of its body, least of all as another request.
             await _answer(send, error.status, "text/plain; charset=utf-8", error.words.encode(), [CLOSE])

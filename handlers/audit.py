@@ -15,7 +15,7 @@ from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.access import audit_files, audit_query
-from bot.access.audit_query import AuditPage, CannotSearch, Question
+from bot.access.audit_query import AuditPage, CannotSearch, SearchFilters
 from bot.audit.export.export import Format
 from bot.core.errors import JitError, NotFound
 from bot.core.verdict import Actor
@@ -91,14 +91,14 @@ async def ask(door: Door, payload: Payload, rest: str, client: AsyncWebClient) -
     door.background.start(_filled(door, actor, asked, view, client), f"audit {actor.person.id}")
 
 
-async def _turned(door: Door, payload: Payload, client: AsyncWebClient, asked: Question) -> None:
+async def _turned(door: Door, payload: Payload, client: AsyncWebClient, asked: SearchFilters) -> None:
     """Another page in place of the one that is shown."""
     actor, view = await door.who(payload), payloads.view_id(payload)
     await audit_query.require(door.context, actor, asked.about)
     door.background.start(_filled(door, actor, asked, view, client), f"audit {actor.person.id}")
 
 
-async def _sent(door: Door, actor: Actor, asked: Question, view: str, client: AsyncWebClient) -> None:
+async def _sent(door: Door, actor: Actor, asked: SearchFilters, view: str, client: AsyncWebClient) -> None:
     """The page as a table in a direct message; the modal says what came of it."""
     try:
         page = await door.audit_search.page(actor, asked)
@@ -115,7 +115,7 @@ def _message(page: AuditPage, as_table: bool) -> SlackMessage:  # as `send` asks
     return audit.message(page, as_table=as_table)
 
 
-async def _filled(door: Door, actor: Actor, asked: Question, view: str, client: AsyncWebClient) -> None:
+async def _filled(door: Door, actor: Actor, asked: SearchFilters, view: str, client: AsyncWebClient) -> None:
     """The answer into the modal, unless it was closed meanwhile."""
     try:
         shown: View = audit.page(await door.audit_search.page(actor, asked))
@@ -133,9 +133,9 @@ async def _update(client: AsyncWebClient, view: str, shown: View, actor: Actor) 
         log.info("a page of the audit log is not shown to %s: %s", actor.person.id, said(error))
 
 
-def _question(metadata: str) -> Question:
+def _question(metadata: str) -> SearchFilters:
     """The query of the modal. Raises `NotFound`."""
     try:
-        return Question.model_validate_json(metadata)
+        return SearchFilters.model_validate_json(metadata)
     except ValidationError:
         raise NotFound("that") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 
-from bot.access.audit_query import Question
+from bot.access.audit_query import SearchFilters
 from bot.audit.archive.projection import KINDS
 from bot.core import human_times
 from bot.core.errors import UnknownWord
@@ -26,7 +26,7 @@ _LATEST = 10_413_792_000.0
 """2300-01-01: Slack's clients show no later time."""
 
 
-def question(line: str, catalog: Catalog, now: float) -> Question:
+def question(line: str, catalog: Catalog, now: float) -> SearchFilters:
     """``[@person] [system | system/role] [J-7K3Q] [kind] [when]``, in any order. Raises `UnknownWord`.
 
     What is no longer in the policy is named with its type: ``system:old-db``, ``role:old-db/admin``, ``kind:…``.
@@ -47,7 +47,7 @@ def question(line: str, catalog: Catalog, now: float) -> Question:
     span = _when(when, now, [*systems, *roles, *KINDS, *_TIMES]) if when else human_times.When()
     if any(end is not None and not 0 <= end < _LATEST for end in (span.since, span.until, span.at)):
         raise UnknownWord(when[:60], ())
-    return Question(**found, when=when[:60], since=span.since, until=span.until, at=span.at)
+    return SearchFilters(**found, when=when[:60], since=span.since, until=span.until, at=span.at)
 
 
 def _named(word: str) -> tuple[str, str] | None:

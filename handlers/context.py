@@ -32,18 +32,18 @@ class Door:
     audit_search: AuditSearch
     background: BackgroundTasks = field(default_factory=BackgroundTasks)
 
-    async def afresh(self, actor: Actor, request: Request) -> Actor:
+    async def look_up_now(self, actor: Actor, request: Request) -> Actor:
         """Whoever approves: where a role is critical, by answers of Slack's that are asked for now.
 
         They were judged by what is known already, so that a press which is refused anyway costs Slack nothing. Raises
-        what `People.afresh` does.
+        what `People.look_up_now` does.
         """
         catalog = self.context.catalog()
         if not authorization.is_critical(catalog, request):
             return actor
         reviews = (*request.reviews, *(request.extension.reviews if request.extension else ()))
         others = (request.requester.id, *(review.by.id for review in reviews))
-        return await self.people.afresh(actor.person.id, others, authorization.concerned(catalog, request))
+        return await self.people.look_up_now(actor.person.id, others, authorization.concerned(catalog, request))
 
     async def who(self, payload: Payload) -> Actor:
         """Who sent it, looked up again. Raises `NotAMember`, `CouldNotCheck`, `IdentityTaken`."""

@@ -10,7 +10,7 @@ from bot import logs
 from bot.core import durations
 from bot.core.errors import (
     AlreadyAnswered,
-    AlreadyAsked,
+    AlreadyRequested,
     Ambiguous,
     BadDay,
     BadDuration,
@@ -273,7 +273,7 @@ _WORDS: dict[type[Exception], Callable[[Any], str]] = {
     NotAMember: lambda e: _MEMBERS[e.kind],
     NotAllowed: _not_allowed,
     LimitReached: _limit,
-    AlreadyAsked: lambda e: (
+    AlreadyRequested: lambda e: (
         f"You have already requested this: {e.request.id} {clause(e.request)}. `/jit cancel {e.request.id}` cancels it."
     ),
     NotFound: lambda e: f"There is no request `{safe(e.id, 20)}` that you can see. `/jit list` shows yours.",

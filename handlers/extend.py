@@ -39,7 +39,7 @@ def register(app: AsyncApp, door: Door) -> None:
     @app.action(action_ids.EXTEND_APPROVE)
     async def approve(ack: AsyncAck, body: Payload, client: AsyncWebClient, respond: AsyncRespond) -> None:
         actor, (id_, n) = await door.who(body), payloads.id_and_number(payloads.pressed(body))
-        actor = await door.afresh(actor, await review.reviewable(door.context, actor, id_, extension=n))
+        actor = await door.look_up_now(actor, await review.reviewable(door.context, actor, id_, extension=n))
         after = await review.review(door.context, actor, id_, ReviewDecision(verb=Verb.APPROVE), extension=n)
         await in_place.pressed(door, actor, body, client, respond, await _came_of(actor, after))
         await ack()

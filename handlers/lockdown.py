@@ -59,4 +59,4 @@ async def _afresh(door: Door, actor: Actor, standing: Lockdowns, system: str) ->
     """Whoever lifts, and those who said so before, by what Slack says of them now."""
     lock = standing.of(system)
     others = [vote.operator.person.id for vote in lock.votes if vote.operator.person] if lock else []
-    return await door.people.afresh(actor.person.id, others, door.context.catalog().workspace.operators)
+    return await door.people.look_up_now(actor.person.id, others, door.context.catalog().workspace.operators)

@@ -22,7 +22,7 @@ def register(app: AsyncApp, door: Door) -> None:
     @app.action(action_ids.APPROVE)
     async def approve(ack: AsyncAck, body: Payload, client: AsyncWebClient, respond: AsyncRespond) -> None:
         actor, id_ = await door.who(body), payloads.pressed(body)
-        actor = await door.afresh(actor, await review.reviewable(door.context, actor, id_))
+        actor = await door.look_up_now(actor, await review.reviewable(door.context, actor, id_))
         after = await review.review(door.context, actor, id_, ReviewDecision(verb=Verb.APPROVE))
         await in_place.pressed(door, actor, body, client, respond, await _came_of(actor, after))
         await ack()
@@ -64,7 +64,7 @@ def register(app: AsyncApp, door: Door) -> None:
         actor = await door.who(body)
         id_, channel, start = payloads.id_and_page(body)
         if decision.verb is Verb.APPROVE:
-            actor = await door.afresh(actor, await review.reviewable(door.context, actor, id_))
+            actor = await door.look_up_now(actor, await review.reviewable(door.context, actor, id_))
         after = await review.review(door.context, actor, id_, decision)
         heading, came = "Denied" if decision.verb is Verb.DENY else "Approved", await _came_of(actor, after)
         await in_place.submitted(ack, door, actor, body, client, heading, came, channel or after.channel, start)

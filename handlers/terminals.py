@@ -19,7 +19,7 @@ async def command(door: Door, payload: Payload, rest: str) -> str:
         await terminal_binding.unbind(door.context, actor, more[:300])
         return f"`{safe(more, 300)}` no longer counts as anybody. The audit channel was notified."
     await terminal_binding.require_operator(door.context, actor)
-    actor = await door.people.afresh(actor.person.id, (), door.context.catalog().workspace.operators)
+    actor = await door.people.look_up_now(actor.person.id, (), door.context.catalog().workspace.operators)
     bound = await terminal_binding.confirm(door.context, actor, first[:20])
     terminal = safe(bound.terminal.by, 300)
     said = f"`{terminal}` counts as you until {when(bound.until)} wherever operators are counted."

@@ -126,7 +126,7 @@ class House:
             group: Members(users=users) if shape.slack_usergroup else Members(identities=frozenset(shape.people))
             for group, shape in self.policy.groups.items()
         }
-        return Actor(person=person(self.store.workspace, name), roster=roster, afresh=True)
+        return Actor(person=person(self.store.workspace, name), roster=roster, looked_up_now=True)
 
     @property
     def sandbox(self) -> Sandbox:

@@ -29,9 +29,9 @@ from bot.store.audit_stream import Window
 
 T = TypeVar("T")
 
-MOST = 12
+PAGE_SIZE = 12
 """Events, or active roles, on a page."""
-PAGES = 60
+MAX_PAGES = 60
 """How many pages can be turned back."""
 _CONCURRENT = 2
 _QUEUED = 8
@@ -44,7 +44,7 @@ class CannotSearch(Exception):
     """The audit log cannot be searched now; the sentence says why, and what to do."""
 
 
-class Question(Frozen):
+class SearchFilters(Frozen):
     """The filters of a search; an empty one fits all. ``since``, ``until``, ``at`` in Unix seconds, ``when`` as typed.
 
     ``at``: search who had which access then. ``pages``: where each page turned to so far begins, and the last of them
@@ -60,7 +60,7 @@ class Question(Frozen):
     since: float | None = None
     until: float | None = None
     at: float | None = None
-    pages: Annotated[tuple[Annotated[int, Field(ge=0, lt=10**12)], ...], Field(max_length=PAGES)] = ()
+    pages: Annotated[tuple[Annotated[int, Field(ge=0, lt=10**12)], ...], Field(max_length=MAX_PAGES)] = ()
 
     @property
     def asked(self) -> dict[str, str]:
@@ -75,11 +75,11 @@ class Question(Frozen):
         """The request or the role that the search is for."""
         return self.request or self.role
 
-    def older(self, begins: int) -> Question:
+    def older(self, begins: int) -> SearchFilters:
         """The next page."""
-        return self.model_copy(update={"pages": (*self.pages, begins)[-PAGES:]})
+        return self.model_copy(update={"pages": (*self.pages, begins)[-MAX_PAGES:]})
 
-    def newer(self) -> Question:
+    def newer(self) -> SearchFilters:
         """The page before."""
         return self.model_copy(update={"pages": self.pages[:-1]})
 
@@ -92,7 +92,7 @@ class AuditPage:
     after it were searched. ``doubts``: what was not searched, and why.
     """
 
-    question: Question
+    question: SearchFilters
     entries: Sequence[tuple[AuditEntry, Request | None]] = ()
     holdings: Sequence[Holding] = ()
     held: int = 0
@@ -139,7 +139,7 @@ class AuditSearch:
         if self._opened:
             self._opened.close()
 
-    async def page(self, actor: Actor, question: Question) -> AuditPage:
+    async def page(self, actor: Actor, question: SearchFilters) -> AuditPage:
         """One page of what fits, once its reading is audited.
 
         Raises `NotAllowed`, `CannotSearch`, `StoreAway`.
@@ -155,13 +155,13 @@ class AuditSearch:
         )
         return shown
 
-    async def within_limits(self, question: Question) -> AuditPage:
+    async def within_limits(self, question: SearchFilters) -> AuditPage:
         """One page, whoever searches, within the limits of time and of waiting searches. Raises `CannotSearch`."""
         if self._waiting >= _CONCURRENT + _QUEUED:
             raise CannotSearch("Too many audit searches are running. Please try again in a minute.")
         self._waiting += 1
         try:
-            return await asyncio.wait_for(self._look(question), self.patience)
+            return await asyncio.wait_for(self._search(question), self.patience)
         except TimeoutError:
             more = "Narrow it by a time or a name, or use `jit audit search` at a terminal"
             raise CannotSearch(f"This search took longer than {self.patience:.0f} s and was stopped. {more}.") from None
@@ -170,14 +170,14 @@ class AuditSearch:
         finally:
             self._waiting -= 1
 
-    async def _look(self, question: Question) -> AuditPage:
+    async def _search(self, question: SearchFilters) -> AuditPage:
         try:
-            return await self._whole(question)
+            return await self._page_of(question)
         except NoArchive as error:
             await self._in_thread(self._forget)
             return await self._latest(question, f"Only the events that are still in Redis were searched: {error}")
 
-    async def _whole(self, question: Question) -> AuditPage:
+    async def _page_of(self, question: SearchFilters) -> AuditPage:
         """A page from the archive and from Redis. Raises `NoArchive`, `UnknownNumber`."""
         # The checkpoint of the last sealing: which archive it went to, and up to which event.
         mark = await self.window.marked()
@@ -193,7 +193,7 @@ class AuditSearch:
         trail = partial(Timeline, self.workspace, archive, tail)
         return await self._in_thread(lambda: _found(trail(), question, sealed, doubts))
 
-    async def _latest(self, question: Question, doubt: str) -> AuditPage:
+    async def _latest(self, question: SearchFilters, doubt: str) -> AuditPage:
         """A page from Redis alone."""
         mark = await self.window.marked()
         tail = await self.window.tail(0, _TAIL)
@@ -217,7 +217,7 @@ class AuditSearch:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
-def _found(trail: Timeline, question: Question, sealed: int, doubts: Sequence[str]) -> AuditPage:
+def _found(trail: Timeline, question: SearchFilters, sealed: int, doubts: Sequence[str]) -> AuditPage:
     begins = question.pages[-1] if question.pages else None
     wanted = EventQuery(
         person=question.person,
@@ -228,14 +228,14 @@ def _found(trail: Timeline, question: Question, sealed: int, doubts: Sequence[st
         since=question.since,
         until=question.until,
         before=begins if question.at is None else None,
-        most=MOST,
+        most=PAGE_SIZE,
     )
     unsealed = sum(entry.seq > sealed for entry in trail.tail)
     page = AuditPage(question, sealed=sealed, tail=unsealed, doubts=tuple(doubts))
     if question.at is not None:
         held, first = trail.holders(question.at, wanted), begins or 0
-        more = first + MOST if len(held) > first + MOST else None
-        return replace(page, holdings=held[first : first + MOST], held=len(held), more=more)
+        more = first + PAGE_SIZE if len(held) > first + PAGE_SIZE else None
+        return replace(page, holdings=held[first : first + PAGE_SIZE], held=len(held), more=more)
     found = trail.search(wanted)
     return replace(page, entries=[(entry, _request(trail, entry)) for entry in found.entries], more=found.more)
 

@@ -107,9 +107,9 @@ class AccessContext:
         await self.refused(verb, actor, about, error)
         raise error
 
-    def require_afresh(self, actor: Actor, request: Request) -> None:
+    def require_fresh_lookup(self, actor: Actor, request: Request) -> None:
         """Raises `CouldNotCheck` for a critical role, unless accounts and groups were looked up just now."""
-        if not actor.afresh and authorization.is_critical(self.catalog(), request):
+        if not actor.looked_up_now and authorization.is_critical(self.catalog(), request):
             raise CouldNotCheck("who can decide")
 
     # commit
@@ -147,7 +147,7 @@ class AccessContext:
         once = f"refused {verb} {actor.person.id} {about} {error}"
         await self.store.note("refused", json.dumps(facts), window=_REFUSALS_WINDOW, once=once)
 
-    async def turned_away(self, user: str, verb: str, error: JitError) -> None:
+    async def refused_account(self, user: str, verb: str, error: JitError) -> None:
         """The same for an account that is no member, or over its limit: there is no person, or no verdict, to name."""
         why = f"{type(error).__name__}: {error}"[:200]
         facts = {"by": user[:40], "verb": verb[:40], "about": "", "why": why}

@@ -30,7 +30,7 @@ _CONTENDED = "the lockdowns change faster than this one can be written"
 
 
 @dataclass(frozen=True)
-class Lift:
+class LiftVote:
     """The result of an operator's vote to lift. ``lock``: with the votes that count now."""
 
     lock: Lock
@@ -78,19 +78,19 @@ async def lock_as(context: AccessContext, operator: Operator, system: str, reaso
 # lift
 
 
-async def lift(context: AccessContext, actor: Actor, system: str) -> Lift:
+async def lift(context: AccessContext, actor: Actor, system: str) -> LiftVote:
     """Vote to lift: the second operator's vote lifts it.
 
     Raises `NotAllowed`, `NotLockedDown`, `LockedDown` where this process cannot read the lockdowns, and
     `CouldNotCheck` for an actor who was not looked up in Slack for this very vote.
     """
     await require_operator(context, actor)
-    if not actor.afresh:
+    if not actor.looked_up_now:
         raise CouldNotCheck("who the operators are")
     return await lift_as(context, _operator(actor), actor.roster, system)
 
 
-async def lift_as(context: AccessContext, operator: Operator, roster: Roster, system: str) -> Lift:
+async def lift_as(context: AccessContext, operator: Operator, roster: Roster, system: str) -> LiftVote:
     """The same for a known operator; ``roster``: the groups by which earlier votes are checked again.
 
     Raises `TerminalDoesNotCount` as well.
@@ -102,12 +102,12 @@ async def lift_as(context: AccessContext, operator: Operator, roster: Roster, sy
         lock = _liftable(context, before, system)
         votes = tuple(vote for vote in lock.votes if _counts(context, vote, roster, now))
         if any(vote.operator.counts_as == operator.counts_as for vote in votes):
-            return Lift(lock.model_copy(update={"votes": votes}), lifted=False, repeated=True)
+            return LiftVote(lock.model_copy(update={"votes": votes}), lifted=False, repeated=True)
         voted = lock.model_copy(update={"votes": (*votes, Vote(operator=operator, at=now))})
         lifted = len(voted.votes) >= NEEDED
         after = before.lifted(system) if lifted else before.voted(lock, voted.votes)
         if await _write(context, before, after, LIFTED if lifted else VOTED, voted, operator):
-            return Lift(voted, lifted=lifted, repeated=False)
+            return LiftVote(voted, lifted=lifted, repeated=False)
     raise StoreAway(_CONTENDED)
 
 

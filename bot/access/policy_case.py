@@ -68,7 +68,7 @@ def judge(
 
 
 def _actor(attempt: Attempt, person: Person) -> Actor:
-    return Actor(person=person, roster=dict(attempt.roster), afresh=True)
+    return Actor(person=person, roster=dict(attempt.roster), looked_up_now=True)
 
 
 def _approved(catalog: Catalog, actor: Actor, request: Request, now: float) -> Request:
@@ -79,7 +79,7 @@ def _approved(catalog: Catalog, actor: Actor, request: Request, now: float) -> R
         raise AlreadyAnswered(request)
     for verdict in (
         authorization.may_review(catalog, actor.roster, request, actor.person),
-        authorization.may_be_given(catalog, actor.roster, request),
+        authorization.may_still_request(catalog, actor.roster, request),
     ):
         if not verdict.allowed:
             raise NotAllowed(verdict)

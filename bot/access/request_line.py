@@ -46,7 +46,7 @@ def understand(text: str, vocabulary: Vocabulary | None, clock: Clock, *, option
         typed.line(text[:LONGEST_LINE]), lambda words, at: (input_words.read(words, at, known.inputs) or (0,))[0]
     )
     head = [part for word in head for part in _parted(word, known)]
-    reading = _Reading(head, known, clock, optional or vocabulary is None)
+    reading = _LineParser(head, known, clock, optional or vocabulary is None)
     if dash:
         reading.whole()
     else:
@@ -55,7 +55,7 @@ def understand(text: str, vocabulary: Vocabulary | None, clock: Clock, *, option
 
 
 @dataclass
-class _Reading:
+class _LineParser:
     """The words before the reason, and what each was used as. ``optional``: see `understand`."""
 
     words: list[str]

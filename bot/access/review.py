@@ -91,8 +91,10 @@ async def review(
         # The policy is read after the record: the commit fails unless it is still the workspace's policy.
         catalog, request = context.catalog(), loaded.request
         if decision.verb is Verb.APPROVE:
-            context.require_afresh(actor, request)
-            await context.check("review", actor, request, authorization.may_be_given(catalog, actor.roster, request))
+            context.require_fresh_lookup(actor, request)
+            await context.check(
+                "review", actor, request, authorization.may_still_request(catalog, actor.roster, request)
+            )
         event = judge(catalog, actor, loaded, decision)
         after = await context.step(catalog, request, event, deadline=loaded.deadline)
         if after is None:

@@ -21,7 +21,10 @@ async def begin(context: AccessContext, roster: Roster, request: Request, now: f
     The guard goes into the worker's commit, which fails when the workspace has another policy by then.
     """
     catalog = context.catalog()
-    may_have, approved = authorization.may_be_given(catalog, roster, request), _still_approved(catalog, roster, request)
+    may_have, approved = (
+        authorization.may_still_request(catalog, roster, request),
+        _still_approved(catalog, roster, request),
+    )
     if not authorization.unchanged(catalog, request):
         why = "its role was changed in the policy"
     elif may_have.unknown or approved is None:

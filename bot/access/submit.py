@@ -17,7 +17,7 @@ from bot.access.context import AccessContext, CanExtend, Consequence
 from bot.access.inputs import check_inputs
 from bot.core import durations, given_inputs, lifecycle
 from bot.core.errors import (
-    AlreadyAsked,
+    AlreadyRequested,
     BadDuration,
     BadReason,
     BadStart,
@@ -190,7 +190,7 @@ async def _submitted_before(context: AccessContext, actor: Actor, token: str) ->
 
 
 async def _within_limits(context: AccessContext, submission: Submission, counters: Counters) -> Counters:
-    """The counters, with only the open requests that records confirm. Raises `AlreadyAsked`, `LimitReached`."""
+    """The counters, with only the open requests that records confirm. Raises `AlreadyRequested`, `LimitReached`."""
     limits, person = submission.catalog.workspace.limits, submission.actor.person
     not_active_yet = {State.PENDING, State.SCHEDULED, State.GRANTING}
     # Anybody who can write to Redis can empty or fill an index; only the record shows whose a request is.
@@ -200,7 +200,7 @@ async def _within_limits(context: AccessContext, submission: Submission, counter
         same = _parts(request.what) == _parts(submission.choice.name)
         same = same and given_inputs.values(request) == submission.form.inputs
         if same and request.state in not_active_yet:
-            raise AlreadyAsked(request)
+            raise AlreadyRequested(request)
     if len(open_) >= limits.open:
         raise LimitReached("open", limits.open)
     if counters.submits >= limits.submits:

@@ -76,7 +76,7 @@ async def confirm(context: AccessContext, actor: Actor, code: str) -> Binding:
     Raises `NotAllowed`, `WrongCode`, and `CouldNotCheck` for an actor who was not looked up in Slack for this.
     """
     await require_operator(context, actor)
-    if not actor.afresh:
+    if not actor.looked_up_now:
         raise CouldNotCheck("who the operators are")
     terminal = await Terminals(context.store).offered(code)
     if terminal is None:

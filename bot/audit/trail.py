@@ -36,13 +36,13 @@ class TrailUnknown(Exception):
 class Truth:
     """The replayed state of a request; None where it has no events.
 
-    ``lacks``: events of its time are lost, so that it may be more than is known.
+    ``incomplete``: events of its time are lost, so that it may be more than is known.
     """
 
     request: Request | None
-    lacks: bool = False
+    incomplete: bool = False
 
-    def bears(self, request: Request) -> bool:
+    def matches(self, request: Request) -> bool:
         """Whether a record equals the replay."""
         known = self.request
         return known is not None and (known.version, known.lineage) == (request.version, request.lineage)
@@ -59,7 +59,7 @@ class Trail:
     archive: Callable[[], Archive]
     open: OpenRequests = field(default_factory=OpenRequests, init=False)
     """The open requests, by their events."""
-    unsorted: list[str] = field(default_factory=list, init=False)
+    undated: list[str] = field(default_factory=list, init=False)
     """Those of them that are known from the archive alone, so that their times are not known."""
     _opened: Archive | None = field(default=None, init=False)
     _cursor: int = field(default=-1, init=False)
@@ -91,12 +91,12 @@ class Trail:
         life = self._told(id_, known)
         if life is None:
             return Truth(None)
-        return Truth(life.request, lacks=known.lost >= life.request.created_at)
+        return Truth(life.request, incomplete=known.lost >= life.request.created_at)
 
     async def archived(self, request: Request) -> bool:
         """Whether the archive has the event that led to this record, so that Redis may lose all it knows of it."""
         life = (await self._archived(request.id)).life
-        return Truth(life.request if life else None).bears(request)
+        return Truth(life.request if life else None).matches(request)
 
     async def used(self, request: Request) -> int:
         """Which of the approvals by its rule within the window a request is, for who asked, counted from 1."""
@@ -159,7 +159,7 @@ class Trail:
             for id_ in await self._asked(lambda archive: archive.unclosed(self.store.workspace)):
                 if id_ not in self.open:
                     self.open.put(id_, Latest(0, 0.0))
-                    self.unsorted.append(id_)
+                    self.undated.append(id_)
         except TrailUnknown as error:
             if self._cursor < 0:
                 self._stand(0)

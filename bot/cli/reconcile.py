@@ -71,7 +71,7 @@ async def _looks(context: AccessContext, system: str | None, *, dry_run: bool) -
         systems = context.catalog().systems
         if system is not None and system not in systems:
             near = did_you_mean(like(system, list(systems))) or f"there are {', '.join(systems)}"
-            raise requests.NoBooks(f"the policy has no system {system}: {near}")
+            raise requests.NoStore(f"the policy has no system {system}: {near}")
         gateways, elsewhere = {}, {}
         for name in [system] if system else systems:
             built = registry.build(systems[name].provider, systems[name].config, environment())

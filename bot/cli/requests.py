@@ -31,7 +31,7 @@ from bot.store.redis.client import Link
 from bot.store.store import Store
 
 
-class NoBooks(RuntimeError):
+class NoStore(RuntimeError):
     """The store cannot be read from here; the sentence says what is missing."""
 
 
@@ -46,10 +46,10 @@ def whoami() -> str:
 
 
 @contextlib.asynccontextmanager
-async def books(settings: Settings, *, reads: bool = False) -> AsyncIterator[AccessContext]:
+async def context_of(settings: Settings, *, reads: bool = False) -> AsyncIterator[AccessContext]:
     """A context over the workspace's store; who only ``reads`` needs no policy.
 
-    Raises `NoBooks`, `StoreAway`, `PolicyMistakes`.
+    Raises `NoStore`, `StoreAway`, `PolicyMistakes`.
     """
     catalog = None if reads else loader.load(settings.policy)
     async with contextlib.AsyncExitStack() as stack:
@@ -72,17 +72,17 @@ async def _workspace(settings: Settings, link: Link, ring: KeyRing) -> str:
         token = settings.slack_bot_token.get_secret_value()
         known = await health.workspace(link.commands(home(token)), token)
         if known is None:
-            raise NoBooks("this store knows no workspace of this SLACK_BOT_TOKEN: start the bot once with both")
+            raise NoStore("this store knows no workspace of this SLACK_BOT_TOKEN: start the bot once with both")
         return known
     if link.address.kind == "cluster":
-        raise NoBooks("SLACK_BOT_TOKEN is missing: in a cluster it says whose records are meant")
+        raise NoStore("SLACK_BOT_TOKEN is missing: in a cluster it says whose records are meant")
     kept = await known_homes(link)
     found = sorted({who.home for key, value in kept.items() if (who := read_identity(ring, key, value))})
     if not found:
-        raise NoBooks("no bot with these keys (JIT_KEYS, JIT_HOME) has started on this store: start it once")
+        raise NoStore("no bot with these keys (JIT_KEYS, JIT_HOME) has started on this store: start it once")
     if len(found) > 1:
         named = ", ".join(found)
-        raise NoBooks(f"this store has several workspaces ({named}): set SLACK_BOT_TOKEN to the token of the one")
+        raise NoStore(f"this store has several workspaces ({named}): set SLACK_BOT_TOKEN to the token of the one")
     return found[0]
 
 
@@ -90,7 +90,7 @@ def _url(settings: Settings, stack: contextlib.AsyncExitStack) -> str:
     if settings.redis_url:
         return settings.redis_url.get_secret_value()
     if not settings.keys and not (settings.home / "keys").exists():
-        raise NoBooks(f"{settings.home} has no keys yet: start the bot once with this JIT_HOME")
+        raise NoStore(f"{settings.home} has no keys yet: start the bot once with this JIT_HOME")
     started = embedded.start(settings.home)
     stack.callback(started.stop)  # one that a bot started goes on
     return started.url
@@ -102,7 +102,7 @@ def _ring(settings: Settings) -> KeyRing:
     try:
         return KeyRing.load_or_create(settings.home / "keys")
     except OSError as error:
-        raise NoBooks(f"{settings.home / 'keys'} cannot be read: {error.strerror}") from error
+        raise NoStore(f"{settings.home / 'keys'} cannot be read: {error.strerror}") from error
 
 
 def stuck(request: Request) -> bool:

@@ -37,13 +37,13 @@ def run_verb(
     from handlers.error_messages import sentence
 
     async def done() -> T:
-        async with requests.books(load(role="store"), reads=reads) as context:
+        async with requests.context_of(load(role="store"), reads=reads) as context:
             return await verb(context)
 
     try:
         with terminal.working(work) if work else contextlib.nullcontext():
             return asyncio.run(done())
-    except (SettingsMistakes, PolicyMistakes, requests.NoBooks, BadKeys, CannotEmbed) as error:
+    except (SettingsMistakes, PolicyMistakes, requests.NoStore, BadKeys, CannotEmbed) as error:
         raise terminal.Cannot(str(error)) from error
     except told as error:
         raise terminal.Failed(str(error)) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.core.events import AccessExpired, Reminded, RequestExpired, Warned
 from bot.core.request import ExtensionState, Leg, LegState, Request, State
 
-_AT_WORK = frozenset({LegState.GRANTING, LegState.REVOKING})
+_IN_PROGRESS = frozenset({LegState.GRANTING, LegState.REVOKING})
 _SHORTEST_WARNING = 15
 """Seconds: a warning that comes later than this before the end helps nobody."""
 
@@ -96,7 +96,7 @@ def _next_try(request: Request) -> float:
 
 def _queue(request: Request) -> list[Leg]:
     """The legs that may be worked on, in order."""
-    at_work = [leg for leg in request.legs if leg.state in _AT_WORK]
+    at_work = [leg for leg in request.legs if leg.state in _IN_PROGRESS]
     if request.state is State.GRANTING:
         return at_work[:1]
     return sorted(at_work, key=lambda leg: (leg.retry_at, -leg.n))

@@ -18,7 +18,7 @@
     ├── NotAMember              a guest, an external, a bot, someone deactivated, or without a usable address
     ├── NotAllowed              the policy's verdict, with its reasons
     ├── LimitReached            too many open requests, or too many in a short time
-    ├── AlreadyAsked            the same is requested and not decided yet
+    ├── AlreadyRequested            the same is requested and not decided yet
     ├── NotFound                no such request, or not one that this person may read
     ├── Ambiguous               several requests fit; an id is needed
     ├── CannotExtend            no extension is possible, or one is already waiting
@@ -195,7 +195,7 @@ class LimitReached(JitError):
         self.kind, self.limit, self.window = kind, limit, window
 
 
-class AlreadyAsked(JitError):
+class AlreadyRequested(JitError):
     """The same person has already requested the same, and it is not granted yet."""
 
     def __init__(self, request: Request) -> None:

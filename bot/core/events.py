@@ -266,7 +266,7 @@ class Revealed(Happening):
 
 
 class Revoked(Happening):
-    """A leg was read back as closed; ``outcome`` is the proof."""
+    """A leg was verified as revoked; ``outcome`` is the proof."""
 
     kind: Literal["revoked"] = "revoked"
     leg: int

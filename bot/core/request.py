@@ -74,7 +74,7 @@ class Ending(StrEnum):
     """Somebody entitled ended it early."""
     REFUSED = "refused"
     """A provider refused one of its legs."""
-    DOUBTED = "grant_uncertain"
+    UNCERTAIN = "grant_uncertain"
     """A provider gave no definite answer within the grant budget."""
 
 

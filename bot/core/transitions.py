@@ -94,13 +94,13 @@ def apply(request: Request, event: Event) -> Request:  # one line an event, to b
         case GrantRefused():
             return _refuse(request, event)
         case GrantUncertain():
-            return _close_all(request, event.at, Ending.DOUBTED, event.by, event.error)
+            return _revoke_all(request, event.at, Ending.UNCERTAIN, event.by, event.error)
         case EndedEarly() if request.state is State.SCHEDULED:
             return _closed(request, State.CANCELLED, event.at, event.by, event.reason)
         case EndedEarly():
-            return _close_all(request, event.at, event.ending, event.by, event.reason)
+            return _revoke_all(request, event.at, event.ending, event.by, event.reason)
         case AccessExpired():
-            return _close_all(request, event.at, Ending.EXPIRED, event.by, "")
+            return _revoke_all(request, event.at, Ending.EXPIRED, event.by, "")
         case RevealRequested():
             return _with(request, reveal=event.reveal)
         case Revealed():
@@ -108,7 +108,7 @@ def apply(request: Request, event: Event) -> Request:  # one line an event, to b
         case Revoked():
             return _revoke(request, event)
         case ClosedManually():
-            return _by_hand(request, event)
+            return _close_manually(request, event)
         case RecordRestored():
             return request
         case Submitted() | ApprovedByRule():
@@ -255,12 +255,12 @@ def _refuse(request: Request, event: GrantRefused) -> Request:
     if leg.attempts <= 1 and not leg.entitlements:
         unopened = {"state": LegState.UNOPENED, "error": event.error, "in_flight_until": 0.0}
         request = _put(request, leg, retry_at=0.0, **unopened)
-    return _close_all(request, event.at, Ending.REFUSED, event.by, event.error)
+    return _revoke_all(request, event.at, Ending.REFUSED, event.by, event.error)
 
 
-def _close_all(request: Request, at: float, ending: Ending, by: str, reason: str) -> Request:
+def _revoke_all(request: Request, at: float, ending: Ending, by: str, reason: str) -> Request:
     """Every leg behind which something may stand is to be closed, even one whose first attempt is not seen."""
-    legs = tuple(_closing(leg, at, ending) for leg in request.legs)
+    legs = tuple(_revoking(leg, at, ending) for leg in request.legs)
     stands = any(leg.state is LegState.REVOKING for leg in legs)
     done = {} if stands else {"closed_at": at}
     return _with(
@@ -276,7 +276,7 @@ def _close_all(request: Request, at: float, ending: Ending, by: str, reason: str
     )
 
 
-def _closing(leg: Leg, at: float, ending: Ending) -> Leg:
+def _revoking(leg: Leg, at: float, ending: Ending) -> Leg:
     if leg.state not in LEG_MAY_HAVE_ACCESS:
         return leg
     if ending is Ending.REFUSED and leg.state is LegState.GRANTING and not leg.attempts:
@@ -295,7 +295,7 @@ def _revoke(request: Request, event: Revoked) -> Request:
     return _with(after, state=State.ENDED, closed_at=event.at)
 
 
-def _by_hand(request: Request, event: ClosedManually) -> Request:
+def _close_manually(request: Request, event: ClosedManually) -> Request:
     """Ended in our records; the outcome says that nothing was verified in the system."""
     outcome = {"presence": "unverified", "kept": f"closed manually by {event.by}, not verified: {event.reason}"}
     closed = {"state": LegState.CLOSED, "outcome": outcome, "entitlements": ()}

@@ -102,7 +102,7 @@ class Actor(Frozen):
 
     person: Person
     roster: dict[str, Members]
-    afresh: bool = False
+    looked_up_now: bool = False
     """Whether Slack was asked for this very decision, about all whose word counts in it."""
 
 

@@ -91,7 +91,7 @@ def may_review(catalog: Catalog, roster: Roster, request: Request, reviewer: Per
     return Verdict()
 
 
-def may_be_given(catalog: Catalog, roster: Roster, request: Request) -> Verdict:
+def may_still_request(catalog: Catalog, roster: Roster, request: Request) -> Verdict:
     """Whether who asked still may ask for every role of the request, so that it can be approved."""
     reasons: list[Reason] = []
     for leg in request.legs:

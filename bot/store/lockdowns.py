@@ -36,7 +36,7 @@ ID = "lockdown"
 AUDIT = "audit"
 """In a row, the audit channel, whichever that is when it is told."""
 AUDIENCE = "lockdown:#"
-DECLARED, VOTED, LIFTED, DOUBTED = "locked_down", "lift_voted", "lifted", "lockdown_doubted"
+DECLARED, VOTED, LIFTED, UNCERTAIN = "locked_down", "lift_voted", "lifted", "lockdown_doubted"
 _TRIES = 20
 _US = Operator(by="worker", name="JIT Access")
 
@@ -161,10 +161,10 @@ class LockdownStore:
         after = before.locked(Lock(system="", operator=_US, reason=reason, at=now))
         facts = {"by": _US.by, "name": _US.name, "system": "", "reason": reason}
         if not isinstance(doubt, Unreadable):
-            return after if await self._written(found, after, DOUBTED, facts, ()) else None
+            return after if await self._written(found, after, UNCERTAIN, facts, ()) else None
         # Written over, it would be a doubt to those who have the key, in a workspace that has no trouble.
         said, row = json.dumps(facts, ensure_ascii=False), f"{AUDIT}|{AUDIENCE}"
-        await self._note(DOUBTED, said, id_=ID, window=_AGAIN, once=f"{DOUBTED} {reason}", row=row)
+        await self._note(UNCERTAIN, said, id_=ID, window=_AGAIN, once=f"{UNCERTAIN} {reason}", row=row)
         self._value, self._known, self._readable = value, after, False
         return after
 

@@ -61,7 +61,7 @@ class Granter:
 
     async def grant(self, claim: Claim, leg: Leg, gateway: ProviderGateway) -> None:
         """Make the one attempt that is due. Raises `TryLater`, `Superseded`."""
-        if wait := gateway.circuit.holds_back():
+        if wait := gateway.circuit.seconds_to_wait():
             await claim.commit(_held_back(claim, leg, wait))
             return
         try:
@@ -174,7 +174,7 @@ class Granter:
     async def _first_order(self, request: Request, leg: Leg, gateway: ProviderGateway) -> Order:
         who, id_ = principal(request), request.order_id(leg.n)
         target = await gateway.identity()
-        subject = await gateway.call(gateway.system.resolve(who, leg.role.params, id_), proves=False)
+        subject = await gateway.call(gateway.system.resolve(who, leg.role.params, id_), from_system=False)
         return Order(
             id=id_,
             principal=who,

@@ -37,7 +37,7 @@ class GroupMembership:
     """The group-restricted requests of one workspace, as one process knows them."""
 
     exposure: ExposureIndex
-    _asked: dict[str, RequestedRoles] = field(default_factory=dict)
+    _roles_of: dict[str, RequestedRoles] = field(default_factory=dict)
     _restricted: set[str] = field(default_factory=set)
     _judged: set[str] = field(default_factory=set)
     _lost: set[str] = field(default_factory=set)
@@ -48,14 +48,14 @@ class GroupMembership:
         """The ids of open requests, also those being revoked, for roles restricted to groups; loads only new ones."""
         roles = authorization.resting_on_groups(catalog)
         ids = await self.exposure.on({system for system, _ in roles})
-        for id_ in self._asked.keys() - ids:
-            del self._asked[id_]
-        fresh = await self.exposure.load(sorted(ids - self._asked.keys())[:_MAX_LOADS])
-        self._asked |= {request.id: _asked(request) for request in fresh}
-        new = self._asked if roles != self._roles else [request.id for request in fresh]
-        known = set[str]() if roles != self._roles else self._restricted & self._asked.keys()
+        for id_ in self._roles_of.keys() - ids:
+            del self._roles_of[id_]
+        fresh = await self.exposure.load(sorted(ids - self._roles_of.keys())[:_MAX_LOADS])
+        self._roles_of |= {request.id: _requested_roles(request) for request in fresh}
+        new = self._roles_of if roles != self._roles else [request.id for request in fresh]
+        known = set[str]() if roles != self._roles else self._restricted & self._roles_of.keys()
         self._roles = roles
-        self._restricted = known | {id_ for id_ in new if not roles.isdisjoint(self._asked[id_].roles)}
+        self._restricted = known | {id_ for id_ in new if not roles.isdisjoint(self._roles_of[id_].roles)}
         return self._restricted
 
     async def lost(self, catalog: Catalog, roster: Roster, also: Collection[str]) -> list[Request]:
@@ -66,7 +66,7 @@ class GroupMembership:
         if self._by != (catalog.generation, roster):
             self._by, self._judged, self._lost = (catalog.generation, roster), set(), set()
         for id_ in self._restricted - self._judged:
-            asked = self._asked[id_]
+            asked = self._roles_of[id_]
             if authorization.outside(catalog, roster, asked.requester, asked.roles):
                 self._lost.add(id_)
         self._judged, self._lost = set(self._restricted), self._lost & self._restricted
@@ -75,8 +75,8 @@ class GroupMembership:
 
     async def people(self) -> set[str]:
         """The requesters whose access depends on groups. It goes through all of them: call it only when needed."""
-        return {self._asked[id_].requester.id for id_ in self._restricted & await self.exposure.ids()}
+        return {self._roles_of[id_].requester.id for id_ in self._restricted & await self.exposure.ids()}
 
 
-def _asked(request: Request) -> RequestedRoles:
+def _requested_roles(request: Request) -> RequestedRoles:
     return RequestedRoles(request.requester, tuple((leg.role.system, leg.role.role) for leg in request.legs))

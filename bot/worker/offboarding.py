@@ -128,7 +128,7 @@ class Offboarding:
         await self._poll_accounts(scan)
         await self._poll_groups(scan)
         await self.sightings.keep(scan.seen)
-        kept = [loss for loss in scan.losses if scan.holds_back(loss)]
+        kept = [loss for loss in scan.losses if scan.awaits_confirmation(loss)]
         await self._hold_back(scan, kept)
         # The lease may be another process's by now, and the answers are too old to revoke by.
         if time.monotonic() - begun > _LEASE:
@@ -220,7 +220,7 @@ class Offboarding:
             if scan.now - scan.seen[request.id].first >= self.groups_apart:
                 why = f"the requester is in none of the groups that may request {', '.join(names)}"
                 scan.losses.append(Loss(request, why, by_groups=True))
-        elif authorization.may_be_given(catalog, roster, request).allowed:
+        elif authorization.may_still_request(catalog, roster, request).allowed:
             scan.seen.pop(request.id, None)
 
     # a mass change

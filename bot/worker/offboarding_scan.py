@@ -54,7 +54,7 @@ class OffboardingScan:
         else:
             self.seen[what] = known.model_copy(update={"last": self.now})
 
-    def holds_back(self, loss: Loss) -> bool:
+    def awaits_confirmation(self, loss: Loss) -> bool:
         """Whether this loss is part of a mass change that a person has to confirm, and has not."""
         return (
             self.mass_by_groups if loss.by_groups else self.mass

@@ -97,7 +97,7 @@ class Circuit:
         self._trial_at = now + self._interval
         return True
 
-    def holds_back(self) -> float:
+    def seconds_to_wait(self) -> float:
         """For how many seconds no grant may be tried; 0: go on, as the trial where the circuit breaker is open."""
         now = self.clock()
         if not self.open:
@@ -144,12 +144,12 @@ class ProviderGateway:
     @contextlib.asynccontextmanager
     async def _slot(self, slots: asyncio.Semaphore) -> AsyncIterator[None]:
         if self._slots.locked() and time.monotonic() - self._slots_changed_at > _SLOT_WAIT:
-            raise NoFreeSlot(f"{self.name} answers nobody just now")
+            raise NoFreeSlot(f"{self.name} has no free slot right now")
         try:
             async with asyncio.timeout(_SLOT_WAIT):
                 await slots.acquire()
         except TimeoutError as error:
-            raise NoFreeSlot(f"{self.name} answers nobody just now") from error
+            raise NoFreeSlot(f"{self.name} has no free slot right now") from error
         self._slots_changed_at = time.monotonic()
         try:
             yield
@@ -158,17 +158,17 @@ class ProviderGateway:
             self._slots_changed_at = time.monotonic()
 
     async def call(
-        self, verb: Awaitable[T], within: float = math.inf, *, proves: bool = True, closes: bool = False
+        self, verb: Awaitable[T], within: float = math.inf, *, from_system: bool = True, closes: bool = False
     ) -> T:
         """The provider's answer. Raises what the provider raises, and `Unsure` when it does not answer at all.
 
-        ``within``: seconds that the caller can wait. ``proves``: whether an answer is the system's; False where the
-        provider may answer without it. ``closes``: a revoke, which may take twice `settles_within`.
+        ``within``: seconds that the caller can wait. ``from_system``: whether an answer is the system's; False where
+        the provider may answer without it. ``closes``: a revoke, which may take twice `settles_within`.
         """
         name, began = str(getattr(verb, "__name__", "")), time.monotonic()  # a coroutine has its method's name
         how = ""
         try:
-            answer = await self._answer(verb, within, proves=proves, closes=closes)
+            answer = await self._answer(verb, within, from_system=from_system, closes=closes)
             how = "ok"
         except Exception as error:
             how = _kind(error)
@@ -178,13 +178,13 @@ class ProviderGateway:
                 self.observe(self.name, name if name in VERBS else "other", how, time.monotonic() - began)
         return answer
 
-    async def _answer(self, verb: Awaitable[T], within: float, *, proves: bool, closes: bool) -> T:
+    async def _answer(self, verb: Awaitable[T], within: float, *, from_system: bool, closes: bool) -> T:
         longest = self.system.settles_within * (2 if closes else 1) + self.patience
         limit = max(0.0, min(within, longest))
         try:
             answer = await _within(verb, limit)
         except Refused:
-            self._answered(proves)
+            self._answered(from_system)
             raise
         except _GivenUp as error:
             if limit == longest:  # a caller's shorter limit proves nothing about the system
@@ -193,11 +193,11 @@ class ProviderGateway:
         except Exception as error:
             self._failed(error)
             raise
-        self._answered(proves)
+        self._answered(from_system)
         return answer
 
-    def _answered(self, proves: bool) -> None:
-        if proves and self.circuit.answered():
+    def _answered(self, from_system: bool) -> None:
+        if from_system and self.circuit.answered():
             log.info("%s answers again", self.name)
 
     def _failed(self, error: Exception) -> None:

@@ -114,10 +114,10 @@ class Recovery:
         `TrailUnknown` while they cannot be read, `RuleBudgetExceeded` where a rule approved it beyond its budget.
         """
         truth = await self.trail.truth(request.id)
-        if not truth.bears(request):
+        if not truth.matches(request):
             raise StaleRecord(request.id)
         # The replay agrees, but events are missing: the record may have been rolled back together with its log.
-        if truth.lacks:
+        if truth.incomplete:
             raise StaleRecord(f"{request.id}: events of its time are lost")
         if request.rule and await self.trail.used(request) > request.rule.budget:
             raise RuleBudgetExceeded(request.id)
@@ -133,7 +133,7 @@ class Recovery:
             log.warning("%s: its events cannot be read: %s", id_, error)
             return None
         known, mark = truth.request, self.store.known.newest(id_)
-        if known is None or truth.lacks:
+        if known is None or truth.incomplete:
             return None
         fork = instead is not None and mark is not None and mark.lineage == instead.lineage
         if not fork and self._seen_newer(known):
@@ -203,7 +203,7 @@ class Recovery:
 
         They are trusted until they are due, or their page comes; those that lack either are compared first.
         """
-        ids, self.trail.unsorted = self.trail.unsorted, []
+        ids, self.trail.undated = self.trail.undated, []
         for n in range(0, len(ids), DUE_BATCH):
             _, found = await self._headers.read(ids[n : n + DUE_BATCH])
             for standing in found:
@@ -268,12 +268,12 @@ class Recovery:
         if known is None or (not there and known.state not in lifecycle.OPEN):
             self.trail.open.drop(id_)
             return False
-        if before and truth.bears(before):
+        if before and truth.matches(before):
             self._note_open(before)
             return await self.due_times.restore(id_, deadlines.due(before), await self._headers.score(id_), now)
         if (there, before) != await self._stored(id_) or (before and before.version > known.version):
             return False  # it is being changed just now; another lineage is found before anything is granted
-        if truth.lacks or self._seen_newer(known):
+        if truth.incomplete or self._seen_newer(known):
             return await self._keep_or_revoke(id_, before, now)
         await self.store.alarm_rolled_back(id_)
         return await self.restore(known, before)

@@ -70,10 +70,10 @@ class Revoker:
         """Revoked only when verified as absent after the last moment at which a slow grant of ours can take effect."""
         if outcome.presence is not Presence.ABSENT:
             left = "; ".join(words for words in (outcome.kept, outcome.remains, outcome.detail) if words)
-            why = f"read back as {outcome.presence} after the revoke" + (f": {left}" if left else "")
+            why = f"{outcome.presence} after the revoke, not absent" + (f": {left}" if left else "")
             await claim.commit(claim.again(leg, why))
         elif claim.now < leg.in_flight_until:
-            waiting = "closed, and looked at again when a slow call cannot land any more"
+            waiting = "revoked; verified again once a slow grant can no longer take effect"
             wait = Retried(at=claim.now, leg=leg.n, error=waiting, retry_at=leg.in_flight_until, failed=False)
             await claim.commit(wait)
         else:

@@ -85,7 +85,7 @@ class People:
         person = await self.person(user)
         return Actor(person=person, roster=await self.roster())
 
-    async def afresh(self, user: str, others: Iterable[str], groups: Iterable[str]) -> Actor:
+    async def look_up_now(self, user: str, others: Iterable[str], groups: Iterable[str]) -> Actor:
         """The same, by answers of Slack's that are asked for now, about ``others`` too whose word counts.
 
         ``groups``: those of the policy that decide. Raises `CouldNotCheck` as well where one answer does not come
@@ -99,7 +99,7 @@ class People:
             async with asyncio.timeout(_PATIENCE):
                 told = await self._current()
                 (person, lists), active = await asyncio.gather(
-                    asyncio.gather(self._look(user), self.usergroups.afresh(asked)),
+                    asyncio.gather(self._look(user), self.usergroups.look_up_now(asked)),
                     asyncio.gather(*(self._active(one) for one in accounts)),
                 )
         except TimeoutError:
@@ -107,7 +107,9 @@ class People:
         gone = {one for one, is_active in zip(accounts, active, strict=True) if not is_active}
         # By a list of which Slack does not say how old it is, what its events took away still counts.
         told |= {group: Listed(users, told[group].updated if group in told else 0.0) for group, users in lists.items()}
-        return Actor(person=person.value, roster=self._roster(told, await self.changes.read(), gone), afresh=True)
+        return Actor(
+            person=person.value, roster=self._roster(told, await self.changes.read(), gone), looked_up_now=True
+        )
 
     async def person(self, user: str) -> Person:
         """The person behind a Slack account, bound to its e-mail address once and for all."""

@@ -99,7 +99,7 @@ class UserGroups:
                 found[group] = seen.groups[group]
         return found
 
-    async def afresh(self, groups: Iterable[str]) -> dict[str, frozenset[str]]:
+    async def look_up_now(self, groups: Iterable[str]) -> dict[str, frozenset[str]]:
         """Who is in these now. Raises `CouldNotCheck` where Slack does not tell of each."""
         wanted = self.wanted
         asked = list(dict.fromkeys(groups))

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from slack_sdk.models.blocks import ActionsBlock, Block, ButtonElement, ContextBlock, MarkdownTextObject
 from slack_sdk.models.views import View
 
-from bot.access.audit_query import AuditPage, Question
+from bot.access.audit_query import AuditPage, SearchFilters
 from bot.audit.archive import projection
 from bot.audit.archive.projection import Holding
 from bot.core import human_times
@@ -31,7 +31,7 @@ _WHY = ("why", "said", "reason", "read", "what", "found", "alarm", "error")
 SENT = "The table is in your direct messages."
 
 
-def waiting(question: Question) -> View:
+def waiting(question: SearchFilters) -> View:
     """Shown while the search runs."""
     return modals.note(HEADING, f"{_asked(question)}\n:hourglass_flowing_sand: Searching…")
 
@@ -116,7 +116,7 @@ def _utc(at: float) -> str:
     return human_times.spelled(at)[:19].replace("T", " ") if 0 <= at < _LATEST else f"{at:.6g}"
 
 
-def _asked(question: Question) -> str:
+def _asked(question: SearchFilters) -> str:
     """The question in words."""
     if question.at is not None:
         said = [f"Who had access at {_time(question.at, '{date_short} {time_secs}')}"]

@@ -93,7 +93,7 @@ def ending(request: Request, needed: Needed, of: int = 0) -> SlackMessage:
 
 def ended_access(request: Request) -> SlackMessage:
     """To the requester: what was approved could not be granted, or has ended, and why."""
-    if request.ending in {Ending.REFUSED, Ending.DOUBTED}:
+    if request.ending in {Ending.REFUSED, Ending.UNCERTAIN}:
         left = "No access was given." if request.state is State.FAILED else _left(request)
         why = f"{refused(request)}{safe(request.closed_reason, 500)}"
         return _message(f"*{title(request)}* ({request.id}) could not be granted. {left} The reason: {why}.")

@@ -20,7 +20,7 @@ def why(request: Request) -> str:
             return f"{name(request.requester)} ended it early."
         case Ending.REVOKED:
             return f"Ended early by {user(request.closed_by)}: {safe(request.closed_reason, 500)}."
-        case Ending.REFUSED | Ending.DOUBTED:
+        case Ending.REFUSED | Ending.UNCERTAIN:
             return f"It could not be granted: {refused(request)}{safe(request.closed_reason)}."
         case None:
             return ""

@@ -8,7 +8,7 @@ from typing import Any
 from slack_sdk.models.blocks import InputBlock, Option, PlainTextInputElement, StaticSelectElement
 from slack_sdk.models.views import View
 
-from bot.access.lockdown import Lift
+from bot.access.lockdown import LiftVote
 from bot.core.lockdown import NEEDED, Lock
 from bot.core.request import REASON_LIMIT
 from handlers.views import action_ids, modals
@@ -90,7 +90,7 @@ def lockdown(systems: Mapping[str, str], system: str, reason: str, standing_: Se
     )
 
 
-def lifting(lift: Lift) -> str:
+def lifting(lift: LiftVote) -> str:
     """What became of an operator's vote to lift."""
     what = _object(lift.lock.system)
     if lift.lifted:

@@ -43,7 +43,7 @@ def progress(request: Request) -> list[str]:
     """How far each role is, while they are not all alike, and which was refused; nothing for a single role."""
     if len(request.legs) == 1:
         return []
-    in_part = request.ending in {Ending.REFUSED, Ending.DOUBTED}
+    in_part = request.ending in {Ending.REFUSED, Ending.UNCERTAIN}
     if request.state is State.GRANTING:
         far = [_granted(request, leg) for leg in request.legs]
     elif request.state is State.REVOKING or (in_part and request.is_over):

@@ -178,7 +178,9 @@ async def test_only_the_asker_wishes_and_only_while_they_may_ask(house: House) -
     with pytest.raises(NotAllowed, match="not_the_asker"):
         await extend.extend(house.context, house.actor("eve"), request.id, 600, "INC-1 still burns")
     dan = house.actor("dan")
-    gone = Actor(person=dan.person, roster={**dan.roster, "dba": Members(users=frozenset({"UEVE"}))}, afresh=True)
+    gone = Actor(
+        person=dan.person, roster={**dan.roster, "dba": Members(users=frozenset({"UEVE"}))}, looked_up_now=True
+    )
     with pytest.raises(NotAllowed, match="asker_may_not"):
         await extend.extend(house.context, gone, request.id, 600, "INC-1 still burns")
 

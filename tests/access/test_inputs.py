@@ -13,7 +13,7 @@ from bot.access.inputs import check_inputs
 from bot.access.review import ReviewDecision
 from bot.access.submit import RequestForm
 from bot.core import ssh_keys
-from bot.core.errors import AlreadyAsked, BadInput, CannotCombine, CannotExtend, RoleChanged
+from bot.core.errors import AlreadyRequested, BadInput, CannotCombine, CannotExtend, RoleChanged
 from bot.core.events import EVENT, Cancelled, Event
 from bot.core.given_inputs import given_inputs, spelled, values
 from bot.core.lifecycle import fold
@@ -111,7 +111,7 @@ async def test_one_role_s_default_is_not_lent_to_another(store: Store) -> None:
 
 async def test_the_same_roles_in_another_order_are_the_same_request(house: House) -> None:
     first = await house.ask(what="vault/read-only + vault/shared", inputs={"room": "hall"})
-    with pytest.raises(AlreadyAsked) as refused:
+    with pytest.raises(AlreadyRequested) as refused:
         await house.ask(what="vault/shared + vault/read-only", inputs={"room": "hall"})
     assert refused.value.request.id == first.id
 
@@ -169,7 +169,7 @@ async def test_a_role_that_asks_for_nothing_takes_nothing(house: House) -> None:
 async def test_the_same_for_another_value_is_another_request(house: House) -> None:
     first = await asked(house, room="hall")
     assert (await asked(house, room="attic")).id != first.id
-    with pytest.raises(AlreadyAsked):
+    with pytest.raises(AlreadyRequested):
         await asked(house, room="Hall")
 
 

@@ -29,7 +29,7 @@ from bot.core.lockdown import NEEDED, VOTE_FOR, Operator, Vote
 from bot.core.request import State, Verb
 from bot.core.verdict import Members
 from bot.store.keyring import KeyRing
-from bot.store.lockdowns import AUDIT, DOUBTED, LockdownStore
+from bot.store.lockdowns import AUDIT, UNCERTAIN, LockdownStore
 from bot.store.store import Store
 from bot.worker.key_rotation import KeyRotation
 from bot.worker.lockdown_enforcer import LockdownEnforcer
@@ -420,7 +420,7 @@ async def test_its_record_cannot_be_taken_away(house: House, replica: House) -> 
     assert "it is gone" in refused.value.lock.reason
     with pytest.raises(LockedDown):
         await replica.ask()
-    assert len(await trail(house.store, DOUBTED)) == 1
+    assert len(await trail(house.store, UNCERTAIN)) == 1
     rows: Any = await house.store.redis.hkeys(house.store.keys.rows)
     assert len([row for row in rows if row.decode().startswith(f"{AUDIT}|lockdown:")]) == 2
     await lockdown.lift(house.context, house.actor("pat"), "")
@@ -485,7 +485,7 @@ async def test_a_key_that_this_process_was_not_given_stops_it_and_nobody_else(ho
     with pytest.raises(LockedDown):
         await lockdown.lift(stranger.context, stranger.actor("pat"), "")
     assert (await house.ask()).state is State.PENDING
-    assert len(await trail(house.store, DOUBTED)) == 1
+    assert len(await trail(house.store, UNCERTAIN)) == 1
     await client.aclose()
 
 

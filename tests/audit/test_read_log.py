@@ -155,6 +155,6 @@ def test_every_kind_of_event_can_be_asked_for() -> None:
     for path in Path(bot.__file__).parent.rglob("*"):
         if path.suffix == ".py":
             found |= set(re.findall(r"(?:\.note|\bsaid)\(\s*\"(\w+)\"", path.read_text(encoding="utf-8")))
-    found |= {lockdowns.DECLARED, lockdowns.VOTED, lockdowns.LIFTED, lockdowns.DOUBTED}
+    found |= {lockdowns.DECLARED, lockdowns.VOTED, lockdowns.LIFTED, lockdowns.UNCERTAIN}
     assert len(found) > 12
     assert found <= projection.KINDS

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bot.access.audit_query import AuditPage, CannotSearch, Question
+from bot.access.audit_query import AuditPage, CannotSearch, SearchFilters
 from bot.audit import verify
 from bot.audit.archive.archive import Archive, NoArchive
 from bot.audit.export import evidence, export
@@ -419,7 +419,7 @@ async def test_only_so_many_questions_wait(town: Town) -> None:
         return Archive.open("", Path("/nonexistent"))
 
     town.app.audit_search.archive = slow
-    asked_ = [asyncio.create_task(town.app.audit_search.within_limits(Question())) for _ in range(12)]
+    asked_ = [asyncio.create_task(town.app.audit_search.within_limits(SearchFilters())) for _ in range(12)]
     done, _ = await asyncio.wait(asked_, return_when=asyncio.FIRST_COMPLETED)
     release.set()
     answers = await asyncio.gather(*asked_, return_exceptions=True)

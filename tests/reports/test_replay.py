@@ -130,7 +130,7 @@ def approved_with(played: Played, policy: str, what: str, by: Sequence[str], **g
     actor = Actor(
         person=person(W, "mia"),
         roster={"dba": Members(identities=frozenset({"dan@example.com", "eve@example.com"}))},
-        afresh=True,
+        looked_up_now=True,
     )
     form = RequestForm(what=what, duration=1800, reason="INC-1 is on fire", inputs=given)
     whole = submit.completed(submit.allowed(then, actor, form), NOON)

@@ -156,10 +156,10 @@ async def test_a_revoke_that_fails_takes_no_trial_and_puts_none_off(place: Place
     request = await place.house.granted("mia")
     await place.goes_dark()
     await holder.release(place.house.context, place.house.actor("mia"), request.id)
-    before = place.post.circuit.holds_back()
+    before = place.post.circuit.seconds_to_wait()
     for _ in range(2):
         await place.step(request)
-    assert place.post.circuit.holds_back() == before == pytest.approx(FIRST)
+    assert place.post.circuit.seconds_to_wait() == before == pytest.approx(FIRST)
 
 
 async def test_a_system_that_refuses_answers(place: Place) -> None:
@@ -207,16 +207,16 @@ def test_the_interval_grows_to_its_longest_and_starts_anew_after_an_answer() -> 
     assert [circuit.failed() for _ in range(7)] == [False] * 4 + [True] + [False] * 2
     waits = []
     for _ in range(6):
-        waits.append(circuit.holds_back())
+        waits.append(circuit.seconds_to_wait())
         clock.at += waits[-1]
-        assert circuit.holds_back() == 0
+        assert circuit.seconds_to_wait() == 0
     assert waits == [5, 10, 20, 40, 60, 60]
     assert circuit.answered()
     assert not circuit.answered()
-    assert circuit.holds_back() == 0
+    assert circuit.seconds_to_wait() == 0
     for _ in range(5):
         circuit.failed()
-    assert circuit.holds_back() == 5
+    assert circuit.seconds_to_wait() == 5
 
 
 def test_calls_that_fail_as_late_as_they_may_are_still_in_a_row() -> None:

@@ -128,7 +128,7 @@ async def tries(house: House, id_: str) -> int:
 def renamed(actor: Actor, address: str) -> Actor:
     """The same Slack account after its e-mail address was changed."""
     changed = actor.person.model_copy(update={"identity": address.casefold(), "email": address})
-    return Actor(person=changed, roster=actor.roster, afresh=True)
+    return Actor(person=changed, roster=actor.roster, looked_up_now=True)
 
 
 async def test_who_changes_their_address_between_two_answers_still_counts_once(house: House) -> None:
@@ -158,7 +158,9 @@ async def test_the_asker_never_counts_not_under_a_new_address_and_not_from_a_sec
             house.context, renamed(house.actor("dan"), "new@example.com"), request.id, ReviewDecision(verb=Verb.APPROVE)
         )
     eve = house.actor("eve")
-    second = Actor(person=eve.person.model_copy(update={"identity": "dan@example.com"}), roster=eve.roster, afresh=True)
+    second = Actor(
+        person=eve.person.model_copy(update={"identity": "dan@example.com"}), roster=eve.roster, looked_up_now=True
+    )
     with pytest.raises(NotAllowed, match="own_request"):
         await reviewing.review(house.context, second, request.id, ReviewDecision(verb=Verb.APPROVE))
 
@@ -167,7 +169,7 @@ async def test_an_answer_that_relies_on_a_group_nobody_tells_is_not_lost_but_ask
     request = await house.ask(what="vault/both-keys")
     await house.approve("dan", request.id)
     sam = house.actor("sam")
-    dark = Actor(person=sam.person, roster={**sam.roster, "dba": Members(known=False)}, afresh=True)
+    dark = Actor(person=sam.person, roster={**sam.roster, "dba": Members(known=False)}, looked_up_now=True)
     with pytest.raises(CouldNotCheck):
         await reviewing.review(house.context, dark, request.id, ReviewDecision(verb=Verb.APPROVE))
     assert (await house.approve("sam", request.id)).state is State.GRANTING
@@ -181,7 +183,7 @@ async def test_who_lost_the_right_to_ask_is_not_given_it_by_an_approval(house: H
     )
     with pytest.raises(NotAllowed, match="asker_may_not"):
         await reviewing.review(house.context, left, request.id, ReviewDecision(verb=Verb.APPROVE))
-    dark = Actor(person=dan.person, roster={**dan.roster, "security": Members(known=False)}, afresh=True)
+    dark = Actor(person=dan.person, roster={**dan.roster, "security": Members(known=False)}, looked_up_now=True)
     with pytest.raises(NotAllowed, match="unknown_group"):
         await reviewing.review(house.context, dark, request.id, ReviewDecision(verb=Verb.APPROVE))
     assert (await house.now(request.id)).state is State.PENDING

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from bot.access import holder
-from bot.core.errors import AlreadyAnswered, AlreadyAsked, NotAllowed, Overtaken
+from bot.core.errors import AlreadyAnswered, AlreadyRequested, NotAllowed, Overtaken
 from bot.core.request import Ending, State
 from bot.store.store import Store
 from providers.systems.base import System
@@ -71,7 +71,7 @@ async def test_the_same_submission_delivered_twice_asks_once(house: House) -> No
     first, second = await asyncio.gather(house.ask(token="V1"), house.ask(token="V1"), return_exceptions=True)
     ids = {r.id for r in (first, second) if not isinstance(r, BaseException)}
     assert len(ids) == 1
-    with pytest.raises(AlreadyAsked):
+    with pytest.raises(AlreadyRequested):
         await house.ask(token="V2")
 
 

@@ -57,7 +57,7 @@ class Holding:
     """One role that one person had, or may have had. Unix seconds; None for what did not happen (yet).
 
     ``tried_at``: the call that opens it was about to be made. ``opened_at``: it was proved open. ``closed_at``: it
-    was read back as closed, or ``how`` says what else ended it.
+    was verified as revoked, or ``how`` says what else ended it.
     """
 
     id: str

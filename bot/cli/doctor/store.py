@@ -160,7 +160,7 @@ class StoreDoctor:
             if workspace is None:
                 return [unchecked("records", "this store knows no workspace of this token before the first start")]
             redis = link.commands(Keys(workspace).due)
-            found = await health.books(Store(redis, workspace, ring))
+            found = await health.open_counts(Store(redis, workspace, ring))
         except StoreAway as error:
             said = f"they cannot be read: {error}"
             return [wrong("records", said, "see what is said of the store; if it is well, see who else writes to it")]
@@ -177,40 +177,40 @@ class StoreDoctor:
         return await health.workspace(link.commands(home(given)), given)
 
 
-def judged(books: OpenCounts, generation: str | None) -> list[CheckResult]:
+def judged(counts: OpenCounts, generation: str | None) -> list[CheckResult]:
     """What the records tell. ``generation``: the policy file's, None when it cannot be read."""
-    stuck = [request.id for request in books.requests if requests.stuck(request)]
+    stuck = [request.id for request in counts.requests if requests.stuck(request)]
     found = []
     if stuck:
         found.append(wrong("records", f"cannot be closed: {_named(stuck)}", _STUCK))
-    if books.tampered:
-        said = f"records that failed their integrity check: {_named(books.tampered)}"
+    if counts.tampered:
+        said = f"records that failed their integrity check: {_named(counts.tampered)}"
         fix = "see who can write to Redis, and that JIT_KEYS has every key that was ever used; nothing is done by them"
         found.append(wrong("records", said, fix))
-    if books.missing:
+    if counts.missing:
         fix = "compare the systems with what should be open: somebody deleted them, or the store is an old copy"
-        found.append(wrong("records", f"records that are gone: {_named(books.missing)}", fix))
-    if books.overdue > _LATE:
-        said = f"the oldest thing that is due has been so for {_long(books.overdue)}"
+        found.append(wrong("records", f"records that are gone: {_named(counts.missing)}", fix))
+    if counts.overdue > _LATE:
+        said = f"the oldest thing that is due has been so for {_long(counts.overdue)}"
         found.append(wrong("records", said, "see that a worker runs (jit run --role worker), and its log"))
-    if books.silent > _LATE:
-        said = f"{books.waiting} notifications wait, the oldest for {_long(books.silent)}"
+    if counts.silent > _LATE:
+        said = f"{counts.waiting} notifications wait, the oldest for {_long(counts.silent)}"
         found.append(wrong("records", said, "see that a worker runs, and that Slack takes its posts"))
-    if books.dead:
-        said = f"{len(books.dead)} notifications could never be delivered; the last: {books.dead[0]}"
+    if counts.dead:
+        said = f"{len(counts.dead)} notifications could never be delivered; the last: {counts.dead[0]}"
         found.append(wrong("records", said, "fix what it says; a card is shown again with the request's next event"))
-    known = {*books.tampered, *books.missing}
-    if old := [f"{id_} ({kind})" for kind, id_ in books.alarmed if id_ not in known]:
+    known = {*counts.tampered, *counts.missing}
+    if old := [f"{id_} ({kind})" for kind, id_ in counts.alarmed if id_ not in known]:
         found.append(note("records", f"alarms lately, over by now: {_named(old)}"))
-    if books.generation and not generation:
-        said = f"the workspace goes on deciding by policy {books.generation}, which is not the file here"
+    if counts.generation and not generation:
+        said = f"the workspace goes on deciding by policy {counts.generation}, which is not the file here"
         found.append(note("records", said, "correct the policy file: a running bot loads it as soon as it can be used"))
-    if books.generation and generation and books.generation != generation:
-        said = f"the workspace decides by policy {books.generation}, this file is {generation}"
+    if counts.generation and generation and counts.generation != generation:
+        said = f"the workspace decides by policy {counts.generation}, this file is {generation}"
         found.append(
             note("records", said, "have every process read the same file: it does within seconds, or restart it")
         )
-    return found or [good("records", f"{len(books.requests)} open, nothing overdue, stuck or undelivered")]
+    return found or [good("records", f"{len(counts.requests)} open, nothing overdue, stuck or undelivered")]
 
 
 def _vital(vitals: Vitals) -> list[CheckResult]:

@@ -29,7 +29,7 @@ class Backlog:
     """At one moment; ages are in seconds, and 0 where nothing waits.
 
     ``overdue`` is of the oldest due step, ``overdue_in`` that of each system; ``late_in``: how long past its end the
-    oldest access of a system is that is not read back as closed; ``closing_in``: how many of a system's requests are
+    oldest access of a system is that is not verified as revoked; ``closing_in``: how many of a system's requests are
     being closed, whatever ended them. ``pending``: undecided requests, ``pending_age``: of the oldest of them.
     """
 

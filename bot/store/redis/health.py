@@ -86,7 +86,7 @@ async def workspace(redis: Redis, token: str) -> str | None:
     return None
 
 
-async def books(store: Store) -> OpenCounts:
+async def open_counts(store: Store) -> OpenCounts:
     """All that is open. Raises `StoreAway`."""
     redis, keys = store.redis, store.keys
     async with redis.pipeline(transaction=False) as pipe:

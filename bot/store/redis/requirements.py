@@ -1,4 +1,4 @@
-"""Whether a Redis is fit to keep the books, by what its INFO says; it changes nothing there.
+"""Whether a Redis is fit to keep the records, by what its INFO says; it changes nothing there.
 
 Each finding is a sentence and how to fix it: the bot's start logs the warnings and refuses what would lose records,
 and whoever else asks gets the same.

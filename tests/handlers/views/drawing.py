@@ -14,9 +14,9 @@ from typing import Any
 from slack_sdk.models.views import View
 
 from bot.access import read, submit
-from bot.access.audit_query import AuditPage, Question
+from bot.access.audit_query import AuditPage, SearchFilters
 from bot.access.inputs import check_inputs
-from bot.access.lockdown import Lift
+from bot.access.lockdown import LiftVote
 from bot.access.read import Overview
 from bot.access.revoke import BulkRevocation
 from bot.audit.archive.projection import Holding
@@ -244,8 +244,10 @@ _BAD_FILE = {"stays": "0123456789abcdef", "mistakes": [f"jit.yaml:2:1: {EVIL}"] 
 _CHANGED = {"was": "0123456789abcdef", "now": "fedcba9876543210", "via": "worker@host"}
 
 
-def _question() -> Question:
-    return Question(person="UMIA", system="vault", when="last week", since=AT - 7 * 24 * HOUR, until=AT, pages=(40,))
+def _question() -> SearchFilters:
+    return SearchFilters(
+        person="UMIA", system="vault", when="last week", since=AT - 7 * 24 * HOUR, until=AT, pages=(40,)
+    )
 
 
 def _page() -> AuditPage:
@@ -268,7 +270,7 @@ def _page_with_inputs() -> AuditPage:
 def _held() -> AuditPage:
     sure = Holding("J-7K3R", 1, 0, "UMIA", "mia@example.com", "vault", "read-only", AT + 61, AT + 62)
     maybe = Holding("J-7K3S", 9, 0, "UEVE", "eve@example.com", "vault", "admin", AT + 63, None, AT + 90, "revoked")
-    return AuditPage(Question(at=AT + 70, when="at 2027-01-15T08:01Z"), holdings=[sure, maybe], held=2, sealed=38)
+    return AuditPage(SearchFilters(at=AT + 70, when="at 2027-01-15T08:01Z"), holdings=[sure, maybe], held=2, sealed=38)
 
 
 def _look() -> Scan:
@@ -345,9 +347,9 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     "lockdown-told-of-a-system": lambda: lockdown.told(told("locked_down", system="vault")),
     "lockdown-lift-told": lambda: lockdown.told(told("lift_voted", votes=["Pat"])),
     "lockdown-lifted-told": lambda: lockdown.told(told("lifted", system="vault", votes=["Pat", EVIL])),
-    "lockdown-lift": lambda: lockdown.lifting(Lift(LOCK, lifted=False, repeated=False)),
-    "lockdown-lift-again": lambda: lockdown.lifting(Lift(LOCK, lifted=False, repeated=True)),
-    "lockdown-lifted": lambda: lockdown.lifting(Lift(LOCK_OF_VAULT, lifted=True, repeated=False)),
+    "lockdown-lift": lambda: lockdown.lifting(LiftVote(LOCK, lifted=False, repeated=False)),
+    "lockdown-lift-again": lambda: lockdown.lifting(LiftVote(LOCK, lifted=False, repeated=True)),
+    "lockdown-lifted": lambda: lockdown.lifting(LiftVote(LOCK_OF_VAULT, lifted=True, repeated=False)),
     "revoke-all": lambda: revoke_all("`vault`", '{"system":"vault"}', _open_ones(3), EVIL),
     "revoke-all-of-many": lambda: revoke_all("<@UMIA>", '{"user":"UMIA"}', _open_ones(40), ""),
     "revoked-all": lambda: taken(BulkRevocation(tuple(_open_ones(2)), over=1, left=0), operator=True),
@@ -380,7 +382,7 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     "audit-waiting": lambda: audit.waiting(_question()),
     "audit-page": lambda: audit.page(_page()),
     "audit-nothing": lambda: audit.page(
-        AuditPage(Question(kind="granted"), sealed=7, doubts=("There is no archive.",))
+        AuditPage(SearchFilters(kind="granted"), sealed=7, doubts=("There is no archive.",))
     ),
     "audit-held": lambda: audit.page(_held()),
     "audit-page-table": lambda: audit.message(_page()),

@@ -81,7 +81,7 @@ REFUSALS: Mapping[str, Exception] = {
     "LimitReached, submits": errors.LimitReached("submits", 10, 600),
     "LimitReached, reminders": errors.LimitReached("reminders", 1, 600),
     "LimitReached, questions": errors.LimitReached("questions", 5),
-    "AlreadyAsked": errors.AlreadyAsked(request()),
+    "AlreadyRequested": errors.AlreadyRequested(request()),
     "NotFound": errors.NotFound(_ODD),
     "Ambiguous, none": errors.Ambiguous(()),
     "Ambiguous, several": errors.Ambiguous(("J-7K3Q", "J-7K3R")),

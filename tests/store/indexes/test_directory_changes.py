@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import BlockingConnectionPool, Redis
 
 from bot.core.verdict import Members
-from bot.policy.authorization import may_be_given, may_request
+from bot.policy.authorization import may_request, may_still_request
 from bot.store.indexes.directory_changes import DirectoryChanges, InactiveAccount, Left
 from bot.store.store import Store
 from handlers.slack.usergroups import Listed, remain
@@ -184,7 +184,7 @@ async def test_who_is_nobody_may_not_ask_for_what_everyone_may_ask_for(store: St
     assert may_request(house.policy, actor.roster, actor.person, choice).allowed
     assert not may_request(house.policy, gone, actor.person, choice).allowed
     request = await house.ask()
-    assert not may_be_given(house.policy, gone, request).allowed
+    assert not may_still_request(house.policy, gone, request).allowed
 
 
 async def test_an_account_that_is_nobody_is_in_no_group(store: Store) -> None:

@@ -25,7 +25,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from bot.cli.requests import NoBooks, books
+from bot.cli.requests import NoStore, context_of
 from bot.settings import load
 from bot.store.redis import embedded
 from bot.store.redis.embedded import CannotEmbed, Embedded
@@ -433,8 +433,8 @@ def test_an_operators_look_leaves_no_server_and_ends_none_of_a_bots(home: Path) 
     )
 
     async def look() -> None:
-        with pytest.raises(NoBooks, match="start the bot once"):
-            async with books(settings):
+        with pytest.raises(NoStore, match="start the bot once"):
+            async with context_of(settings):
                 pass
 
     asyncio.run(look())

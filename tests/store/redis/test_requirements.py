@@ -1,4 +1,4 @@
-"""Whether a Redis is fit to keep the books is found out, told with how to fix it, and at the start obeyed."""
+"""Whether a Redis is fit to keep the records is found out, told with how to fix it, and at the start obeyed."""
 
 from __future__ import annotations
 
