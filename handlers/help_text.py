@@ -39,12 +39,12 @@ async def _example(door: Door, actor: Actor, command: str) -> str:
     """A line that would work here, as far as there is one."""
     match command:
         case "request":
-            return _of_choice(door, actor)
+            return await _of_choice(door, actor)
         case "explain":
-            offers = submit.offers(door.context, actor)
+            offers = await submit.offers(door.context, actor)
             return f"`/jit explain {safe(offers[0].name, 90)}`" if offers else _NOTHING
         case "who":
-            seen = read.systems(door.context, actor)
+            seen = await read.systems(door.context, actor)
             return f"`/jit who {safe(seen[0], 40)}`" if seen else _NOTHING
         case "revoke":
             theirs = await read.overseen(door.context, actor)
@@ -74,9 +74,9 @@ async def _example(door: Door, actor: Actor, command: str) -> str:
 _NOTHING = "there is nothing here that you may request."
 
 
-def _of_choice(door: Door, actor: Actor) -> str:
+async def _of_choice(door: Door, actor: Actor) -> str:
     """The first thing that the person may request, in one line."""
-    offers = submit.offers(door.context, actor)
+    offers = await submit.offers(door.context, actor)
     if not offers:
         return _NOTHING
     expected = role_terms.expected(offers[0])

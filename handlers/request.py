@@ -68,20 +68,20 @@ def register(app: AsyncApp, door: Door) -> None:
     @app.action(action_ids.ADD_ROLE)
     async def choosing(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         actor, form = await door.who(body), payloads.chosen(body)
-        offers = submit.offers(door.context, actor)
-        choice = submit.offered(door.context, actor, offers, form.what)
+        offers = await submit.offers(door.context, actor)
+        choice = await submit.offered(door.context, actor, offers, form.what)
         await modal_stack.change(client, body, await _filled(door, offers, choice, form))
         await ack()
 
     @app.options(action_ids.CHOICE)
     async def searching(ack: AsyncAck, body: Payload) -> None:
-        offers = submit.offers(door.context, await door.who(body))
+        offers = await submit.offers(door.context, await door.who(body))
         groups = modals.suggested(offers, payloads.searched(body))
         await (ack(option_groups=groups) if groups else ack(options=[]))
 
     @app.options(action_ids.ADD_ROLE)
     async def searching_roles(ack: AsyncAck, body: Payload) -> None:
-        offers = submit.offers(door.context, await door.who(body))
+        offers = await submit.offers(door.context, await door.who(body))
         groups = modals.suggested([choice for choice in offers if "/" in choice.name], payloads.searched(body))
         await (ack(option_groups=groups) if groups else ack(options=[]))
 
@@ -151,7 +151,7 @@ async def without_verb(
     begins = line.words[0][1] if line.words else Use.UNKNOWN
     if line.empty and not line.unknown:
         return views.HELLO
-    if not mistyped and not line.names and (near := _nearest(door, actor, line)):
+    if not mistyped and not line.names and (near := await _nearest(door, actor, line)):
         raise UnknownChoice(line.unknown[0], tuple(near))
     if begins is not Use.CHOICE and (mistyped or not (line.names or begins is Use.FILLER)):
         return ""
@@ -173,16 +173,16 @@ async def understood(door: Door, actor: Actor, text: str) -> RequestLine:
 async def _by_line(door: Door, payload: Payload, actor: Actor, line: RequestLine, client: AsyncWebClient) -> Answer:
     named, apart = line.names[0] if line.names else "", ""
     try:
-        offers = _offers(door, actor, named)
+        offers = await _offers(door, actor, named)
     except CannotCombine as error:
         # The form opens with the first of them, so that nothing of the line is lost.
-        offers, apart = submit.offers(door.context, actor), sentence(error)
+        offers, apart = await submit.offers(door.context, actor), sentence(error)
         line = line.model_copy(update={"names": (named.split(TOGETHER)[0],)})
     candidates = _candidates(door.context.catalog(), offers, line)
     what = candidates[0].name if len(candidates) == 1 else "" if line.partial else next(iter(line.names), "")
     said = {"duration": line.duration, "reason": line.reason, "starts_at": line.starts_at}
     form = RequestForm(what=what, inputs=dict(line.inputs), **said)
-    note = f"{apart} {views.note(line, candidates, _nearest(door, actor, line))}".strip()
+    note = f"{apart} {views.note(line, candidates, await _nearest(door, actor, line))}".strip()
     if line.clear and not apart:
         try:
             made = await _submit(door, actor, form.model_copy(update={"token": payloads.token(payload)}))
@@ -191,21 +191,21 @@ async def _by_line(door: Door, payload: Payload, actor: Actor, line: RequestLine
         except NotUnderstood as error:
             note, form = _said_of(error), _without(form, error)
     elif (line.partial and not candidates) or (line.empty and line.unknown):
-        submit.prepare(door.context, actor, RequestForm(what=_typed(line)))  # raises what is near
+        await submit.prepare(door.context, actor, RequestForm(what=_typed(line)))  # raises what is near
     found = await _view(door, form, candidates if len(candidates) > 1 else offers, note)
     await modal_stack.show(client, payload, found)
     return None
 
 
-def _offers(door: Door, actor: Actor, what: str) -> list[Choice]:
+async def _offers(door: Door, actor: Actor, what: str) -> list[Choice]:
     """What this person may request, and first several roles in one request where ``what`` names them.
 
     Raises `NotAllowed` where they may not request each of them, `CannotCombine`.
     """
-    offers = submit.offers(door.context, actor)
+    offers = await submit.offers(door.context, actor)
     if TOGETHER not in what:
         return offers
-    return [submit.prepare(door.context, actor, RequestForm(what=what)).choice, *offers]
+    return [(await submit.prepare(door.context, actor, RequestForm(what=what))).choice, *offers]
 
 
 def _candidates(catalog: Catalog, offers: Sequence[Choice], line: RequestLine) -> list[Choice]:
@@ -214,12 +214,12 @@ def _candidates(catalog: Catalog, offers: Sequence[Choice], line: RequestLine) -
     return sorted(found, key=lambda choice: _RANKS.index(catalog.risk(choice))) if line.partial else found
 
 
-def _nearest(door: Door, actor: Actor, line: RequestLine) -> Sequence[str]:
+async def _nearest(door: Door, actor: Actor, line: RequestLine) -> Sequence[str]:
     """The offers that are most like the first words that are not understood, where nothing was named."""
     if line.names or not line.unknown:
         return ()
     try:
-        submit.prepare(door.context, actor, RequestForm(what=line.unknown[0][:90]))
+        await submit.prepare(door.context, actor, RequestForm(what=line.unknown[0][:90]))
     except UnknownChoice as error:
         return error.nearest
     except NotAllowed:
@@ -245,7 +245,7 @@ def _without(form: RequestForm, error: NotUnderstood) -> RequestForm:
 
 async def _submit(door: Door, actor: Actor, form: RequestForm) -> Request | None:
     """The request that a line makes; None where a modal has to ask for the rest. Raises what `submit.submit` does."""
-    submission = submit.prepare(door.context, actor, form)
+    submission = await submit.prepare(door.context, actor, form)
     return await submit.record(door.context, submission) if submission.complete else None
 
 
@@ -256,9 +256,9 @@ async def _open(
 
     Raises `UnknownChoice`, `NotAllowed`, `LockedDown`.
     """
-    offers = _offers(door, actor, form.what)
+    offers = await _offers(door, actor, form.what)
     if pressed and all(choice.name != form.what for choice in offers):
-        submit.prepare(door.context, actor, form)  # raises why it is not offered
+        await submit.prepare(door.context, actor, form)  # raises why it is not offered
     await modal_stack.show(client, payload, await _view(door, form, offers))
 
 

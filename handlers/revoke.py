@@ -39,7 +39,7 @@ async def revoke(door: Door, payload: Payload, rest: str, client: AsyncWebClient
     """``/jit revoke ID|@person|SYSTEM REASON``: the answer's text, or None when there is more than one to confirm."""
     actor = await door.who(payload)
     first, reason = payloads.id_and_rest(rest)
-    systems = read.systems(door.context, actor)
+    systems = await read.systems(door.context, actor)
     target = payloads.target(first, systems)
     if target is None:
         request = await _revoke(door, actor, first, reason, systems)

@@ -52,7 +52,7 @@ async def _shown(door: Door, actor: Actor, id_: str | None) -> SlackMessage:
     request = await read.one(door.context, actor, id_)
     reader = Reader(
         asked=read.is_mine(actor, request),
-        acts=read.may_review(door.context, actor, request) or read.may_end(door.context, actor, request),
+        acts=await read.may_review(door.context, actor, request) or read.may_end(door.context, actor, request),
         secret=read.has_secret(request),
     )
     earlier = await track_record(door.context.store, request) if reader.acts else None
@@ -70,7 +70,7 @@ async def who(door: Door, payload: Payload, rest: str) -> str:
 async def explain(door: Door, payload: Payload, rest: str) -> str:
     """``/jit explain WHAT``."""
     what = rest.lower()[:200] if "+" in rest else _word(rest)
-    found = read.explain(door.context, await door.who(payload), what)
+    found = await read.explain(door.context, await door.who(payload), what)
     names = await mentions(door, (group for each in found for step in each.steps for group in step.any_of))
     return role_terms.all_explained(found, names)
 
@@ -98,7 +98,7 @@ async def _mention(door: Door, group: str) -> str:
 
 async def needed(door: Door, actor: Actor, request: Request) -> Needed:
     """The approvals that are missing, as this person's door knows the groups."""
-    tally = read.tally(door.context, actor, request)
+    tally = await read.tally(door.context, actor, request)
     names = await mentions(door, (group for groups in tally.missing for group in groups))
     missing: Counter[str] = Counter()
     for groups, count in tally.missing.items():

@@ -54,7 +54,8 @@ async def _extensible(context: AccessContext, actor: Actor, id_: str | None) -> 
     await context.check("extend", actor, request, authorization.is_requester(request, actor.person))
     if request.state is not State.ACTIVE:
         raise Overtaken(request)
-    await context.check("extend", actor, request, authorization.may_still_request(catalog, actor.roster, request))
+    entitled = authorization.may_still_request(catalog, actor.roster, request, loaded.now)
+    await context.check("extend", actor, request, entitled)
     if why := _obstacle(catalog, request):
         raise CannotExtend(request, why, deadlines.last_end(request))
     return loaded

@@ -52,7 +52,7 @@ def judge(
 ) -> CaseOutcome:
     """Request it, and have each approver approve it."""
     try:
-        submission = submit.allowed(catalog, _actor(attempt, attempt.requester), attempt.form)
+        submission = submit.allowed(catalog, _actor(attempt, attempt.requester), attempt.form, now)
         event = submit.first_event(submit.completed(submission, now), now, attempt.ruled, consequence, can_extend)
         request = lifecycle.begin(event)
         for person in attempt.approvers:
@@ -63,7 +63,7 @@ def judge(
         return CaseOutcome(rule=event.rule)
     if not request.awaits_decision:
         return CaseOutcome()
-    tally: Tally = authorization.tally(catalog, attempt.roster, request)
+    tally: Tally = authorization.tally(catalog, attempt.roster, request, now)
     return CaseOutcome(missing=tuple(tally.missing.items()))
 
 
@@ -78,8 +78,8 @@ def _approved(catalog: Catalog, actor: Actor, request: Request, now: float) -> R
     if any(authorization.same(given.by, actor.person) for given in request.reviews):
         raise AlreadyAnswered(request)
     for verdict in (
-        authorization.may_review(catalog, actor.roster, request, actor.person),
-        authorization.may_still_request(catalog, actor.roster, request),
+        authorization.may_review(catalog, actor.roster, request, actor.person, now),
+        authorization.may_still_request(catalog, actor.roster, request, now),
     ):
         if not verdict.allowed:
             raise NotAllowed(verdict)

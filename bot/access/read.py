@@ -101,7 +101,7 @@ async def overview(context: AccessContext, actor: Actor) -> Overview:
         open=tuple(own),
         waiting=tuple(others),
         asked=tuple(await recent(context, actor, since)),
-        offers=tuple(offers(context, actor)),
+        offers=tuple(await offers(context, actor)),
         secrets=frozenset(request.id for request in own if has_secret(request)),
         locks=(await context.store.lockdowns.read()).locks,
         cards=await _cards(context, actor, others[:_MOST_LINKED]),
@@ -145,7 +145,8 @@ async def overseen(context: AccessContext, actor: Actor) -> list[Request]:
 
 async def waiting(context: AccessContext, actor: Actor) -> list[Request]:
     """The requests of others for which this person's approval would count."""
-    return [request for request in await overseen(context, actor) if may_review(context, actor, request)]
+    found, now = await overseen(context, actor), await context.store.now()
+    return [request for request in found if _may_review(context, actor, request, now)]
 
 
 async def all_open(context: AccessContext) -> list[Request]:
@@ -156,7 +157,7 @@ async def all_open(context: AccessContext) -> list[Request]:
 async def holders(context: AccessContext, actor: Actor, system: str) -> list[Request]:
     """Who has which access on a system now, as far as this person may read it. Raises `UnknownSystem`."""
     all_of_it = audits(context, actor)
-    seen = list(context.catalog().systems) if all_of_it else systems(context, actor)
+    seen = list(context.catalog().systems) if all_of_it else await systems(context, actor)
     if system not in seen:
         raise UnknownSystem(system, tuple(like(system, seen)))
     if all_of_it:
@@ -209,12 +210,16 @@ def audits(context: AccessContext, actor: Actor) -> bool:
     return authorization.may_audit(context.catalog(), actor.roster, actor.person).allowed
 
 
-def may_review(context: AccessContext, actor: Actor, request: Request) -> bool:
+async def may_review(context: AccessContext, actor: Actor, request: Request) -> bool:
     """Whether this person's approval of it, or of its extension, would count now; checked again when it is given."""
+    return _may_review(context, actor, request, await context.store.now())
+
+
+def _may_review(context: AccessContext, actor: Actor, request: Request, now: float) -> bool:
     open_ = awaiting_decision(request)
     if open_ is None or any(authorization.same(review.by, actor.person) for review in open_.reviews):
         return False
-    return authorization.may_review(context.catalog(), actor.roster, open_, actor.person).allowed
+    return authorization.may_review(context.catalog(), actor.roster, open_, actor.person, now).allowed
 
 
 def may_end(context: AccessContext, actor: Actor, request: Request) -> bool:
@@ -255,29 +260,31 @@ def _issues_secret(leg: Leg) -> bool:
         return False
 
 
-def tally(context: AccessContext, actor: Actor, request: Request) -> Tally:
+async def tally(context: AccessContext, actor: Actor, request: Request) -> Tally:
     """The tally of its approvals, or of its extension's; empty where nothing is to be decided."""
     open_ = awaiting_decision(request)
-    return authorization.tally(context.catalog(), actor.roster, open_) if open_ else Tally(open=(), counted=())
+    if open_ is None:
+        return Tally(open=(), counted=())
+    return authorization.tally(context.catalog(), actor.roster, open_, await context.store.now())
 
 
 # what can be requested
 
 
-def systems(context: AccessContext, actor: Actor) -> list[str]:
+async def systems(context: AccessContext, actor: Actor) -> list[str]:
     """The systems that this person may request or oversees, in the order of the policy."""
-    asked = {ref.system for choice in offers(context, actor) for ref in choice.roles}
+    asked = {ref.system for choice in await offers(context, actor) for ref in choice.roles}
     seen = asked | set(authorization.systems_of(context.catalog(), actor.roster, actor.person))
     return [name for name in context.catalog().systems if name in seen]
 
 
-def explain(context: AccessContext, actor: Actor, what: str) -> list[Terms]:
+async def explain(context: AccessContext, actor: Actor, what: str) -> list[Terms]:
     """The terms of a template, a role, several roles in one request, or each role of a system.
 
     Raises `CannotCombine`, and `UnknownChoice`, also for a choice that this person may not see.
     """
-    catalog = context.catalog()
-    offered = {choice.name for choice in offers(context, actor)}
+    catalog, now = context.catalog(), await context.store.now()
+    offered = {choice.name for choice in await offers(context, actor)}
     seen = {
         choice.name: choice
         for choice in catalog.choices()
@@ -292,13 +299,13 @@ def explain(context: AccessContext, actor: Actor, what: str) -> list[Terms]:
     else:
         found = [seen[what]] if what in seen else [c for name, c in seen.items() if name.startswith(f"{what}/")]
     if not found:
-        raise UnknownChoice(what, tuple(like(what, [*seen, *systems(context, actor)])))
+        raise UnknownChoice(what, tuple(like(what, [*seen, *await systems(context, actor)])))
     return [
         terms(
             catalog,
             choice,
-            may_request=authorization.may_request(catalog, actor.roster, actor.person, choice).allowed,
-            auto_rules=tuple(auto_approval.applying(catalog, actor.roster, actor.person, choice)),
+            may_request=authorization.may_request(catalog, actor.roster, actor.person, choice, now).allowed,
+            auto_rules=tuple(auto_approval.applying(catalog, actor.roster, actor.person, choice, now)),
         )
         for choice in found
     ]

@@ -50,8 +50,8 @@ class UnderReview:
 
     @property
     def as_reviewed(self) -> Request:
-        """The request with only the reviews of what is to be decided."""
-        return _with_reviews_of(self.request, self.extension) if self.extension else self.request
+        """The request with the reviews and the required steps of what is to be decided."""
+        return _as_of(self.request, self.extension) if self.extension else self.request
 
     @property
     def deadline(self) -> float:
@@ -92,9 +92,8 @@ async def review(
         catalog, request = context.catalog(), loaded.request
         if decision.verb is Verb.APPROVE:
             context.require_fresh_lookup(actor, request)
-            await context.check(
-                "review", actor, request, authorization.may_still_request(catalog, actor.roster, request)
-            )
+            entitled = authorization.may_still_request(catalog, actor.roster, request, loaded.now)
+            await context.check("review", actor, request, entitled)
         event = judge(catalog, actor, loaded, decision)
         after = await context.step(catalog, request, event, deadline=loaded.deadline)
         if after is None:
@@ -113,10 +112,10 @@ async def reviewable(context: AccessContext, actor: Actor, id_: str, *, extensio
 
 
 def awaiting_decision(request: Request) -> Request | None:
-    """The request with only the reviews of what is to be decided, itself or its extension; None when nothing is."""
+    """The request with the reviews and required steps of what is to be decided, itself or its extension; or None."""
     if request.awaits_decision:
         return request
-    return _with_reviews_of(request, request.extension) if request.extension and request.awaits_extension else None
+    return _as_of(request, request.extension) if request.extension and request.awaits_extension else None
 
 
 async def _reviewable(context: AccessContext, actor: Actor, id_: str, extension: int | None) -> UnderReview:
@@ -124,7 +123,7 @@ async def _reviewable(context: AccessContext, actor: Actor, id_: str, extension:
     found = _under_review(loaded, extension)
     if any(authorization.same(review.by, actor.person) for review in found.as_reviewed.reviews):
         raise AlreadyAnswered(found.request)
-    verdict = authorization.may_review(context.catalog(), actor.roster, found.as_reviewed, actor.person)
+    verdict = authorization.may_review(context.catalog(), actor.roster, found.as_reviewed, actor.person, found.now)
     await context.check("review", actor, found.request, verdict)
     return found
 
@@ -157,7 +156,7 @@ def judge(catalog: Catalog, actor: Actor, case: UnderReview, decision: ReviewDec
         reason = bounded(decision.reason, 1, "why not")
         return case.denied(Review(verb=Verb.DENY, by=who, at=now, duration=0, reason=reason))
     review = Review(verb=Verb.APPROVE, by=who, at=now, duration=_duration(case, decision))
-    tally = authorization.tally(catalog, actor.roster, case.as_reviewed, also=review)
+    tally = authorization.tally(catalog, actor.roster, case.as_reviewed, now, also=review)
     if tally.complete:
         return case.approved(review, tally)
     if unknown := authorization.in_doubt(actor.roster, case.as_reviewed, tally):
@@ -176,5 +175,6 @@ def _duration(case: UnderReview, decision: ReviewDecision) -> int:
     return decision.duration
 
 
-def _with_reviews_of(request: Request, extension: Extension) -> Request:
-    return request.model_copy(update={"reviews": extension.reviews})
+def _as_of(request: Request, extension: Extension) -> Request:
+    own = {"reviews": extension.reviews, "required_steps": extension.required_steps}
+    return request.model_copy(update=own)

@@ -22,8 +22,8 @@ async def begin(context: AccessContext, roster: Roster, request: Request, now: f
     """
     catalog = context.catalog()
     may_have, approved = (
-        authorization.may_still_request(catalog, roster, request),
-        _still_approved(catalog, roster, request),
+        authorization.may_still_request(catalog, roster, request, now),
+        _still_approved(catalog, roster, request, now),
     )
     if not authorization.unchanged(catalog, request):
         why = "its role was changed in the policy"
@@ -39,9 +39,9 @@ async def begin(context: AccessContext, roster: Roster, request: Request, now: f
     return event, context.store.policy.same(catalog.generation)
 
 
-def _still_approved(catalog: Catalog, roster: Roster, request: Request) -> bool | None:
+def _still_approved(catalog: Catalog, roster: Roster, request: Request, now: float) -> bool | None:
     """Whether its approvals, or the rule that approved it, still count; None while a directory does not answer."""
     if request.rule:
-        return auto_approval.still(catalog, roster, request)
-    tally = authorization.tally(catalog, roster, request)
+        return auto_approval.still(catalog, roster, request, now)
+    tally = authorization.tally(catalog, roster, request, now)
     return None if authorization.in_doubt(roster, request, tally) else tally.complete

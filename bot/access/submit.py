@@ -83,44 +83,46 @@ class Submission:
 # choose
 
 
-def offers(context: AccessContext, actor: Actor) -> list[Choice]:
+async def offers(context: AccessContext, actor: Actor) -> list[Choice]:
     """The choices that this person may request: the check that `submit` makes."""
-    return _offers(context.catalog(), actor)
+    now = await context.store.now()
+    return _offers(context.catalog(), actor, now)
 
 
-def _offers(catalog: Catalog, actor: Actor) -> list[Choice]:
+def _offers(catalog: Catalog, actor: Actor, now: float) -> list[Choice]:
     return [
         choice
         for choice in catalog.choices()
-        if authorization.may_request(catalog, actor.roster, actor.person, choice).allowed
+        if authorization.may_request(catalog, actor.roster, actor.person, choice, now).allowed
     ]
 
 
-def prepare(context: AccessContext, actor: Actor, form: RequestForm) -> Submission:
+async def prepare(context: AccessContext, actor: Actor, form: RequestForm) -> Submission:
     """The form with its choice, allowed by today's policy. Raises `UnknownChoice`, `CannotCombine`, `NotAllowed`."""
-    return allowed(context.catalog(), actor, form)
+    now = await context.store.now()
+    return allowed(context.catalog(), actor, form, now)
 
 
-def allowed(catalog: Catalog, actor: Actor, form: RequestForm) -> Submission:
+def allowed(catalog: Catalog, actor: Actor, form: RequestForm, now: float) -> Submission:
     """The same by this policy."""
     choice = catalog.find(form.what)
     if choice is None:
         # A role that this person may not request is not suggested: not even its name is shown.
-        visible = {each.name for each in _offers(catalog, actor)}
+        visible = {each.name for each in _offers(catalog, actor, now)}
         parts = catalog.parts(form.what)
         if parts and visible.issuperset(each.name for each in parts) and (error := cannot_combine(parts)):
             raise CannotCombine(error.problem, most=error.most, name=error.name)
         raise UnknownChoice(form.what, tuple(name for name in catalog.nearest(form.what) if name in visible))
-    verdict = authorization.may_request(catalog, actor.roster, actor.person, choice)
+    verdict = authorization.may_request(catalog, actor.roster, actor.person, choice, now)
     if not verdict.allowed:
         raise NotAllowed(verdict)
     return Submission(actor, form, catalog, choice)
 
 
-def offered(context: AccessContext, actor: Actor, choices: Sequence[Choice], what: str) -> Choice:
+async def offered(context: AccessContext, actor: Actor, choices: Sequence[Choice], what: str) -> Choice:
     """The choice of that name among this person's offers. Raises `UnknownChoice`, `NotAllowed`."""
     found = next((choice for choice in choices if choice.name == what), None)
-    return found or prepare(context, actor, RequestForm(what=what)).choice
+    return found or (await prepare(context, actor, RequestForm(what=what))).choice
 
 
 # submit
@@ -129,7 +131,7 @@ def offered(context: AccessContext, actor: Actor, choices: Sequence[Choice], wha
 async def submit(context: AccessContext, actor: Actor, form: RequestForm) -> Request:
     """Record a new request. Raises what errors.py has under NotUnderstood, NotAllowed (audited) and LimitReached."""
     try:
-        submission = prepare(context, actor, form)
+        submission = await prepare(context, actor, form)
     except NotAllowed as error:
         await context.refused("submit", actor, form.what, error)
         raise
@@ -224,6 +226,7 @@ def first_event(
         submission.choice,
         submitted.duration,
         ruled,
+        now,
     )
     if ruling.by is None:
         return submitted

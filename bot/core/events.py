@@ -17,6 +17,7 @@ from bot.core.request import (
     Ending,
     Extension,
     Person,
+    RequiredStep,
     Reveal,
     Review,
 )
@@ -50,6 +51,7 @@ class Requested(Happening):
     starts_at: float = 0
     start_grace: int = 0
     warn_before: int = 0
+    required_steps: tuple[RequiredStep, ...] = ()
 
 
 class Submitted(Requested):

@@ -107,6 +107,7 @@ def begin(event: Requested) -> Request:
         starts_at=event.starts_at,
         start_grace=event.start_grace,
         warn_before=event.warn_before,
+        required_steps=event.required_steps,
     )
     request = approve_by_rule(request, event) if isinstance(event, ApprovedByRule) else request
     return request.model_copy(update={"lineage": _lineage("", event)})

@@ -115,6 +115,20 @@ class ByRule(Frozen):
     budget: int
 
 
+class RequiredStep(Frozen):
+    """An approval step that a rule of the policy required of one request, beside the steps of its roles.
+
+    ``role``: ``system/role``, or empty for the whole request; ``rule``: the rule's place in the policy, from 1;
+    ``because``: its sentence.
+    """
+
+    any_of: tuple[str, ...]
+    count: int = 1
+    role: str = ""
+    rule: int = 0
+    because: str = ""
+
+
 class Review(Frozen):
     """One answer. ``duration`` (seconds) is at most what was asked for."""
 
@@ -174,6 +188,8 @@ class Extension(Frozen):
     tries: int = 0
     retry_at: float = 0
     error: str = ""
+    required_steps: tuple[RequiredStep, ...] = ()
+    """What it needs beside the steps of its roles; those of the request itself do not count here."""
 
     @property
     def undone(self) -> bool:
@@ -229,6 +245,8 @@ class Request(Frozen):
     """What approvers asked the requester, in order."""
     rule: ByRule | None = None
     """What approved it where no person did."""
+    required_steps: tuple[RequiredStep, ...] = ()
+    """What it needs beside the steps of its roles."""
     generation: str
     grant_budget: int
     created_at: float

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from itertools import islice
 
 from bot.core.frozen import Frozen
 from bot.core.request import Person, Request, Review, Verb
 from bot.core.verdict import Code, Reason, Roster, Verdict
 from bot.policy import matching
-from bot.policy.catalog import EVERYONE, Catalog, Choice, Role, RoleRef, Step
+from bot.policy.catalog import EVERYONE, Catalog, Choice, Role, RoleRef
 from bot.policy.schema import Sensitivity
+from bot.policy.steps import could_fill, groups_of, groups_of_role, steps_of, steps_of_roles
 
 
 class OpenStep(Frozen):
@@ -60,38 +60,44 @@ class Tally(Frozen):
         return dict(more)
 
 
-def may_request(catalog: Catalog, roster: Roster, requester: Person, choice: Choice) -> Verdict:
+def may_request(catalog: Catalog, roster: Roster, requester: Person, choice: Choice, now: float) -> Verdict:
     """Whether this person may ask for every role of the choice, and somebody could approve it."""
     reasons: list[Reason] = []
-    could_fill = _could_fill(catalog, roster, requester, choice)
+    fillable = could_fill(catalog, roster, requester, choice.roles, now)
     for ref in choice.roles:
         role = catalog.role(ref.system, ref.role)
         if role is None or not _may_request(role, roster, requester):
             reasons.append(Reason(code=Code.MAY_NOT_ASK, about=(f"{ref.system}/{ref.role}",)))
             reasons += _unknown(roster, role.may_ask if role else ())
-        elif ref not in could_fill:
+        elif f"{ref.system}/{ref.role}" not in fillable:
             reasons.append(Reason(code=Code.NOBODY_TO_APPROVE, about=(f"{ref.system}/{ref.role}",)))
-            reasons += _unknown(roster, (group for step in role.steps for group in step.any_of))
+            steps = steps_of_roles(catalog, roster, requester, (ref,), now)
+            reasons += _unknown(roster, (group for step in steps for group in step.any_of))
     return Verdict(reasons=tuple(reasons))
 
 
-def may_review(catalog: Catalog, roster: Roster, request: Request, reviewer: Person) -> Verdict:
+def may_review(catalog: Catalog, roster: Roster, request: Request, reviewer: Person, now: float) -> Verdict:
     """Whether this person's answer, yes or no, would count now."""
     if same(reviewer, request.requester):
         return _no(Code.OWN_REQUEST)
-    steps = [step for role in _roles(catalog, request) for step in role.steps]
+    steps = steps_of(catalog, roster, request, now)
     groups = tuple(dict.fromkeys(group for step in steps for group in step.any_of))
     if not _in_any(roster, groups, reviewer):
         return Verdict(reasons=(Reason(code=Code.NOT_AN_APPROVER, about=groups), *_unknown(roster, groups)))
-    missing = tally(catalog, roster, request).people
-    yes = Review(verb=Verb.APPROVE, by=reviewer, at=0.0, duration=request.duration)
+    missing = tally(catalog, roster, request, now).people
+    yes = Review(verb=Verb.APPROVE, by=reviewer, at=now, duration=request.duration)
     # With none open (somebody whose answer counts again has come back to a group), any answer completes it.
-    if missing and tally(catalog, roster, request, also=yes).people >= missing:
+    if missing and tally(catalog, roster, request, now, also=yes).people >= missing:
         return _no(Code.ALREADY_FILLED)
     return Verdict()
 
 
-def may_still_request(catalog: Catalog, roster: Roster, request: Request) -> Verdict:
+def may_still_request(
+    catalog: Catalog,
+    roster: Roster,
+    request: Request,
+    now: float,  # noqa: ARG001  # nothing in it depends on the time yet
+) -> Verdict:
     """Whether who asked still may ask for every role of the request, so that it can be approved."""
     reasons: list[Reason] = []
     for leg in request.legs:
@@ -182,17 +188,16 @@ def may_snooze(catalog: Catalog, roster: Roster, person: Person, about: Iterable
     return _no(Code.ABOUT_THEMSELF) if seen.allowed and person.identity in about else seen
 
 
-def tally(catalog: Catalog, roster: Roster, request: Request, also: Review | None = None) -> Tally:
+def tally(catalog: Catalog, roster: Roster, request: Request, now: float, also: Review | None = None) -> Tally:
     """Which steps the approvals fill, recounted on today's policy and groups; one person fills one place in all roles.
 
     So each role's own approvers decide about it, and one approval never counts for two.
     """
     approvals = _approvals(request, also)
-    steps = [(leg.role.name, step) for leg in request.legs for step in _steps(catalog, leg.role.system, leg.role.role)]
-    places = [n for n, (_, step) in enumerate(steps) for _ in range(step.count)]
+    steps = steps_of(catalog, roster, request, now)
+    places = [n for n, step in enumerate(steps) for _ in range(step.count)]
     fits = [
-        [place for place, n in enumerate(places) if _in_any(roster, steps[n][1].any_of, review.by)]
-        for review in approvals
+        [place for place, n in enumerate(places) if _in_any(roster, steps[n].any_of, review.by)] for review in approvals
     ]
     filled: list[list[Review]] = [[] for _ in steps]
     for place, who in sorted(matching.fill(fits).items()):
@@ -200,13 +205,13 @@ def tally(catalog: Catalog, roster: Roster, request: Request, also: Review | Non
     counted = {review.by.identity for reviews in filled for review in reviews}
     return Tally(
         open=tuple(
-            OpenStep(name=name, any_of=step.any_of, missing=step.count - len(reviews))
-            for (name, step), reviews in zip(steps, filled, strict=True)
+            OpenStep(name=step.name, any_of=step.any_of, missing=step.count - len(reviews))
+            for step, reviews in zip(steps, filled, strict=True)
             if len(reviews) < step.count
         ),
         counted=tuple(r for r in approvals if r.by.identity in counted),
         given=tuple(
-            (review.by.id, step.any_of) for (_, step), reviews in zip(steps, filled, strict=True) for review in reviews
+            (review.by.id, step.any_of) for step, reviews in zip(steps, filled, strict=True) for review in reviews
         ),
     )
 
@@ -239,7 +244,7 @@ def systems_of(catalog: Catalog, roster: Roster, person: Person) -> tuple[str, .
         for name, system in catalog.systems.items()
         if operator
         or _in_any(roster, system.approvers, person)
-        or any(_in_any(roster, _deciders(role), person) for role in system.roles.values())
+        or any(_in_any(roster, groups_of_role(role), person) for role in system.roles.values())
     )
 
 
@@ -247,7 +252,7 @@ def answers_for(catalog: Catalog, roster: Roster, person: Person, ref: RoleRef) 
     """Whether this person decides about the role, owns its system, or is an operator: so may know of it."""
     role = catalog.role(ref.system, ref.role)
     owners = catalog.systems[ref.system].approvers if role else ()
-    groups = (*(_deciders(role) if role else ()), *owners, *catalog.workspace.operators)
+    groups = (*(groups_of_role(role) if role else ()), *owners, *catalog.workspace.operators)
     return _in_any(roster, groups, person)
 
 
@@ -260,7 +265,7 @@ def is_critical(catalog: Catalog, request: Request) -> bool:
 def deciding(catalog: Catalog) -> tuple[str, ...]:
     """All the groups whose people decide about anything, or operate the workspace."""
     systems = catalog.systems.values()
-    steps = (group for system in systems for role in system.roles.values() for group in _deciders(role))
+    steps = (group for system in systems for role in system.roles.values() for group in groups_of_role(role))
     owners = (group for system in systems for group in system.approvers)
     return tuple(dict.fromkeys((*steps, *owners, *catalog.workspace.operators)))
 
@@ -273,7 +278,7 @@ def concerned(catalog: Catalog, request: Request) -> tuple[str, ...]:
 
 def approvers(catalog: Catalog, request: Request) -> tuple[str, ...]:
     """The groups that are asked, in the order of the policy."""
-    return tuple(dict.fromkeys(g for role in _roles(catalog, request) for g in _deciders(role)))
+    return groups_of(catalog, request)
 
 
 def _roles(catalog: Catalog, request: Request) -> Iterable[Role]:
@@ -281,10 +286,6 @@ def _roles(catalog: Catalog, request: Request) -> Iterable[Role]:
         role = catalog.role(leg.role.system, leg.role.role)
         if role is not None:
             yield role
-
-
-def _deciders(role: Role) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(group for step in role.steps for group in step.any_of))
 
 
 def _responsible(catalog: Catalog, request: Request) -> tuple[str, ...]:
@@ -304,28 +305,6 @@ def _is_active(roster: Roster, person: Person) -> bool:
 
 def _in_any(roster: Roster, groups: Iterable[str], person: Person) -> bool:
     return any(group in roster and roster[group].holds(person) for group in groups)
-
-
-def _could_fill(catalog: Catalog, roster: Roster, requester: Person, choice: Choice) -> frozenset[RoleRef]:
-    """The roles whose steps can all be filled at the same time, each place by a person of its own, by others alone."""
-    steps = [(ref, step) for ref in choice.roles for step in _steps(catalog, ref.system, ref.role)]
-    places = [(ref, step) for ref, step in steps for _ in range(step.count)]
-    # As many people as there are places are enough for each place: of thousands, the others change nothing.
-    filled = matching.fillable([_others(roster, step, requester, len(places)) for _, step in places])
-    return frozenset(choice.roles) - {ref for n, (ref, _) in enumerate(places) if n not in filled}
-
-
-def _steps(catalog: Catalog, system: str, name: str) -> tuple[Step, ...]:
-    """The steps of a role; one that nobody can fill where the policy has no such role any more."""
-    role = catalog.role(system, name)
-    return role.steps if role else (Step(any_of=()),)
-
-
-def _others(roster: Roster, step: Step, requester: Person, most: int) -> frozenset[str]:
-    """So many of those who may be able to fill a step, each person once, and never the requester."""
-    known = [roster[group] for group in step.any_of if group in roster and roster[group].known]
-    people = (islice(members.people - {requester.identity, requester.id}, most) for members in known)
-    return frozenset(who for some in people for who in some)
 
 
 def _unknown(roster: Roster, groups: Iterable[str]) -> tuple[Reason, ...]:

@@ -59,7 +59,13 @@ class Ruling(Frozen):
 
 
 def judge(
-    catalog: Catalog, roster: Roster, requester: Person, choice: Choice, duration: int, used: Mapping[str, int]
+    catalog: Catalog,
+    roster: Roster,
+    requester: Person,
+    choice: Choice,
+    duration: int,
+    used: Mapping[str, int],
+    now: float,
 ) -> Ruling:
     """The first rule of the policy that holds and is not used up. ``used``: approvals within `WINDOW`, by key.
 
@@ -68,7 +74,7 @@ def judge(
     failed: list[tuple[Rule, tuple[Unmet, ...]]] = []
     for rule in catalog.rules:
         so_far = used.get(rule.key, rule.budget)
-        reasons = _unmet(catalog, roster, rule, requester, choice.name, choice.roles, duration)
+        reasons = _unmet(catalog, roster, rule, requester, choice.name, choice.roles, duration, now)
         reasons += (Unmet.BUDGET,) if so_far >= rule.budget else ()
         if not reasons:
             return Ruling(by=_as_it_stands(rule, so_far + 1), unmet=tuple(failed))
@@ -76,7 +82,7 @@ def judge(
     return Ruling(unmet=tuple(failed))
 
 
-def still(catalog: Catalog, roster: Roster, request: Request) -> bool | None:
+def still(catalog: Catalog, roster: Roster, request: Request, now: float) -> bool | None:
     """Whether the rule that approved a request is in today's policy and holds; None while a directory does not tell.
 
     What it used up was counted when it was asked for, and is not counted again.
@@ -86,18 +92,18 @@ def still(catalog: Catalog, roster: Roster, request: Request) -> bool | None:
     if rule is None:
         return False
     roles = tuple(RoleRef(system=leg.role.system, role=leg.role.role) for leg in request.legs)
-    reasons = _unmet(catalog, roster, rule, request.requester, request.what, roles, request.duration)
+    reasons = _unmet(catalog, roster, rule, request.requester, request.what, roles, request.duration, now)
     if reasons == (Unmet.ASKER_IN,) and any(not (g in roster and roster[g].known) for g in rule.requester_in):
         return None
     return not reasons
 
 
-def applying(catalog: Catalog, roster: Roster, requester: Person, choice: Choice) -> list[Rule]:
+def applying(catalog: Catalog, roster: Roster, requester: Person, choice: Choice, now: float) -> list[Rule]:
     """The rules by which this person could have it at once, if it is short enough and their budget allows."""
     return [
         rule
         for rule in catalog.rules
-        if not _unmet(catalog, roster, rule, requester, choice.name, choice.roles, duration=0)
+        if not _unmet(catalog, roster, rule, requester, choice.name, choice.roles, 0, now)
     ]
 
 
@@ -109,6 +115,7 @@ def _unmet(
     what: str,
     roles: tuple[RoleRef, ...],
     duration: int,
+    now: float,  # noqa: ARG001  # no condition depends on the time yet
 ) -> tuple[Unmet, ...]:
     """The conditions of a rule that do not hold, its budget aside."""
     holds = {

@@ -220,7 +220,7 @@ class Offboarding:
             if scan.now - scan.seen[request.id].first >= self.groups_apart:
                 why = f"the requester is in none of the groups that may request {', '.join(names)}"
                 scan.losses.append(Loss(request, why, by_groups=True))
-        elif authorization.may_still_request(catalog, roster, request).allowed:
+        elif authorization.may_still_request(catalog, roster, request, scan.now).allowed:
             scan.seen.pop(request.id, None)
 
     # a mass change

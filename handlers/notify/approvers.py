@@ -64,7 +64,7 @@ class ApproverMessages:
         if open_ is None:
             return Needed()
         catalog, roster = self.catalog(), await self.people.roster()
-        tally = authorization.tally(catalog, roster, open_)
+        tally = authorization.tally(catalog, roster, open_, await self.store.now())
         there = {leg.role.name for leg in request.legs if channel in {"", leg.role.channel}}
         own = [step for step in tally.open if step.name in there]
         each, missing = tally.missing_for(there), Counter[str]()
@@ -148,23 +148,23 @@ class ApproverMessages:
         if not request.awaits_decision:
             return []
         catalog, roster = self.catalog(), await self.people.roster()
-        groups = [
-            group for step in authorization.tally(catalog, roster, request).open for group in _by_message(catalog, step)
-        ]
+        now = await self.store.now()
+        tally = authorization.tally(catalog, roster, request, now)
+        groups = [group for step in tally.open for group in _by_message(catalog, step)]
         found: list[str] = []
         for user in (await self.people.accounts_of(dict.fromkeys(groups)))[:_MOST_LOOKED_AT]:
-            if len(found) < MOST and await self._may_decide(catalog, roster, request, user):
+            if len(found) < MOST and await self._may_decide(catalog, roster, request, user, now):
                 found.append(user)
         return found
 
-    async def _may_decide(self, catalog: Catalog, roster: Roster, request: Request, user: str) -> bool:
+    async def _may_decide(self, catalog: Catalog, roster: Roster, request: Request, user: str, now: float) -> bool:
         try:
             person = await self.people.person(user)
         except (NotAMember, IdentityTaken):
             return False
         except CouldNotCheck as error:
             raise Waits(_AGAIN) from error
-        return authorization.may_review(catalog, roster, request, person).allowed
+        return authorization.may_review(catalog, roster, request, person, now).allowed
 
 
 def _names(groups: Iterable[str]) -> str:

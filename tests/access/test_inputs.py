@@ -176,11 +176,11 @@ async def test_the_same_for_another_value_is_another_request(house: House) -> No
 async def test_a_line_that_lacks_an_input_is_not_complete(house: House) -> None:
     form = RequestForm(what="vault/shared", duration=1800, reason="INC-1 why")
     mia = house.actor("mia")
-    assert not submit.prepare(house.context, mia, form).complete
+    assert not (await submit.prepare(house.context, mia, form)).complete
     whole = form.model_copy(update={"inputs": {"room": "hall"}})
-    assert submit.prepare(house.context, mia, whole).complete
+    assert (await submit.prepare(house.context, mia, whole)).complete
     house.policy = catalog(policy(**{"choice: [hall, attic, yard]": "choice: [hall, attic], default: hall"}))
-    assert submit.prepare(house.context, mia, form).complete
+    assert (await submit.prepare(house.context, mia, form)).complete
 
 
 async def test_one_value_is_for_all_roles_of_a_template(store: Store) -> None:

@@ -15,6 +15,7 @@ from bot.policy.catalog import Catalog
 from tests.core.test_lifecycle import role, submitted
 from tests.house import POLICY, catalog, person
 
+NOW = 1000.0
 NAMES = ("mia", "dan", "eve", "sam", "kim", "pat")
 STEPS = "steps: [{any_of: [dba]}, {any_of: [security]}]"
 
@@ -73,7 +74,7 @@ def test_complete_exactly_when_each_place_has_a_person_of_its_own(
 ) -> None:
     policy_ = with_steps(*[(g, min(c, 1) if g == "platform" else c) for g, c in wanted])
     request = asked(person("T1", requester), tuple(yes(who) for who in approvers))
-    tally = authorization.tally(policy_, roster, request)
+    tally = authorization.tally(policy_, roster, request, NOW)
     people = [person("T1", who) for who in approvers]
     assert tally.complete == brute_force(policy_, roster, request, people)
     assert all(review.by.identity != request.requester.identity for review in tally.counted)
@@ -82,21 +83,21 @@ def test_complete_exactly_when_each_place_has_a_person_of_its_own(
 @given(rosters, st.sampled_from(NAMES), st.integers(2, 5))
 def test_one_person_approving_often_counts_once(roster: dict[str, Members], who: str, times: int) -> None:
     request = asked(person("T1", "zoe"), tuple(yes(who) for _ in range(times)))
-    assert not authorization.tally(with_steps(("dba, security", 2)), roster, request).complete
+    assert not authorization.tally(with_steps(("dba, security", 2)), roster, request, NOW).complete
 
 
 @given(rosters, st.sampled_from(NAMES))
 def test_who_may_not_review_could_not_have_counted(roster: dict[str, Members], who: str) -> None:
     request, policy_ = asked(person("T1", "mia")), catalog()
-    verdict = authorization.may_review(policy_, roster, request, person("T1", who))
-    counted = authorization.tally(policy_, roster, request, also=yes(who)).counted
+    verdict = authorization.may_review(policy_, roster, request, person("T1", who), NOW)
+    counted = authorization.tally(policy_, roster, request, NOW, also=yes(who)).counted
     assert verdict.allowed == bool(counted)
 
 
 def test_a_second_account_with_the_same_address_is_the_same_person() -> None:
     roster = {"dba": Members(users=frozenset({"UMIA2"})), "security": Members(), "platform": Members()}
     second = person("T1", "mia").model_copy(update={"id": "UMIA2"})
-    verdict = authorization.may_review(catalog(), roster, asked(person("T1", "mia")), second)
+    verdict = authorization.may_review(catalog(), roster, asked(person("T1", "mia")), second, NOW)
     assert [reason.code for reason in verdict.reasons] == [Code.OWN_REQUEST]
 
 
@@ -106,7 +107,7 @@ def test_a_second_account_with_an_address_of_its_own_is_another_person() -> None
         update={"id": "UMIA2", "identity": "mia.two@example.com", "email": "mia.two@example.com"}
     )
     roster = {"dba": Members(users=frozenset({"UMIA2"})), "security": Members(), "platform": Members()}
-    assert authorization.may_review(catalog(), roster, asked(person("T1", "mia")), second).allowed
+    assert authorization.may_review(catalog(), roster, asked(person("T1", "mia")), second, NOW).allowed
 
 
 def test_a_group_that_is_not_known_allows_nothing_and_says_so() -> None:
@@ -114,7 +115,7 @@ def test_a_group_that_is_not_known_allows_nothing_and_says_so() -> None:
     policy_, dan = catalog(), person("T1", "dan")
     request = asked(person("T1", "mia"))
     for verdict in (
-        authorization.may_review(policy_, roster, request, dan),
+        authorization.may_review(policy_, roster, request, dan, NOW),
         authorization.may_revoke(policy_, roster, request, dan),
     ):
         assert not verdict.allowed
@@ -126,7 +127,7 @@ def test_a_role_that_only_the_asker_could_approve_cannot_be_asked_for() -> None:
     policy_ = catalog()
     choice = policy_.find("vault/read-only")
     assert choice is not None
-    verdict = authorization.may_request(policy_, roster, person("T1", "mia"), choice)
+    verdict = authorization.may_request(policy_, roster, person("T1", "mia"), choice, NOW)
     assert [reason.code for reason in verdict.reasons] == [Code.NOBODY_TO_APPROVE]
 
 
@@ -139,7 +140,7 @@ def test_asking_approving_taking_away_and_reading_are_separate_rights() -> None:
     policy_, request = catalog(), asked(person("T1", "mia"))
     pat, kim, mia = (person("T1", who) for who in ("pat", "kim", "mia"))
     assert authorization.may_revoke(policy_, roster, request, pat).allowed
-    assert not authorization.may_review(policy_, roster, request, pat).allowed
+    assert not authorization.may_review(policy_, roster, request, pat, NOW).allowed
     assert not authorization.may_read(policy_, roster, request, kim).allowed
     assert authorization.may_read(policy_, roster, request, mia).allowed
     assert not authorization.may_revoke(policy_, roster, request, mia).allowed
@@ -155,7 +156,7 @@ DBAS = Members(users=frozenset({"UDAN", "UEVE"}))
 
 
 def test_each_role_needs_people_of_its_own() -> None:
-    tally = authorization.tally(with_steps(("dba", 1), ("security", 2)), {}, of_two_roles())
+    tally = authorization.tally(with_steps(("dba", 1), ("security", 2)), {}, of_two_roles(), NOW)
     assert [step.any_of for step in tally.open] == [("dba",), ("security",), ("dba",)]
     assert tally.missing == {("dba",): 2, ("security",): 2}
     assert tally.missing_for(["vault/shared"]) == {("dba",): 1}
@@ -163,11 +164,11 @@ def test_each_role_needs_people_of_its_own() -> None:
 
 def test_one_approval_never_counts_for_two_roles() -> None:
     rules, roster = with_steps(("dba", 1)), {"dba": DBAS}
-    one = authorization.tally(rules, roster, of_two_roles(yes("dan")))
+    one = authorization.tally(rules, roster, of_two_roles(yes("dan")), NOW)
     assert [(step.name, step.missing) for step in one.open] == [("vault/shared", 1)]
-    assert not authorization.may_review(rules, roster, of_two_roles(yes("dan")), person("T1", "dan")).allowed
-    assert authorization.may_review(rules, roster, of_two_roles(yes("dan")), person("T1", "eve")).allowed
-    assert authorization.tally(rules, roster, of_two_roles(yes("dan"), yes("eve"))).complete
+    assert not authorization.may_review(rules, roster, of_two_roles(yes("dan")), person("T1", "dan"), NOW).allowed
+    assert authorization.may_review(rules, roster, of_two_roles(yes("dan")), person("T1", "eve"), NOW).allowed
+    assert authorization.tally(rules, roster, of_two_roles(yes("dan"), yes("eve")), NOW).complete
 
 
 def test_whoever_can_fill_another_place_makes_room_for_who_cannot() -> None:
@@ -175,18 +176,18 @@ def test_whoever_can_fill_another_place_makes_room_for_who_cannot() -> None:
     rules = with_steps(("security", 1))
     roster = {"security": Members(users=frozenset({"UDAN", "UEVE"})), "dba": Members(users=frozenset({"UDAN"}))}
     half = of_two_roles(yes("dan"))
-    assert authorization.tally(rules, roster, half).missing == {("dba",): 1}
-    assert authorization.may_review(rules, roster, half, person("T1", "eve")).allowed
-    assert authorization.tally(rules, roster, half, also=yes("eve")).complete
+    assert authorization.tally(rules, roster, half, NOW).missing == {("dba",): 1}
+    assert authorization.may_review(rules, roster, half, person("T1", "eve"), NOW).allowed
+    assert authorization.tally(rules, roster, half, NOW, also=yes("eve")).complete
 
 
 def test_an_approver_of_one_role_has_no_say_about_the_other() -> None:
     rules = with_steps(("security", 1))
     roster = {"security": Members(identities=frozenset({"sam@example.com", "kim@example.com"})), "dba": DBAS}
     half = of_two_roles(yes("sam"))
-    verdict = authorization.may_review(rules, roster, half, person("T1", "kim"))
+    verdict = authorization.may_review(rules, roster, half, person("T1", "kim"), NOW)
     assert [reason.code for reason in verdict.reasons] == [Code.ALREADY_FILLED]
-    assert authorization.may_review(rules, roster, half, person("T1", "dan")).allowed
+    assert authorization.may_review(rules, roster, half, person("T1", "dan"), NOW).allowed
 
 
 def test_several_roles_can_only_be_requested_where_there_are_people_enough_for_all() -> None:
@@ -194,13 +195,13 @@ def test_several_roles_can_only_be_requested_where_there_are_people_enough_for_a
     together = rules.find("vault/read-only + vault/shared")
     assert together is not None
     mia, alone = person("T1", "mia"), {"dba": Members(users=frozenset({"UDAN"}))}
-    reasons = authorization.may_request(rules, alone, mia, together).reasons
+    reasons = authorization.may_request(rules, alone, mia, together, NOW).reasons
     assert [(reason.code, reason.about) for reason in reasons] == [(Code.NOBODY_TO_APPROVE, ("vault/shared",))]
     for each in ("vault/read-only", "vault/shared"):
         choice = rules.find(each)
         assert choice is not None
-        assert authorization.may_request(rules, alone, mia, choice).allowed
-    assert authorization.may_request(rules, {"dba": DBAS}, mia, together).allowed
+        assert authorization.may_request(rules, alone, mia, choice, NOW).allowed
+    assert authorization.may_request(rules, {"dba": DBAS}, mia, together, NOW).allowed
 
 
 def test_somebody_known_by_account_and_by_address_is_one_person() -> None:
@@ -210,10 +211,10 @@ def test_somebody_known_by_account_and_by_address_is_one_person() -> None:
     listed = {"dba": {"users": frozenset({"UDAN"})}, "security": {"identities": frozenset({"dan@example.com"})}}
     known = {name: Members(**group, accounts={"UDAN": "dan@example.com"}) for name, group in listed.items()}
     mia = person("T1", "mia")
-    assert not authorization.may_request(rules, known, mia, admin).allowed
+    assert not authorization.may_request(rules, known, mia, admin, NOW).allowed
     two = {**known, "security": Members(identities=frozenset({"dan@example.com", "sam@example.com"}))}
-    assert authorization.may_request(rules, two, mia, admin).allowed
-    assert not authorization.tally(rules, known, asked(mia, (yes("dan"),))).complete
+    assert authorization.may_request(rules, two, mia, admin, NOW).allowed
+    assert not authorization.tally(rules, known, asked(mia, (yes("dan"),)), NOW).complete
 
 
 places = st.lists(st.frozensets(st.sampled_from(NAMES)), max_size=5)
@@ -229,6 +230,6 @@ def test_as_many_places_are_fillable_as_any_choice_of_different_people_fills(wan
 def test_a_tally_says_which_step_each_approval_fills() -> None:
     rules = with_steps(("dba", 1), ("security", 1))
     roster = {"dba": Members(users=frozenset({"UDAN"})), "security": Members(identities=frozenset({"sam@example.com"}))}
-    tally = authorization.tally(rules, roster, asked(person("T1", "mia"), (yes("sam"), yes("kim"))))
+    tally = authorization.tally(rules, roster, asked(person("T1", "mia"), (yes("sam"), yes("kim"))), NOW)
     assert tally.given == (("USAM", ("security",)),)
     assert tally.missing == {("dba",): 1}

@@ -19,6 +19,7 @@ from tests.policy.policies import broken, mistakes
 from tests.policy.policies import catalog as parsed
 
 MIA, DAN = person("T1", "mia"), person("T1", "dan")
+NOW = 1000.0
 ROSTER = {
     "dba": Members(users=frozenset({"UDAN", "UEVE"})),
     "security": Members(identities=frozenset({"sam@example.com", "kim@example.com"})),
@@ -44,7 +45,7 @@ def judged(
     whole: Catalog, form: tuple[Person, Choice, int], used: int = 0, roster: Any = ROSTER
 ) -> auto_approval.Ruling:
     """What the rules make of it, of each of which so many were used."""
-    return auto_approval.judge(whole, roster, *form, {rule.key: used for rule in whole.rules})
+    return auto_approval.judge(whole, roster, *form, {rule.key: used for rule in whole.rules}, NOW)
 
 
 def test_what_a_rule_is_for_is_approved_by_it() -> None:
@@ -74,7 +75,7 @@ def test_each_condition_that_does_not_hold_is_the_reason(change: dict[str, Any],
 def test_a_budget_that_is_used_up_or_was_not_counted_approves_nothing() -> None:
     whole = ruled()
     assert judged(whole, wanted(whole), used=3).unmet[0][1] == (Unmet.BUDGET,)
-    assert auto_approval.judge(whole, ROSTER, *wanted(whole), {}).by is None
+    assert auto_approval.judge(whole, ROSTER, *wanted(whole), {}, NOW).by is None
 
 
 def test_a_group_that_nobody_tells_of_holds_nobody() -> None:
@@ -102,7 +103,7 @@ def test_what_it_is_for_may_be_named(what: str, asked: str, approved: bool) -> N
 def test_the_next_rule_holds_where_the_first_is_used_up() -> None:
     whole = ruled(RULE, "{when: {sensitivity: medium, at_most: 30m}, then: approve, budget: 1/day}")
     first, second = whole.rules
-    ruling = auto_approval.judge(whole, ROSTER, *wanted(whole), {first.key: 3, second.key: 0})
+    ruling = auto_approval.judge(whole, ROSTER, *wanted(whole), {first.key: 3, second.key: 0}, NOW)
     assert ruling.by is not None
     assert (ruling.by.n, ruling.unmet) == (2, ((first, (Unmet.BUDGET,)),))
 
@@ -135,9 +136,9 @@ def test_a_rule_widens_no_right_and_approves_nothing_harmful(
     duration = data.draw(st.sampled_from([1, rule.at_most, rule.at_most + 1]))
     used = data.draw(st.sampled_from([0, rule.budget - 1, rule.budget, rule.budget + 1]))
     requester = person("T1", who)
-    before = authorization.may_request(catalog(), roster, requester, choice)
-    assert authorization.may_request(whole, roster, requester, choice) == before
-    by = auto_approval.judge(whole, roster, requester, choice, duration, {"k": used}).by
+    before = authorization.may_request(catalog(), roster, requester, choice, NOW)
+    assert authorization.may_request(whole, roster, requester, choice, NOW) == before
+    by = auto_approval.judge(whole, roster, requester, choice, duration, {"k": used}, NOW).by
     if by is None:
         return
     sensitivities = {whole.systems[ref.system].roles[ref.role].sensitivity for ref in choice.roles}

@@ -181,10 +181,10 @@ async def test_who_is_nobody_may_not_ask_for_what_everyone_may_ask_for(store: St
     gone = {name: members.model_copy(update={"nobody": frozenset({"UMIA"})}) for name, members in actor.roster.items()}
     choice = house.policy.find("debug")
     assert choice
-    assert may_request(house.policy, actor.roster, actor.person, choice).allowed
-    assert not may_request(house.policy, gone, actor.person, choice).allowed
+    assert may_request(house.policy, actor.roster, actor.person, choice, 1.0).allowed
+    assert not may_request(house.policy, gone, actor.person, choice, 1.0).allowed
     request = await house.ask()
-    assert not may_still_request(house.policy, gone, request).allowed
+    assert not may_still_request(house.policy, gone, request, 1.0).allowed
 
 
 async def test_an_account_that_is_nobody_is_in_no_group(store: Store) -> None:
