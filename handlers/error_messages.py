@@ -45,8 +45,10 @@ from bot.core.errors import (
     UnknownWord,
     WrongCode,
 )
+from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
 from bot.core.verdict import Code, Reason
 from handlers.slack.outcome import said
+from handlers.views.limits import conflicting, not_counted, over_limit
 from handlers.views.lockdown import locked, stopped
 from handlers.views.status import clause
 from handlers.views.text import clock, length, safe, when
@@ -273,6 +275,9 @@ _WORDS: dict[type[Exception], Callable[[Any], str]] = {
     NotAMember: lambda e: _MEMBERS[e.kind],
     NotAllowed: _not_allowed,
     LimitReached: _limit,
+    OverLimit: over_limit,
+    Conflicting: conflicting,
+    NotCounted: not_counted,
     AlreadyRequested: lambda e: (
         f"You have already requested this: {e.request.id} {clause(e.request)}. `/jit cancel {e.request.id}` cancels it."
     ),

@@ -22,6 +22,7 @@ from bot.store.due_set import new_fence
 from bot.store.store import Store
 from bot.store.types import Guard
 from bot.worker.recovery import Recovery
+from bot.worker.usage_counter import UsageCounter
 from bot.worker.worker import Worker
 from providers.systems import registry
 from providers.systems.base import Secret, System
@@ -101,6 +102,7 @@ class House:
     def __post_init__(self) -> None:
         """Wire them."""
         self.context = AccessContext(self.store, lambda: self.policy, consequence, can_extend)
+        self.counter = UsageCounter(self.store, lambda: self.policy, self.recovery)
         self.worker = Worker(
             self.store,
             self.systems,
@@ -112,11 +114,14 @@ class House:
             margin=self.margin,
             patience=self.patience,
             recovery=self.recovery,
+            counter=self.counter,
         )
 
     async def open(self) -> House:
-        """Adopt the policy."""
+        """Adopt the policy, and count what it limits."""
         await self.store.policy.adopt(self.policy.generation)
+        if self.policy.counted:
+            await self.counter.turn()
         return self
 
     def actor(self, name: str) -> Actor:
@@ -188,7 +193,7 @@ class House:
                 await asyncio.sleep(0.01)
         return request
 
-    async def judge(self, request: Request, now: float) -> tuple[Event, Guard] | None:
+    async def judge(self, request: Request, now: float) -> tuple[Event, tuple[Guard, ...]] | None:
         """Whether what was approved for a later start may be opened; by the groups as they are known."""
         return await scheduled_start.begin(self.context, self.actor("mia").roster, request, now)
 

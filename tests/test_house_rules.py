@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bot import settings
-from bot.core import errors, events
+from bot.core import errors, events, limit_errors
 from bot.core.errors import JitError, NotUnderstood
 from bot.core.verdict import Code, Reason, Verdict
 from bot.policy.loader import facts
@@ -31,7 +31,10 @@ MODULES = sorted(path for room in ("bot", "handlers", "providers") for path in (
 
 def _leaves() -> set[type[Exception]]:
     found: set[type[Exception]] = {
-        cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, JitError)
+        cls
+        for module in (errors, limit_errors)
+        for _, cls in inspect.getmembers(module, inspect.isclass)
+        if issubclass(cls, JitError)
     }
     return found - {JitError, NotUnderstood}
 
@@ -41,7 +44,7 @@ def test_every_error_has_a_sentence() -> None:
 
 
 def test_every_error_stands_in_the_tree() -> None:
-    tree = errors.__doc__ or ""
+    tree = f"{errors.__doc__}{limit_errors.__doc__}"
     assert [cls.__name__ for cls in _leaves() if cls.__name__ not in tree] == []
 
 

@@ -23,7 +23,7 @@ from bot.core.verdict import Actor, Verdict
 from bot.policy import authorization
 from bot.policy.catalog import Catalog
 from bot.store.store import Store
-from bot.store.types import Change, GuardFailed, Loaded, Op, Superseded
+from bot.store.types import Change, Guard, GuardFailed, Loaded, Op, Superseded
 
 _REFUSALS_WINDOW = 60
 """Seconds within which the same refusal is audited once."""
@@ -121,22 +121,26 @@ class AccessContext:
         event: Event,
         *,
         deadline: float | None = None,
+        guards: tuple[Guard, ...] = (),
         ops: tuple[Op, ...] = (),
     ) -> Request | None:
-        """Advance and commit; None when the record has a newer version, so that the caller loads and judges again.
+        """Advance and commit; None when the record, or what a guard holds, has changed: the caller judges again.
 
         ``catalog``: the policy that the verdict relied on; None for a step that needs no guard on it, such as an end.
         Raises `PolicyMoved` where the workspace has another policy by now, and `Late` after the ``deadline``.
         """
         after = lifecycle.advance(request, event)
         # The commit always compares the record's version; the guard adds that the policy is still that of the verdict.
-        guards = (self.store.policy.same(catalog.generation),) if catalog else ()
+        same_policy = (self.store.policy.same(catalog.generation),) if catalog else ()
+        change = Change(request, after, event, deadline=deadline, guards=(*same_policy, *guards), ops=ops)
         try:
-            await self.store.commit(Change(request, after, event, deadline=deadline, guards=guards, ops=ops))
+            await self.store.commit(change)
         except Superseded:
             return None
         except GuardFailed as error:
-            raise PolicyMoved from error
+            if error.guard in same_policy:
+                raise PolicyMoved from error
+            return None
         return after
 
     # audit refusals

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bot.access import usage
 from bot.access.context import AccessContext
 from bot.core import durations
 from bot.core.errors import AlreadyAnswered, BadDuration, CannotExtend, CouldNotCheck, Overtaken, RoleChanged
@@ -84,7 +85,7 @@ async def review(
     """Record an approval or denial of the request, or of its extension of that number.
 
     Raises what `reviewable` does, and `BadReason`, `BadDuration`, `RoleChanged`, `CannotExtend`, `CouldNotCheck`,
-    `PolicyMoved`, `Late`.
+    `PolicyMoved`, `NotCounted`, `Conflicting`, `OverLimit`, `Late`.
     """
     while True:
         loaded = await _reviewable(context, actor, id_, extension)
@@ -95,12 +96,30 @@ async def review(
             entitled = authorization.may_still_request(catalog, actor.roster, request, loaded.now)
             await context.check("review", actor, request, entitled)
         event = judge(catalog, actor, loaded, decision)
-        after = await context.step(catalog, request, event, deadline=loaded.deadline)
+        counting = await _counting(context, catalog, actor, request, event)
+        after = await context.step(
+            catalog, request, event, deadline=loaded.deadline, guards=counting.guards, ops=counting.ops
+        )
         if after is None:
-            continue  # the record has a newer version: judge that one
+            continue  # the record, or what was counted, has changed: judge again
+        counting.use.written(counting.ops)
         if isinstance(event, Cancelled):
             raise RoleChanged(after)
         return after
+
+
+async def _counting(
+    context: AccessContext, catalog: Catalog, actor: Actor, request: Request, event: Event
+) -> usage.Counting:
+    """What an approval or a denial adds to the commit, where limits or conflicts count it.
+
+    Raises `NotCounted`, `Conflicting`, `OverLimit`, audited: the request stays undecided.
+    """
+    try:
+        return await usage.of_decision(context.store, catalog, request, event)
+    except usage.REFUSALS as error:
+        await context.refused("review", actor, request.id, error)
+        raise
 
 
 async def reviewable(context: AccessContext, actor: Actor, id_: str, *, extension: int | None = None) -> Request:

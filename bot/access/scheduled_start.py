@@ -6,8 +6,10 @@ approvals that count and the steps that still need one.
 
 from __future__ import annotations
 
+from bot.access import usage
 from bot.access.context import AccessContext
 from bot.core.events import Cancelled, Event, Started
+from bot.core.limit_errors import NotCounted
 from bot.core.request import Request
 from bot.core.verdict import Roster
 from bot.policy import authorization, auto_approval
@@ -15,12 +17,15 @@ from bot.policy.catalog import Catalog
 from bot.store.types import Guard
 
 
-async def begin(context: AccessContext, roster: Roster, request: Request, now: float) -> tuple[Event, Guard] | None:
+async def begin(
+    context: AccessContext, roster: Roster, request: Request, now: float
+) -> tuple[Event, tuple[Guard, ...]] | None:
     """The event that starts it, or cancels it with the reason; None while a directory does not answer.
 
-    The guard goes into the worker's commit, which fails when the workspace has another policy by then.
+    The guards go into the worker's commit, which fails when the policy, or what was counted, is another by then.
     """
     catalog = context.catalog()
+    use = await usage.of_request(context.store, catalog, request)
     may_have, approved = (
         authorization.may_still_request(catalog, roster, request, now),
         _still_approved(catalog, roster, request, now),
@@ -34,9 +39,12 @@ async def begin(context: AccessContext, roster: Roster, request: Request, now: f
     elif not approved:
         why = "the rule that approved it no longer applies" if request.rule else "its approval no longer counts"
     else:
-        why = ""
+        try:
+            why = use.exceeds(request)
+        except NotCounted:
+            return None
     event: Event = Cancelled(at=now, by="policy", reason=why) if why else Started(at=now)
-    return event, context.store.policy.same(catalog.generation)
+    return event, (context.store.policy.same(catalog.generation), *use.guards)
 
 
 def _still_approved(catalog: Catalog, roster: Roster, request: Request, now: float) -> bool | None:

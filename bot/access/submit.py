@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import Field
 
+from bot.access import usage
 from bot.access.context import AccessContext, CanExtend, Consequence
 from bot.access.inputs import check_inputs
 from bot.core import durations, given_inputs, lifecycle
@@ -139,11 +140,18 @@ async def submit(context: AccessContext, actor: Actor, form: RequestForm) -> Req
 
 
 async def record(context: AccessContext, submission: Submission) -> Request:
-    """The same for a form whose choice and permission were checked; a policy that changed since fails the commit."""
+    """The same for a form whose choice and permission were checked; a policy that changed since fails the commit.
+
+    Raises also `OverLimit`, `Conflicting` and `NotCounted`, audited.
+    """
     whole = completed(submission, await context.store.now() if submission.form.starts_at else 0.0)
-    for _ in range(_TRIES):
-        if request := await _try(context, whole):
-            return request
+    try:
+        for _ in range(_TRIES):
+            if request := await _try(context, whole):
+                return request
+    except usage.REFUSALS as error:
+        await context.refused("submit", submission.actor, submission.choice.name, error)
+        raise
     raise PolicyMoved
 
 
@@ -163,10 +171,13 @@ async def _try(context: AccessContext, submission: Submission) -> Request | None
     actor, catalog, token = submission.actor, submission.catalog, submission.form.token
     counters = await context.store.counters(actor.person.id, [rule.key for rule in catalog.rules])
     counters = await _within_limits(context, submission, counters)
+    use = await usage.read(context.store, catalog, submission.choice.roles)
+    use.check(actor.person, counters.now)
     event = first_event(submission, counters.now, counters.rule_uses, context.consequence, context.can_extend)
     request = lifecycle.begin(event)
     # Guards: the counters that limits and rules relied on, the token, and the policy that judged all this.
     guards, ops = context.store.submission(request, token, counters)
+    guards, ops = (*guards, *use.guards), (*ops, *use.entering(request))
     same_policy = context.store.policy.same(catalog.generation)
     try:
         await context.store.commit(Change(None, request, event, guards=(same_policy, *guards), ops=ops))
@@ -178,6 +189,7 @@ async def _try(context: AccessContext, submission: Submission) -> Request | None
         # Either this submission was recorded before, or the person requested something else meanwhile: judge again.
         return await _submitted_before(context, actor, token) if token else None
     context.store.counted(request, counters)
+    use.written(ops)
     return request
 
 

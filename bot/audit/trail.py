@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -26,6 +26,7 @@ from bot.store.store import Store
 
 T = TypeVar("T")
 _PAGE: Final = 2_000
+_EVER: Final = 1e12
 
 
 class TrailUnknown(Exception):
@@ -116,6 +117,18 @@ class Trail:
             if event.rule.key == rule.key and since < event.at <= request.created_at:
                 uses.add(entry.id)
         return len(uses | {request.id})
+
+    async def of_kinds(self, kinds: Iterable[str], since: float) -> list[AuditEntry]:
+        """The events of these kinds after a moment, of any request."""
+        await self.refresh()
+        workspace, wanted = self.store.workspace, sorted(frozenset(kinds))
+        # Before the archive is asked: what is forgotten meanwhile, the archive has.
+        tail = [entry for entries in self._tail.values() for entry in entries if entry.kind in wanted]
+
+        def read(archive: Archive) -> list[AuditEntry]:
+            return [entry for kind in wanted for entry in archive.of_kind(workspace, kind, since, _EVER)]
+
+        return [*await self._asked(read), *(entry for entry in tail if entry.at > since)]
 
     async def best(self, id_: str) -> Request | None:
         """What is known of it, be it not all: enough to close it, and never to open it."""

@@ -16,8 +16,10 @@ from pydantic import Field
 from bot.core.errors import CannotCombine
 from bot.core.frozen import Frozen
 from bot.core.role_snapshot import RoleSnapshot
+from bot.core.usage import names
 from bot.policy import bindings
 from bot.policy.inputs import Asks, InputShape
+from bot.policy.limits import UsageLimitsShape
 from bot.policy.problems import like
 from bot.policy.schema import (
     MOST_INPUTS,
@@ -64,6 +66,7 @@ class Role(Frozen):
     digest: str
     asks: Asks = Field(default_factory=dict)
     """What the requester gives; `grants` name each input as ``{ask: NAME}``."""
+    limits: UsageLimitsShape | None = None
 
     @property
     def samples(self) -> tuple[dict[str, Any], ...]:
@@ -87,6 +90,7 @@ class System(Frozen):
     approvers: tuple[str, ...]
     on_call: str | None
     roles: Mapping[str, Role]
+    limits: UsageLimitsShape | None = None
 
 
 class RoleRef(Frozen):
@@ -94,6 +98,11 @@ class RoleRef(Frozen):
 
     system: str
     role: str
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Under which names it is counted: its own, and its system's."""
+        return names(self.system, self.role)
 
 
 class Choice(Frozen):
@@ -138,6 +147,8 @@ class Catalog(Frozen):
     systems: Mapping[str, System]
     templates: Mapping[str, Choice]
     rules: tuple[Rule, ...] = ()
+    conflicts: tuple[tuple[str, str], ...] = ()
+    """Pairs of roles or systems that nobody holds at the same time."""
     generation: str
 
     def role(self, system: str, role: str) -> Role | None:
@@ -178,6 +189,30 @@ class Catalog(Frozen):
     def vocabulary(self) -> Vocabulary:
         """The phrases by which people name what it offers."""
         return vocabulary(self)
+
+    @cached_property
+    def counted(self) -> frozenset[str]:
+        """The roles (``system/role``) and systems whose use is counted: those with limits, and sides of conflicts."""
+        found = {name for name, system in self.systems.items() if system.limits}
+        for name, system in self.systems.items():
+            found |= {f"{name}/{role}" for role, its in system.roles.items() if its.limits}
+        return frozenset(found.union(*self.conflicts))
+
+    def limits_of(self, scope: str) -> UsageLimitsShape | None:
+        """The limits of a role (``system/role``) or of a system."""
+        system, slash, name = scope.partition("/")
+        found = self.role(system, name) if slash else self.systems.get(system)
+        return found.limits if found else None
+
+    def approvals_kept(self, scope: str) -> int:
+        """For how many seconds it has to be known what was approved of a role or system."""
+        limits = self.limits_of(scope)
+        return limits.kept if limits else 0
+
+    def denials_kept(self, scope: str) -> int:
+        """For how many seconds it has to be known what was denied of it."""
+        limits = self.limits_of(scope)
+        return limits.cooldown or 0 if limits else 0
 
     def parts(self, what: str) -> list[Choice]:
         """The roles that are named together, each once, in order; none where one of them is no role."""
@@ -237,6 +272,7 @@ def catalog_of(shape: PolicyShape) -> Catalog:
         systems=systems,
         templates={name: _template_of(name, template, systems) for name, template in shape.templates.items()},
         rules=tuple(rule_of(n, rule) for n, rule in enumerate(shape.rules, start=1)),
+        conflicts=shape.conflicts,
         generation=hashlib.sha256(canonical.encode()).hexdigest()[:16],
     )
 
@@ -265,6 +301,7 @@ def _system_of(system: SystemShape) -> System:
         approvers=system.approvers,
         on_call=system.on_call,
         roles={name: _role_of(system, role) for name, role in system.roles.items()},
+        limits=system.limits,
     )
 
 
@@ -281,6 +318,7 @@ def _role_of(system: SystemShape, role: RoleShape) -> Role:
         notify=Notify(mention=role.notify.mention, dm=role.notify.dm or ("on-call" if system.on_call else "none")),
         digest=hashlib.sha256(json.dumps(granted, sort_keys=True, default=str).encode()).hexdigest()[:16],
         asks=role.asks,
+        limits=role.limits,
     )
 
 

@@ -27,6 +27,12 @@ _LISTS = {
     "what",
     "choice",
 }
+_INSTEAD = {
+    "max_per_day": "write `limits: {per_day: 10}`",
+    "max_per_week": "write `limits: {per_week: 30}`",
+    "max_live": "write `limits: {live: 3}`",
+    "cooldown": "write `limits: {cooldown: 1h}`",
+}
 
 
 def plain(name: str) -> str:
@@ -38,6 +44,11 @@ def plain(name: str) -> str:
 def is_everyone(name: str) -> bool:
     """Whether a name that is no group stands for all people in other tools."""
     return name.lower() in _EVERYONE
+
+
+def instead(key: str) -> str:
+    """What to write in place of a key that is none; '' where it is not known."""
+    return _INSTEAD.get(key, "")
 
 
 def value(path: Path, kind: str, message: str, found: Any) -> str:

@@ -11,13 +11,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from bot.core import durations, start_times
 from bot.core.identity import identity_of
+from bot.policy.conflicts import ConflictShape
 from bot.policy.inputs import InputName, InputShape, one_line, quick
 from bot.policy.insight_thresholds import Rules
+from bot.policy.limits import UsageLimitsShape
 
 NOT_YET = {
     "escalate": "escalation",
     "factors": "a second factor",
-    "max_per_day": "budgets",
 }
 """Keys that are not part of this version: refused with a sentence, never ignored."""
 
@@ -250,6 +251,8 @@ class RoleShape(Shape):
     may_ask: Annotated[Names, Field(min_length=1)]
     approval: ApprovalShape = ApprovalShape()
     notify: NotifyShape = NotifyShape()
+    limits: UsageLimitsShape | None = None
+    """How much there is of it."""
 
 
 class SystemShape(Shape):
@@ -263,6 +266,8 @@ class SystemShape(Shape):
     on_call: Name | None = None
     """A group of those who are on call for it, kept by whoever keeps the schedule."""
     roles: Annotated[dict[Name, RoleShape], Field(min_length=1)]
+    limits: UsageLimitsShape | None = None
+    """How much there is of all its roles together."""
 
 
 class ReasonShape(Shape):
@@ -338,3 +343,5 @@ class PolicyShape(Shape):
     systems: Annotated[dict[Name, SystemShape], Field(min_length=1)]
     templates: dict[Name, TemplateShape] = Field(default_factory=dict)
     rules: Annotated[tuple[RuleShape, ...], Field(strict=False, max_length=50)] = ()
+    conflicts: Annotated[tuple[ConflictShape, ...], Field(strict=False, max_length=200)] = ()
+    """Pairs of roles or systems that nobody holds at the same time."""

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from bot.core import durations
 from bot.core.identity import identity_of
-from bot.policy import input_flaws, near_misses
+from bot.policy import conflicts, input_flaws, near_misses
 from bot.policy.auto_approval import SENTENCES
 from bot.policy.catalog import EVERYONE, rule_of
 from bot.policy.problems import MOST_MISTAKES, FindProvider, Mistake, ProviderFacts, Sinks, did_you_mean, dotted, like
@@ -136,8 +136,8 @@ class Checker:
         if name in NOT_YET:
             self.say(path, f"`{name}` ({NOT_YET[name]}) is not part of this version", "leave it out", key=True)
             return
-        near = self._like(name, fields_at(path[:-1]))
-        self.say(path, f"there is no key `{name[:60]}` here", did_you_mean(near), key=True)
+        near = near_misses.instead(name) or did_you_mean(self._like(name, fields_at(path[:-1])))
+        self.say(path, f"there is no key `{name[:60]}` here", near, key=True)
 
     def check(self, shape: PolicyShape) -> None:
         self._workspace(shape)
@@ -158,6 +158,11 @@ class Checker:
                 self.say(("templates", name), f"a system has the name `{name}` already", key=True)
         for index, rule in enumerate(shape.rules):
             self._rule(shape, ("rules", index), rule)
+        for n, pair in enumerate(shape.conflicts):
+            for side, name in enumerate(pair):
+                self._named(shape, ("conflicts", n, side), name)
+        for flaw in conflicts.flaws(shape):
+            self.say(*flaw)
 
     def _workspace(self, shape: PolicyShape) -> None:
         self._groups(shape, ("workspace", "operators"), shape.workspace.operators)

@@ -30,6 +30,7 @@ from bot.worker.lockdown_high_water import LockdownHighWater
 from bot.worker.offboarding import Offboarding
 from bot.worker.reconcile import INTERVAL, Reconciler
 from bot.worker.recovery import Recovery
+from bot.worker.usage_counter import UsageCounter
 from bot.worker.worker import Worker
 from handlers import holder
 from handlers.notify.digest import DigestDeliveries
@@ -46,6 +47,7 @@ async def work(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
     stack.push_async_callback(systems.close)
     start(stack, parts.wakeups.wake, {"wakeups": parts.wakeups.listen})
     recovery = Recovery(parts.store, Trail(parts.store, parts.archive))
+    counter = UsageCounter(parts.store, parts.policy, recovery)
     worker = Worker(
         parts.store,
         systems.begin(),
@@ -53,6 +55,7 @@ async def work(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
         partial(_judge, parts),
         parts.wakeups.waiter(),
         recovery=recovery,
+        counter=counter,
     )
     parts.gateways = worker.gateways
     reconciler = Reconciler(parts.store, parts.gateways, parts.policy)
@@ -77,6 +80,7 @@ async def work(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
         "shipping": shipping.run,
         "reconciler": reconciler.run,
         "recovery": recovery.run,
+        "usage counts": counter.run,
         "lockdowns": LockdownEnforcer(parts.context, parts.wakeups.waiter()).run,
         "key rotation": KeyRotation(parts.store).run,
         "offboarding": Offboarding(parts.context, parts.people.accounts, parts.people.groups).run,
@@ -132,7 +136,7 @@ def _schedule_digest(parts: Parts) -> None:
     parts.scheduler.add_job(parts.digesting.tick, "interval", seconds=EVERY, id="digest", next_run_time=first)
 
 
-async def _judge(parts: Parts, request: Request, now: float) -> tuple[Event, Guard] | None:
+async def _judge(parts: Parts, request: Request, now: float) -> tuple[Event, tuple[Guard, ...]] | None:
     return await scheduled_start.begin(parts.context, await parts.people.roster(), request, now)
 
 

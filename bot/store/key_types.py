@@ -40,6 +40,7 @@ KINDS: Final = {
     "person:*:submits": "zset",
     "person:*:counters": "string",
     "person:*:open": "set",
+    "usage:*": "string",
     "system:*:open": "set",
     "system:*:reconciling": "string",
     "system:*:reconciled:*": "string",

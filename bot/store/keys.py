@@ -94,6 +94,10 @@ class Keys:
         """What a person asked lately and rules approved for them, sealed. Expires two days after the last request."""
         return self._key("person", person, "counters")
 
+    def usage(self, scope: str) -> str:
+        """Who has, or has requested, a role or a system, with a MAC. Expires eight days after its last change."""
+        return self._key("usage", scope)
+
     def mine(self, person: str) -> str:
         """A person's open requests; gone with the last of them."""
         return self._key("person", person, "open")

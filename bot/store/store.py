@@ -27,6 +27,7 @@ from bot.store.encoding import away, raised, script, seconds, stamp, text
 from bot.store.high_water import HighWaterMarks
 from bot.store.identities import Identities
 from bot.store.indexes.person_counters import Ledgers
+from bot.store.indexes.usage import UsageStore
 from bot.store.keyring import KeyRing
 from bot.store.keys import Keys
 from bot.store.leases import Leases
@@ -91,6 +92,7 @@ class Store:
         self._together = Together(self.redis, self._commit)
         self._barrier = Barrier(self.redis, self.keys, self._commit, self.replicas)
         self.due_set = DueSet(self.redis, self.keys, self._sealing, self.known, self.foreign)
+        self.usage = UsageStore(self.redis, self.keys, self.authorship, self.load_ours)
         self.identities = Identities(self.redis, self.keys, self.authorship)
         self.policy = PolicyGeneration(self.redis, self.keys, self.provenance.via, self.now, self.said)
         self.lockdowns = LockdownStore(self.redis, self.keys, self.ring, self.workspace, self.note, self.said)

@@ -17,6 +17,7 @@ from bot.store.store import Store
 from bot.store.types import ClaimedRequest, Superseded
 from bot.worker.claim import Claim, TryLater
 from bot.worker.recovery import OVER_BUDGET_REASON, Recovery, RuleBudgetExceeded, StaleRecord, ending
+from bot.worker.usage_counter import Uncounted, UsageCounter
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,27 @@ class RecordChecks:
 
     store: Store
     recovery: Recovery | None
+    counter: UsageCounter | None = None
+
+    async def end_if_exceeding(self, claim: Claim) -> bool:
+        """End an approved request that exceeds a limit or has a conflict by now, by the audit log. Whether it was.
+
+        Before its first attempt alone: from then on it may have access. Raises `TryLater`.
+        """
+        request = claim.request
+        if self.counter is None or any(leg.attempts for leg in request.legs):
+            return False
+        try:
+            why = await self.counter.exceeds(request)
+        except (TrailUnknown, Uncounted) as error:
+            log.warning("%s: not granted yet, since limits cannot be counted: %s", request.id, error)
+            raise TryLater(claim.now + _CHECK_AGAIN) from error
+        event = ending(request, claim.now, f"{why}; please request again later") if why else None
+        if event is None:
+            return False
+        log.error("%s: not granted: %s", request.id, why)
+        await claim.commit(event)
+        return True
 
     async def check(self, claim: Claim) -> None:
         """Check a record before a grant. Raises `StaleRecord`, `RuleBudgetExceeded`, `TryLater`."""

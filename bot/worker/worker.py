@@ -35,6 +35,7 @@ from bot.worker.provider_gateway import PATIENCE, NoFreeSlot, ProviderGateway
 from bot.worker.record_checks import RecordChecks
 from bot.worker.recovery import Recovery, RuleBudgetExceeded, StaleRecord
 from bot.worker.revoke import NEVER_ATTEMPTED, Revoker
+from bot.worker.usage_counter import UsageCounter
 from providers.systems.base import System
 
 log = logging.getLogger(__name__)
@@ -49,8 +50,8 @@ _RETRY_STEP = 1.0
 _RETRY_STORE = 0.5
 """Seconds between two tries to claim, or to release a claim, while the store is away."""
 
-Judge = Callable[[Request, float], Awaitable[tuple[Event, Guard] | None]]
-"""The event of a scheduled request at its start, and the guard of its commit; None while that is unknown."""
+Judge = Callable[[Request, float], Awaitable[tuple[Event, tuple[Guard, ...]] | None]]
+"""The event of a scheduled request at its start, and the guards of its commit; None while that is unknown."""
 
 
 @dataclass
@@ -73,10 +74,12 @@ class Worker:
     patience: float = PATIENCE
     recovery: Recovery | None = None
     """Checks records against the audit log; None: only the newest versions that this process has seen count."""
+    counter: UsageCounter | None = None
+    """Counts limits and conflicts again before a grant; None: only their ledgers count."""
 
     def __post_init__(self) -> None:
         """Build a gateway, with its slots, for each system."""
-        self.records = RecordChecks(self.store, self.recovery)
+        self.records = RecordChecks(self.store, self.recovery, self.counter)
         entitlements = SharedEntitlements(self.store, self.records.is_stale)
         self.granter = Granter(entitlements, self.margin, self.records.open_on, self.records.archived)
         self.revoker = Revoker(entitlements)
@@ -203,12 +206,12 @@ class Worker:
                 await self._release_claim(claim.claimed, None)
 
     async def _begin(self, claim: Claim) -> None:
-        """At its start, check permission again; the guard fails the commit if the policy has changed since."""
+        """At its start, check permission again; the guards fail the commit if what it relied on has changed since."""
         judged = await self.judge(claim.request, claim.now)
         if judged is None:
             raise TryLater(claim.now + _RETRY_STEP)
-        event, guard = judged
-        await claim.commit(event, guards=(guard,))
+        event, guards = judged
+        await claim.commit(event, guards=guards)
 
     async def _grant_due(self, claim: Claim) -> None:
         request, now = claim.request, claim.now
@@ -220,6 +223,8 @@ class Worker:
             raise TryLater(deadlines.due(request) or now)
         # Only a grant waits for this check: access that is revoked by a stale record can be requested again.
         await self.records.check(claim)
+        if await self.records.end_if_exceeding(claim):
+            return
         gateway = self.gateways.get(leg.role.system)
         if gateway is None:
             await claim.commit(claim.again(leg, f"no provider serves {leg.role.system} here"))

@@ -263,7 +263,7 @@ async def started(house: House, request: Request, dba: bool | None = True) -> Re
     judged = await scheduled_start.begin(house.context, roster, request, now)
     if judged is None:
         return None
-    await house.store.commit(Change(request, advance(request, judged[0]), judged[0], guards=(judged[1],)))
+    await house.store.commit(Change(request, advance(request, judged[0]), judged[0], guards=judged[1]))
     return await house.now(request.id)
 
 

@@ -141,7 +141,7 @@ async def test_a_start_that_comes_while_it_stands_is_not_begun(house: House) -> 
 
     before = await house.now(request.id)
     with pytest.raises(LockedDown):
-        await house.store.commit(Change(before, advance(before, event[0]), event[0], guards=(event[1],)))
+        await house.store.commit(Change(before, advance(before, event[0]), event[0], guards=event[1]))
     assert (await house.now(request.id)).state is State.SCHEDULED
 
 

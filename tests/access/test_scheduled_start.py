@@ -35,7 +35,7 @@ async def started(house: House, request: Request) -> Request:
     early = request.model_copy(update={"starts_at": await house.store.now() - 1})
     [event] = [judged for judged in [await house.judge(early, await house.store.now())] if judged]
     before = await house.now(request.id)
-    await house.store.commit(Change(before, advance(before, event[0]), event[0], guards=(event[1],)))
+    await house.store.commit(Change(before, advance(before, event[0]), event[0], guards=event[1]))
     return await house.now(request.id)
 
 

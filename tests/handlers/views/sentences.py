@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from bot.core import errors
 from bot.core.errors import JitError
+from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
 from bot.core.lockdown import Lock, Operator
 from bot.core.request import Ending, Request, Review, State, Verb
+from bot.core.usage import Conflict, LimitHit
 from bot.core.verdict import Code, Reason, Verdict
 from handlers.error_messages import sentence
 from tests.handlers.views.drawing import AT, DAN, EVIL, HOUR, MIA, opened, request
@@ -20,6 +23,17 @@ from tests.handlers.views.drawing import AT, DAN, EVIL, HOUR, MIA, opened, reque
 FILE = Path(__file__).parent / "golden" / "sentences.txt"
 _ODD = "no <!channel> `such`"
 _LOCK = Lock(system="vault", operator=Operator(by="UPAT", name="Pat", person=MIA), reason=EVIL, at=AT)
+_CONFLICT = Conflict(mine="vault/admin", other="billing", request="J-7K3Q")
+_HITS: tuple[tuple[Literal["live", "per_day", "per_week", "cooldown"], int, float, bool, bool], ...] = (
+    ("live", 3, AT + HOUR, False, True),
+    ("live", 3, AT + HOUR, False, False),
+    ("live", 1, 0, True, True),
+    ("live", 2, 0, True, False),
+    ("per_day", 1, AT + HOUR, False, True),
+    ("per_day", 2, AT + HOUR, True, True),
+    ("per_week", 5, AT + HOUR, True, False),
+    ("cooldown", HOUR, AT + HOUR, True, True),
+)
 
 
 def _in(state: State, **more: object) -> Request:
@@ -77,6 +91,24 @@ REFUSALS: Mapping[str, Exception] = {
         for kind in ("guest", "external", "bot", "deactivated", "no_email", "odd_email")
     },
     **{f"NotAllowed, {code.value}": _not(code) for code in Code},
+    **{
+        f"OverLimit, {kind}{', per person' if personal else ''}{'' if own else ', to an approver'}": OverLimit(
+            LimitHit(
+                scope="vault/admin",
+                kind=kind,
+                limit=HOUR if kind == "cooldown" else limit,
+                until=until,
+                personal=personal,
+            ),
+            own=own,
+        )
+        for kind, limit, until, personal, own in _HITS
+    },
+    "OverLimit, live, nobody knows until when": OverLimit(LimitHit(scope="vault", kind="live", limit=1)),
+    "Conflicting": Conflicting(_CONFLICT),
+    "Conflicting, to an approver": Conflicting(_CONFLICT, own=False),
+    "Conflicting, in one request": Conflicting(Conflict(mine="vault/admin", other="billing")),
+    "NotCounted": NotCounted(("vault/admin", "billing")),
     "LimitReached, open": errors.LimitReached("open", 5),
     "LimitReached, submits": errors.LimitReached("submits", 10, 600),
     "LimitReached, reminders": errors.LimitReached("reminders", 1, 600),

@@ -1,0 +1,177 @@
+"""The usage ledgers: who has, or has requested, each role and system that has limits or conflicts. One value each.
+
+A ledger has a MAC and a number. The commit that changes what it counts writes it, guarded by the value that the verdict
+has read. One that is missing, forged, older than this process knows, or of another policy, is unknown: nothing new is
+allowed by it, and a worker counts again (bot/worker/usage_counter.py). It only lists requests: whether one still has
+its place, its record says, so that what ends gives its place back in the commit that ends it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final
+
+from pydantic import Field, ValidationError
+from redis.asyncio import Redis
+
+from bot.core.frozen import Frozen
+from bot.core.request import Request
+from bot.core.usage import PastDenial, Usage, Use, has_place, use_of
+from bot.store.encoding import away, raised, script, text
+from bot.store.keys import Keys
+from bot.store.record_seal import Authorship
+from bot.store.types import Guard, Loaded, Op
+
+KEPT: Final = 8 * 86_400
+"""Seconds after its last change until a ledger is gone; a worker writes it again long before."""
+MOST: Final = 5_000
+"""Requests, and denials, that one ledger lists; beyond them it is unknown, and nothing new is allowed."""
+_FOREIGN: Final = "?"
+
+
+class UsageLedger(Frozen):
+    """What was counted by the policy ``generation``; ``n`` counts its versions, ``at`` is when it was written."""
+
+    n: int
+    at: float
+    generation: str
+    uses: Annotated[tuple[Use, ...], Field(max_length=MOST)] = ()
+    denials: Annotated[tuple[PastDenial, ...], Field(max_length=MOST)] = ()
+
+
+@dataclass(frozen=True)
+class CountedUsage:
+    """The use of one role or system, as it was read. ``raw``: the stored value, for the guard.
+
+    ``usage``: None where it is unknown; ``n``: the number of the ledger, or the newest that is known; ``next_end``:
+    when the first access to it ends, 0 where none has an end.
+    """
+
+    scope: str
+    raw: str
+    usage: Usage | None
+    n: int
+    at: float = 0
+    next_end: float = 0
+
+
+@dataclass
+class UsageStore:
+    """The ledgers of one workspace, and the newest number of each that this process has seen.
+
+    ``load``: the records of some requests, those with our MAC.
+    """
+
+    redis: Redis
+    keys: Keys
+    authorship: Authorship
+    load: Callable[[Sequence[str]], Awaitable[list[Loaded]]]
+    _newest: dict[str, int] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        """Register the script; nothing is sent."""
+        self._write = script(self.redis, "usage")
+
+    async def read(self, scopes: Iterable[str], generation: str) -> dict[str, CountedUsage]:
+        """The use of these roles and systems, counted by this policy; without any, nothing is sent."""
+        names = list(dict.fromkeys(scopes))
+        if not names:
+            return {}
+        values = await self._values(names)
+        found = {name: self._opened(name, value, generation) for name, value in zip(names, values, strict=True)}
+        ids = {use.id for each in found.values() if each.usage for use in each.usage.uses if use.live}
+        loaded = {each.request.id: each for each in await self.load(sorted(ids))}
+        return {name: _by_records(each, loaded) for name, each in found.items()}
+
+    async def _values(self, names: Sequence[str]) -> list[str]:
+        async with self.redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.get(self.keys.usage(name))
+            found: list[Any] = await away(pipe.execute(raise_on_error=False))
+        for each in found:
+            if isinstance(each, Exception) and not str(each).startswith("WRONGTYPE"):
+                await away(raised(each))
+        return [_FOREIGN if isinstance(each, Exception) else text(each) for each in found]
+
+    def _opened(self, scope: str, value: str, generation: str) -> CountedUsage:
+        known = self._newest.get(scope, 0)
+        ledger = self._ledger(scope, value)
+        if ledger is None or ledger.n < known:
+            return CountedUsage(scope, value, None, known)
+        self._newest[scope] = ledger.n
+        usage = Usage(uses=ledger.uses, denials=ledger.denials) if ledger.generation == generation else None
+        return CountedUsage(scope, value, usage, ledger.n, ledger.at)
+
+    def _ledger(self, scope: str, value: str) -> UsageLedger | None:
+        body, _, tag = value.rpartition("|")
+        if not self.authorship.signed(tag, "usage", scope, body):
+            return None
+        try:
+            return UsageLedger.model_validate_json(body)
+        except ValidationError:  # another version of this product wrote it
+            return None
+
+    # writing
+
+    def guard(self, counted: CountedUsage) -> Guard:
+        """Holds while the ledger is the one that was read."""
+        return Guard("EQUALS", self.keys.usage(counted.scope), counted.raw)
+
+    def after(self, counted: CountedUsage, usage: Usage, generation: str, now: float) -> Op:
+        """Writes the ledger with this use, in the commit that changes it."""
+        value = self._sealed(counted, usage, generation, now)
+        return Op("SET", self.keys.usage(counted.scope), (value, "EX", str(KEPT)))
+
+    def unknown(self, counted: CountedUsage, id_: str) -> Op:
+        """Marks an unknown ledger as changed, so that a worker that is counting begins again."""
+        return Op("SET", self.keys.usage(counted.scope), (f"{_FOREIGN} {id_}", "EX", str(KEPT)))
+
+    def written(self, counted: CountedUsage) -> None:
+        """The commit of `after` is written: an older ledger is not trusted from here on."""
+        self._newest[counted.scope] = max(self._newest.get(counted.scope, 0), counted.n + 1)
+
+    async def replace(self, counted: CountedUsage, usage: Usage, generation: str, now: float) -> bool:
+        """Write what a worker counted, if the ledger and the policy are still those of its start."""
+        value = self._sealed(counted, usage, generation, now)
+        keys = [self.keys.usage(counted.scope), self.keys.policy]
+        answer = await away(self._write(keys=keys, args=[counted.raw, generation, value, KEPT]))
+        if text(answer) != "WRITTEN":
+            return False
+        self.written(counted)
+        return True
+
+    async def forget(self, scopes: Iterable[str]) -> None:
+        """Delete ledgers that the policy has no use for: nobody keeps them up to date."""
+        if keys := [self.keys.usage(scope) for scope in scopes]:
+            await away(self.redis.delete(*keys))
+
+    def _sealed(self, counted: CountedUsage, usage: Usage, generation: str, now: float) -> str:
+        ledger = UsageLedger.model_construct(
+            n=counted.n + 1, at=now, generation=generation, uses=usage.uses, denials=usage.denials
+        )
+        body = json.dumps(ledger.model_dump(mode="json", exclude_defaults=True), separators=(",", ":"))
+        return f"{body}|{self.authorship.sign('usage', counted.scope, body)}"
+
+
+def _by_records(counted: CountedUsage, loaded: Mapping[str, Loaded]) -> CountedUsage:
+    """With the places of requests whose records say that they are over given back.
+
+    A request without a record of ours, or whose record was rolled back, keeps its place: nothing says that it ended.
+    """
+    if counted.usage is None:
+        return counted
+    uses, records = list[Use](), list[Request]()
+    for use in counted.usage.uses:
+        found = loaded.get(use.id)
+        if use.live and found and not found.rolled_back and found.request.created_at == use.requested_at:
+            records.append(found.request)
+            now = use_of(found.request, counted.scope)
+            # What the ledger knows of an approval, no record takes back: it may be one of before.
+            uses.append(now.model_copy(update={"approved_at": use.approved_at or now.approved_at}))
+        else:
+            uses.append(use)
+    ends = (request.ends_at for request in records if request.ends_at and has_place(request, counted.scope))
+    usage = counted.usage.model_copy(update={"uses": tuple(uses)})
+    return CountedUsage(counted.scope, counted.raw, usage, counted.n, counted.at, min(ends, default=0.0))

@@ -1,0 +1,83 @@
+"""Limits and conflicts in words: why a request is refused, and what a role's limits are; pure."""
+
+from __future__ import annotations
+
+from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
+from bot.core.usage import LimitHit
+from bot.policy.limits import UsageLimitsShape
+from handlers.views.text import clock, length, safe, when
+
+_WITHIN = {"per_day": "24 hours", "per_week": "7 days"}
+
+
+def over_limit(error: OverLimit) -> str:
+    """No room for one more."""
+    hit, what = error.hit, f"`{safe(error.hit.scope, 90)}`"
+    if hit.kind == "cooldown":
+        when_again = f"You can request it again at {when(hit.until)}."
+        return f"Your last request for {what} was denied less than {length(hit.limit)} ago. {when_again}"
+    if hit.kind == "live":
+        return f"{_live(hit, what, own=error.own)} {_next(hit, own=error.own)}"
+    times = "once" if hit.limit == 1 else f"{hit.limit} times"
+    whom = (" for you" if error.own else " for this requester") if hit.personal else ""
+    room = f"There is room again at {when(hit.until)}."
+    return f"{what} was approved {times}{whom} within {_WITHIN[hit.kind]}, the maximum. {room}"
+
+
+def _live(hit: LimitHit, what: str, *, own: bool) -> str:
+    if hit.personal:
+        who = "You already have" if own else "The requester already has"
+        return f"{who} {_requests(hit.limit)} for {what} approved, the maximum for one person."
+    return f"{what} is full: {_requests(hit.limit)} for it {'has' if hit.limit == 1 else 'have'} access, the maximum."
+
+
+def _next(hit: LimitHit, *, own: bool) -> str:
+    if hit.personal:
+        return (
+            "End one first: `/jit list` shows yours." if own else "Deny it, or approve it once one of them has ended."
+        )
+    again = "request it again" if own else "approve it"
+    return f"The next one ends at {clock(hit.until)}; {again} then." if hit.until else f"Once one has ended, {again}."
+
+
+def _requests(count: int) -> str:
+    return "one request" if count == 1 else f"{count} requests"
+
+
+def conflicting(error: Conflicting) -> str:
+    """Both sides of a conflict."""
+    conflict = error.conflict
+    mine, other = f"`{safe(conflict.mine, 90)}`", f"`{safe(conflict.other, 90)}`"
+    rule = f"{mine} and {other} may not be held by the same person"
+    if not conflict.request:
+        return f"{rule}, so they cannot be one request. Leave one of them out."
+    if error.own:
+        ends = f"End or cancel {conflict.request} first, then request {mine} again."
+        return f"{rule}, and you have or have requested {other} ({conflict.request}). {ends}"
+    ends = f"Deny this, or approve it once {conflict.request} has ended."
+    return f"{rule}, and the requester has {other} ({conflict.request}). {ends}"
+
+
+def not_counted(error: NotCounted) -> str:
+    """A count that is not known."""
+    what = " and ".join(f"`{safe(scope, 90)}`" for scope in error.scopes[:3])
+    return (
+        f"Who has {what} could not be counted, so nothing new is allowed. It is being counted again; please try again "
+        "in a few seconds. If this goes on, tell an operator: the worker's log says why."
+    )
+
+
+def described(limits: UsageLimitsShape) -> str:
+    """The limits in one line."""
+    said = [*_described(limits, "")]
+    if limits.per_person:
+        said += _described(limits.per_person, " for each person")
+    if limits.cooldown:
+        said.append(f"not again within {length(limits.cooldown)} after a denial")
+    return ", ".join(said)
+
+
+def _described(limits: object, whom: str) -> list[str]:
+    words = {"live": "at a time", "per_day": "in 24 hours", "per_week": "in 7 days"}
+    counts = {key: getattr(limits, key) for key in words}
+    return [f"{count} {words[key]}{whom}" for key, count in counts.items() if count]
