@@ -22,8 +22,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from providers.base import Frozen, Health
+from providers.http_client import said
 from providers.sinks.base import NotDelivered, Record, RecordRefused, SinkCapabilities
-from providers.sinks.tls import Tls, said
+from providers.sinks.tls import Tls
 from providers.sinks.tls_stream import TlsStream
 
 _FACILITIES = {"auth": 4, "authpriv": 10, "audit": 13} | {f"local{n}": 16 + n for n in range(8)}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import ssl
 from pathlib import Path
 from typing import Self
@@ -11,6 +9,7 @@ from typing import Self
 from pydantic import model_validator
 
 from providers.base import Frozen
+from providers.http_client import said
 from providers.sinks.base import NotDelivered
 
 
@@ -41,17 +40,3 @@ class Tls(Frozen):
             files = ", ".join(str(path) for path in (self.ca, self.certificate, self.key) if path)
             raise NotDelivered(f"the TLS files ({files}) cannot be used: {said(error)}") from None
         return context
-
-
-def said(error: Exception) -> str:
-    """What went wrong with a connection, in a few words without an address in them."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not to be trusted: {error.verify_message or 'no reason is given'}"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS failed: {(error.reason or type(error).__name__).replace('_', ' ').lower()}"
-    if isinstance(error, TimeoutError):
-        return "it did not answer in time"
-    if isinstance(error, socket.gaierror):
-        return "its name is not known"
-    # By its number: a library puts the address into its own words.
-    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__

@@ -1,0 +1,128 @@
+"""What all calls over HTTP share: which addresses are called, why a call failed, and when to call again.
+
+Plain `http://` is for this machine alone, and no link-local host is ever met: a cloud keeps credentials there.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import ipaddress
+import math
+import os
+import socket
+import ssl
+import time
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+
+_LONGEST_WAIT = 600.0
+"""Seconds; a server that says that it wants nothing for longer is asked again nevertheless."""
+_METADATA = frozenset({ipaddress.ip_address("fd00:ec2::254")})
+"""Addresses that hand out a cloud machine's credentials and are not link-local."""
+
+
+class Forbidden(OSError):
+    """A name that leads to an address where no receiver can be."""
+
+
+def forbidden(address: str) -> bool:
+    """Whether no server of anybody's can be at an IP address."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    inner = getattr(found, "ipv4_mapped", None) or found
+    return inner.is_link_local or inner in _METADATA
+
+
+def loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def web_address(url: str) -> str:
+    """A URL that may be called, as it is. Raises `ValueError`."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError("this is no address: https://host:port/path") from None
+    if parts.scheme not in {"http", "https"} or not host or any(sign.isspace() for sign in url):
+        raise ValueError("this is no address: https://host:port/path")
+    if parts.username or parts.password or parts.fragment:
+        raise ValueError("an address has no user, password or fragment here")
+    if parts.scheme == "http" and not loopback(host):
+        raise ValueError("use https:// (http:// is for this machine)")
+    if forbidden(host):
+        raise ValueError("a link-local address is no receiver: it is where a cloud keeps this machine's credentials")
+    return url
+
+
+class Resolver(AbstractResolver):
+    """Names to addresses; one that leads to a link-local address leads nowhere."""
+
+    def __init__(self) -> None:
+        """Ask nothing."""
+        self._inner = ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The addresses of a name. Raises `Forbidden`."""
+        found = await self._inner.resolve(host, port, family)
+        if any(forbidden(each["host"]) for each in found):
+            raise Forbidden("its name leads to a link-local address, where no receiver can be")
+        return found
+
+    async def close(self) -> None:
+        """Nothing is kept."""
+        await self._inner.close()
+
+
+def reason(error: Exception) -> str:
+    """Why a call came to nothing, in a few words without an address in them."""
+    for cause in (getattr(error, "certificate_error", None), getattr(error, "os_error", None), error.__cause__, error):
+        if isinstance(cause, Forbidden):
+            return str(cause)
+        if isinstance(cause, ssl.SSLError):
+            return said(cause)
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its name is not known"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "it closed the connection without an answer"
+    return said(error) if isinstance(error, TimeoutError) else f"it cannot be reached: {said(error)}"
+
+
+def retry_after(value: str | None) -> float:
+    """Seconds or an HTTP date (RFC 9110, 10.2.3), as seconds from now; 0 for none that can be read."""
+    if not value:
+        return 0.0
+    seconds = math.nan
+    if value.strip().isdecimal():
+        seconds = float(value)
+    else:
+        try:
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+        except (ValueError, TypeError, OverflowError):
+            return 0.0
+    return min(max(seconds, 0.0), _LONGEST_WAIT)
+
+
+def said(error: Exception) -> str:
+    """What went wrong with a connection, in a few words without an address in them."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not to be trusted: {error.verify_message or 'no reason is given'}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {(error.reason or type(error).__name__).replace('_', ' ').lower()}"
+    if isinstance(error, TimeoutError):
+        return "it did not answer in time"
+    if isinstance(error, socket.gaierror):
+        return "its name is not known"
+    # By its number: a library puts the address into its own words.
+    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__
