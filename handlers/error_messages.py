@@ -89,6 +89,8 @@ _REASONS: Mapping[Code, str] = {
     Code.REQUESTER_MAY_NOT: "the requester is no longer in a group that may request {about}; deny it, or wait",
     Code.NOT_AN_AUDITOR: "only {about} can read the audit log",
     Code.ABOUT_THEMSELF: "this is about you; another auditor or operator can snooze it",
+    Code.DENIED_BY_RULE: "{about}",
+    Code.RULE_UNSURE: "{about}",
     Code.UNKNOWN_GROUP: "the members of {about} cannot be checked right now; please try again in a minute",
 }
 
@@ -198,6 +200,7 @@ def _cannot_extend(error: CannotExtend) -> str:
     ends = f"{error.request.id} ends at {clock(error.request.ends_at)}"
     return {
         "cap": f"{ends}, and its role allows {clock(error.latest)} at the latest. Request again after it has ended.",
+        "rule": f"{ends}, and a rule allows {clock(error.latest)} at the latest. Request again after it has ended.",
         "asked": f"An extension is already waiting for approval. Until then, {ends}.",
         "systems": f"This system does not support extensions: {ends}. Request again with `/jit request`.",
         "changed": f"The policy changed its role, so it cannot be extended: {ends}. Request again after that.",
@@ -212,7 +215,20 @@ def _not_allowed(error: NotAllowed) -> str:
 
 
 def _about(reason: Reason) -> str:
+    if reason.code in {Code.DENIED_BY_RULE, Code.RULE_UNSURE}:
+        return _by_rule(*reason.about)
     return " or ".join(f"`{safe(word, 80)}`" for word in reason.about) or "nobody"
+
+
+def _by_rule(n: str, sentence: str, unsure: str = "") -> str:
+    """What a rule says; a sentence of the policy ends as sentences do."""
+    whole = safe(sentence.rstrip("."), 200)
+    if not unsure:
+        return f"Rule {safe(n, 3)} of the policy denies this: {whole}."
+    doubt = (
+        f"Rule {safe(n, 3)} of the policy may deny this ({whole}), and it cannot be checked now: {safe(unsure, 300)}."
+    )
+    return f"{doubt} Please try again in a minute."
 
 
 def _limit(error: LimitReached) -> str:

@@ -32,7 +32,7 @@ from bot.core.time_phrases import Clock
 from bot.core.verdict import Actor
 from bot.policy import inputs
 from bot.policy.catalog import Catalog, Choice
-from bot.policy.schema import Sensitivity
+from bot.policy.field_types import Sensitivity
 from bot.policy.vocabulary import TOGETHER
 from handlers import show
 from handlers.context import Door

@@ -10,6 +10,7 @@ from typing import Any
 from bot.access import review, scheduled_start, submit
 from bot.access.context import AccessContext
 from bot.access.review import ReviewDecision
+from bot.access.rule_lookups import NO_LOOKUPS, RuleLookups
 from bot.access.submit import RequestForm
 from bot.core.events import Event
 from bot.core.request import Person, Request, State, Verb
@@ -97,11 +98,12 @@ class House:
     margin: float = 0.1
     patience: float = 2.0
     recovery: Recovery | None = None
+    lookups: RuleLookups = NO_LOOKUPS
     shown: list[tuple[str, str, Secret | str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Wire them."""
-        self.context = AccessContext(self.store, lambda: self.policy, consequence, can_extend)
+        self.context = AccessContext(self.store, lambda: self.policy, consequence, can_extend, self.lookups)
         self.counter = UsageCounter(self.store, lambda: self.policy, self.recovery)
         self.worker = Worker(
             self.store,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bot.access.rule_lookups import NO_LOOKUPS, RuleLookups
 from bot.core import lifecycle
 from bot.core.errors import Ambiguous, CouldNotCheck, JitError, NotAllowed, NotFound, PolicyMoved, Tampered
 from bot.core.events import Event
@@ -45,6 +46,7 @@ class AccessContext:
     catalog: Callable[[], Catalog]
     consequence: Consequence
     can_extend: CanExtend
+    rule_lookups: RuleLookups = NO_LOOKUPS
 
     # find
 

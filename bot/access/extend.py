@@ -6,6 +6,7 @@ A leg is one role of a request.
 
 from __future__ import annotations
 
+from bot.access import circumstances, usage
 from bot.access.context import AccessContext
 from bot.core import deadlines, durations
 from bot.core.errors import BadDuration, CannotExtend, Overtaken
@@ -13,15 +14,17 @@ from bot.core.events import ExtensionRequested
 from bot.core.ids import bounded
 from bot.core.request import Extension, Request, State
 from bot.core.verdict import Actor
-from bot.policy import authorization
+from bot.policy import authorization, rules
 from bot.policy.catalog import Catalog
-from bot.store.types import Loaded
+from bot.policy.rules import Ruling
+from bot.store.types import Guard, Loaded
 
 
 async def extend(context: AccessContext, actor: Actor, id_: str | None, more: int, reason: str) -> Request:
     """Request an extension by ``more`` seconds beyond the current end.
 
-    Raises what `extensible` does, and `BadDuration`, `BadReason`, `PolicyMoved`, `Late`.
+    Rules are judged as at a submit, for all of the access. Raises what `extensible` does, and `BadDuration`,
+    `BadReason`, `PolicyMoved`, `Late`.
     """
     reason = bounded(reason, 3, "why it is still needed")
     while True:
@@ -32,12 +35,32 @@ async def extend(context: AccessContext, actor: Actor, id_: str | None, more: in
             raise BadDuration(durations.short(max(more, 0)), (), 0)
         if until > latest:
             raise CannotExtend(request, "cap", latest)
+        catalog = context.catalog()
+        ruling, guards = await _ruling(context, catalog, actor, loaded, until)
+        await context.check("extend", actor, request, ruling.verdict)
+        if ruling.shortened and until > request.granted_at + ruling.shortened.duration:
+            raise CannotExtend(request, "rule", request.granted_at + ruling.shortened.duration)
         n = request.extension.n + 1 if request.extension else 1
-        extension = Extension(n=n, until=until, reason=reason, at=now)
+        extension = Extension(n=n, until=until, reason=reason, at=now, required_steps=ruling.required_steps)
         event = ExtensionRequested(at=now, by=actor.person.id, extension=extension)
         # The deadline is checked by the store's own time: access that has ended cannot be extended.
-        if after := await context.step(context.catalog(), request, event, deadline=request.ends_at):
+        if after := await context.step(catalog, request, event, deadline=request.ends_at, guards=guards):
             return after
+
+
+async def _ruling(
+    context: AccessContext, catalog: Catalog, actor: Actor, loaded: Loaded, until: float
+) -> tuple[Ruling, tuple[Guard, ...]]:
+    """What rules make of all of the access up to its new end, at the moment at which the extension begins.
+
+    With what guards the counts that this relied on.
+    """
+    request = loaded.request
+    use = await usage.of_request(context.store, catalog, request)
+    begins, told = request.ends_at, request.tickets
+    facts = await circumstances.gather(context, catalog, request.requester, use, loaded.now, begins, told, request.id)
+    wanted = rules.wanted_of(request, round(until - request.granted_at))
+    return rules.judge(catalog, actor.roster, wanted, facts, {}), use.guards
 
 
 async def extensible(context: AccessContext, actor: Actor, id_: str | None) -> Request:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from bot.policy import bindings, inputs, loader
 from bot.policy.catalog import Catalog, Choice, RoleRef
+from bot.policy.field_types import Sensitivity
 from bot.policy.problems import dotted
-from bot.policy.schema import Sensitivity
 
 _HARMLESS = frozenset({Sensitivity.LOW, Sensitivity.MEDIUM})
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bot.access import review, submit
+from bot.access import circumstances, review, submit
 from bot.access.context import CanExtend, Consequence
 from bot.access.review import ReviewDecision, UnderReview
 from bot.access.submit import RequestForm
@@ -18,23 +18,28 @@ from bot.core.errors import AlreadyAnswered, JitError, NotAllowed, Overtaken
 from bot.core.events import ApprovedByRule
 from bot.core.request import ByRule, Person, Request, Verb
 from bot.core.verdict import Actor, Members
-from bot.policy import authorization
+from bot.policy import authorization, rules
 from bot.policy.authorization import Tally
 from bot.policy.catalog import Catalog
+from bot.policy.conditions import Circumstances
+from bot.policy.rules import Ruling
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A request that is tried out. ``ruled``: how many each rule has approved for this person lately, see `Counters`.
+    """A request that is tried out. ``used``: how many each rule has approved for this person lately, see `Counters`.
 
-    ``approvers``: who approves it, in that order.
+    ``approvers``: who approves it, in that order. ``facts``: what rules are judged on; without them, what is not known
+    from the policy and the groups is unknown. ``tickets``: all that exist, where that is known.
     """
 
     requester: Person
     roster: Mapping[str, Members]
     form: RequestForm
-    ruled: Mapping[str, int]
+    used: Mapping[str, int]
     approvers: tuple[Person, ...] = ()
+    facts: Circumstances | None = None
+    tickets: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -45,26 +50,38 @@ class CaseOutcome:
     rule: ByRule | None = None
     missing: tuple[tuple[tuple[str, ...], int], ...] = ()
     """How many more people each set of groups has to give; empty where it is approved."""
+    duration: int = 0
+    """Seconds of access, as far as they are known."""
+    ruling: Ruling | None = None
+    """What each rule made of it; None where it did not come to that."""
 
 
 def judge(
     catalog: Catalog, attempt: Attempt, now: float, consequence: Consequence, can_extend: CanExtend
 ) -> CaseOutcome:
     """Request it, and have each approver approve it."""
+    facts = attempt.facts or Circumstances(now=now, begins=attempt.form.starts_at or now)
+    ruling, duration = None, 0
     try:
-        submission = submit.allowed(catalog, _actor(attempt, attempt.requester), attempt.form, now)
-        event = submit.first_event(submit.completed(submission, now), now, attempt.ruled, consequence, can_extend)
-        request = lifecycle.begin(event)
+        submission = submit.completed(
+            submit.allowed(catalog, _actor(attempt, attempt.requester), attempt.form, now), now
+        )
+        if attempt.tickets is not None:
+            asked = circumstances.tickets_named(catalog, submission.wanted)
+            facts = facts.model_copy(update={"tickets": {each: each[1] in attempt.tickets for each in asked}})
+        ruling = rules.judge(catalog, attempt.roster, submission.wanted, facts, attempt.used)
+        event = submit.first_event(submission, facts, attempt.used, consequence, can_extend)
+        request, duration = lifecycle.begin(event), event.duration
         for person in attempt.approvers:
             request = _approved(catalog, _actor(attempt, person), request, now)
     except JitError as error:
-        return CaseOutcome(refused=error)
+        return CaseOutcome(refused=error, duration=duration, ruling=ruling)
     if isinstance(event, ApprovedByRule):
-        return CaseOutcome(rule=event.rule)
+        return CaseOutcome(rule=event.rule, duration=duration, ruling=ruling)
     if not request.awaits_decision:
-        return CaseOutcome()
+        return CaseOutcome(duration=duration, ruling=ruling)
     tally: Tally = authorization.tally(catalog, attempt.roster, request, now)
-    return CaseOutcome(missing=tuple(tally.missing.items()))
+    return CaseOutcome(missing=tuple(tally.missing.items()), duration=duration, ruling=ruling)
 
 
 def _actor(attempt: Attempt, person: Person) -> Actor:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bot.access import rule_preview
 from bot.access.context import AccessContext
 from bot.access.review import awaiting_decision
 from bot.access.revoke import REVOCABLE
@@ -24,10 +25,11 @@ from bot.core.lockdown import Lock
 from bot.core.notifications import cards
 from bot.core.request import Leg, Person, Request, State
 from bot.core.verdict import Actor, Roster
-from bot.policy import authorization, auto_approval, bindings, loader
+from bot.policy import authorization, bindings, loader
 from bot.policy.authorization import Tally
-from bot.policy.catalog import Catalog, Choice, Role, RoleRef, Rule, Step, cannot_combine
+from bot.policy.catalog import Catalog, Choice, Role, RoleRef, Step, cannot_combine
 from bot.policy.problems import like
+from bot.policy.rules import Finding
 from bot.store.indexes import request_history
 from bot.store.outbox import Outbox, PostedMessage
 from providers.systems import registry
@@ -54,14 +56,14 @@ class RoleTerms(Frozen):
 class Terms(Frozen):
     """The terms of a choice. ``within``: seconds that approvers have.
 
-    ``may_request``: whether this person may request it; ``auto_rules``: the rules that would approve it automatically.
+    ``may_request``: whether this person may request it; ``rules``: what each rule would make of it now.
     """
 
     choice: Choice
     roles: tuple[RoleTerms, ...]
     within: int
     may_request: bool
-    auto_rules: tuple[Rule, ...] = ()
+    rules: tuple[Finding, ...] = ()
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -300,18 +302,19 @@ async def explain(context: AccessContext, actor: Actor, what: str) -> list[Terms
         found = [seen[what]] if what in seen else [c for name, c in seen.items() if name.startswith(f"{what}/")]
     if not found:
         raise UnknownChoice(what, tuple(like(what, [*seen, *await systems(context, actor)])))
+    facts = await rule_preview.facts_of(context, catalog, actor, found, now)
     return [
         terms(
             catalog,
             choice,
             may_request=authorization.may_request(catalog, actor.roster, actor.person, choice, now).allowed,
-            auto_rules=tuple(auto_approval.applying(catalog, actor.roster, actor.person, choice, now)),
+            found=rule_preview.preview(catalog, actor, choice, facts),
         )
         for choice in found
     ]
 
 
-def terms(catalog: Catalog, choice: Choice, *, may_request: bool = True, auto_rules: tuple[Rule, ...] = ()) -> Terms:
+def terms(catalog: Catalog, choice: Choice, *, may_request: bool = True, found: tuple[Finding, ...] = ()) -> Terms:
     """The terms of a choice, for any reader."""
     roles = [(f"{ref.system}/{ref.role}", catalog.role(ref.system, ref.role)) for ref in choice.roles]
     return Terms(
@@ -319,7 +322,7 @@ def terms(catalog: Catalog, choice: Choice, *, may_request: bool = True, auto_ru
         roles=tuple(_role(catalog, name, role) for name, role in roles if role),
         within=catalog.workspace.pending,
         may_request=may_request,
-        auto_rules=auto_rules,
+        rules=found,
     )
 
 

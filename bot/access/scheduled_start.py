@@ -6,14 +6,16 @@ approvals that count and the steps that still need one.
 
 from __future__ import annotations
 
-from bot.access import usage
+from bot.access import circumstances, usage
 from bot.access.context import AccessContext
 from bot.core.events import Cancelled, Event, Started
 from bot.core.limit_errors import NotCounted
 from bot.core.request import Request
 from bot.core.verdict import Roster
-from bot.policy import authorization, auto_approval
+from bot.policy import authorization, rules
 from bot.policy.catalog import Catalog
+from bot.policy.conditions import Circumstances, every
+from bot.policy.rules import Ruling
 from bot.store.types import Guard
 
 
@@ -26,18 +28,20 @@ async def begin(
     """
     catalog = context.catalog()
     use = await usage.of_request(context.store, catalog, request)
-    may_have, approved = (
-        authorization.may_still_request(catalog, roster, request, now),
-        _still_approved(catalog, roster, request, now),
-    )
+    may_have = authorization.may_still_request(catalog, roster, request, now)
+    facts = await circumstances.gather(context, catalog, request.requester, use, now, now, request.tickets, request.id)
+    ruling = rules.judge(catalog, roster, rules.wanted_of(request), facts, {})
+    approved = _still_approved(catalog, roster, request, facts, ruling)
     if not authorization.unchanged(catalog, request):
         why = "its role was changed in the policy"
-    elif may_have.unknown or approved is None:
+    elif may_have.unknown or ruling.verdict.unknown or approved is None:
         return None  # unknown is no verdict: it is checked again until the grace period is over
     elif not may_have.allowed:
         why = "the requester may no longer request it"
+    elif ruling.denied:
+        why = f"rule {ruling.denied[0].rule.n} denies it now: {ruling.denied[0].rule.then.deny}"
     elif not approved:
-        why = "the rule that approved it no longer applies" if request.rule else "its approval no longer counts"
+        why = _not_approved(request, ruling)
     else:
         try:
             why = use.exceeds(request)
@@ -47,9 +51,33 @@ async def begin(
     return event, (context.store.policy.same(catalog.generation), *use.guards)
 
 
-def _still_approved(catalog: Catalog, roster: Roster, request: Request, now: float) -> bool | None:
-    """Whether its approvals, or the rule that approved it, still count; None while a directory does not answer."""
+def _still_approved(
+    catalog: Catalog, roster: Roster, request: Request, facts: Circumstances, ruling: Ruling
+) -> bool | None:
+    """Whether its approvals, or the rule that approved it, still count; None while something does not tell."""
     if request.rule:
-        return auto_approval.still(catalog, roster, request, now)
-    tally = authorization.tally(catalog, roster, request, now)
-    return None if authorization.in_doubt(roster, request, tally) else tally.complete
+        # A rule approves nothing for which another one requires people.
+        without = False if ruling.surely_required else None if ruling.required_steps else True
+        return every((rules.still(catalog, roster, request, facts), without))
+    steps = {(step.any_of, step.count) for step in request.required_steps}
+    new = [step for step in ruling.required_steps if (step.any_of, step.count) not in steps]
+    as_of_today = request.model_copy(update={"required_steps": (*request.required_steps, *new)})
+    tally = authorization.tally(catalog, roster, as_of_today, facts.now)
+    if authorization.in_doubt(roster, as_of_today, tally):
+        return None
+    unsure = len(ruling.surely_required) < len(ruling.required_steps)
+    return True if tally.complete else None if unsure and _complete(catalog, roster, request, facts, ruling) else False
+
+
+def _complete(catalog: Catalog, roster: Roster, request: Request, facts: Circumstances, ruling: Ruling) -> bool:
+    """Whether its approvals are enough for what is surely required."""
+    steps = tuple(dict.fromkeys((*request.required_steps, *ruling.surely_required)))
+    sure = request.model_copy(update={"required_steps": steps})
+    return authorization.tally(catalog, roster, sure, facts.now).complete
+
+
+def _not_approved(request: Request, ruling: Ruling) -> str:
+    if ruling.surely_required:
+        first = ruling.surely_required[0]
+        return f"rule {first.rule} requires more approvals now: {first.because}; please request it again"
+    return "the rule that approved it no longer applies" if request.rule else "its approval no longer counts"

@@ -7,21 +7,18 @@ be requested; a generation, the hash of the policy; a person's ledger, their rec
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pydantic import Field
 
-from bot.access import usage
+from bot.access import circumstances, usage
 from bot.access.context import AccessContext, CanExtend, Consequence
+from bot.access.form_fields import check_duration, check_reason, check_start
 from bot.access.inputs import check_inputs
-from bot.core import durations, given_inputs, lifecycle
+from bot.core import given_inputs, lifecycle
 from bot.core.errors import (
     AlreadyRequested,
-    BadDuration,
-    BadReason,
-    BadStart,
     CannotCombine,
     LimitReached,
     NotAllowed,
@@ -30,20 +27,20 @@ from bot.core.errors import (
 )
 from bot.core.events import ApprovedByRule, Submitted
 from bot.core.frozen import Frozen
-from bot.core.ids import bounded, new_id
+from bot.core.ids import new_id
 from bot.core.lifecycle import OPEN
 from bot.core.request import Request, State
 from bot.core.role_snapshot import RoleSnapshot
-from bot.core.verdict import Actor
-from bot.policy import authorization, auto_approval, bindings
+from bot.core.rule_effects import CheckedTicket
+from bot.core.verdict import Actor, Code, Reason, Verdict
+from bot.policy import authorization, bindings, rules
 from bot.policy.catalog import Catalog, Choice, cannot_combine
+from bot.policy.conditions import Circumstances, Wanted
 from bot.policy.vocabulary import TOGETHER
 from bot.store.commit_encoding import SUBMIT_WINDOW
 from bot.store.types import Change, Counters, GuardFailed, Superseded
 
 _TRIES = 50
-SOONEST, LATEST = 60, 30 * 86_400
-"""Seconds from now within which a start may lie."""
 
 
 class RequestForm(Frozen):
@@ -79,6 +76,19 @@ class Submission:
         asked = [name for name, shape in self.choice.inputs.items() if shape.default is None]
         known = known and all(self.form.inputs.get(name) for name in asked)
         return known and (bool(self.form.reason) or not self.choice.reason.required)
+
+    @property
+    def wanted(self) -> Wanted:
+        """What it requests, as rules look at it."""
+        form, choice = self.form, self.choice
+        return Wanted(
+            requester=self.actor.person,
+            what=choice.name,
+            roles=choice.roles,
+            duration=form.duration or 0,
+            reason=form.reason,
+            inputs=form.inputs,
+        )
 
 
 # choose
@@ -145,12 +155,13 @@ async def record(context: AccessContext, submission: Submission) -> Request:
     Raises also `OverLimit`, `Conflicting` and `NotCounted`, audited.
     """
     whole = completed(submission, await context.store.now() if submission.form.starts_at else 0.0)
+    tickets = await circumstances.check_tickets(context, whole.catalog, whole.wanted)
     try:
         for _ in range(_TRIES):
-            if request := await _try(context, whole):
+            if request := await _try(context, whole, tickets):
                 return request
-    except usage.REFUSALS as error:
-        await context.refused("submit", submission.actor, submission.choice.name, error)
+    except (NotAllowed, *usage.REFUSALS) as error:
+        await context.refused("submit", whole.actor, whole.choice.name, error)
         raise
     raise PolicyMoved
 
@@ -166,14 +177,18 @@ def completed(submission: Submission, now: float) -> Submission:
     return replace(submission, form=form.model_copy(update=checked))
 
 
-async def _try(context: AccessContext, submission: Submission) -> Request | None:
+async def _try(context: AccessContext, submission: Submission, tickets: tuple[CheckedTicket, ...]) -> Request | None:
     """Try to commit once; None when the state that it relied on has changed meanwhile."""
     actor, catalog, token = submission.actor, submission.catalog, submission.form.token
     counters = await context.store.counters(actor.person.id, [rule.key for rule in catalog.rules])
     counters = await _within_limits(context, submission, counters)
+    now = counters.now
     use = await usage.read(context.store, catalog, submission.choice.roles)
-    use.check(actor.person, counters.now)
-    event = first_event(submission, counters.now, counters.rule_uses, context.consequence, context.can_extend)
+    use.check(actor.person, now)
+    facts = await circumstances.gather(
+        context, catalog, actor.person, use, now, submission.form.starts_at or now, tickets
+    )
+    event = first_event(submission, facts, counters.rule_uses, context.consequence, context.can_extend)
     request = lifecycle.begin(event)
     # Guards: the counters that limits and rules relied on, the token, and the policy that judged all this.
     guards, ops = context.store.submission(request, token, counters)
@@ -224,26 +239,40 @@ async def _within_limits(context: AccessContext, submission: Submission, counter
 
 
 def first_event(
-    submission: Submission, now: float, ruled: Mapping[str, int], consequence: Consequence, can_extend: CanExtend
+    submission: Submission,
+    facts: Circumstances,
+    used: Mapping[str, int],
+    consequence: Consequence,
+    can_extend: CanExtend,
 ) -> Submitted | ApprovedByRule:
-    """The first event: submitted to approvers, or approved by the first rule that applies.
+    """The first event: submitted to approvers, as rules require and shorten it, or approved by a rule.
 
-    ``ruled``: see `Counters`.
+    ``used``: see `Counters`. Raises `NotAllowed` where a rule denies it, or requires approvals that nobody could give.
     """
-    submitted = submitted_event(submission, now, consequence, can_extend)
-    ruling = auto_approval.judge(
-        submission.catalog,
-        submission.actor.roster,
-        submission.actor.person,
-        submission.choice,
-        submitted.duration,
-        ruled,
-        now,
-    )
-    if ruling.by is None:
-        return submitted
-    facts = {name: getattr(submitted, name) for name in Submitted.model_fields if name not in {"kind", "by"}}
-    return ApprovedByRule(rule=ruling.by, **facts)
+    actor, catalog = submission.actor, submission.catalog
+    ruling = rules.judge(catalog, actor.roster, submission.wanted, facts, used)
+    if not ruling.verdict.allowed:
+        raise NotAllowed(ruling.verdict)
+    effects: dict[str, object] = {
+        "required_steps": ruling.required_steps,
+        "shortened": ruling.shortened,
+        "tickets": tuple(
+            CheckedTicket(check=check, ticket=ticket, exists=exists)
+            for (check, ticket), exists in facts.tickets.items()
+            if exists is not None
+        ),
+    }
+    if ruling.shortened:
+        effects["duration"] = ruling.shortened.duration
+    submitted = submitted_event(submission, facts.now, consequence, can_extend).model_copy(update=effects)
+    if ruling.by is not None:
+        shared = {name: getattr(submitted, name) for name in Submitted.model_fields if name not in {"kind", "by"}}
+        return ApprovedByRule(rule=ruling.by, **shared)
+    if ruling.required_steps:
+        request = lifecycle.begin(submitted)
+        if names := rules.unfillable(catalog, actor.roster, request, facts.now):
+            raise NotAllowed(Verdict(reasons=(Reason(code=Code.NOBODY_TO_APPROVE, about=names),)))
+    return submitted
 
 
 def _parts(what: str) -> frozenset[str]:
@@ -304,35 +333,3 @@ def snapshot(
         digest=role.digest,
         inputs=tuple(shape.given(key, (values or {})[key]) for key, shape in role.asks.items()),
     )
-
-
-# fields
-
-
-def check_duration(choice: Choice, duration: int | None) -> int:
-    """A duration, in seconds, that the choice allows. Raises `BadDuration`."""
-    presets = tuple(choice.durations)
-    if duration is None:
-        return presets[0] if presets else min(choice.cap, 3600)
-    longest = max(presets, default=choice.cap)
-    if not durations.SHORTEST <= duration <= min(choice.cap, longest):
-        raise BadDuration(durations.short(max(duration, 0)), presets, longest)
-    return duration
-
-
-def check_reason(choice: Choice, reason: str) -> str:
-    """A reason in the form that the choice requires. Raises `BadReason`."""
-    rule = choice.reason
-    if not rule.required and not reason.strip():
-        return ""
-    text = bounded(reason, rule.min_length, rule.expected)
-    if rule.pattern and not re.search(rule.pattern, text):
-        raise BadReason("form", rule.expected)
-    return text
-
-
-def check_start(starts_at: float, now: float) -> float:
-    """A start that is neither too soon nor too far away. Raises `BadStart`."""
-    if starts_at and not now + SOONEST <= starts_at <= now + LATEST:
-        raise BadStart(starts_at, now + LATEST)
-    return starts_at

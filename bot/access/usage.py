@@ -95,7 +95,8 @@ class RoleUse:
 
     def require_counted(self) -> None:
         """Raises `NotCounted` where something is unknown."""
-        if unknown := tuple(name for name, each in self.counted.items() if each.usage is None):
+        limited = ((name, each) for name, each in self.counted.items() if name in self.catalog.limited)
+        if unknown := tuple(name for name, each in limited if each.usage is None):
             raise NotCounted(unknown)
 
     def conflict(self, person: Person, counts: Callable[[Use], bool]) -> Conflict | None:
@@ -115,10 +116,16 @@ class RoleUse:
     def entering(self, request: Request) -> tuple[Op, ...]:
         """Count the request, as it is after the commit, with its roles and systems."""
         return tuple(
-            self._after(each, each.usage.having(use_of(request, each.scope)), request.approved_at or request.created_at)
+            self._entered(each, request)
             for each in self.own
-            if each.usage is not None and (request.approved_at or self._is_side(each.scope))
+            if request.approved_at or (each.usage is not None and self._is_side(each.scope))
         )
+
+    def _entered(self, each: CountedUsage, request: Request) -> Op:
+        if each.usage is None:  # only rules ask for it: a worker that is counting it begins again
+            return self.store.usage.unknown(each, request.id)
+        usage = each.usage.having(use_of(request, each.scope))
+        return self._after(each, usage, request.approved_at or request.created_at)
 
     def denied(self, request: Request, now: float) -> tuple[tuple[Guard, ...], tuple[Op, ...]]:
         """Note a denial where it is kept; an unknown count is counted again from the audit log."""

@@ -20,7 +20,7 @@ from bot.audit.open_requests import Latest, OpenRequests
 from bot.core.audit_chain import AuditEntry
 from bot.core.events import EVENT, ApprovedByRule
 from bot.core.request import Request
-from bot.policy.auto_approval import WINDOW
+from bot.policy.rules import WINDOW
 from bot.store.audit_stream import Window
 from bot.store.store import Store
 

@@ -36,6 +36,7 @@ TABLE = {
         "it is understood", "the form would ask back", "there is no such file, or it has mistakes"
     ),
     "policy test": ExitCodes("each case came as expected", "a case did not", "a file is missing, or has mistakes"),
+    "policy explain": ExitCodes("explained, also what is refused", cannot="a file is missing, or has mistakes"),
     "policy schema": ExitCodes("printed"),
     "policy diff": ExitCodes("compared, also where nothing differs", cannot="a file is missing, or has mistakes"),
     "policy replay": ExitCodes("replayed", cannot=f"a file is missing or has mistakes, or {_ARCHIVE}"),

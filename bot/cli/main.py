@@ -22,6 +22,7 @@ from bot.cli import (
     policy_cases,
     policy_command,
     policy_diff_command,
+    policy_explain,
     policy_replay,
     reconcile,
     request_commands,
@@ -104,6 +105,7 @@ main.add_command(people.people)
 main.add_command(sinks.sinks)
 policy_command.policy.add_command(policy_cases.test)
 policy_command.policy.add_command(policy_diff_command.diff)
+policy_command.policy.add_command(policy_explain.explain)
 policy_command.policy.add_command(policy_replay.replay)
 main.add_command(policy_command.policy)
 main.add_command(request_commands.requests)

@@ -92,15 +92,26 @@ def _refuse(file: Path, error: PolicyMistakes, *, as_json: bool) -> None:
 
 def _judged(cases: CaseFile, index: int, case: CaseShape, catalog: Catalog, now: float) -> CaseResult:
     from bot.access import policy_case
+    from bot.core import durations
     from bot.policy.loader import can_extend, consequence
 
+    now = case.at or now
     outcome = policy_case.judge(catalog, _attempt(cases, case, catalog, now), now, consequence, can_extend)
-    verdict, came, sentence = _came(outcome)
+    verdict, came, sentence = what_came(outcome)
     mark = cases.place(index)
-    wrong = _wrong(case.expect, verdict, outcome)
+    wrong = _wrong(case.expect, verdict, outcome) or _wrong_rules(case, outcome)
     if not wrong and case.sentence not in sentence:
         wrong = "sentence"
-    expected = f"{case.expect}{f' ({case.sentence})' if wrong == 'sentence' else ''}"
+    more = {
+        "sentence": f" ({case.sentence})",
+        "rules": f", rules {_listed(case.rules or ())}",
+        "lasts": f", lasting {durations.short(case.lasts or 0)}",
+    }
+    expected = f"{case.expect}{more.get(wrong, '')}"
+    came += {
+        "rules": f", rules {_listed(effective(outcome))}",
+        "lasts": f", lasting {durations.short(outcome.duration)}",
+    }.get(wrong, "")
     return CaseResult(f"{mark.file}:{mark.line}:{mark.column}", _name(case), expected, came, sentence, wrong)
 
 
@@ -108,6 +119,7 @@ def _attempt(cases: CaseFile, case: CaseShape, catalog: Catalog, now: float) -> 
     from bot.access.policy_case import Attempt
     from bot.access.submit import RequestForm
     from bot.core.verdict import Members
+    from bot.policy.conditions import Circumstances
 
     roster: dict[str, Members] = {}
     for name, group in catalog.groups.items():
@@ -117,13 +129,21 @@ def _attempt(cases: CaseFile, case: CaseShape, catalog: Catalog, now: float) -> 
     form = RequestForm(
         what=case.what,
         duration=case.duration,
-        reason=_reason(case, catalog) if case.reason is None else case.reason,
+        reason=fitting_reason(catalog, case.what) if case.reason is None else case.reason,
         starts_at=now + case.start if case.start else 0.0,
         inputs=case.inputs,
     )
     used = {rule.key: case.used for rule in catalog.rules}
-    approvers = tuple(map(_person, case.approved_by))
-    return Attempt(_person(case.who.person or _NOBODY), roster, form, used, approvers)
+    approvers = tuple(map(person, case.approved_by))
+    roles = [f"{ref.system}/{ref.role}" for ref in choice.roles] if (choice := catalog.find(case.what)) else []
+    facts = Circumstances(
+        now=now,
+        begins=form.starts_at or now,
+        frozen={name: name in case.frozen for name in catalog.calendar_names},
+        denials=dict.fromkeys(roles, (now,) * case.denied),
+        live=dict.fromkeys(roles, case.live),
+    )
+    return Attempt(person(case.who.person or _NOBODY), roster, form, used, approvers, facts, case.tickets)
 
 
 def _identity(address: str) -> str:
@@ -132,22 +152,23 @@ def _identity(address: str) -> str:
     return identity_of(address)
 
 
-def _person(address: str) -> Person:
+def person(address: str) -> Person:
+    """Somebody by their e-mail address."""
     from bot.core.request import Person
 
     identity = _identity(address)
     return Person(workspace="T0", id=identity, identity=identity, email=address, name=address.partition("@")[0])
 
 
-def _reason(case: CaseShape, catalog: Catalog) -> str:
-    """One that fits, where the case is not about the reason."""
-    found = catalog.find(case.what)
+def fitting_reason(catalog: Catalog, what: str) -> str:
+    """A reason that fits, where it is not about the reason."""
+    found = catalog.find(what)
     if found and found.reason.example:
         return found.reason.example
     return "policy test ".ljust(found.reason.min_length if found else 0, ".")
 
 
-def _came(outcome: CaseOutcome) -> tuple[Verdict, str, str]:
+def what_came(outcome: CaseOutcome) -> tuple[Verdict, str, str]:
     """What came of it: the verdict, the same in the words of a file of tests, and what the requester reads."""
     from handlers import error_messages
     from handlers.views import text
@@ -171,6 +192,26 @@ def _wrong(expected: ExpectShape, verdict: Verdict, outcome: CaseOutcome) -> str
         return ""
     came = Counter((frozenset(groups), count) for groups, count in outcome.missing)
     return "" if came == Counter(expected.steps) else "asks"
+
+
+def _wrong_rules(case: CaseShape, outcome: CaseOutcome) -> str:
+    if case.rules is not None and sorted(case.rules) != sorted(effective(outcome)):
+        return "rules"
+    return "lasts" if case.lasts is not None and case.lasts != outcome.duration else ""
+
+
+def effective(outcome: CaseOutcome) -> tuple[int, ...]:
+    """The rules that have an effect, by their places in the policy: of those that approve the one that does."""
+    if outcome.ruling is None:
+        return ()
+    found = [each.rule for each in outcome.ruling.findings if each.takes_effect and not each.rule.approves]
+    shortest = outcome.ruling.shortened.rule if outcome.ruling.shortened else 0
+    numbers = [rule.n for rule in found if rule.then.shorten is None or rule.n == shortest]
+    return tuple(sorted(numbers + ([outcome.rule.n] if outcome.rule else [])))
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers)) or "none"
 
 
 def _name(case: CaseShape) -> str:

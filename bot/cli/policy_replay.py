@@ -36,7 +36,7 @@ def replay(new: Path, last: str, listed: Path | None, workspace: str, *, as_json
     from bot.policy import loader
     from bot.reports import replay as replaying
 
-    catalog, groups, seconds = _policy(new), _groups(listed), _seconds(last)
+    catalog, groups, seconds = policy_of(new), groups_of(listed), _seconds(last)
     with worded() as settings, audit_context.archive_of(settings) as archive:
         workspace, now = audit_context.whose(archive, workspace), time.time()
         with terminal.working("replaying the archive"):
@@ -51,7 +51,8 @@ def replay(new: Path, last: str, listed: Path | None, workspace: str, *, as_json
         terminal.say(*_lines(catalog, found, last, set(groups)))
 
 
-def _policy(path: Path) -> Catalog:
+def policy_of(path: Path) -> Catalog:
+    """The policy of a file. Raises `Cannot`."""
     from bot.policy import loader
     from bot.policy.problems import PolicyMistakes
 
@@ -61,7 +62,7 @@ def _policy(path: Path) -> Catalog:
         raise terminal.Cannot(str(error)) from error
 
 
-def _groups(path: Path | None) -> Mapping[str, Sequence[str]]:
+def groups_of(path: Path | None) -> Mapping[str, Sequence[str]]:
     """Who is in each user group, as a file of policy tests says."""
     from bot.policy import case_file, loader
     from bot.policy.problems import PolicyMistakes
@@ -102,12 +103,21 @@ def _went(each: Replayed) -> _Went:
     }
     was = words[each.past.fate]
     if each.fate in {Fate.REFUSED, Fate.UNKNOWN}:
-        return _Went(was, "refused" if each.fate is Fate.REFUSED else "depends on who is in a user group")
+        return _Went(was, "refused" if each.fate is Fate.REFUSED else _depends(each))
     if each.fate is Fate.BY_RULE and each.outcome.rule:
         return _Went(was, f"approved by rule {each.outcome.rule.n}")
     if each.fate is Fate.WAITS:
         return _Went(was, f"waits for {_missing(each)}")
     return _Went(was, words[each.fate])
+
+
+def _depends(each: Replayed) -> str:
+    from bot.core.errors import NotAllowed
+    from bot.core.verdict import Code
+
+    error = each.outcome.refused
+    codes = {reason.code for reason in error.verdict.reasons} if isinstance(error, NotAllowed) else set()
+    return "depends on what a rule asks" if Code.RULE_UNSURE in codes else "depends on who is in a user group"
 
 
 def _missing(each: Replayed) -> str:
@@ -171,6 +181,8 @@ def _length(seconds: float) -> str:
 
 def _document(catalog: Catalog, found: Replay) -> dict[str, object]:
     """For machines; keys stay, more may come."""
+    from bot.cli.policy_cases import effective
+
     requests = [
         {
             "id": each.past.first.id,
@@ -185,6 +197,8 @@ def _document(catalog: Catalog, found: Replay) -> dict[str, object]:
             "longer": each.longer,
             "estimated": each.estimated,
             "rule": each.outcome.rule.n if each.outcome.rule else None,
+            "rules": list(effective(each.outcome)),
+            "would_last": each.outcome.duration,
             "asks": [{"any_of": list(groups), "count": count} for groups, count in each.outcome.missing],
             "sentence": _sentence(each),
             "same": each.same,

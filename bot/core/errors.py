@@ -182,7 +182,7 @@ class NotAllowed(JitError):
 
     def __init__(self, verdict: Verdict) -> None:
         """Keep the verdict."""
-        super().__init__(", ".join(reason.code for reason in verdict.reasons))
+        super().__init__(", ".join(reason.recorded for reason in verdict.reasons))
         self.verdict = verdict
 
 

@@ -22,6 +22,7 @@ from bot.core.request import (
     Review,
 )
 from bot.core.role_snapshot import RoleSnapshot
+from bot.core.rule_effects import CheckedTicket, Shortened
 
 
 class Happening(Frozen):
@@ -52,6 +53,9 @@ class Requested(Happening):
     start_grace: int = 0
     warn_before: int = 0
     required_steps: tuple[RequiredStep, ...] = ()
+    shortened: Shortened | None = None
+    """Where a rule shortened it: ``duration`` is what is left."""
+    tickets: tuple[CheckedTicket, ...] = ()
 
 
 class Submitted(Requested):

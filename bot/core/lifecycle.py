@@ -95,7 +95,7 @@ def begin(event: Requested) -> Request:
         what=event.what,
         title=event.title,
         reason=event.reason,
-        asked=event.duration,
+        asked=event.shortened.asked if event.shortened else event.duration,
         duration=event.duration,
         state=State.PENDING,
         legs=tuple(Leg(n=n, role=role) for n, role in enumerate(event.roles)),
@@ -108,6 +108,8 @@ def begin(event: Requested) -> Request:
         start_grace=event.start_grace,
         warn_before=event.warn_before,
         required_steps=event.required_steps,
+        shortened=event.shortened,
+        tickets=event.tickets,
     )
     request = approve_by_rule(request, event) if isinstance(event, ApprovedByRule) else request
     return request.model_copy(update={"lineage": _lineage("", event)})

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from bot.core.frozen import Facts, Frozen
 from bot.core.role_snapshot import RoleSnapshot
+from bot.core.rule_effects import CheckedTicket, Shortened
 
 ID_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """Without 0, O, 1 and I, which are confused when an id is read aloud."""
@@ -102,7 +103,7 @@ class ByRule(Frozen):
     """The rule of the policy that approved a request at once, as it stood then. ``at_most`` in seconds.
 
     ``n``: its place in the policy, from 1; ``key`` names its conditions, whatever its place. ``used``: which of the
-    ``budget`` approvals of the last 24 hours this one is.
+    ``budget`` approvals of the last 24 hours this one is. ``also``: its other conditions, in words.
     """
 
     n: int
@@ -113,6 +114,7 @@ class ByRule(Frozen):
     what: tuple[str, ...] = ()
     used: int
     budget: int
+    also: tuple[str, ...] = ()
 
 
 class RequiredStep(Frozen):
@@ -247,6 +249,10 @@ class Request(Frozen):
     """What approved it where no person did."""
     required_steps: tuple[RequiredStep, ...] = ()
     """What it needs beside the steps of its roles."""
+    shortened: Shortened | None = None
+    """The rule that made it shorter than it was requested."""
+    tickets: tuple[CheckedTicket, ...] = ()
+    """What ticket systems said of the tickets that it names."""
     generation: str
     grant_budget: int
     created_at: float

@@ -70,6 +70,10 @@ class Code(StrEnum):
     """In none of the groups that may read the record."""
     ABOUT_THEMSELF = "about_themself"
     """What stands out is about this very person."""
+    DENIED_BY_RULE = "denied_by_rule"
+    """A rule of the policy denies it; ``about`` has its place there, and its sentence."""
+    RULE_UNSURE = "rule_unsure"
+    """The same where a condition of the rule cannot be told just now; ``about`` has that, too."""
     UNKNOWN_GROUP = "unknown_group"
     """A directory does not tell who is in the group."""
 
@@ -79,6 +83,12 @@ class Reason(Frozen):
 
     code: Code
     about: tuple[str, ...] = ()
+
+    @property
+    def recorded(self) -> str:
+        """As the audit log has it: the code, and of a rule which one it is and what it says."""
+        by_rule = self.code in {Code.DENIED_BY_RULE, Code.RULE_UNSURE}
+        return f"{self.code} {': '.join(self.about)}" if by_rule else self.code
 
 
 class Verdict(Frozen):
@@ -93,8 +103,8 @@ class Verdict(Frozen):
 
     @property
     def unknown(self) -> bool:
-        """Whether a directory that does not tell is among what speaks against it."""
-        return any(reason.code is Code.UNKNOWN_GROUP for reason in self.reasons)
+        """Whether something that cannot be told just now is among what speaks against it."""
+        return any(reason.code in {Code.UNKNOWN_GROUP, Code.RULE_UNSURE} for reason in self.reasons)
 
 
 class Actor(Frozen):

@@ -14,7 +14,7 @@ from bot.core.request import Person, Request, Review, Verb
 from bot.core.verdict import Code, Reason, Roster, Verdict
 from bot.policy import matching
 from bot.policy.catalog import EVERYONE, Catalog, Choice, Role, RoleRef
-from bot.policy.schema import Sensitivity
+from bot.policy.field_types import Sensitivity
 from bot.policy.steps import could_fill, groups_of, groups_of_role, steps_of, steps_of_roles
 
 

@@ -8,21 +8,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from bot.core.identity import identity_of
 from bot.policy.catalog import Catalog, Choice
+from bot.policy.field_types import Duration, Name, Names, Shape
 from bot.policy.problems import Mistake, PolicyMistakes, did_you_mean, dotted, like
 from bot.policy.pydantic_words import in_words
-from bot.policy.schema import Duration, Name, Names, Shape
 from bot.policy.vocabulary import LONGEST_TOGETHER, MOST_TOGETHER
 from bot.policy.yaml_source import Document, Path, Source, SourcePlace, read
 
 Verdict = Literal["refused", "approved-by-rule", "approved", "asks"]
 """What can become of a request: nobody is asked, a rule approves, people did, or people are still to."""
 _FORMS = "refused, approved-by-rule, approved, asks, or {asks: [dba, 2 of platform or security]}"
+_MOMENT = 'write a day, a time and a zone in quotes, like "2026-12-04 17:00+01:00"'
 _STEP = re.compile(r"(?:(?P<count>[1-9]|10) of )?(?P<groups>[a-z0-9-]+(?: or [a-z0-9-]+)*)")
 
 
@@ -52,6 +54,17 @@ def _some(value: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _address(value: str) -> str:
     return identity_of(value)
+
+
+def moment(value: Any) -> float:
+    """A day, a time and a zone in Unix seconds. Raises `ValueError`."""
+    try:
+        found = datetime.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(_MOMENT) from error
+    if found.tzinfo is None:
+        raise ValueError(_MOMENT)
+    return found.timestamp()
 
 
 Address = Annotated[str, AfterValidator(_address)]
@@ -94,6 +107,16 @@ class CaseShape(Shape):
     reason: str | None = None
     inputs: dict[str, str] = Field(default_factory=dict)
     """What is given for the inputs of its roles, by name."""
+    at: Annotated[float, BeforeValidator(moment)] | None = None
+    """When it is requested, Unix seconds; now where it is not said."""
+    frozen: Names = ()
+    """The calendars that have an event when access would start; the others have none."""
+    tickets: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """The tickets that exist; others do not."""
+    denied: int = Field(default=0, ge=0, le=1000)
+    """How often this person was denied each of its roles just before."""
+    live: int = Field(default=0, ge=0, le=1000)
+    """How many grants of each of its roles are live."""
     used: int = Field(default=0, ge=0, le=1000)
     """How many requests of this person each rule has approved within 24 hours."""
     approved_by: People = ()
@@ -101,6 +124,10 @@ class CaseShape(Shape):
     expect: Annotated[ExpectShape, BeforeValidator(_expected)]
     sentence: str = ""
     """A part of what the requester reads."""
+    rules: Annotated[tuple[int, ...], Field(strict=False)] | None = None
+    """The rules that should have an effect, by their places in the policy; None where any may."""
+    lasts: Duration | None = None
+    """How long access should last."""
 
 
 class CasesShape(Shape):
@@ -166,6 +193,13 @@ def _strangers(file: CaseFile, catalog: Catalog) -> Iterator[Mistake]:
             yield _said(file, (*where, "what"), *_no_choice(catalog, case.what))
         else:
             yield from _unasked(file, where, case, choice)
+        for n in case.rules or ():
+            if not 1 <= n <= len(catalog.rules):
+                said = f"the policy has no rule {n}"
+                yield _said(file, (*where, "rules"), said, f"it has {len(catalog.rules)}, numbered from 1")
+        for name in case.frozen:
+            if name not in catalog.calendar_names:
+                yield _said(file, (*where, "frozen"), f"no rule names a calendar `{name[:60]}`", "leave it out")
         for name in case.who.groups:
             if name not in catalog.groups:
                 yield _unknown(file, (*where, "as", "groups"), name, list(catalog.groups))

@@ -18,17 +18,18 @@ from bot.core.frozen import Frozen
 from bot.core.role_snapshot import RoleSnapshot
 from bot.core.usage import names
 from bot.policy import bindings
+from bot.policy.field_types import Sensitivity
 from bot.policy.inputs import Asks, InputShape
 from bot.policy.limits import UsageLimitsShape
 from bot.policy.problems import like
+from bot.policy.rule import Rule, rule_of
+from bot.policy.rule_shapes import TicketSystemShape
 from bot.policy.schema import (
     MOST_INPUTS,
     GroupShape,
     PolicyShape,
     ReasonShape,
     RoleShape,
-    RuleShape,
-    Sensitivity,
     SystemShape,
     TemplateShape,
     WorkspaceShape,
@@ -118,27 +119,6 @@ class Choice(Frozen):
     """What all of its roles ask for; one of a name is asked for once."""
 
 
-class Rule(Frozen):
-    """What is approved without a person. ``at_most`` in seconds; ``budget``: so many a person within 24 hours.
-
-    ``n``: its place in the policy, from 1. ``key`` changes with its conditions: what was used up is counted under it.
-    """
-
-    n: int
-    key: str
-    sensitivity: Sensitivity
-    requester_in: tuple[str, ...]
-    at_most: int
-    what: tuple[str, ...]
-    budget: int
-
-    @property
-    def covers(self) -> frozenset[Sensitivity]:
-        """How sensitive a role may be for it; high and critical never are, whatever is written."""
-        ranks = tuple(Sensitivity)
-        return frozenset(ranks[: ranks.index(self.sensitivity) + 1]) - {Sensitivity.HIGH, Sensitivity.CRITICAL}
-
-
 class Catalog(Frozen):
     """The policy of one workspace. ``generation`` names its content, whatever its comments and layout."""
 
@@ -149,7 +129,15 @@ class Catalog(Frozen):
     rules: tuple[Rule, ...] = ()
     conflicts: tuple[tuple[str, str], ...] = ()
     """Pairs of roles or systems that nobody holds at the same time."""
+    tickets: Mapping[str, TicketSystemShape] = Field(default_factory=dict)
+    """The systems that know which tickets exist, by name."""
     generation: str
+
+    @property
+    def calendar_names(self) -> tuple[str, ...]:
+        """The calendars that rules look at."""
+        shapes = (shape for rule in self.rules for shape in (rule.when, rule.unless))
+        return tuple(dict.fromkeys(name for shape in shapes for name in shape.frozen or ()))
 
     def role(self, system: str, role: str) -> Role | None:
         """A role, or None when the policy has none of that name."""
@@ -192,7 +180,14 @@ class Catalog(Frozen):
 
     @cached_property
     def counted(self) -> frozenset[str]:
-        """The roles (``system/role``) and systems whose use is counted: those with limits, and sides of conflicts."""
+        """The roles (``system/role``) and systems whose use is counted: the limited ones, and each role for rules."""
+        asked = any(rule.counts_live or rule.counts_denials for rule in self.rules)
+        roles = (f"{name}/{role}" for name, system in self.systems.items() if asked for role in system.roles)
+        return self.limited.union(roles)
+
+    @cached_property
+    def limited(self) -> frozenset[str]:
+        """Those with limits, and sides of conflicts: nothing new is allowed while they are not counted."""
         found = {name for name, system in self.systems.items() if system.limits}
         for name, system in self.systems.items():
             found |= {f"{name}/{role}" for role, its in system.roles.items() if its.limits}
@@ -212,7 +207,8 @@ class Catalog(Frozen):
     def denials_kept(self, scope: str) -> int:
         """For how many seconds it has to be known what was denied of it."""
         limits = self.limits_of(scope)
-        return limits.cooldown or 0 if limits else 0
+        for_rules = max((rule.counts_denials for rule in self.rules), default=0) if "/" in scope else 0
+        return max(for_rules, limits.cooldown or 0 if limits else 0)
 
     def parts(self, what: str) -> list[Choice]:
         """The roles that are named together, each once, in order; none where one of them is no role."""
@@ -273,22 +269,8 @@ def catalog_of(shape: PolicyShape) -> Catalog:
         templates={name: _template_of(name, template, systems) for name, template in shape.templates.items()},
         rules=tuple(rule_of(n, rule) for n, rule in enumerate(shape.rules, start=1)),
         conflicts=shape.conflicts,
+        tickets=shape.tickets,
         generation=hashlib.sha256(canonical.encode()).hexdigest()[:16],
-    )
-
-
-def rule_of(n: int, rule: RuleShape) -> Rule:
-    """The rule at that place."""
-    when = rule.when
-    conditions = [when.sensitivity, sorted(when.requester_in or ()), when.at_most, sorted(when.what or ())]
-    return Rule(
-        n=n,
-        key=hashlib.sha256(json.dumps(conditions).encode()).hexdigest()[:16],
-        sensitivity=when.sensitivity,
-        requester_in=when.requester_in or (),
-        at_most=when.at_most,
-        what=when.what or (),
-        budget=rule.budget,
     )
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from bot.policy import bindings
+from bot.policy.field_types import Sensitivity
 from bot.policy.problems import ProviderFacts, did_you_mean, dotted, like
-from bot.policy.schema import MOST_INPUTS, RoleShape, Sensitivity
+from bot.policy.schema import MOST_INPUTS, RoleShape
 from bot.policy.yaml_source import Path
 
 Flaw = tuple[Path, str, str]

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from bot.core import durations
-from bot.policy.auto_approval import SENTENCES
 from bot.policy.insight_thresholds import Rules, Thresholds
 from bot.policy.key_descriptions import DESCRIPTIONS
-from bot.policy.schema import PolicyShape, RuleShape, WhenShape
+from bot.policy.rule_shapes import NEEDED, SENTENCES, RuleShape, ThenShape, WhenShape
+from bot.policy.schema import PolicyShape
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TITLE = "JIT Access policy"
@@ -40,10 +40,23 @@ def schema() -> dict[str, Any]:
     for shape in (RuleShape, WhenShape):
         for key, field in parts[shape.__name__]["properties"].items():
             field["description"] = f"{SENTENCES[key][:1].upper()}{SENTENCES[key][1:]}."
+    parts[ThenShape.__name__] = _outcomes(parts[ThenShape.__name__])
+    parts[RuleShape.__name__] |= {
+        "if": {"properties": {"then": {"const": "approve"}}, "required": ["then"]},
+        "then": {"required": ["when", "budget"], "properties": {"when": {"required": [*NEEDED]}}},
+        "else": {"not": {"required": ["budget"]}},
+    }
     for name in _SWITCHED & set(parts):
         words = ["off", False] if name == Rules.__name__ else ["off", "on", False, True]
         parts[name] = {"anyOf": [{"enum": words}, parts[name]]}
     return {"$schema": DIALECT, **found, "title": _TITLE, "$defs": parts}
+
+
+def _outcomes(then: dict[str, Any]) -> dict[str, Any]:
+    """The word `approve`, or a mapping with one of the others."""
+    others = {key: field for key, field in then["properties"].items() if key != "approve"}
+    mapping = {**then, "properties": others, "minProperties": 1, "maxProperties": 1}
+    return {"anyOf": [{"const": "approve"}, mapping]}
 
 
 def _parts(part: Any) -> Iterator[dict[str, Any]]:

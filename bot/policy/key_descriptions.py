@@ -11,7 +11,8 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "groups": "People, by a name of yours.",
         "systems": "What is protected, by a name of yours.",
         "templates": "What people request by name.",
-        "rules": "What is approved at once, without an approver.",
+        "rules": "What is approved at once, denied, shortened, or needs more approvals, by conditions.",
+        "tickets": "Ticket systems that rules ask, by a name of yours.",
     },
     "WorkspaceShape": {
         "audit_channel": "The id of the channel that alarms, digests and policy changes are posted in.",
@@ -64,6 +65,20 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "mfa": "A second factor for approvers; this version has none.",
     },
     "StepShape": {
+        "any_of": "Groups; somebody in any of them can fill the step.",
+        "count": "How many different people it needs.",
+    },
+    "HoursShape": {
+        "days": "Days of the week; each day where it is left out.",
+        "from": "A time of day; whole days without it.",
+        "to": "A time of day; earlier than `from`, it is on the next day.",
+        "timezone": "By whose clocks, like Europe/Berlin.",
+    },
+    "DeniedLatelyShape": {
+        "count": "At least so many times.",
+        "within": "Within that time before the request.",
+    },
+    "RequiredStepShape": {
         "any_of": "Groups; somebody in any of them can fill the step.",
         "count": "How many different people it needs.",
     },

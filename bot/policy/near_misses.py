@@ -26,6 +26,8 @@ _LISTS = {
     "requester_in",
     "what",
     "choice",
+    "days",
+    "frozen",
 }
 _INSTEAD = {
     "max_per_day": "write `limits: {per_day: 10}`",

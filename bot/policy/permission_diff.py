@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from bot.core import durations
 from bot.core.identity import identity_of
 from bot.policy.catalog import EVERYONE, Catalog
+from bot.policy.rule_words import terms
 
 
 @dataclass(frozen=True, order=True)
@@ -62,14 +63,17 @@ def _of_workspace(catalog: Catalog) -> Iterable[Right]:
 
 def _by_rules(catalog: Catalog) -> Iterable[Right]:
     """What needs nobody's answer: whoever is named here still has to be one who may ask."""
-    for rule in catalog.rules:
-        within = {f"{r.system}/{r.role}" for name in rule.what if (t := catalog.templates.get(name)) for r in t.roles}
-        verb = f"get by rule, up to {durations.short(rule.at_most)} and {rule.budget} a day of"
+    for rule in (rule for rule in catalog.rules if rule.approves):
+        what, more = rule.when.what or (), list(terms(rule))
+        within = {f"{r.system}/{r.role}" for name in what if (t := catalog.templates.get(name)) for r in t.roles}
+        most = durations.short(rule.when.at_most or 0)
+        said = f" ({', '.join(more)})" if more else ""
+        verb = f"get by rule, up to {most} and {rule.budget} a day{said} of"
         for name, system in catalog.systems.items():
             for short, role in system.roles.items():
-                named = not rule.what or {name, f"{name}/{short}"} & {*rule.what, *within}
+                named = not what or {name, f"{name}/{short}"} & {*what, *within}
                 if named and role.sensitivity in rule.covers:
-                    for who in _people(catalog, rule.requester_in or role.may_ask):
+                    for who in _people(catalog, rule.when.requester_in or role.may_ask):
                         yield Right(who, verb, f"{name}/{short}")
 
 

@@ -12,9 +12,10 @@ from typing import Literal
 
 from bot.core import durations
 from bot.core.identity import identity_of
-from bot.policy.catalog import EVERYONE, Catalog, Choice, Role, Rule, Step
+from bot.policy.catalog import EVERYONE, Catalog, Choice, Role, Step
 from bot.policy.inputs import InputShape
 from bot.policy.permission_diff import Shift, shift
+from bot.policy.rule_words import conditions, outcome
 from bot.policy.schema import GroupShape
 
 Kind = Literal["group", "role", "template", "rule", "workspace"]
@@ -146,13 +147,12 @@ def _template(choice: Choice) -> Terms:
 
 def _rules(catalog: Catalog, _: Say) -> dict[str, Terms]:
     """By their conditions: a rule that only moved is the same one."""
-    return {_rule(rule): {"budget": f"{rule.budget}/day"} for rule in catalog.rules}
-
-
-def _rule(rule: Rule) -> str:
-    said = [f"{rule.sensitivity.value} risk at most", f"up to {durations.short(rule.at_most)}"]
-    said += [f"in {' or '.join(rule.requester_in)}"] if rule.requester_in else []
-    return ", ".join([*said, *([f"only {' or '.join(rule.what)}"] if rule.what else [])])
+    found: dict[str, dict[str, str]] = {}
+    for rule in catalog.rules:
+        terms = found.setdefault(", ".join(conditions(rule)), {})
+        name = "budget" if rule.approves else rule.then.outcome
+        terms[name] = f"{rule.budget}/day" if rule.approves else outcome(rule)
+    return dict(found)
 
 
 def _groups(catalog: Catalog, _: Say) -> dict[str, Terms]:

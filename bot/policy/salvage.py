@@ -9,15 +9,21 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from bot.policy.rule_shapes import (
+    DeniedLatelyShape,
+    RequiredStepShape,
+    RequireShape,
+    RuleShape,
+    TicketShape,
+    TicketSystemShape,
+)
 from bot.policy.schema import (
     PolicyShape,
     RoleShape,
-    RuleShape,
     SinkShape,
     StepShape,
     SystemShape,
     TemplateShape,
-    WhenShape,
     WorkspaceShape,
 )
 from bot.policy.yaml_source import Path
@@ -25,7 +31,6 @@ from bot.policy.yaml_source import Path
 _CHANNEL = "C000000"
 _ROLE: dict[str, Any] = {"max": "366d", "may_ask": ["-"]}
 _SYSTEM = {"title": "-", "provider": "-", "channel": _CHANNEL, "approvers": ["-"], "roles": {"0": _ROLE}}
-_WHEN = {"sensitivity": "low", "at_most": "5s"}
 _WORKSPACE = {"audit_channel": _CHANNEL}
 _STAND_INS: dict[type[BaseModel], dict[str, Any]] = {
     PolicyShape: {"version": 1, "workspace": _WORKSPACE, "groups": {}, "systems": {"0": _SYSTEM}},
@@ -34,8 +39,12 @@ _STAND_INS: dict[type[BaseModel], dict[str, Any]] = {
     RoleShape: _ROLE,
     StepShape: {"any_of": ["-"]},
     SinkShape: {"kind": "-"},
-    RuleShape: {"when": _WHEN, "then": "approve", "budget": "1/day"},
-    WhenShape: _WHEN,
+    RuleShape: {"then": {"deny": "---"}},
+    RequireShape: {"steps": [{"any_of": ["-"]}]},
+    RequiredStepShape: {"any_of": ["-"]},
+    DeniedLatelyShape: {"within": "5s"},
+    TicketShape: {"check": "-"},
+    TicketSystemShape: {"url": "https://0/{ticket}", "secret": "env:_"},
     TemplateShape: {"title": "-", "roles": ["-"], "durations": ["5s"]},
 }
 """What stands in for a key that must be there. What is said of a stand-in is never shown."""

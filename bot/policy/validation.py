@@ -12,21 +12,13 @@ from pydantic import ValidationError
 
 from bot.core import durations
 from bot.core.identity import identity_of
-from bot.policy import conflicts, input_flaws, near_misses
-from bot.policy.auto_approval import SENTENCES
-from bot.policy.catalog import EVERYONE, rule_of
+from bot.policy import conflicts, input_flaws, near_misses, rule_flaws
+from bot.policy.catalog import EVERYONE
 from bot.policy.problems import MOST_MISTAKES, FindProvider, Mistake, ProviderFacts, Sinks, did_you_mean, dotted, like
 from bot.policy.pydantic_words import in_words
+from bot.policy.rule_shapes import SENTENCES, RuleShape
 from bot.policy.salvage import fields_at, place_of, remains
-from bot.policy.schema import (
-    NOT_YET,
-    PolicyShape,
-    RoleShape,
-    RuleShape,
-    Sensitivity,
-    SystemShape,
-    TemplateShape,
-)
+from bot.policy.schema import NOT_YET, PolicyShape, RoleShape, SystemShape, TemplateShape
 from bot.policy.yaml_source import Document, Path
 
 _NAMED = "small letters, digits and dashes"
@@ -109,7 +101,7 @@ class Checker:
         if kind == "extra_forbidden":
             self._unknown_key(path)
         elif kind == "missing":
-            why = SENTENCES.get(str(path[-1]), "") if path[0] == "rules" else ""
+            why = SENTENCES.get(str(path[-1]), "") if path[0] == "rules" and len(path) == 3 else ""
             self.say(path[:-1], f"`{path[-1]}` is missing here", f"a rule says it: {why}" if why else "", key=True)
         elif path != loc:
             name = str(path[-1])[:60]
@@ -303,22 +295,26 @@ class Checker:
                 self.say((*path, "durations", index), over, f"its `max` is {durations.short(caps[name])}")
 
     def _rule(self, shape: PolicyShape, path: Path, rule: RuleShape) -> None:
-        when, where = rule.when, (*path, "when")
-        if when.sensitivity in {Sensitivity.HIGH, Sensitivity.CRITICAL}:
-            sentence = f"what is {when.sensitivity} is approved by people, and never by a rule"
-            self.say((*where, "sensitivity"), sentence, "low, or medium")
-        for index, name in enumerate(when.requester_in or ()):
-            if name == EVERYONE:
+        for kind, below, name in rule_flaws.names_in(rule):
+            if kind == "everyone":
                 hint = "leave `requester_in` out where it is for all who may ask"
-                self.say((*where, "requester_in", index), f"`{EVERYONE}` is no group", hint)
+                self.say((*path, *below), f"`{EVERYONE}` is no group", hint)
+            elif kind == "group":
+                self._group(shape, (*path, *below), name)
             else:
-                self._group(shape, (*where, "requester_in", index), name)
-        for index, name in enumerate(when.what or ()):
-            self._named(shape, (*where, "what", index), name)
-        keys = [rule_of(0, each).key for each in shape.rules]
-        first = keys.index(rule_of(0, rule).key)
-        if first < int(path[1]):
-            self.say(path, f"rule {first + 1} has the same conditions", "one budget is enough for them")
+                self._named(shape, (*path, *below), name)
+        for index, step in enumerate(rule.then.require.steps if rule.then.require else ()):
+            self._enough(shape, (*path, "then", "require", "steps", index), step.any_of, step.count, None)
+        calendars, asked = list(self._entries("calendars")), self._inputs().__contains__
+        whole = not self._is_touched((*path, "then"))
+        for below, sentence, hint in rule_flaws.of_rule(shape, int(path[1]), calendars, asked, whole=whole):
+            self.say((*path, *below), sentence, hint, key=below[-1:] in {(), ("when",)})
+
+    def _inputs(self) -> set[str]:
+        """Every input that some role of the file asks for."""
+        holders = [("systems", system, "roles") for system in self._entries("systems")]
+        roles = ((*holder, role) for holder in holders for role in self._entries(*holder))
+        return {name for role in roles for name in self._entries(*role, "asks")}
 
     def _named(self, shape: PolicyShape, path: Path, name: str) -> None:
         """A template, a system, or a role."""

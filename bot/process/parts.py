@@ -15,6 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import decision_log, logs
 from bot.access.audit_query import AuditSearch
 from bot.access.context import AccessContext
+from bot.access.rule_lookups import RuleLookups
 from bot.audit.archive.archive import Archive
 from bot.metrics import Metrics, harmless
 from bot.policy import loader
@@ -95,6 +96,8 @@ class Parts:
     """In a worker."""
     audit_search: AuditSearch = field(init=False)
     """In a process that answers Slack."""
+    ticket_exists: Callable[[str, str], Awaitable[bool | None]] | None = None
+    """The same: whether a ticket system of the policy has a ticket."""
 
     def __post_init__(self) -> None:
         """Build them, each from those before it."""
@@ -104,7 +107,8 @@ class Parts:
         self.wakeups = Wakeups(self.link.blocking(self.store.keys.due), self.store.keys.wake)
         self.scheduler = new_scheduler()
         self.time = StoreClock(self.store.now, partial(tick_now, self.scheduler))
-        self.context = AccessContext(self.store, self.policy, loader.consequence, loader.can_extend)
+        lookups = RuleLookups(ticket_exists=self._ticket_exists)
+        self.context = AccessContext(self.store, self.policy, loader.consequence, loader.can_extend, lookups)
         self.client.retry_handlers.append(self.slack_metrics())
         self.people = People(self.client, self.store, self.identity.home, self.policy)
         self.home_tabs = HomeTabs(self.context, self.people, self.client, site=self.identity.site)
@@ -131,6 +135,9 @@ class Parts:
             harmless(decision_log.write, self.metrics.committed, acknowledged.heard),
             Provenance(f"{self.role}@{socket.gethostname()}", lambda: self.catalog.generation),
         ), acknowledged
+
+    async def _ticket_exists(self, check: str, ticket: str) -> bool | None:
+        return await self.ticket_exists(check, ticket) if self.ticket_exists else None
 
     def broke(self, task: asyncio.Task[None]) -> None:
         """Stop the process, if the task ended by an error."""

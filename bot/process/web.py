@@ -21,6 +21,7 @@ from bot.http_connections import Bounds
 from bot.metrics import harmless
 from bot.process.listening import serving, slack_place
 from bot.process.parts import Parts
+from bot.process.tickets import TicketSystems
 from bot.startup import CannotStart, Identity
 from handlers.context import Door
 from handlers.slack import socket_mode
@@ -29,6 +30,11 @@ from handlers.slack.bolt_app import Receiving
 
 async def answer_slack(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
     """Register every handler, and open the way by which Slack calls: a connection of ours, or a port."""
+    tickets = TicketSystems(parts.environment)
+    tickets.begin(parts.catalog)
+    stack.push_async_callback(tickets.close)
+    parts.ticket_exists = tickets.exists
+    parts.prepares.append(tickets.prepare)
     parts.audit_search = AuditSearch(parts.context, parts.archive)
     stack.callback(parts.audit_search.close)
     door = Door(parts.context, parts.people, parts.announcer, parts.home_tabs, parts.identity.bot, parts.audit_search)

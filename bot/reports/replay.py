@@ -34,8 +34,9 @@ from bot.core.events import (
 )
 from bot.core.request import Person, Review, Verb
 from bot.core.verdict import Members
-from bot.policy.auto_approval import WINDOW
 from bot.policy.catalog import Catalog
+from bot.policy.conditions import Circumstances
+from bot.policy.rules import WINDOW
 
 _KINDS = ("submitted", "approved_by_rule", "endorsed", "approved", "denied", "request_expired", "cancelled")
 
@@ -56,7 +57,7 @@ class Fate(StrEnum):
     REFUSED = "refused"
     """The policy has no place for it."""
     UNKNOWN = "unknown"
-    """It depends on who is in a user group, which is not given."""
+    """It depends on who is in a user group, which is not given, or on what rules ask, which is not known any more."""
 
 
 @dataclass
@@ -110,7 +111,7 @@ def replay(
 ) -> Replay:
     """The requests of a span, in Unix seconds. ``groups``: the identities in each user group. Raises `NoArchive`."""
     past, unreadable = _read(queries.between(archive, workspace, *span, kinds=_KINDS))
-    judge = _Judge(catalog, _roster(catalog, groups), consequence, can_extend)
+    judge = _Judge(catalog, roster_of(catalog, groups), consequence, can_extend)
     judge.learn(past)
     return Replay(tuple(judge.judged(each) for each in past), unreadable)
 
@@ -149,7 +150,8 @@ def _tell(past: PastRequest, event: object) -> None:
         past.fate = Fate.WAITS
 
 
-def _roster(catalog: Catalog, groups: Mapping[str, Sequence[str]]) -> dict[str, Members]:
+def roster_of(catalog: Catalog, groups: Mapping[str, Sequence[str]]) -> dict[str, Members]:
+    """The members of each group, of user groups as they are given; of one that is not given nobody knows."""
     found: dict[str, Members] = {}
     for name, group in catalog.groups.items():
         known = not group.slack_usergroup or name in groups
@@ -168,18 +170,24 @@ class _Judge:
     can_extend: CanExtend
     _ruled: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
     """When each rule approved for each person."""
+    _denied: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
+    """When each person was denied each role."""
     _waits: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """How long each person took to decide."""
 
     def learn(self, past: Sequence[PastRequest]) -> None:
-        """How long each approver took, by the whole span."""
+        """How long each approver took, and who was denied what when, by the whole span."""
         for each in past:
+            if each.fate is Fate.DENIED and each.took is not None:
+                for role in each.first.roles:
+                    name = f"{role.system}/{role.role}"
+                    self._denied[each.first.requester.identity, name].append(each.first.at + each.took)
             for review in each.reviews:
                 self._waits[review.by.identity].append(review.at - each.first.at)
 
     def judged(self, past: PastRequest) -> Replayed:
         at, requester = past.first.at, past.first.requester
-        attempt = Attempt(requester, self.roster, self._form(past), self._used(requester, at))
+        attempt = Attempt(requester, self.roster, self._form(past), self._used(requester, at), facts=self._facts(past))
         outcome = self._judge(attempt, at)
         if outcome.refused:
             unknown = isinstance(outcome.refused, NotAllowed) and outcome.refused.verdict.unknown
@@ -233,6 +241,20 @@ class _Judge:
             reason=first.reason,
             starts_at=first.starts_at,
             inputs={each.name: each.value for role in first.roles for each in role.inputs if each.name in asked},
+        )
+
+    def _facts(self, past: PastRequest) -> Circumstances:
+        """What was known then: what ticket systems said, and denials of the span. Calendars are not replayed."""
+        first, at = past.first, past.first.at
+        names = [f"{role.system}/{role.role}" for role in first.roles]
+        return Circumstances(
+            now=at,
+            begins=first.starts_at or at,
+            denials={
+                name: tuple(when for when in self._denied[first.requester.identity, name] if when < at)
+                for name in names
+            },
+            tickets={(each.check, each.ticket): each.exists for each in first.tickets},
         )
 
     def _used(self, person: Person, at: float) -> dict[str, int]:

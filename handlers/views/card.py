@@ -110,8 +110,20 @@ def _standing(request: Request, needed: Needed, earlier: TrackRecord | None) -> 
     said = [_answered(request, review, needed) for review in request.reviews]
     if request.rule:
         said.append(f":ballot_box_with_check: Approved by {by_rule(request.rule)}")
+    said += by_rules(request)
     said += status.of(request).details(request, needed)
     return "\n".join([*said, *([_earlier(earlier)] if earlier and request.awaits_decision else [])])
+
+
+def by_rules(request: Request) -> list[str]:
+    """What rules did to the request, a line each."""
+    said = []
+    if short := request.shortened:
+        said.append(f":scissors: Rule {short.rule} shortened it from {length(short.asked)} to {length(short.duration)}")
+    by = {step.rule: step.because for step in request.required_steps if step.rule}
+    said += [f":busts_in_silhouette: Rule {n} requires {fitting(because, 300)}" for n, because in by.items()]
+    exist = {True: "exists", False: "does not exist"}
+    return said + [f":ticket: {safe(t.ticket, 100)} {exist[t.exists]} in {safe(t.check, 40)}" for t in request.tickets]
 
 
 def _answered(request: Request, review: Review, needed: Needed) -> str:

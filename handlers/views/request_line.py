@@ -59,14 +59,20 @@ def not_for_others(person: str, typed: str) -> str:
 
 def requested(made: Request) -> str:
     """What was requested, and what comes next."""
-    until = clock(made.decide_by)
+    until, shortened = clock(made.decide_by), _shortened(made)
     if made.rule:
         starts = "Granting access." if made.is_live else f"Access starts {when(made.starts_at)}."
         asked = f"You requested *{title(made)}* for {length(made.duration)} ({made.id})."
-        return f"{asked} Approved by {by_rule(made.rule)}. {starts}"
+        return f"{asked}{shortened} Approved by {by_rule(made.rule)}. {starts}"
     starts = f" Access starts {when(made.starts_at)}, once approved." if made.starts_at else ""
     asked = f"You requested *{title(made)}* for {length(made.duration)} ({made.id})."
-    return f"{asked}{starts} If nobody answers by {until}, it expires."
+    return f"{asked}{shortened}{starts} If nobody answers by {until}, it expires."
+
+
+def _shortened(made: Request) -> str:
+    """That it is for less time than was asked for, and why."""
+    short = made.shortened
+    return f" Rule {short.rule} of the policy shortened it from {length(short.asked)}." if short else ""
 
 
 def next_steps(made: Request) -> list[ButtonElement]:

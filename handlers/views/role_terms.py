@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from bot.access.read import RoleTerms, Terms
 from bot.core import durations, ssh_keys
-from bot.policy.catalog import EVERYONE, Choice, Rule, Step
+from bot.policy.catalog import EVERYONE, Choice, Step
+from handlers.views import rule_lines
 from handlers.views.text import fitting, length, risk, safe
 
 GroupNames = Mapping[str, str]
@@ -58,7 +59,7 @@ def explained(terms: Terms, names: GroupNames) -> str:
         *asked_for(choice),
     ]
     if terms.may_request:
-        lines += [_at_once(rule) for rule in terms.auto_rules]
+        lines += rule_lines.lines(terms.rules)
     if choice.reason.required:
         lines.append(f"Reason: required. {expected(choice)}".strip())
     if terms.may_request:
@@ -66,12 +67,6 @@ def explained(terms: Terms, names: GroupNames) -> str:
     else:
         lines.append("You may not request this yourself.")
     return "\n".join(lines)
-
-
-def _at_once(rule: Rule) -> str:
-    """What a rule approves for the reader."""
-    budget = "once" if rule.budget == 1 else f"{rule.budget} times"
-    return f"For you, rule {rule.n} approves up to {length(rule.at_most)} right away, {budget} in 24 hours."
 
 
 def how_long(choice: Choice) -> str:

@@ -150,6 +150,7 @@ def by_rule(rule: ByRule) -> str:
     if rule.what:
         more = "…" if len(rule.what) > _FEW else ""
         said.append(f"only {' or '.join(safe(each, 80) for each in rule.what[:_FEW])}{more}")
+    said += [safe(each, 80) for each in rule.also[:_FEW]]
     return f"rule {rule.n}: {', '.join(each for each in said if each)} ({rule.used} of {rule.budget} uses today)"
 
 

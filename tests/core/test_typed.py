@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.access.submit import check_reason
+from bot.access.form_fields import check_reason
 from bot.core.errors import BadReason
 from bot.core.typed import bounded, isolated, line, says_something
 from bot.policy.catalog import Choice

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-import bot.access.submit
+import bot.access.form_fields
 from bot.core.request import State
 from tests.journeys.conftest import CHANNEL, Town
 
@@ -37,7 +37,7 @@ async def test_what_is_no_time_or_past_is_said_in_the_form_which_keeps_the_rest(
 
 
 async def test_chosen_in_the_form_and_opened_when_it_comes(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bot.access.submit, "SOONEST", 1)
+    monkeypatch.setattr(bot.access.form_fields, "SOONEST", 1)
     await town.mia.command("/jit", "request debug 30m", CHANNEL)
     form = await town.mia.sees_view("ask", lambda v: "Start (leave empty to start right away)" in v.said())
     past = await town.mia.submit(form, {"reason": "INC-1 the nightly run", "start": int(time.time()) - 99})

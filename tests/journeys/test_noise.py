@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-import bot.access.submit
+import bot.access.form_fields
 from bot.app import App
 from bot.core import deadlines
 from bot.core.request import State
@@ -212,7 +212,7 @@ async def town(
 ) -> AsyncIterator[Noisy]:
     """A workspace where ends are seconds away, and are warned of."""
     monkeypatch.setattr(deadlines, "_SHORTEST_WARNING", 1)
-    monkeypatch.setattr(bot.access.submit, "SOONEST", 1)
+    monkeypatch.setattr(bot.access.form_fields, "SOONEST", 1)
     slack.limits.on = False
     doors = tmp_path / "doors"
     doors.mkdir()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bot.policy.catalog import EVERYONE, Catalog, RoleRef, Step
-from bot.policy.schema import Sensitivity
+from bot.policy.field_types import Sensitivity
 from tests.policy.policies import WHOLE, catalog, mistakes
 
 

@@ -11,6 +11,7 @@ from bot.access.submit import RequestForm
 from bot.audit.archive.archive import Archive
 from bot.core.audit_chain import AuditEntry, Signer
 from bot.core.verdict import Actor, Members
+from bot.policy.conditions import Circumstances
 from bot.policy.loader import can_extend, consequence
 from bot.reports.replay import Fate, Replay, Replayed, replay
 from tests.audit.stories import keep
@@ -134,7 +135,7 @@ def approved_with(played: Played, policy: str, what: str, by: Sequence[str], **g
     )
     form = RequestForm(what=what, duration=1800, reason="INC-1 is on fire", inputs=given)
     whole = submit.completed(submit.allowed(then, actor, form, NOON), NOON)
-    event = submit.first_event(whole, NOON, {}, consequence, can_extend)
+    event = submit.first_event(whole, Circumstances(now=NOON, begins=NOON), {}, consequence, can_extend)
     played.story.told.append((NOON, event.id, event))
     for n, name in enumerate(by, start=1):
         played.story.answer(event.id, name, NOON + 60 * n, last=n == len(by))

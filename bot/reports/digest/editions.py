@@ -8,7 +8,8 @@ from datetime import date, timedelta
 from enum import StrEnum
 
 from bot.core import start_times
-from bot.policy.schema import WEEKDAYS, DigestShape
+from bot.policy.field_types import WEEKDAYS
+from bot.policy.schema import DigestShape
 
 MARGIN = 10.0
 """Seconds after midnight by which every event of the day before is in the audit log."""

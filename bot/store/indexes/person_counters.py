@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 
 from bot.core.frozen import Frozen
 from bot.core.request import Request
-from bot.policy.auto_approval import WINDOW
+from bot.policy.rules import WINDOW
 from bot.store.record_seal import Authorship
 
 KEPT: Final = 2 * WINDOW

@@ -41,7 +41,18 @@ from bot.core.events import (
     Warned,
 )
 from bot.core.lifecycle import advance, begin
-from bot.core.request import ApproverQuestion, ByRule, Ending, Extension, Request, Review, State, Verb
+from bot.core.request import (
+    ApproverQuestion,
+    ByRule,
+    Ending,
+    Extension,
+    Request,
+    RequiredStep,
+    Review,
+    State,
+    Verb,
+)
+from bot.core.rule_effects import CheckedTicket, Shortened
 from bot.policy.catalog import Catalog
 from handlers.views import card, dms, thread
 from handlers.views.message import Needed, SlackMessage
@@ -97,7 +108,19 @@ def asked_with(made: Request) -> Submitted:
     return asked().model_copy(update={"what": made.what, "title": made.title, "roles": roles})
 
 
-def by_rule(**more: Any) -> ApprovedByRule:
+_BY_RULES: dict[str, Any] = {
+    "duration": 600,
+    "shortened": Shortened(rule=3, asked=1800, duration=600),
+    "required_steps": (
+        RequiredStep(any_of=("security",), rule=2, because="one of security"),
+        RequiredStep(any_of=("platform",), rule=4, because="one of <!here> platform"),
+    ),
+    "tickets": (CheckedTicket(check="jira", ticket="INC-42", exists=True),),
+}
+"""What rules did to it."""
+
+
+def by_rule(also: tuple[str, ...] = (), **more: Any) -> ApprovedByRule:
     """Mia asks, and a rule says yes; its group is called what would be a mention."""
     first = asked(**more)
     facts = {name: getattr(first, name) for name in Submitted.model_fields if name not in {"kind", "by"}}
@@ -107,7 +130,7 @@ def by_rule(**more: Any) -> ApprovedByRule:
         "at_most": 3600,
         "what": ("debug",),
     }
-    return ApprovedByRule(rule=ByRule(n=1, key="k", used=2, budget=3, **said), **facts)
+    return ApprovedByRule(rule=ByRule(n=1, key="k", used=2, budget=3, also=also, **said), **facts)
 
 
 def yes(who: Any = DAN, duration: int = 1800) -> Review:
@@ -219,6 +242,8 @@ STORIES: Mapping[str, Sequence[Event]] = {
         Revoked(at=_END + 6, leg=1, outcome=_ABSENT),
     ],
     "pending-later": [asked(**_LATER)],
+    "pending-by-rules": [asked(**_BY_RULES)],
+    "pending-ticket-unknown-there": [asked(tickets=(CheckedTicket(check="jira", ticket=EVIL[:40], exists=False),))],
     "denied": [asked(), Denied(at=AT + 60, by=EVE.id, review=no())],
     "cancelled": [asked(), Cancelled(at=AT + 60, by=MIA.id)],
     "void": [asked(), Cancelled(at=AT + 60, by="policy", reason="its role was changed in the policy")],
@@ -237,6 +262,7 @@ STORIES: Mapping[str, Sequence[Event]] = {
     "granting-trouble": [asked(), approved(), Retried(at=AT + 62, leg=0, error=_AWAY, retry_at=AT + 63)],
     "failed": [asked(), approved(), GrantRefused(at=AT + 61, leg=0, error="Mia has no account there")],
     "active": OPEN,
+    "granting-by-rule-on-call": [by_rule(also=("requester on call", "starting Mon-Fri 09:00-18:00 (UTC) <!here>"))],
     "active-by-rule": [by_rule(), *granted()],
     "ended-by-rule-revoked": [by_rule(), *granted(), _withdrawn(Ending.REVOKED, EVE.id, "INC-2"), CLOSED],
     "active-several-roles": [asked("both"), approved(), *granted(0), *granted(1)],

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from slack_sdk.models.views import View
 
 from bot.access import read, submit
@@ -19,6 +20,7 @@ from bot.access.inputs import check_inputs
 from bot.access.lockdown import LiftVote
 from bot.access.read import Overview
 from bot.access.revoke import BulkRevocation
+from bot.access.rule_preview import preview
 from bot.audit.archive.projection import Holding
 from bot.core import ssh_keys
 from bot.core.audit_chain import AuditEntry
@@ -27,9 +29,12 @@ from bot.core.lifecycle import begin
 from bot.core.lockdown import Lock, Operator, Vote
 from bot.core.request import ApproverQuestion, Ending, Extension, Request, Review, State, Verb
 from bot.core.role_snapshot import RoleSnapshot
-from bot.policy.catalog import Catalog, Choice
+from bot.core.verdict import Actor, Members
+from bot.policy.catalog import Catalog, Choice, catalog_of
+from bot.policy.conditions import Circumstances
 from bot.policy.loader import can_extend, consequence
 from bot.policy.permission_diff import Right, Shift
+from bot.policy.schema import PolicyShape
 from bot.reports.insights.cases import Insight, InsightSeverity
 from bot.reports.insights.scan import Scan, SeenInsight
 from bot.store.outbox import PostedMessage
@@ -240,6 +245,32 @@ def _explained(*names: str) -> str:
     return role_terms.all_explained([read.terms(policy(), choice(name)) for name in names], NAMES)
 
 
+_RULES = """
+rules:
+  - {when: {sensitivity: low, at_most: 1h, requester_in: [dba]}, then: approve, budget: 3/day}
+  - {when: {sensitivity: low, at_most: 1h}, unless: {frozen: [release]}, then: approve, budget: 1/day}
+  - when: {hours: {days: [friday], from: "16:00", to: "06:00", timezone: Europe/Berlin}}
+    then: {deny: Nothing begins on a Friday <!here> evening.}
+  - {when: {frozen: [release]}, then: {require: {steps: [{any_of: [security, platform], count: 2}]}}}
+  - {when: {what: [vault]}, unless: {requester_in: [dba]}, then: {shorten: 1h}}
+  - {when: {frozen: [release]}, then: {deny: "The release runs."}}
+  - {when: {sensitivity: low, requester_in: [security], at_most: 1h, what: [both]}, then: approve, budget: 1/day}
+"""
+
+
+def _explained_by_rules(name: str) -> str:
+    """What rules would make of it for Mia, of whom and of a calendar not everything is known."""
+    shape = PolicyShape.model_validate(yaml.safe_load(POLICY + _RULES))
+    known = catalog_of(shape)
+    roster = {"dba": Members(), "security": Members(), "platform": Members()}
+    facts = Circumstances(now=AT, begins=AT)
+    actor = Actor(person=MIA, roster=roster)
+    found = known.find(name)
+    assert found is not None
+    terms = read.terms(known, found, found=preview(known, actor, found, facts))
+    return role_terms.all_explained([terms], NAMES)
+
+
 _BAD_FILE = {"stays": "0123456789abcdef", "mistakes": [f"jit.yaml:2:1: {EVIL}"] * 5, "more": 3}
 _CHANGED = {"was": "0123456789abcdef", "now": "fedcba9876543210", "via": "worker@host"}
 
@@ -399,6 +430,7 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     "who": lambda: request_list.holders("vault", "Vault", [opened()]),
     "who-nobody": lambda: request_list.holders("vault", "Vault", []),
     "explain": lambda: _explained("debug", "vault/admin"),
+    "explain-rules": lambda: _explained_by_rules("debug"),
     "insights": lambda: insights.modal(_look(), shows=True),
     "insights-table": lambda: insights.message(_look()),
     "insights-table-as-lines": lambda: insights.message(_look(), as_table=False),

@@ -44,7 +44,11 @@ def _in(state: State, **more: object) -> Request:
 
 
 def _not(code: Code) -> JitError:
-    return errors.NotAllowed(Verdict(reasons=(Reason(code=code, about=("dba", "security")),)))
+    about: tuple[str, ...] = ("dba", "security")
+    if code in {Code.DENIED_BY_RULE, Code.RULE_UNSURE}:
+        unsure = ("during release",) if code is Code.RULE_UNSURE else ()
+        about = ("2", f"Nothing is deployed <!here> while {_ODD} runs.", *unsure)
+    return errors.NotAllowed(Verdict(reasons=(Reason(code=code, about=about),)))
 
 
 REFUSALS: Mapping[str, Exception] = {
@@ -117,7 +121,10 @@ REFUSALS: Mapping[str, Exception] = {
     "NotFound": errors.NotFound(_ODD),
     "Ambiguous, none": errors.Ambiguous(()),
     "Ambiguous, several": errors.Ambiguous(("J-7K3Q", "J-7K3R")),
-    **{f"CannotExtend, {why}": errors.CannotExtend(opened(), why, AT + HOUR) for why in ("cap", "asked", "systems")},
+    **{
+        f"CannotExtend, {why}": errors.CannotExtend(opened(), why, AT + HOUR)
+        for why in ("cap", "rule", "asked", "systems")
+    },
     "CannotExtend, changed": errors.CannotExtend(opened(), "changed"),
     "Late": errors.Late("J-7K3Q", AT),
     **{f"Overtaken, {state.value}": errors.Overtaken(_in(state, ending=Ending.REVOKED)) for state in State},

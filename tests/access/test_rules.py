@@ -20,7 +20,7 @@ from bot.core.events import EVENT
 from bot.core.lifecycle import advance, fold
 from bot.core.request import Request, State
 from bot.core.verdict import Members
-from bot.policy.auto_approval import WINDOW
+from bot.policy.rules import WINDOW
 from bot.store.indexes.person_counters import KEPT, Ledgers
 from bot.store.indexes.recent_decisions import Acknowledged
 from bot.store.store import Store

@@ -1,0 +1,87 @@
+"""Gathers what the rules of the policy are judged on: calendars at the start of access, tickets, counts. No verdicts.
+
+Only what some rule names is asked for. What does not answer in time is unknown, and no rule approves on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+
+from bot.access.context import AccessContext
+from bot.access.usage import RoleUse
+from bot.core.request import Person
+from bot.core.rule_effects import CheckedTicket
+from bot.core.usage import is_of
+from bot.policy import conditions
+from bot.policy.catalog import Catalog
+from bot.policy.conditions import Circumstances, Wanted
+
+PATIENCE: Final = 1.0
+"""Seconds for all tickets of a request together: Slack waits three for the answer to a command."""
+_MOST_TICKETS = 5
+"""Tickets of one request that are asked for; of more, the rest is unknown."""
+
+
+async def check_tickets(context: AccessContext, catalog: Catalog, wanted: Wanted) -> tuple[CheckedTicket, ...]:
+    """What the ticket systems say of the tickets that rules look for in a request; those that answer within a second.
+
+    Called before anything is read for the commit, so that nobody waits for it.
+    """
+    asked = list(tickets_named(catalog, wanted))[:_MOST_TICKETS]
+    if not asked:
+        return ()
+    ask = context.rule_lookups.ticket_exists
+    tasks = [asyncio.ensure_future(ask(check, ticket)) for check, ticket in asked]
+    done, late = await asyncio.wait(tasks, timeout=PATIENCE)
+    for task in late:
+        task.cancel()
+    await asyncio.gather(*late, return_exceptions=True)
+    answers = [(each, task.result() if task in done else None) for each, task in zip(asked, tasks, strict=True)]
+    return tuple(
+        CheckedTicket(check=check, ticket=ticket, exists=exists)
+        for (check, ticket), exists in answers
+        if exists is not None
+    )
+
+
+async def gather(
+    context: AccessContext,
+    catalog: Catalog,
+    requester: Person,
+    use: RoleUse,
+    now: float,
+    begins: float,
+    tickets: Iterable[CheckedTicket] = (),
+    but: str = "",
+) -> Circumstances:
+    """What rules are judged on at ``now``, for access that would start at ``begins``.
+
+    ``use``: what was counted for the roles; whoever relies on it guards it. ``but``: the request that counts already.
+    """
+    counted = {f"{ref.system}/{ref.role}": use.counted.get(f"{ref.system}/{ref.role}") for ref in use.refs}
+    usage = {name: each.usage.without(but) for name, each in counted.items() if each and each.usage}
+    return Circumstances(
+        now=now,
+        begins=begins,
+        frozen={name: await context.rule_lookups.frozen(name, begins) for name in catalog.calendar_names},
+        denials={
+            name: tuple(denial.at for denial in each.denials if is_of(denial, requester))
+            for name, each in usage.items()
+        },
+        live={name: len(each.live()) for name, each in usage.items()},
+        tickets={(each.check, each.ticket): each.exists for each in tickets},
+    )
+
+
+def tickets_named(catalog: Catalog, wanted: Wanted) -> Iterable[tuple[str, str]]:
+    """The tickets that rules look for in a request, each with the name of its ticket system."""
+    found = (
+        (shape.ticket.check, conditions.ticket(catalog, shape.ticket, wanted, ref))
+        for rule in catalog.rules
+        for shape in (rule.when, rule.unless)
+        if shape.ticket is not None
+        for ref in wanted.roles
+    )
+    return dict.fromkeys((check, ticket) for check, ticket in found if ticket)
