@@ -41,7 +41,7 @@ def submitted(id_: str, requester: Person, at: float, *systems: str) -> Submitte
         by=requester.id,
         id=id_,
         requester=requester,
-        what=f"{systems[0]}/read-only",
+        what=" + ".join(f"{system}/read-only" for system in systems),
         title=systems[0].title(),
         reason="INC-1 is on fire",
         duration=HOUR,

@@ -199,7 +199,7 @@ class NoNo(InsightRule[NeverDenied]):
 
 
 class AskedOn(InsightRule[AfterDenial]):
-    """Counts by person and what they were denied; a denial counts once."""
+    """Counts by person and what they were denied; a denial counts once, whichever of its roles is requested next."""
 
     name, severity = "after-denial", InsightSeverity.HIGH
     says = "Somebody is denied, and soon requests the same again."
@@ -207,27 +207,31 @@ class AskedOn(InsightRule[AfterDenial]):
 
     def __init__(self, limits: AfterDenial, since: float) -> None:
         super().__init__(limits, since)
-        self._denied: dict[tuple[str, str], tuple[float, Proof]] = {}
-        self._asked_on: set[Proof] = set()
+        self._denied: dict[tuple[str, str], DecisionCase] = {}
+        """The last denial by person and role."""
+        self._asked_on: dict[Proof, set[tuple[str, str]]] = {}
         self._given: Counter[tuple[str, str]] = Counter()
 
     def asked(self, ask: RequestCase) -> None:
-        key = ask.who, ask.what
-        at, proof = self._denied.pop(key, (0.0, ask.proof))
-        if at and ask.at - at <= self.limits.soon:
-            self.cases[key].add(at, proof, ask.proof)
-            self._asked_on.add(ask.proof)
+        last = {self._denied[key] for role in ask.roles if (key := (ask.who, role)) in self._denied}
+        for denial in last:
+            for role in denial.ask.roles:
+                if self._denied.get((ask.who, role)) == denial:
+                    del self._denied[ask.who, role]
+            if ask.at - denial.at <= self.limits.soon:
+                key = ask.who, denial.ask.what
+                self.cases[key].add(denial.at, denial.ask.proof, ask.proof)
+                self._asked_on.setdefault(ask.proof, set()).add(key)
 
     def answered(self, answer: DecisionCase) -> None:
-        key = answer.ask.who, answer.ask.what
         if not answer.yes:
-            self._denied[key] = answer.at, answer.ask.proof
-        if answer.last and answer.ask.proof in self._asked_on:
-            self._asked_on.discard(answer.ask.proof)
-            self._given[key] += answer.yes
+            self._denied |= {(answer.ask.who, role): answer for role in answer.ask.roles}
+        if answer.last:
+            for key in self._asked_on.pop(answer.ask.proof, ()):
+                self._given[key] += answer.yes
 
     def over(self, ask: RequestCase) -> None:
-        self._asked_on.discard(ask.proof)
+        self._asked_on.pop(ask.proof, None)
 
     def found(self, period: str) -> Iterator[Insight]:
         soon = durations.words(self.limits.soon)

@@ -28,11 +28,11 @@ class Story:
     asked: int = 0
 
     def ask(self, who: str, system: str, at: float, tz: str = "UTC") -> str:
-        """Somebody asks for a system's read-only role. Its id."""
+        """Somebody asks for a system's read-only role, or for that of several (``vault + hall``). Its id."""
         self.asked += 1
         id_ = named(self.asked)
         requester = person(W, who).model_copy(update={"tz": tz})
-        self._add(id_, submitted(id_, requester, at, system))
+        self._add(id_, submitted(id_, requester, at, *system.split(" + ")))
         return id_
 
     def answer(self, id_: str, by: str, at: float, *, yes: bool = True, last: bool = True) -> str:

@@ -81,14 +81,21 @@ def no_no(yes: int, no: int = 0) -> Told:
     return told
 
 
-def asked_on(times: int, after: float = 3600.0, what: str = "vault") -> Told:
+def asked_on(times: int, after: float = 3600.0, denied: str = "vault", what: str = "vault") -> Told:
     def told(story: Story) -> None:
         for n in range(times):
             at = NOON + 3 * n * DAY
-            story.denied("mia", "dan", at, 60)
+            story.denied("mia", "dan", at, 60, system=denied)
             story.approved("mia", "eve", at + 60 + after, system=what)
 
     return told
+
+
+def halves(story: Story) -> None:
+    """Two denials of two roles at once, after which each role is requested alone."""
+    asked_on(2, denied="vault + hall")(story)
+    for n in range(2):
+        story.approved("mia", "eve", NOON + 3 * n * DAY + 7200, system="hall")
 
 
 def night(by_night: int, by_day: int, tz: str = "Europe/Berlin", hours: float = 11.0) -> Told:
@@ -113,6 +120,8 @@ TRIPS: dict[str, tuple[str, Told]] = {
     "fifty approved, one taken back": ("always-approved", formality(50, last="cancelled")),
     "fifty yeses": ("never-denied", no_no(50)),
     "three denials, asked again within a day": ("after-denial", asked_on(3, DAY - 400)),
+    "three denials, part of it asked again": ("after-denial", asked_on(3, denied="vault + hall", what="hall")),
+    "three denials, asked again with more": ("after-denial", asked_on(3, what="hall + vault")),
     "three by night, fifteen by day": ("unusual-hours", night(3, 15)),
 }
 SILENT: dict[str, tuple[str, Told]] = {
@@ -137,6 +146,7 @@ SILENT: dict[str, tuple[str, Told]] = {
     "forty-nine yeses": ("never-denied", no_no(49)),
     "fifty yeses and a no": ("never-denied", no_no(50, 1)),
     "two denials": ("after-denial", asked_on(2)),
+    "two denials, each part asked again": ("after-denial", halves),
     "three denials, asked again after a day": ("after-denial", asked_on(3, DAY + 1)),
     "three denials, and another thing": ("after-denial", asked_on(3, what="hall")),
     "two by night": ("unusual-hours", night(2, 30)),
