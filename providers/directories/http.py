@@ -1,0 +1,151 @@
+"""What the directories over HTTP share: one GET, bounded in time and size, that is not sent on to another host."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urljoin
+
+import aiohttp
+from pydantic import AfterValidator, Field, SecretStr
+from yarl import URL
+
+from providers.base import Frozen
+from providers.directories.base import NoAnswer, Refused
+from providers.http_client import Resolver, reason, retry_after, said, web_address
+
+LARGEST = 5_000_000
+"""Bytes of an answer."""
+_MOST_REDIRECTS = 3
+_PATIENCE = 2.0
+_TEXT_LIMIT = 2_000
+
+
+def _secret_address(url: SecretStr) -> SecretStr:
+    web_address(url.get_secret_value())
+    return url
+
+
+WebAddress = Annotated[str, Field(max_length=_TEXT_LIMIT), AfterValidator(web_address)]
+SecretAddress = Annotated[SecretStr, Field(max_length=_TEXT_LIMIT), AfterValidator(_secret_address)]
+"""An address that has a secret in its path, as those of calendars have."""
+
+
+class HttpOptions(Frozen):
+    """How long an answer may take, in seconds; ``ca``: whom to trust, in PEM, in place of the machine's authorities."""
+
+    timeout: float = Field(default=5.0, gt=0, le=5)
+    ca: Path | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a server answered. ``after``: its Retry-After, in seconds."""
+
+    status: int
+    kind: str
+    content: bytes
+    after: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """2xx."""
+        return 200 <= self.status < 300
+
+    def named(self) -> str:
+        """The status in words, which shows nothing of the answer's text."""
+        phrase = next((each.phrase for each in HTTPStatus if each.value == self.status), "")
+        return f"{self.status} {phrase}".strip()
+
+
+class Reader:
+    """A session with one server, opened by the first call."""
+
+    def __init__(self, options: HttpOptions) -> None:
+        """Open nothing."""
+        self._options = options
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def settles_within(self) -> float:
+        """Seconds in which one call has surely ended."""
+        return self._options.timeout + _PATIENCE
+
+    async def get(
+        self, url: str, headers: Mapping[str, str], params: list[tuple[str, str]] | None = None, redirects: int = 0
+    ) -> Page:
+        """Ask once. ``redirects``: how many are followed, to the same host and port only. Raises `NoAnswer`."""
+        target = URL(url)
+        if params:
+            target = target.extend_query(params)
+        try:
+            async with self._opened().get(target, headers=headers, allow_redirects=False) as answer:
+                where = answer.headers.get("Location", "")
+                if 300 <= answer.status < 400 and where and redirects:
+                    target = _same_host(target, where)
+                else:
+                    return await _page(answer)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise NoAnswer(reason(error)) from None
+        return await self.get(str(target), headers, redirects=min(redirects, _MOST_REDIRECTS) - 1)
+
+    async def close(self) -> None:
+        """Close the session."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(ssl=_context(self._options.ca), resolver=Resolver(), limit=2)
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                timeout=aiohttp.ClientTimeout(total=self._options.timeout),
+                # What is packed could be far larger than it looks: it is asked for as it is.
+                headers={"User-Agent": "jit-access", "Accept-Encoding": "identity"},
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+
+async def _page(answer: aiohttp.ClientResponse) -> Page:
+    if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise NoAnswer("it sends its answer compressed, which was not asked for")
+    content = bytearray()
+    async for chunk in answer.content.iter_any():
+        content += chunk
+        if len(content) > LARGEST:
+            raise NoAnswer(f"its answer is longer than {LARGEST // 1_000_000} MB")
+    return Page(answer.status, answer.content_type, bytes(content), retry_after(answer.headers.get("Retry-After")))
+
+
+def _same_host(asked: URL, where: str) -> URL:
+    target = URL(urljoin(str(asked), where))
+    if target.origin() != asked.origin():
+        raise NoAnswer("it points to another host, which is not followed: give the address itself")
+    return target
+
+
+def _context(ca: Path | None) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=ca)
+    except (OSError, ssl.SSLError) as error:
+        raise NoAnswer(f"the file `ca` ({ca}) cannot be used: {said(error)}") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def refusal(page: Page, hints: Mapping[int, str]) -> Refused | NoAnswer:
+    """The error of an answer that is none of use. ``hints``: what to do, by the statuses that are a definite no."""
+    if page.status in hints:
+        return Refused(f"it answers {page.named()}: {hints[page.status]}")
+    if 300 <= page.status < 400:
+        return NoAnswer(
+            f"it answers {page.named()}: it points elsewhere, which is not followed; give the address itself"
+        )
+    return NoAnswer(f"it answers {page.named()}", page.after)

@@ -1,0 +1,148 @@
+"""Every directory by the shared suite: a server of PagerDuty's form, and calendars at an address and in a file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from providers.directories import registry
+from providers.directories.conformance import DirectoryBench, DirectoryConformance
+from providers.directories.ical.provider import ICal
+from providers.directories.pagerduty import PagerDuty
+from tests.providers.calendars import CalendarServer, calendar, shift
+from tests.providers.pagerduty import TOKEN, PagerDutyServer
+
+
+class PagerDutyBench(DirectoryBench):
+    directory = PagerDuty
+    group, malformed, hidden = "PSCHED1", "the dbas", (TOKEN,)
+
+    def __init__(self, server: PagerDutyServer) -> None:
+        self.server = server
+
+    def config(self) -> Mapping[str, Any]:
+        return {"token": TOKEN, "url": self.server.url, "timeout": 2}
+
+    async def put(self, addresses: Iterable[str]) -> None:
+        self.server.oncalls = []
+        self.server.on_call(addresses)
+
+    async def nameless(self) -> None:
+        self.server.on_call(["gone@example.com"])
+        self.server.oncalls[-1]["user"] = {"id": "PGONE", "type": "user_reference", "deleted_at": "2026-01-01"}
+
+    async def remove(self) -> str:
+        self.server.schedules.clear()
+        self.server.oncalls = []
+        return self.group
+
+    async def stop(self) -> None:
+        await self.server.stop()
+
+    async def start(self) -> None:
+        await self.server.start()
+
+    async def garble(self) -> None:
+        self.server.answer = web.Response(text="<html>a proxy</html>")
+
+
+class TestPagerDuty(DirectoryConformance):
+    @pytest.fixture
+    async def bench(self) -> AsyncIterator[PagerDutyBench]:
+        server = PagerDutyServer()
+        await server.start()
+        yield PagerDutyBench(server)
+        await server.stop()
+
+
+class CalendarBench(DirectoryBench):
+    directory = ICal
+    group, malformed = "", "two, of them"
+    content: bytes = b""
+
+    def _events(self, people: Iterable[str]) -> bytes:
+        now, listed = time.time(), [*people]
+        return calendar([shift(now - 3600, now + 3600, listed)] if listed else [])
+
+    async def put(self, addresses: Iterable[str]) -> None:
+        self.content = self._events(addresses)
+        await self.write(self.content)
+
+    async def nameless(self) -> None:
+        now = time.time()
+        self.content = self.content.replace(
+            b"END:VCALENDAR", shift(now - 60, now + 60, [], uid="other").encode() + b"\r\nEND:VCALENDAR"
+        )
+        await self.write(self.content)
+
+    async def garble(self) -> None:
+        await self.write(b"<html>sign in</html>")
+
+    async def write(self, content: bytes) -> None:
+        raise NotImplementedError
+
+
+class AddressBench(CalendarBench):
+    hidden = (CalendarServer.PATH.split("/")[1],)
+
+    def __init__(self, server: CalendarServer) -> None:
+        self.server = server
+
+    def config(self) -> Mapping[str, Any]:
+        return {"url": self.server.url, "timeout": 2}
+
+    async def write(self, content: bytes) -> None:
+        self.server.content = content
+
+    async def remove(self) -> str:
+        return ""
+
+    async def stop(self) -> None:
+        await self.server.stop()
+
+    async def start(self) -> None:
+        await self.server.start()
+
+
+class TestCalendarAtAnAddress(DirectoryConformance):
+    @pytest.fixture
+    async def bench(self) -> AsyncIterator[AddressBench]:
+        server = CalendarServer()
+        await server.start()
+        yield AddressBench(server)
+        await server.stop()
+
+
+class FileBench(CalendarBench):
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def config(self) -> Mapping[str, Any]:
+        return {"file": str(self.path)}
+
+    async def write(self, content: bytes) -> None:
+        self.path.write_bytes(content)
+
+    async def remove(self) -> str:
+        return ""
+
+    async def stop(self) -> None:
+        self.path.rename(self.path.with_suffix(".away"))
+
+    async def start(self) -> None:
+        self.path.with_suffix(".away").rename(self.path)
+
+
+class TestCalendarInAFile(DirectoryConformance):
+    @pytest.fixture
+    def bench(self, tmp_path: Path) -> FileBench:
+        return FileBench(tmp_path / "oncall.ics")
+
+
+def test_both_are_found_by_name() -> None:
+    assert {registry.find(name) for name in ("pagerduty", "ical")} == {PagerDuty, ICal}
