@@ -16,7 +16,7 @@ from bot.core.events import Event
 from bot.core.request import Person, Request, State, Verb
 from bot.core.verdict import Actor, Members
 from bot.policy.catalog import Catalog
-from bot.policy.loader import can_extend, consequence, facts
+from bot.policy.loader import can_extend, consequence, facts, installed
 from bot.policy.parse import parse
 from bot.policy.yaml_source import Source
 from bot.store.due_set import new_fence
@@ -77,7 +77,7 @@ templates:
 
 def catalog(text: str = POLICY) -> Catalog:
     """The policy of a text."""
-    return parse([Source("jit.yaml", text)], facts, registry.names())
+    return parse([Source("jit.yaml", text)], facts, registry.names(), installed())
 
 
 def person(workspace: str, name: str) -> Person:

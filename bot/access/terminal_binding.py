@@ -107,11 +107,11 @@ async def require_operator(context: AccessContext, actor: Actor, about: str = "t
 
 
 async def _roster(context: AccessContext) -> Roster:
-    """The groups that list addresses, without accounts that Slack reported as deactivated; user groups are unknown."""
+    """The groups that list addresses, without accounts that Slack reported as deactivated; all others are unknown."""
     nobody = frozenset((await DirectoryChanges(context.store).read()).gone)
     return {
         name: Members(known=False)
-        if group.slack_usergroup
+        if not group.is_listed
         else Members(identities=frozenset(map(identity_of, group.people)), nobody=nobody)
         for name, group in context.catalog().groups.items()
     }

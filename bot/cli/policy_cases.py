@@ -123,7 +123,7 @@ def _attempt(cases: CaseFile, case: CaseShape, catalog: Catalog, now: float) -> 
 
     roster: dict[str, Members] = {}
     for name, group in catalog.groups.items():
-        people = cases.shape.groups.get(name, ()) if group.slack_usergroup else group.people
+        people = group.people if group.is_listed else cases.shape.groups.get(name, ())
         also = [_NOBODY] if name in case.who.groups else []
         roster[name] = Members(identities=frozenset(map(_identity, [*people, *also])))
     form = RequestForm(

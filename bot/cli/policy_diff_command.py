@@ -63,7 +63,7 @@ def _rights(heading: str, sign: str, rights: Sequence[Right]) -> Iterator[str]:
     if rights:
         yield heading
     for right in rights:
-        size = " (size unknown here)" if right.who.startswith("the user group ") else ""
+        size = " (size unknown here)" if right.who.startswith(("the user group ", "the directory group ")) else ""
         yield f"  {sign} {right.who}{size}: {right.verb} {right.role}"
 
 
@@ -80,8 +80,12 @@ def _summary(found: PolicyDiff) -> str:
     gain, lose = (len({right.who for right in rights}) for rights in (found.rights.gained, found.rights.lost))
     said = [f"rights gained by {gain}, lost by {lose}"]
     counted = Counter((change.kind, change.how) for change in found.changes)
-    said += [f"{count} {kind}{'s' if count > 1 else ''} {how}" for (kind, how), count in counted.items()]
+    said += [f"{count} {_counted(kind, count)} {how}" for (kind, how), count in counted.items()]
     return ", ".join(said)
+
+
+def _counted(kind: str, count: int) -> str:
+    return kind if count == 1 else f"{kind.removesuffix('y')}ies" if kind.endswith("y") else f"{kind}s"
 
 
 def _document(found: PolicyDiff) -> dict[str, object]:

@@ -142,8 +142,8 @@ def _lines(catalog: Catalog, found: Replay, last: str, given: set[str]) -> Itera
         yield f"  {_line(each)}"
     if len(changed) > _SHOWN:
         yield f"  … and {len(changed) - _SHOWN} more: --json has all of them"
-    if dark := sorted(name for name, group in catalog.groups.items() if group.slack_usergroup and name not in given):
-        yield f"Who is in {', '.join(dark)} is known to Slack alone: say it in a file, and add --groups FILE."
+    if dark := sorted(name for name, group in catalog.groups.items() if not group.is_listed and name not in given):
+        yield f"Who is in {', '.join(dark)} is not in the policy: say it in a file, and add --groups FILE."
 
 
 def _line(each: Replayed) -> str:

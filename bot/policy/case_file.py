@@ -136,7 +136,7 @@ class CasesShape(Shape):
     policy: str | None = None
     """The policy file or folder, from where this file is."""
     groups: dict[Name, People] = Field(default_factory=dict)
-    """Who is in each Slack user group of the policy."""
+    """Who is in each Slack user group, and each group of a directory, of the policy."""
     cases: Annotated[tuple[CaseShape, ...], Field(strict=False), AfterValidator(_some)]
 
 
@@ -175,17 +175,22 @@ def against(file: CaseFile, catalog: Catalog) -> None:
 
 
 def _strangers(file: CaseFile, catalog: Catalog) -> Iterator[Mistake]:
-    shape, listed = file.shape, [name for name, group in catalog.groups.items() if group.slack_usergroup]
+    shape, listed = file.shape, [name for name, group in catalog.groups.items() if not group.is_listed]
     for name in shape.groups:
         if name in catalog.groups and name not in listed:
             said = f"the policy lists who is in `{name}`"
-            yield _said(file, ("groups", name), said, "leave it out: only Slack user groups are said here")
+            yield _said(
+                file,
+                ("groups", name),
+                said,
+                "leave it out: only Slack user groups and groups of directories are said here",
+            )
         elif name not in catalog.groups:
             yield _unknown(file, ("groups", name), name, listed)
     for name in listed:
         if name not in shape.groups:
             hint = f"write `groups: {{{name}: [somebody@example.com]}}`"
-            yield _said(file, ("groups",), f"who is in the Slack user group `{name}` is not said here", hint)
+            yield _said(file, ("groups",), f"who is in {_told_by(catalog, name)} is not said here", hint)
     for index, case in enumerate(shape.cases):
         where: Path = ("cases", index)
         choice = catalog.find(case.what)
@@ -206,6 +211,10 @@ def _strangers(file: CaseFile, catalog: Catalog) -> Iterator[Mistake]:
         for groups, _ in case.expect.steps or ():
             for name in sorted(groups - set(catalog.groups)):
                 yield _unknown(file, (*where, "expect"), name, list(catalog.groups))
+
+
+def _told_by(catalog: Catalog, name: str) -> str:
+    return f"the {'directory' if catalog.groups[name].directory else 'Slack user'} group `{name}`"
 
 
 def _no_choice(catalog: Catalog, what: str) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from bot.core.frozen import Frozen
 from bot.core.role_snapshot import RoleSnapshot
 from bot.core.usage import names
 from bot.policy import bindings
-from bot.policy.field_types import Sensitivity
+from bot.policy.groups import CalendarShape, DirectoryShape, GroupShape
 from bot.policy.inputs import Asks, InputShape
 from bot.policy.limits import UsageLimitsShape
 from bot.policy.problems import like
@@ -26,7 +26,6 @@ from bot.policy.rule import Rule, rule_of
 from bot.policy.rule_shapes import TicketSystemShape
 from bot.policy.schema import (
     MOST_INPUTS,
-    GroupShape,
     PolicyShape,
     ReasonShape,
     RoleShape,
@@ -124,6 +123,10 @@ class Catalog(Frozen):
 
     workspace: WorkspaceShape
     groups: Mapping[str, GroupShape]
+    directories: Mapping[str, DirectoryShape] = Field(default_factory=dict)
+    calendars: Mapping[str, CalendarShape] = Field(default_factory=dict)
+    shifts: frozenset[str] = frozenset()
+    """The groups whose people come and go by the clock: to be out of one is no loss of a right."""
     systems: Mapping[str, System]
     templates: Mapping[str, Choice]
     rules: tuple[Rule, ...] = ()
@@ -258,13 +261,16 @@ def cannot_combine(roles: Sequence[Choice]) -> CannotCombine | None:
     return CannotCombine("differs", name=differs) if differs else None
 
 
-def catalog_of(shape: PolicyShape) -> Catalog:
-    """The catalog of a shape that was checked."""
+def catalog_of(shape: PolicyShape, shifts: frozenset[str] = frozenset()) -> Catalog:
+    """The catalog of a shape that was checked. ``shifts``: the groups whose people come and go by the clock."""
     systems = {name: _system_of(system) for name, system in shape.systems.items()}
     canonical = json.dumps(shape.model_dump(mode="json"), sort_keys=True)
     return Catalog(
         workspace=shape.workspace,
         groups=shape.groups,
+        directories=shape.directories,
+        calendars=shape.calendars,
+        shifts=shifts,
         systems=systems,
         templates={name: _template_of(name, template, systems) for name, template in shape.templates.items()},
         rules=tuple(rule_of(n, rule) for n, rule in enumerate(shape.rules, start=1)),

@@ -8,6 +8,8 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
     "PolicyShape": {
         "version": "Of the format.",
         "workspace": "What holds for the whole workspace.",
+        "directories": "What says who is in groups, such as an on-call schedule, by a name of yours.",
+        "calendars": "Calendars of freezes, by a name of yours.",
         "groups": "People, by a name of yours.",
         "systems": "What is protected, by a name of yours.",
         "templates": "What people request by name.",
@@ -42,6 +44,10 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
     "GroupShape": {
         "people": "By the e-mail address of their Slack profile.",
         "slack_usergroup": "The id of a Slack user group.",
+    },
+    "DirectoryShape": {
+        "kind": "The directory: pagerduty, ical, or one that is installed.",
+        "config": "The directory's own keys; a secret is `env:NAME` or `file:PATH`.",
     },
     "SystemShape": {
         "title": "How people read it.",

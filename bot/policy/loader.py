@@ -16,10 +16,12 @@ from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 
 from bot.policy.catalog import Catalog
 from bot.policy.parse import parse
-from bot.policy.problems import ConfigFacts, Mistake, PolicyMistakes, Sinks
+from bot.policy.problems import ConfigFacts, Directories, Installed, Mistake, PolicyMistakes, Sinks
 from bot.policy.pydantic_words import in_words
 from bot.policy.yaml_source import Path as DataPath
 from bot.policy.yaml_source import Source, SourcePlace
+from providers.directories import registry as directory_registry
+from providers.directories.base import Directory
 from providers.sinks import registry as sink_registry
 from providers.systems import registry
 from providers.systems.base import Capabilities, System
@@ -49,7 +51,7 @@ def load(path: Path) -> Catalog:
 def read(path: Path) -> LoadedPolicy:
     """The same with its text. Raises `PolicyMistakes`."""
     sources = [source(file) for file in _files(path)]
-    catalog = parse(sources, facts, registry.names(), sinks())
+    catalog = parse(sources, facts, registry.names(), installed())
     return LoadedPolicy(catalog, json.dumps({source.file: source.text for source in sources}, ensure_ascii=False))
 
 
@@ -76,7 +78,7 @@ def of_text(kept: str) -> Catalog | None:
     try:
         said = json.loads(kept)
         sources = [Source(str(name), str(text)) for name, text in said.items()]
-        return parse(sources, facts, registry.names(), sinks())
+        return parse(sources, facts, registry.names(), installed())
     except (PolicyMistakes, ValueError, AttributeError):
         return None
 
@@ -90,9 +92,10 @@ def facts(name: str) -> ProviderSchema | None:
         return None
 
 
-def sinks() -> Sinks:
-    """The sinks that are installed."""
-    return Sinks(sink_registry.names(), sink_facts)
+def installed() -> Installed:
+    """The sinks and the directories that are installed."""
+    directories = Directories(directory_registry.names(), directory_facts)
+    return Installed(Sinks(sink_registry.names(), sink_facts), directories)
 
 
 @functools.cache
@@ -100,6 +103,15 @@ def sink_facts(name: str) -> ConfigFacts | None:
     """What a sink's class says about configs; None when it is not installed."""
     try:
         return ConfigOnly(sink_registry.find(name).Config)
+    except registry.Misconfigured:
+        return None
+
+
+@functools.cache
+def directory_facts(name: str) -> DirectorySchema | None:
+    """What a directory's class says about configs and groups; None when it is not installed."""
+    try:
+        return DirectorySchema(directory_registry.find(name))
     except registry.Misconfigured:
         return None
 
@@ -120,6 +132,24 @@ class ConfigOnly:
             *(flaw for flaw in found if flaw[0] not in plain),
             *((path, sentence) for path in sorted(plain, key=lambda path: tuple(map(str, path)))),
         ]
+
+
+class DirectorySchema(ConfigOnly):
+    """What one directory's class says."""
+
+    def __init__(self, directory: type[Directory]) -> None:
+        """Keep it."""
+        super().__init__(directory.Config)
+        self._directory = directory
+
+    @property
+    def shifts(self) -> bool:
+        """Whether its people come and go by the clock, as on call."""
+        return self._directory.capabilities().shifts
+
+    def group_flaw(self, group: str) -> str:
+        """What is wrong with the name of a group there; '' for nothing."""
+        return self._directory.group_flaw(group)
 
 
 class ProviderSchema(ConfigOnly):

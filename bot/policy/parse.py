@@ -9,17 +9,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from bot.policy.catalog import Catalog, catalog_of
-from bot.policy.problems import FindProvider, PolicyMistakes, Sinks
+from bot.policy.problems import FindProvider, Installed, PolicyMistakes
+from bot.policy.schema import PolicyShape
 from bot.policy.validation import NO_MAPPING, Checker
 from bot.policy.yaml_source import Document, Path, Source, SourcePlace, YamlFlaw, read
 
-_NO_SINKS = Sinks()
+_NOTHING = Installed()
+_SECTIONS = frozenset({"directories", "calendars", "groups", "systems", "templates"})
+"""Those that may be spread over several files."""
 
 
-def parse(sources: Sequence[Source], find: FindProvider, providers: Sequence[str], sinks: Sinks = _NO_SINKS) -> Catalog:
+def parse(
+    sources: Sequence[Source], find: FindProvider, providers: Sequence[str], installed: Installed = _NOTHING
+) -> Catalog:
     """The catalog of one or more files. Raises `PolicyMistakes`. ``providers`` are the names that ``find`` knows."""
     document = _merged([read(source) for source in sources], sources)
-    checker = Checker(document, find, providers, sinks)
+    checker = Checker(document, find, providers, installed)
     checker.flaws()
     shape = checker.shape()
     sound = checker.sound(shape)
@@ -27,7 +32,17 @@ def parse(sources: Sequence[Source], find: FindProvider, providers: Sequence[str
         checker.check(sound)
     if checker.mistakes or shape is None:
         raise PolicyMistakes(checker.mistakes)
-    return catalog_of(shape)
+    return catalog_of(shape, _by_shifts(shape, installed))
+
+
+def _by_shifts(shape: PolicyShape, installed: Installed) -> frozenset[str]:
+    """The groups whose people come and go by the clock."""
+    facts = {name: installed.directories.find(each.kind) for name, each in shape.directories.items()}
+    return frozenset(
+        name
+        for name, group in shape.groups.items()
+        if group.directory and (found := facts.get(group.directory)) and found.shifts
+    )
 
 
 def _merged(documents: list[Document], sources: Sequence[Source]) -> Document:
@@ -51,7 +66,7 @@ def _merge(whole: Document, part: Document, key: str, value: Any) -> None:
     known = whole.data.get(key)
     if known is None:
         whole.data[key] = dict(value) if isinstance(value, dict) else value
-    elif key in {"groups", "systems", "templates"} and isinstance(known, dict) and isinstance(value, dict):
+    elif key in _SECTIONS and isinstance(known, dict) and isinstance(value, dict):
         for name, entry in value.items():
             if name in known:
                 _twice(whole, part, (key, name))

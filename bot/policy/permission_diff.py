@@ -82,7 +82,7 @@ def _people(catalog: Catalog, groups: Iterable[str]) -> Iterable[str]:
         group = catalog.groups.get(name)
         if name == EVERYONE:
             yield EVERYONE
-        elif group and group.slack_usergroup:
-            yield f"the user group {group.slack_usergroup}"
+        elif group and not group.is_listed:
+            yield group.told_by
         elif group:
             yield from (identity_of(address) for address in group.people)

@@ -13,12 +13,12 @@ from typing import Literal
 from bot.core import durations
 from bot.core.identity import identity_of
 from bot.policy.catalog import EVERYONE, Catalog, Choice, Role, Step
+from bot.policy.groups import GroupShape
 from bot.policy.inputs import InputShape
 from bot.policy.permission_diff import Shift, shift
 from bot.policy.rule_words import conditions, outcome
-from bot.policy.schema import GroupShape
 
-Kind = Literal["group", "role", "template", "rule", "workspace"]
+Kind = Literal["group", "role", "template", "rule", "directory", "calendar", "workspace"]
 _UNKNOWN = "size unknown here"
 
 
@@ -68,8 +68,8 @@ def _named(_: Catalog, group: str) -> str:
 
 
 def _size(group: GroupShape) -> str:
-    """How many people a group has; who is in a user group is known to Slack alone."""
-    if group.slack_usergroup:
+    """How many people a group has, where the policy says who is in it."""
+    if not group.is_listed:
         return _UNKNOWN
     count = len({identity_of(address) for address in group.people})
     return f"{count} {'person' if count == 1 else 'people'}"
@@ -160,9 +160,21 @@ def _groups(catalog: Catalog, _: Say) -> dict[str, Terms]:
 
 
 def _group(group: GroupShape) -> Terms:
-    where = f"{group.slack_usergroup}{f' of {group.slack_team}' if group.slack_team else ''}"
-    who = f"the user group {where}" if group.slack_usergroup else ", ".join(sorted(map(identity_of, group.people)))
+    if group.directory:
+        who = group.told_by
+    elif group.slack_usergroup:
+        who = f"{group.told_by}{f' of {group.slack_team}' if group.slack_team else ''}"
+    else:
+        who = ", ".join(sorted(map(identity_of, group.people)))
     return {"size": _size(group), "who": who}
+
+
+def _directories(catalog: Catalog, _: Say) -> dict[str, Terms]:
+    return {name: {"kind": each.kind, "config": _plain(each.config)} for name, each in catalog.directories.items()}
+
+
+def _calendars(catalog: Catalog, _: Say) -> dict[str, Terms]:
+    return {name: {"ical": each.ical, "timezone": each.timezone or ""} for name, each in catalog.calendars.items()}
 
 
 def _workspace(catalog: Catalog, say: Say) -> dict[str, Terms]:
@@ -198,5 +210,7 @@ _TERMS: Mapping[Kind, Collect] = {
     "template": _templates,
     "rule": _rules,
     "group": _groups,
+    "directory": _directories,
+    "calendar": _calendars,
     "workspace": _workspace,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from bot.policy.yaml_source import Path, SourcePlace
@@ -58,6 +58,17 @@ class ProviderFacts(ConfigFacts, Protocol):
         """What secrets of the system itself a role with these ``grants`` can read, which have no flaws."""
 
 
+class DirectoryFacts(ConfigFacts, Protocol):
+    """What the file is checked against for one directory."""
+
+    @property
+    def shifts(self) -> bool:
+        """Whether its people come and go by the clock, as on call."""
+
+    def group_flaw(self, group: str) -> str:
+        """What is wrong with the name of a group there; '' for nothing."""
+
+
 FindProvider = Callable[[str], ProviderFacts | None]
 
 
@@ -67,6 +78,22 @@ class Sinks:
 
     names: Sequence[str] = ()
     find: Callable[[str], ConfigFacts | None] = lambda _: None
+
+
+@dataclass(frozen=True)
+class Directories:
+    """Which directories are installed, and what is known of each; None for one that cannot be used."""
+
+    names: Sequence[str] = ()
+    find: Callable[[str], DirectoryFacts | None] = lambda _: None
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What is installed beside the providers of systems."""
+
+    sinks: Sinks = field(default_factory=Sinks)
+    directories: Directories = field(default_factory=Directories)
 
 
 def dotted(path: Path) -> str:

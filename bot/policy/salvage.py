@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from bot.policy.groups import CalendarShape, DirectoryShape
 from bot.policy.rule_shapes import (
     DeniedLatelyShape,
     RequiredStepShape,
@@ -39,6 +40,8 @@ _STAND_INS: dict[type[BaseModel], dict[str, Any]] = {
     RoleShape: _ROLE,
     StepShape: {"any_of": ["-"]},
     SinkShape: {"kind": "-"},
+    DirectoryShape: {"kind": "-"},
+    CalendarShape: {"ical": "file:-"},
     RuleShape: {"then": {"deny": "---"}},
     RequireShape: {"steps": [{"any_of": ["-"]}]},
     RequiredStepShape: {"any_of": ["-"]},

@@ -10,7 +10,6 @@ from pydantic import AfterValidator, Field, model_validator
 
 from bot.policy.conflicts import ConflictShape
 from bot.policy.field_types import (
-    Address,
     Channel,
     Duration,
     MfaWord,
@@ -19,13 +18,12 @@ from bot.policy.field_types import (
     Names,
     Sensitivity,
     Shape,
-    Team,
     TimeOfDay,
     Title,
-    Usergroup,
     WeekTime,
     Zone,
 )
+from bot.policy.groups import MOST_DIRECTORIES, CalendarShape, DirectoryShape, GroupShape
 from bot.policy.inputs import InputName, InputShape, one_line, quick
 from bot.policy.insight_thresholds import Rules
 from bot.policy.limits import UsageLimitsShape
@@ -98,15 +96,6 @@ class WorkspaceShape(Shape):
     retention: Duration = 30 * 86_400
     limits: LimitsShape = LimitsShape()
     sinks: Annotated[dict[Name, SinkShape], Field(max_length=20)] = Field(default_factory=dict)
-
-
-class GroupShape(Shape):
-    """People by address, or a Slack user group."""
-
-    people: Annotated[tuple[Address, ...], Field(strict=False)] = ()
-    slack_usergroup: Usergroup | None = None
-    slack_team: Team | None = None
-    """The team of the user group, where the app is installed for a whole organisation."""
 
 
 class StepShape(Shape):
@@ -205,6 +194,8 @@ class PolicyShape(Shape):
 
     version: Literal[1]
     workspace: WorkspaceShape
+    directories: Annotated[dict[Name, DirectoryShape], Field(max_length=MOST_DIRECTORIES)] = Field(default_factory=dict)
+    calendars: Annotated[dict[Name, CalendarShape], Field(max_length=MOST_DIRECTORIES)] = Field(default_factory=dict)
     groups: dict[Name, GroupShape]
     systems: Annotated[dict[Name, SystemShape], Field(min_length=1)]
     templates: dict[Name, TemplateShape] = Field(default_factory=dict)

@@ -12,13 +12,25 @@ from pydantic import ValidationError
 
 from bot.core import durations
 from bot.core.identity import identity_of
-from bot.policy import conflicts, input_flaws, near_misses, rule_flaws
+from bot.policy import conflicts, directory_flaws, input_flaws, near_misses, rule_flaws
 from bot.policy.catalog import EVERYONE
-from bot.policy.problems import MOST_MISTAKES, FindProvider, Mistake, ProviderFacts, Sinks, did_you_mean, dotted, like
+from bot.policy.groups import DirectoryShape
+from bot.policy.problems import (
+    MOST_MISTAKES,
+    Directories,
+    FindProvider,
+    Installed,
+    Mistake,
+    ProviderFacts,
+    Sinks,
+    did_you_mean,
+    dotted,
+    like,
+)
 from bot.policy.pydantic_words import in_words
 from bot.policy.rule_shapes import SENTENCES, RuleShape
 from bot.policy.salvage import fields_at, place_of, remains
-from bot.policy.schema import NOT_YET, PolicyShape, RoleShape, SystemShape, TemplateShape
+from bot.policy.schema import NOT_YET, PolicyShape, RoleShape, SinkShape, SystemShape, TemplateShape
 from bot.policy.yaml_source import Document, Path
 
 _NAMED = "small letters, digits and dashes"
@@ -28,9 +40,9 @@ NO_MAPPING = "a policy file is a mapping that begins with `version: 1`"
 class Checker:
     """Gathers mistakes; never stops at the first."""
 
-    def __init__(self, document: Document, find: FindProvider, providers: Sequence[str], sinks: Sinks) -> None:
+    def __init__(self, document: Document, find: FindProvider, providers: Sequence[str], installed: Installed) -> None:
         self.mistakes: list[Mistake] = []
-        self._document, self._find, self._providers, self._installed = document, find, providers, sinks
+        self._document, self._find, self._providers, self._installed = document, find, providers, installed
         self._data: dict[str, Any] = document.data
         self._broken: set[Path] = set()
         self._around: set[Path] = set()
@@ -133,15 +145,13 @@ class Checker:
 
     def check(self, shape: PolicyShape) -> None:
         self._workspace(shape)
+        self._of_kinds(("workspace", "sinks"), shape.workspace.sinks, self._installed.sinks, "sink")
+        self._of_kinds(("directories",), shape.directories, self._installed.directories, "directory")
         for name, group in shape.groups.items():
-            if group.people == () and "people" in group.model_fields_set and not group.slack_usergroup:
-                self.say(("groups", name, "people"), "nobody is in this group", "list at least one e-mail address")
-            elif bool(group.people) == bool(group.slack_usergroup):
-                self.say(("groups", name), "a group has either `people` or `slack_usergroup`, and not both", key=True)
-            if group.slack_team and not group.slack_usergroup:
-                self.say(("groups", name, "slack_team"), "only a user group is of a team", "leave it out")
-            if name == EVERYONE:
-                self.say(("groups", name), f"`{EVERYONE}` means each full member, and is no name", key=True)
+            directory = None if self._is_broken(("directories",)) else shape.directories.get(group.directory or "")
+            facts = self._installed.directories.find(directory.kind) if directory else None
+            for below, sentence, hint in directory_flaws.of_group(name, group, self._entries("directories"), facts):
+                self.say(("groups", name, *below), sentence, hint, key=not below)
         for name, system in shape.systems.items():
             self._system(shape, ("systems", name), system)
         for name, template in shape.templates.items():
@@ -159,7 +169,6 @@ class Checker:
     def _workspace(self, shape: PolicyShape) -> None:
         self._groups(shape, ("workspace", "operators"), shape.workspace.operators)
         self._groups(shape, ("workspace", "auditors"), shape.workspace.auditors)
-        self._sinks(shape)
         digest = shape.workspace.digest
         if digest and not (digest.at or digest.weekly or digest.monthly):
             hint = 'say `at: "09:00"` for each day, `weekly: monday 09:00` or `monthly: 1 09:00`'
@@ -167,16 +176,22 @@ class Checker:
         if shape.workspace.mfa.request == "required":
             self._no_factor(("workspace", "mfa", "request"))
 
-    def _sinks(self, shape: PolicyShape) -> None:
-        for name, sink in shape.workspace.sinks.items():
-            path = ("workspace", "sinks", name)
-            facts = self._installed.find(sink.kind) if sink.kind in self._installed.names else None
+    def _of_kinds(
+        self,
+        section: Path,
+        shapes: Mapping[str, SinkShape] | Mapping[str, DirectoryShape],
+        installed: Sinks | Directories,
+        noun: str,
+    ) -> None:
+        """What is of a kind that has to be installed, with a config of its own."""
+        for name, shape in shapes.items():
+            facts = installed.find(shape.kind) if shape.kind in installed.names else None
             if facts is None:
-                names = self._installed.names
-                near = did_you_mean(self._like(sink.kind, names)) or f"there are {', '.join(names) or 'none'}"
-                self.say((*path, "kind"), f"there is no sink `{sink.kind[:60]}`", near)
-            for below, sentence in facts.config_flaws(sink.config) if facts else ():
-                self.say((*path, "config", *below), sentence)
+                near = did_you_mean(self._like(shape.kind, installed.names))
+                hint = near or f"there are {', '.join(installed.names) or 'none'}"
+                self.say((*section, name, "kind"), f"there is no {noun} `{shape.kind[:60]}`", hint)
+            for below, sentence in facts.config_flaws(shape.config) if facts else ():
+                self.say((*section, name, "config", *below), sentence)
 
     def _no_factor(self, path: Path) -> None:
         sentence = "a second factor is required here (it is the default), and this version has none built in"
@@ -258,7 +273,7 @@ class Checker:
     def _people(self, shape: PolicyShape, names: Sequence[str]) -> frozenset[str] | None:
         """The people of some groups; None when who they are is known later, or a mistake is told already."""
         groups = [shape.groups.get(name) for name in names if not self._is_touched(("groups", name))]
-        if len(groups) != len(names) or any(not group or group.slack_usergroup or not group.people for group in groups):
+        if len(groups) != len(names) or not all(group and group.people and group.is_listed for group in groups):
             return None
         return frozenset(identity_of(address) for group in groups if group for address in group.people)
 

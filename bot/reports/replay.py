@@ -154,8 +154,8 @@ def roster_of(catalog: Catalog, groups: Mapping[str, Sequence[str]]) -> dict[str
     """The members of each group, of user groups as they are given; of one that is not given nobody knows."""
     found: dict[str, Members] = {}
     for name, group in catalog.groups.items():
-        known = not group.slack_usergroup or name in groups
-        people = groups.get(name, ()) if group.slack_usergroup else group.people
+        known = group.is_listed or name in groups
+        people = group.people if group.is_listed else groups.get(name, ())
         found[name] = Members(identities=frozenset(address.lower() for address in people), known=known)
     return found
 

@@ -73,7 +73,7 @@ def test_machines_get_every_request(desk: Path) -> None:
 def test_without_the_people_of_a_user_group_it_says_what_to_give(desk: Path) -> None:
     done = replayed(desk)
     assert "-> depends on who is in a user group" in done.stdout
-    assert done.stdout.endswith("Who is in dba is known to Slack alone: say it in a file, and add --groups FILE.\n")
+    assert done.stdout.endswith("Who is in dba is not in the policy: say it in a file, and add --groups FILE.\n")
 
 
 def test_it_looks_back_no_further_than_asked_and_says_what_is_no_time(desk: Path) -> None:

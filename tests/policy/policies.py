@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.policy.catalog import Catalog
-from bot.policy.loader import facts
+from bot.policy.loader import facts, installed
 from bot.policy.parse import parse
 from bot.policy.problems import Mistake, PolicyMistakes
 from bot.policy.yaml_source import Source, SourcePlace
@@ -50,7 +50,7 @@ templates:
 def catalog(*texts: str) -> Catalog:
     """The catalog of one or more files, called a.yaml, b.yaml and so on. Raises `PolicyMistakes`."""
     sources = [Source(f"{name}.yaml", text) for name, text in zip("abc", texts, strict=False)]
-    return parse(sources, facts, registry.names())
+    return parse(sources, facts, registry.names(), installed())
 
 
 def mistakes(*texts: str) -> tuple[Mistake, ...]:

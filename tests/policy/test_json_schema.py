@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from bot.cli.main import main
 from bot.core import durations
 from bot.policy import json_schema
-from bot.policy.loader import facts, sinks
+from bot.policy.loader import facts, installed
 from bot.policy.parse import parse
 from bot.policy.problems import PolicyMistakes
 from bot.policy.yaml_source import Source, read
@@ -34,7 +34,7 @@ def flaws(text: str) -> list[str]:
 
 def accepted(text: str) -> bool:
     try:
-        parse([Source("a.yaml", text)], facts, registry.names(), sinks())
+        parse([Source("a.yaml", text)], facts, registry.names(), installed())
     except PolicyMistakes:
         return False
     return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.policy.catalog import Catalog
-from bot.policy.loader import facts, sinks
+from bot.policy.loader import facts, installed
 from bot.policy.parse import parse
 from bot.policy.policy_diff import Detail, TermChange, compare
 from bot.policy.yaml_source import Source
@@ -143,7 +143,7 @@ def test_a_role_that_goes_is_told_with_all_that_it_was() -> None:
 )
 def test_whatever_is_written_otherwise_is_a_change(old: str, new: str) -> None:
     assert old in POLICY
-    text = parse([Source("jit.yaml", POLICY.replace(old, new, 1))], facts, registry.names(), sinks())
+    text = parse([Source("jit.yaml", POLICY.replace(old, new, 1))], facts, registry.names(), installed())
     assert compare(BEFORE, text).changes != ()
 
 

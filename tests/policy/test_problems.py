@@ -335,12 +335,12 @@ TABLE = {
         "`channel`",
     ),
     "a misspelt section": ("systems:\n", "‸system:\n", "system", "no key `system`", "`systems`"),
-    "an empty group": ("dba: {slack_usergroup: S0DBA0001}", "‸dba: {}", "groups.dba", "either", ""),
+    "an empty group": ("dba: {slack_usergroup: S0DBA0001}", "‸dba: {}", "groups.dba", "exactly one of", ""),
     "a group of both kinds": (
         "dba: {slack_usergroup: S0DBA0001}",
         "‸dba: {slack_usergroup: S0DBA0001, people: [a@example.com]}",
         "groups.dba",
-        "and not both",
+        "exactly one of",
         "",
     ),
     "a group called everyone": (

@@ -32,7 +32,7 @@ groups:
 
 
 def read(text: str) -> Catalog:
-    return parse([Source("a.yaml", text)], facts, registry.names(), loader.sinks())
+    return parse([Source("a.yaml", text)], facts, registry.names(), loader.installed())
 
 
 def with_sinks(sinks: str = SINKS) -> str:
@@ -99,4 +99,4 @@ def test_the_guides_examples_are_good() -> None:
     guide = files("bot").joinpath("guides", "sinks.md").read_text(encoding="utf-8")
     [example] = re.findall(r"```yaml\nworkspace:\n(.*?)```", guide, re.DOTALL)
     found = read(with_sinks(f"\n{example}groups:\n")).workspace.sinks
-    assert {sink.kind for sink in found.values()} == set(loader.sinks().names)
+    assert {sink.kind for sink in found.values()} == set(loader.installed().sinks.names)

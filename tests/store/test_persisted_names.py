@@ -16,14 +16,17 @@ from bot.audit.archive.tables import METADATA
 from bot.core.events import EVENT
 from bot.core.request import ExtensionState, LegState, Request, State
 from bot.metrics import Metrics
+from bot.policy.groups import CalendarShape, DirectoryShape, GroupShape
 from bot.policy.inputs import InputShape
-from bot.policy.schema import GroupShape, PolicyShape, RoleShape, SystemShape, TemplateShape
+from bot.policy.schema import PolicyShape, RoleShape, SystemShape, TemplateShape
 from bot.settings import Settings
 from bot.store.key_types import KINDS
 
 POLICY: dict[str, type[BaseModel]] = {
     "": PolicyShape,
     "groups.*": GroupShape,
+    "directories.*": DirectoryShape,
+    "calendars.*": CalendarShape,
     "systems.*": SystemShape,
     "systems.*.roles.*": RoleShape,
     "systems.*.roles.*.asks.*": InputShape,

@@ -1,0 +1,134 @@
+"""Directories, the groups that they tell of, and calendars, as the policy file has them."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.policy import authorization, case_file, loader, policy_diff
+from bot.policy.catalog import Catalog
+from bot.policy.permission_diff import shift
+from bot.policy.problems import PolicyMistakes
+from bot.policy.yaml_source import Source
+from tests.policy.policies import WHOLE, catalog, marked
+
+SECTIONS = """\
+directories:
+  pd: {kind: pagerduty, config: {token: "env:PAGERDUTY_TOKEN", levels: 2}}
+  rota: {kind: ical, config: {url: "env:ROTA_URL", timezone: Europe/Berlin}}
+calendars:
+  freeze: {ical: "env:FREEZE_URL", timezone: Europe/Berlin}
+  holidays: {ical: "file:/etc/jit/holidays.ics"}
+  public: {ical: "https://example.com/freeze.ics?x=1"}
+groups:
+  db-on-call: {directory: pd, group: PSCHED1}
+  all-on-call: {directory: rota}
+  primary: {directory: rota, group: Primary}
+"""
+POLICY = WHOLE.replace("groups:\n", SECTIONS, 1).replace(
+    "    approvers: [dba]\n", "    approvers: [dba]\n    on_call: db-on-call\n"
+)
+
+
+def test_directories_groups_of_them_and_calendars_are_read() -> None:
+    found = catalog(POLICY)
+    assert found.groups["db-on-call"].told_by == "the directory group pd/PSCHED1"
+    assert found.groups["all-on-call"].told_by == "the directory group rota"
+    assert not found.groups["primary"].is_listed
+    assert found.shifts == {"db-on-call", "all-on-call", "primary"}
+    assert set(found.calendars) == {"freeze", "holidays", "public"}
+    assert found.generation != catalog(WHOLE).generation
+
+
+def test_they_may_be_in_files_of_their_own() -> None:
+    head, tail = POLICY.split("directories:\n")
+    sections, groups = tail.split("groups:\n")
+    extra = 'calendars:\n  more: {ical: "file:/x.ics"}\n'
+    found = catalog(f"{head}groups:\n{groups}", f"version: 1\ndirectories:\n{sections}", f"version: 1\n{extra}")
+    assert set(found.calendars) == {"freeze", "holidays", "public", "more"}
+
+
+TABLE = {
+    "an unknown kind": ("kind: pagerduty", "kind: ‸pagerdooty", "directories.pd.kind", "no directory", "`pagerduty`?"),
+    "a kind like none": ("kind: pagerduty", "kind: ‸zzz", "directories.pd.kind", "no directory", "there are ical, "),
+    "a plain secret": ('"env:PAGERDUTY_TOKEN"', "‸u+hunter2", "directories.pd.config.token", "`env:NAME`", ""),
+    "a plain address": ('"env:ROTA_URL"', '‸"https://x.io/hunter2"', "directories.rota.config.url", "`env:NAME`", ""),
+    "a key of a config": ("levels: 2", "‸level: 2", "directories.pd.config.level", "did you mean `levels`?", ""),
+    "too many levels": ("levels: 2", "levels: ‸21", "directories.pd.config.levels", "20", ""),
+    "an unknown directory": ("{directory: rota}", "{directory: ‸rotor}", "all-on-call.directory", "`rotor`", "`rota`?"),
+    "a name that is no id": ("group: PSCHED1", "group: ‸the-dbas", "db-on-call.group", "id of a schedule", ""),
+    "no id": ("  ‸db-on-call: {directory: pd, group: PSCHED1}", "", "groups.db-on-call", "id of a schedule", ""),
+    "people besides": ("{directory: rota}", "{directory: rota, people: [a@b.io]}", "all-on-call", "exactly one", ""),
+    "a group of nothing": ("{directory: rota}", "{people: [a@b.io], group: ‸x}", "all-on-call.group", "directory", ""),
+    "a name of a calendar": ('"env:FREEZE_URL"', "‸freeze.ics", "calendars.freeze.ical", "https://…", ""),
+    "a calendar in the clear": ("https://example", "‸http://example", "calendars.public.ical", "https://…", ""),
+    "a password in an address": ("https://example", "‸https://a:b@example", "calendars.public.ical", "https://…", ""),
+    "a zone that is none": (
+        'FREEZE_URL", timezone: Europe/Berlin',
+        'FREEZE_URL", timezone: ‸Berlin',
+        "freeze.timezone",
+        "time zone",
+        "",
+    ),
+    "an unknown key": ("calendars:\n", "calenders:\n", "calenders", "no key `calenders`", "`calendars`"),
+}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_a_mistake_is_told_with_its_place(name: str) -> None:
+    old, new, path, sentence, hint = TABLE[name]
+    if name == "no id":
+        old, new = "{directory: pd, group: PSCHED1}", "{directory: pd}"
+    assert POLICY.count(old) == 1
+    text, marks = marked(POLICY.replace(old, new))
+    with pytest.raises(PolicyMistakes) as said:
+        catalog(text)
+    told = [each for each in said.value.mistakes if each.path.endswith(path) and sentence in each.sentence]
+    assert told, said.value
+    assert hint in told[0].hint
+    assert "hunter2" not in str(said.value)
+    assert not marks or marks[0].line == told[0].mark.line
+
+
+def test_a_broken_directory_brings_no_mistake_about_its_groups() -> None:
+    with pytest.raises(PolicyMistakes) as said:
+        catalog(POLICY.replace("kind: pagerduty, ", ""))
+    [mistake] = said.value.mistakes
+    assert "`kind` is missing here" in mistake.sentence
+
+
+def test_more_directories_than_anyone_has_are_too_many() -> None:
+    many = "".join(f"  d{n}: {{kind: ical, config: {{file: /x}}}}\n" for n in range(21))
+    with pytest.raises(PolicyMistakes, match="at most 20"):
+        catalog(POLICY.replace("directories:\n", f"directories:\n{many}"))
+
+
+def test_a_comparison_says_who_tells_of_a_group_and_never_a_secret() -> None:
+    before, after = catalog(WHOLE), catalog(POLICY)
+    found = {(change.kind, change.name, change.how) for change in policy_diff.compare(before, after).changes}
+    assert {("directory", "pd", "added"), ("calendar", "freeze", "added"), ("group", "primary", "added")} <= found
+    may_ask = POLICY.replace("may_ask: [dba]", "may_ask: [db-on-call]")
+    assert any(right.who == "the directory group pd/PSCHED1" for right in shift(after, catalog(may_ask)).gained)
+    assert policy_diff.compare(after, catalog(POLICY.replace("levels: 2", "levels: 3"))).changes
+
+
+def test_nobody_loses_access_by_the_end_of_a_shift() -> None:
+    roles = {("prod-db", "admin")}
+    assert authorization.resting_on_groups(catalog(POLICY)) == roles
+    shifts = catalog(POLICY.replace("may_ask: [dba]", "may_ask: [dba, db-on-call]"))
+    assert authorization.resting_on_groups(shifts) == frozenset()
+
+
+def test_a_tested_case_says_who_is_in_a_group_of_a_directory() -> None:
+    cases = "groups: {dba: [dan@example.com]}\ncases: [{as: mia@example.com, what: debug, expect: asks}]\n"
+    with pytest.raises(PolicyMistakes, match="who is in the directory group `db-on-call` is not said here"):
+        case_file.against(case_file.parse(Source("t.yaml", cases)), catalog(POLICY))
+
+
+def test_what_is_installed_is_known() -> None:
+    assert set(loader.installed().directories.names) >= {"pagerduty", "ical"}
+    assert loader.installed().directories.find("zzz") is None
+
+
+def test_a_catalog_of_before_has_none() -> None:
+    found: Catalog = catalog(WHOLE)
+    assert (found.directories, found.calendars, found.shifts) == ({}, {}, frozenset())
