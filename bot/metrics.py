@@ -83,6 +83,12 @@ class Metrics:
             ["port", "why"],
             registry=self.registry,
         )
+        self._unread = Counter(
+            "jit_directory_failures_total",
+            "Looks at directories and calendars that failed",
+            ["source", "name"],
+            registry=self.registry,
+        )
         self._present = Present(dropped)
         self.registry.register(self._present)
 
@@ -124,6 +130,10 @@ class Metrics:
         """A connection had to go; see `bot.dropped_connections`."""
         self._connections.labels(port, why).inc()
 
+    def not_read(self, source: str, name: str) -> None:
+        """A directory or calendar could not be read; see `bot.worker.directory_refresh`."""
+        self._unread.labels(source, name).inc()
+
     # what stands
 
     def watch(self, lookout: Lookout, systems: Callable[[], Mapping[str, str]]) -> None:
@@ -139,6 +149,10 @@ class Metrics:
     def ship(self, lag: Callable[[], Mapping[str, Lag]]) -> None:
         """From now on each scrape tells how far each sink is behind."""
         self._present.lag = lag
+
+    def read(self, ages: Callable[[], Mapping[tuple[str, str], float]]) -> None:
+        """From now on each scrape tells how old what directories and calendars said is."""
+        self._present.ages = ages
 
     async def page(self) -> tuple[str, bytes]:
         """The content type and the text of a scrape; it comes within `PATIENCE`, and raises nothing."""
@@ -159,6 +173,7 @@ class Present(Collector):
         self.systems: Callable[[], Mapping[str, str]] = dict
         self.gateways: Mapping[str, ProviderGateway] = {}
         self.lag: Callable[[], Mapping[str, Lag]] = dict
+        self.ages: Callable[[], Mapping[tuple[str, str], float]] = dict
         self._dropped = dropped
         self._looking: asyncio.Task[Backlog] | None = None
         self._found: Backlog | None = None
@@ -200,6 +215,12 @@ class Present(Collector):
         if self.lookout:
             yield GaugeMetricFamily("jit_store_up", "Whether the store answered", float(self._found is not None))
         yield from _behind(self.lag())
+        age = GaugeMetricFamily(
+            "jit_directory_age_seconds", "How old what a directory or calendar said is", labels=["source", "name"]
+        )
+        for (source, name), seconds in self.ages().items():
+            age.add_metric([source, name], seconds)
+        yield age
         if self._found:
             yield from _told(self._found)
 

@@ -60,13 +60,19 @@ class Installed(Generic[T]):
     def build(self, name: str, config: Mapping[str, Json], env: Mapping[str, str]) -> T:
         """One of that name, its references resolved and its config checked. Nothing is connected yet."""
         cls: Any = self.find(name)
-        self._need_extra(name)
+        self.require(name)
         try:
             checked = cls.Config.model_validate(resolve(config, env))
         except ValidationError as error:
             # Neither the text nor the cause may show a value: it may be a secret.
             raise Misconfigured(f"the config of {self.noun} {name!r} is wrong: {_said(error)}") from None
         return cast("T", cls(checked))
+
+    def require(self, name: str) -> None:
+        """Raises `Misconfigured` where what it needs beside us is not installed."""
+        module = self.extras.get(name)
+        if module is not None and importlib.util.find_spec(module) is None:
+            raise Misconfigured(f"{self.noun} {name!r} needs more: pip install 'jit-access[{name}]'")
 
     def _entries(self) -> importlib.metadata.EntryPoints:
         return importlib.metadata.entry_points(group=self.group)
@@ -83,11 +89,6 @@ class Installed(Generic[T]):
             hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names) or 'none'}"
             raise UnknownProvider(f"no {self.noun} is called {name!r}: {hint}")
         return next(iter(found.values()))
-
-    def _need_extra(self, name: str) -> None:
-        module = self.extras.get(name)
-        if module is not None and importlib.util.find_spec(module) is None:
-            raise Misconfigured(f"{self.noun} {name!r} needs more: pip install 'jit-access[{name}]'")
 
 
 def _package(entry: importlib.metadata.EntryPoint) -> str:

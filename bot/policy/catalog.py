@@ -18,6 +18,7 @@ from bot.core.frozen import Frozen
 from bot.core.role_snapshot import RoleSnapshot
 from bot.core.usage import names
 from bot.policy import bindings
+from bot.policy.field_types import Sensitivity
 from bot.policy.groups import CalendarShape, DirectoryShape, GroupShape
 from bot.policy.inputs import Asks, InputShape
 from bot.policy.limits import UsageLimitsShape

@@ -31,6 +31,7 @@ from bot.store.redis.client import Link
 from bot.store.store import Store
 from bot.store.wakeups import Wakeups
 from bot.worker.clock import StoreClock, new_scheduler, tick_now
+from bot.worker.directory_refresh import DirectoryRefresh
 from bot.worker.lost_writes import LostWrites
 from bot.worker.provider_gateway import ProviderGateway
 from handlers.notify.announcer import Announcer
@@ -93,6 +94,8 @@ class Parts:
     gateways: Mapping[str, ProviderGateway] = field(default_factory=dict)
     """The systems, in a worker."""
     digesting: Digesting = field(init=False)
+    """In a worker."""
+    directories: DirectoryRefresh = field(init=False)
     """In a worker."""
     audit_search: AuditSearch = field(init=False)
     """In a process that answers Slack."""

@@ -17,6 +17,8 @@ from bot.audit.trail import Trail
 from bot.background import Run, restarted
 from bot.core.events import Event
 from bot.core.request import Request
+from bot.metrics import harmless
+from bot.process.directories import Directories
 from bot.process.parts import Parts
 from bot.process.running import START_WITHIN, start
 from bot.process.systems import Systems, prepare_sinks, sinks
@@ -24,6 +26,7 @@ from bot.reports.digest import chart
 from bot.reports.digest.schedule import EVERY, Digesting, DigestReader
 from bot.reports.insights.scan import Watching
 from bot.store.types import Guard
+from bot.worker.directory_refresh import DirectoryRefresh
 from bot.worker.key_rotation import KeyRotation
 from bot.worker.lockdown_enforcer import LockdownEnforcer
 from bot.worker.lockdown_high_water import LockdownHighWater
@@ -63,9 +66,16 @@ async def work(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
     # What a record that was rolled back does not say may be open in a system, and unsealed in the window.
     recovery.lost, recovery.seal = reconciler.run_now, sealer.run_now
     shipping = Shipping(parts.store, parts.archive, sinks(parts, parts.catalog))
+    directories = Directories(parts)
+    stack.push_async_callback(directories.close)
+    parts.directories = refresh = DirectoryRefresh(
+        parts.store, parts.policy, directories.begin(), harmless(parts.metrics.not_read)
+    )
     parts.metrics.serve(parts.gateways)
+    parts.metrics.read(refresh.ages)
     parts.metrics.ship(shipping.lag)
     parts.prepares += [partial(systems.prepare, worker.gateways), partial(prepare_sinks, parts, shipping)]
+    parts.prepares.append(partial(directories.prepare, refresh))
     # Before all that reads the archive: only the sealer creates it, and a first start has none. It ends last, too.
     start(stack, parts.wakeups.wake, {"sealer": partial(restarted, "sealer", sealer.run)})
     await _archive_exists(parts, opened)
@@ -85,6 +95,7 @@ async def work(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
         "key rotation": KeyRotation(parts.store).run,
         "offboarding": Offboarding(parts.context, parts.people.accounts, parts.people.groups).run,
         "account checks": AccountChecks(parts.people).run,
+        "directories": refresh.run,
         "insights": Watching(parts.context, parts.people.roster, parts.archive).run,
     }
     # Whatever breaks beside the worker is begun again: access is revoked on time all the while. A worker that breaks

@@ -56,6 +56,7 @@ class Keys:
         self.account_checks = self._key("directory", "account_checks")
         self.changed = self._key("directory", "changed")
         self.changed_until = self._key("directory", "changed_until")
+        self.refresher = self._key("directory", "refresher")
         self.insights = self._key("insights")
         self.insights_turn = self._key("insights", "turn")
         self.insights_members = self._key("insights", "members")
@@ -133,6 +134,14 @@ class Keys:
     def digest(self, day: str) -> str:
         """That a digest was claimed, by its day (ISO) or its edition and last day. Expires after 40 days."""
         return self._key("digest", day)
+
+    def directory(self, name: str) -> str:
+        """Who is in the groups of a directory, as the worker last read it, sealed. Expires a day after that."""
+        return self._key("directory", "snapshot", name)
+
+    def calendar(self, name: str) -> str:
+        """When a calendar has an event, as the worker last read it, sealed. Expires a day after that."""
+        return self._key("calendar", name)
 
     def shared(self, native: str) -> str:
         """The orders that need a shared native entitlement; gone with the last of them."""

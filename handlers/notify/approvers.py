@@ -69,15 +69,15 @@ class ApproverMessages:
         own = [step for step in tally.open if step.name in there]
         each, missing = tally.missing_for(there), Counter[str]()
         for step in {step.any_of: step for step in own}.values():
-            missing[await self._named_groups(catalog, step)] += each[step.any_of]
+            missing[await self._named_groups(catalog, roster, step)] += each[step.any_of]
         note = "" if request.awaits_extension else _delivery_note(catalog, roster, own)
         others = {leg.n: _named(tally, leg.role.name) for leg in request.legs if leg.role.name not in there}
         return Needed(tuple(missing.items()), note, given(tally), others)
 
-    async def _named_groups(self, catalog: Catalog, step: OpenStep) -> str:
+    async def _named_groups(self, catalog: Catalog, roster: Roster, step: OpenStep) -> str:
         """The groups of a step: mentioned, named only, or named beside who is on call."""
         role, on_call = _role(catalog, step)
-        if role is None or role.notify.mention == "group":
+        if role is None or role.notify.mention == "group" or _on_call_is_unknown(catalog, roster, step, "mention"):
             return await self.people.mention(step.any_of)
         names = _names(step.any_of)
         if role.notify.mention == "none" or on_call is None:
@@ -150,7 +150,7 @@ class ApproverMessages:
         catalog, roster = self.catalog(), await self.people.roster()
         now = await self.store.now()
         tally = authorization.tally(catalog, roster, request, now)
-        groups = [group for step in tally.open for group in _by_message(catalog, step)]
+        groups = [group for step in tally.open for group in _by_message(catalog, roster, step)]
         found: list[str] = []
         for user in (await self.people.accounts_of(dict.fromkeys(groups)))[:_MOST_LOOKED_AT]:
             if len(found) < MOST and await self._may_decide(catalog, roster, request, user, now):
@@ -184,11 +184,21 @@ def _role(catalog: Catalog, step: OpenStep) -> tuple[Role | None, str | None]:
     return role, catalog.systems[system].on_call if role else None
 
 
-def _by_message(catalog: Catalog, step: OpenStep) -> Sequence[str]:
+def _on_call_is_unknown(catalog: Catalog, roster: Roster, step: OpenStep, *by: str) -> bool:
+    """Whether those on call are to be reached, by one of these ways, and nobody knows who they are: then all are."""
+    role, on_call = _role(catalog, step)
+    if role is None or on_call is None or (on_call in roster and roster[on_call].known):
+        return False
+    return "on-call" in {getattr(role.notify, way) for way in by}
+
+
+def _by_message(catalog: Catalog, roster: Roster, step: OpenStep) -> Sequence[str]:
     """The groups of which people get a message."""
     role, on_call = _role(catalog, step)
     if role is None or role.notify.dm == "none":
         return ()
+    if _on_call_is_unknown(catalog, roster, step, "dm"):
+        return step.any_of
     return step.any_of if role.notify.dm == "all" else [on_call] if on_call else ()
 
 
@@ -202,11 +212,13 @@ def _delivery_note(catalog: Catalog, roster: Roster, steps: Iterable[OpenStep]) 
     """What the card says about how approvers were reached; empty in the usual case."""
     said_: dict[str, None] = {}
     for step in steps:
-        groups = [roster[group] for group in _by_message(catalog, step) if group in roster]
+        groups = [roster[group] for group in _by_message(catalog, roster, step) if group in roster]
         count = len({who for members in groups for who in members.people})
         role, on_call = _role(catalog, step)
         if count > MOST:
             said_[f"{MOST} of {count} approvers got a direct message."] = None
+        if _on_call_is_unknown(catalog, roster, step, "mention", "dm"):
+            said_["Who is on call is not known right now, so all approvers are notified."] = None
         if (
             on_call
             and role

@@ -74,12 +74,13 @@ class AccountChecks:
         return who
 
     async def _listed(self) -> list[str]:
-        """The accounts in user groups, and the addresses in lists, of the groups that decide."""
+        """The accounts in user groups, and the addresses in lists and directories, of the groups that decide."""
         catalog, told = self.people.catalog(), await self.people.usergroups.current(_PATIENCE)
+        listed = (await self.people.snapshots.groups(catalog)).members(catalog)
         found: set[str] = set()
         for name in authorization.deciding(catalog):
             group = catalog.groups[name]
-            found |= {identity_of(address) for address in group.people}
+            found |= {identity_of(address) for address in group.people} | listed.get(name, frozenset())
             if group.slack_usergroup in told:
                 found |= told[group.slack_usergroup].users
         return sorted(found)[:MOST]

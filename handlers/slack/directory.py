@@ -1,7 +1,8 @@
 """Slack accounts → people, and the policy's groups → members; what Slack does not tell in time is not known.
 
 Look-ups are remembered for at most a minute, so that a click costs no round trip; what Slack's events took away counts
-at once, whichever process they came to. Nothing here decides what a person may do.
+at once, whichever process they came to. Groups of directories are read from the worker's snapshots, and no directory is
+asked. Nothing here decides what a person may do.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from bot.core.request import Person
 from bot.core.verdict import AccountStates, Actor, Members
 from bot.policy.catalog import Catalog
 from bot.store.indexes.directory_changes import DirectoryChanges, KnownChanges
+from bot.store.indexes.directory_snapshots import GROUPS_COUNT, GROUPS_COUNT_FRESH, DirectorySnapshots
 from bot.store.store import Store
 from handlers.slack.api import AWAY, NotNow, SaidNo, Unanswered, answered, code
 from handlers.slack.membership import LOST, member, updated
@@ -41,6 +43,10 @@ _ALTOGETHER = 12.0
 _DOUBTS = 2
 """Answers that did not come, after which Slack is not asked on."""
 _MOST = 20_000
+_MOST_MENTIONED = 10
+"""Of a directory's group; the others are meant by its name."""
+_MOST_ASKED_FOR = 100
+"""Of a directory's group, whose accounts are asked for by their addresses."""
 NO_SUCH = frozenset({"user_not_found", "user_not_visible"})
 """Slack's codes for an account that is none of this workspace."""
 
@@ -76,6 +82,7 @@ class People:
         """Nothing is asked yet."""
         self.changes = DirectoryChanges(self.store)
         self.usergroups = UserGroups(self.client, self.catalog)
+        self.snapshots = DirectorySnapshots(self.store)
 
     async def actor(self, user: str) -> Actor:
         """Who acts, and every group as it is known now. Raises `NotAMember`, `CouldNotCheck`, `IdentityTaken`.
@@ -105,11 +112,11 @@ class People:
         except TimeoutError:
             raise CouldNotCheck("who can decide") from None
         gone = {one for one, is_active in zip(accounts, active, strict=True) if not is_active}
+        listed = await self._told(GROUPS_COUNT_FRESH)
         # By a list of which Slack does not say how old it is, what its events took away still counts.
         told |= {group: Listed(users, told[group].updated if group in told else 0.0) for group, users in lists.items()}
-        return Actor(
-            person=person.value, roster=self._roster(told, await self.changes.read(), gone), looked_up_now=True
-        )
+        roster = self._roster(told, listed, await self.changes.read(), gone)
+        return Actor(person=person.value, roster=roster, looked_up_now=True)
 
     async def person(self, user: str) -> Person:
         """The person behind a Slack account, bound to its e-mail address once and for all."""
@@ -159,16 +166,34 @@ class People:
         self._people.pop(user, None)
 
     async def roster(self) -> dict[str, Members]:
-        """Each group of the policy; a user group that Slack does not tell in time is unknown."""
-        return self._roster(await self._current(), await self.changes.read())
+        """Each group of the policy; one that Slack, or its directory, does not tell in time is unknown."""
+        return self._roster(await self._current(), await self._told(), await self.changes.read())
 
-    def _roster(self, told: Mapping[str, Listed], known: KnownChanges, gone: Iterable[str] = ()) -> dict[str, Members]:
-        """The groups by what Slack listed, without what was lost since: ``known`` by its events, ``gone`` just now."""
+    async def _told(self, count: float = GROUPS_COUNT) -> dict[str, frozenset[str]]:
+        """Who is in each group of a directory, by identity, as far as it counts; ``count``: for so many seconds."""
+        catalog = self.catalog()
+        return (await self.snapshots.groups(catalog)).members(catalog, count)
+
+    def _roster(
+        self,
+        told: Mapping[str, Listed],
+        listed: Mapping[str, frozenset[str]],
+        known: KnownChanges,
+        gone: Iterable[str] = (),
+    ) -> dict[str, Members]:
+        """The groups by what Slack told and directories listed, without what was lost since.
+
+        ``known``: what Slack's events took away; ``gone``: who surely is no active member just now.
+        """
         nobody = frozenset(who for who, lost in known.gone.items() if not self._newer(who, lost.at)) | {*gone}
         members = {group: remain(listed, known.left.get(group, ())) for group, listed in told.items()}
         accounts = dict(self._identities)
         return {
             name: Members(identities=frozenset(map(identity_of, group.people)), nobody=nobody, accounts=accounts)
+            if group.is_listed
+            else Members(
+                identities=listed.get(name, frozenset()), known=name in listed, nobody=nobody, accounts=accounts
+            )
             if not group.slack_usergroup
             else Members(
                 users=members.get(group.slack_usergroup, frozenset()),
@@ -190,10 +215,10 @@ class People:
         await self.usergroups.refresh()
 
     async def _read_bindings(self) -> None:
-        """Whose accounts the addresses of the policy are bound to, so that nobody is taken for two people."""
+        """Whose accounts the addresses in groups are bound to, so that nobody is taken for two people."""
         known = set(self._identities.values())
-        listed = (identity_of(address) for group in self.catalog().groups.values() for address in group.people)
-        for identity in dict.fromkeys(listed):
+        listed = [identity_of(address) for group in self.catalog().groups.values() for address in group.people]
+        for identity in dict.fromkeys((*listed, *sorted(frozenset().union(*(await self._told()).values())))):
             if identity not in known and (user := await self.store.identities.bound(identity)):
                 self._note(user, identity)
 
@@ -235,16 +260,17 @@ class People:
 
         Nothing is left out for an event: whoever takes access away by this believes two answers, and no hint.
         """
+        listed = await self._told()
         if not self.usergroups.wanted:
-            return self._roster({}, KnownChanges())
+            return self._roster({}, listed, KnownChanges())
         answered_ = False
         with contextlib.suppress(TimeoutError):
             answered_ = await asyncio.wait_for(self.usergroups.refresh(), _BESIDE)
-        return self._roster(await self._current(), KnownChanges()) if answered_ else None
+        return self._roster(await self._current(), listed, KnownChanges()) if answered_ else None
 
     async def mention(self, groups: Iterable[str]) -> str:
-        """The groups as Slack mentions: a user group by itself, a list by its people."""
-        catalog = self.catalog()
+        """The groups as Slack mentions: a user group by itself, a list by its people, an unknown one by its name."""
+        catalog, listed = self.catalog(), await self._told()
         said: list[str] = []
         for name in groups:
             group = catalog.groups.get(name)
@@ -252,21 +278,26 @@ class People:
                 continue
             if group.slack_usergroup:
                 said.append(f"<!subteam^{group.slack_usergroup}>")
-            else:
+            elif group.is_listed:
                 said += [await self._mention(address) for address in group.people]
+            else:
+                people = sorted(listed.get(name, ()))
+                said += [await self._mention(address) for address in people[:_MOST_MENTIONED]]
+                said += [f"`{name}`"] if len(people) > _MOST_MENTIONED or not people else []
         return " or ".join(dict.fromkeys(said))
 
     async def accounts_of(self, groups: Iterable[str]) -> list[str]:
         """The Slack accounts of the groups' people, in the order of the policy; who has none is left out."""
         catalog, found, known = self.catalog(), list[str](), await self.changes.read()
-        told = await self._current()
+        told, directories = await self._current(), await self._told()
         for name in groups:
             group = catalog.groups.get(name)
             if group is not None and group.slack_usergroup:
                 listed = told.get(group.slack_usergroup)
                 found += sorted(remain(listed, known.left.get(group.slack_usergroup, ()))) if listed else []
             elif group is not None:
-                said = [await self._mention(address) for address in group.people]
+                people = group.people if group.is_listed else sorted(directories.get(name, ()))[:_MOST_ASKED_FOR]
+                said = [await self._mention(address) for address in people]
                 found += [mention[2:-1] for mention in said if mention.startswith("<@")]
         return [user for user in dict.fromkeys(found) if user not in known.gone]
 

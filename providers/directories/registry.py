@@ -18,4 +18,4 @@ DIRECTORIES: Installed[Directory] = Installed(
     members=("Config", *(name for name in vars(Directory) if not name.startswith("_"))),
     extras={"ical": "recurring_ical_events"},
 )
-names, find, build = DIRECTORIES.names, DIRECTORIES.find, DIRECTORIES.build
+names, find, build, require = DIRECTORIES.names, DIRECTORIES.find, DIRECTORIES.build, DIRECTORIES.require

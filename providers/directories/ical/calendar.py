@@ -22,6 +22,8 @@ from providers.http_client import said
 
 AHEAD = 8 * 86_400.0
 """Seconds for which events are known beforehand."""
+BEFORE = 600.0
+"""Seconds for which events are known that are over."""
 _READ_AGAIN = 3600.0
 """Seconds after which a calendar that did not change is read again, since the present has moved."""
 _PATIENCE = 10.0
@@ -104,15 +106,15 @@ class Calendar:
         return self._reader.settles_within * 4 + _PATIENCE
 
     async def events(self, now: float) -> tuple[CalendarEvent, ...]:
-        """The events from now until `AHEAD`. Raises `Refused`, `NoAnswer`."""
+        """The events from `BEFORE` now until `AHEAD`. Raises `Refused`, `NoAnswer`."""
         content = await self._content()
         digest = hashlib.sha256(content).digest()
         known = self._known
         if known is None or known.digest != digest or not 0 <= now - known.at < _READ_AGAIN:
             # For longer than is asked: what is read once serves for an hour.
-            events = await read(content, now - _READ_AGAIN, now + AHEAD + _READ_AGAIN, self._config.timezone or "")
+            events = await read(content, now - BEFORE, now + AHEAD + _READ_AGAIN, self._config.timezone or "")
             known = self._known = _Known(digest, now, events)
-        return tuple(event for event in known.events if event.end > now and event.start < now + AHEAD)
+        return tuple(event for event in known.events if event.end > now - BEFORE and event.start < now + AHEAD)
 
     async def close(self) -> None:
         """Let go of the connection."""
