@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.models.views import View
@@ -34,7 +35,7 @@ from bot.policy import inputs
 from bot.policy.catalog import Catalog, Choice
 from bot.policy.field_types import Sensitivity
 from bot.policy.vocabulary import TOGETHER
-from handlers import show
+from handlers import reach, show
 from handlers.context import Door
 from handlers.error_messages import sentence
 from handlers.slack import modal_stack, payloads
@@ -86,7 +87,7 @@ def register(app: AsyncApp, door: Door) -> None:
         await (ack(option_groups=groups) if groups else ack(options=[]))
 
     @app.view(action_ids.ASK_VIEW)
-    async def submitted(ack: AsyncAck, body: Payload) -> None:
+    async def submitted(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         form, actor = payloads.chosen(body), await door.who(body)
         try:
             made = await submit.submit(door.context, actor, form.model_copy(update={"token": payloads.view_id(body)}))
@@ -96,9 +97,8 @@ def register(app: AsyncApp, door: Door) -> None:
             await ack(response_action="errors", errors={_field(body, error): sentence(error)[:150]})
         else:
             # In place, since no message says so: what somebody did themself rings nobody.
-            await ack(
-                response_action="update", view=modals.note("Requested", views.requested(made), views.next_steps(made))
-            )
+            await ack(response_action="update", view=_requested(made))
+            reach.follow_up(door, made, reach.in_form(body, client, partial(_requested, made)))
 
     @app.action(action_ids.REQUEST)
     async def requesting(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
@@ -131,6 +131,11 @@ def register(app: AsyncApp, door: Door) -> None:
         actor = await door.who(body)
         await _open(door, client, body, actor, RequestForm(reason=await _link(client, *payloads.message(body))))
         await ack()
+
+
+def _requested(made: Request, more: str = "") -> View:
+    """In place of the form: what was requested. ``more``: who can be reached."""
+    return modals.note("Requested", "\n".join(filter(None, [views.requested(made), more])), views.next_steps(made))
 
 
 async def request(door: Door, payload: Payload, rest: str, client: AsyncWebClient) -> Answer:
@@ -187,6 +192,7 @@ async def _by_line(door: Door, payload: Payload, actor: Actor, line: RequestLine
         try:
             made = await _submit(door, actor, form.model_copy(update={"token": payloads.token(payload)}))
             if made:
+                reach.follow_up(door, made, reach.below(payload, client, made))
                 return views.answer(made)
         except NotUnderstood as error:
             note, form = _said_of(error), _without(form, error)

@@ -34,10 +34,12 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "chat.update": ("chat:write",),
     "conversations.info": ("channels:read", "groups:read"),
     "conversations.open": ("im:write",),
+    "dnd.teamInfo": ("dnd:read",),
     "files.completeUploadExternal": ("files:write",),
     "files.getUploadURLExternal": ("files:write",),
     "usergroups.list": ("usergroups:read",),
     "usergroups.users.list": ("usergroups:read",),
+    "users.getPresence": ("users:read",),
     "users.info": ("users:read", "users:read.email"),
     "users.lookupByEmail": ("users:read.email",),
     "views.open": (),
@@ -46,6 +48,8 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "views.update": (),
 }
 """Each Web API method that we call, and the bot scopes that our use of it needs (Slack, "Methods")."""
+OPTIONAL: Mapping[str, str] = {"dnd:read": "nobody sees whose notifications are off"}
+"""The bot scopes that earlier installs lack and that nothing needs to work, and what is missing without each."""
 APP_SCOPES = ("connections:write",)
 """What the app-level token of Socket Mode needs; a manifest cannot say it."""
 EVENTS: Mapping[str, tuple[str, ...]] = {

@@ -14,6 +14,7 @@ from bot.playground.workspace import Account, Channel
 
 T = TypeVar("T")
 _MOST_A_PAGE = 1000
+_MOST_DND = 50
 
 
 def channel_of(slack: Installation, args: Json) -> Channel:
@@ -107,12 +108,37 @@ def bot_info(slack: Installation, args: Json) -> Json:
     return {"bot": ours}
 
 
+def presence(slack: Installation, args: Json) -> Json:
+    """``users.getPresence``; nobody who is deactivated is active."""
+    account = _account(slack, str(args.get("user") or slack.bot_user_id))
+    is_away = account.id in slack.away or account.kind == "deactivated"
+    return {"presence": "away" if is_away else "active"}
+
+
 def dnd_info(slack: Installation, args: Json) -> Json:
     """``dnd.info``."""
-    user = str(args.get("user") or slack.bot_user_id)
-    _account(slack, user)
-    quiet = user in slack.do_not_disturb
-    return {"dnd_enabled": quiet, "snooze_enabled": quiet, "next_dnd_start_ts": 1, "next_dnd_end_ts": 1}
+    return _dnd(slack, _account(slack, str(args.get("user") or slack.bot_user_id)).id)
+
+
+def dnd_team_info(slack: Installation, args: Json) -> Json:
+    """``dnd.teamInfo``."""
+    slack.team_of(args)
+    users = [user for user in str(args.get("users") or "").split(",") if user]
+    if not users:
+        raise SlackRefusal("no_users_provided")
+    if len(users) > _MOST_DND:
+        raise SlackRefusal("too_many_users")
+    return {"users": {user: _dnd(slack, _account(slack, user).id) for user in users}}
+
+
+def _dnd(slack: Installation, user: str) -> Json:
+    start, end = slack.do_not_disturb.get(user, (1, 1))
+    facts = {"dnd_enabled": end > 1, "next_dnd_start_ts": int(start), "next_dnd_end_ts": int(end)}
+    until = slack.snoozed.get(user, 0)
+    if until <= slack.clock():
+        return {**facts, "snooze_enabled": False}
+    remaining = {"snooze_endtime": int(until), "snooze_remaining": int(until - slack.clock())}
+    return {**facts, "snooze_enabled": True, **remaining}
 
 
 def usergroups(slack: Installation, args: Json) -> Json:

@@ -16,6 +16,7 @@ SCOPES = (
     "app_mentions:read",
     "commands",
     "chat:write",
+    "dnd:read",
     "files:write",
     "users:read",
     "users:read.email",
@@ -61,7 +62,12 @@ class Installation:
     calls: list[Call] = field(default_factory=list)
     payloads: list[tuple[str, Json]] = field(default_factory=list)
     """Each message, view and list of options that was accepted."""
-    do_not_disturb: set[str] = field(default_factory=set)
+    away: set[str] = field(default_factory=set)
+    """Who is away; everybody else is active."""
+    do_not_disturb: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """The next time for which a person's schedule mutes notifications, from and until, in Unix seconds."""
+    snoozed: dict[str, float] = field(default_factory=dict)
+    """Until when a person paused notifications by hand, in Unix seconds."""
 
     def __post_init__(self) -> None:
         self.world = Workspace(self.team, self.clock)

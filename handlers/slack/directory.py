@@ -27,6 +27,7 @@ from bot.store.indexes.directory_snapshots import GROUPS_COUNT, GROUPS_COUNT_FRE
 from bot.store.store import Store
 from handlers.slack.api import AWAY, NotNow, SaidNo, Unanswered, answered, code
 from handlers.slack.membership import LOST, member, updated
+from handlers.slack.presence import Presences
 from handlers.slack.usergroups import FRESH, Listed, UserGroups, remain
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,7 @@ class People:
         self.changes = DirectoryChanges(self.store)
         self.usergroups = UserGroups(self.client, self.catalog)
         self.snapshots = DirectorySnapshots(self.store)
+        self.presences = Presences(self.client, self._team)
 
     async def actor(self, user: str) -> Actor:
         """Who acts, and every group as it is known now. Raises `NotAMember`, `CouldNotCheck`, `IdentityTaken`.
@@ -160,6 +162,16 @@ class People:
         except IdentityTaken:
             return False
         return True
+
+    def remembers(self, user: str) -> bool:
+        """Whether a look at the account takes no call."""
+        seen = self._people.get(user)
+        return seen is not None and seen.fresh
+
+    def _team(self) -> str | None:
+        """The team whose people can be asked about: on an organisation-wide install, the only one that is named."""
+        teams = {group.slack_team for group in self.catalog().groups.values() if group.slack_team}
+        return teams.pop() if len(teams) == 1 else None
 
     def forget(self, user: str) -> None:
         """Something about the account changed: what is remembered of it is not believed any more."""

@@ -55,7 +55,8 @@ class TypedMessage(Frozen):
     @property
     def payload(self) -> Payload:
         """As a command: it has no trigger, and one delivered twice is one."""
-        return {"user_id": self.user, "text": self.text, "written": f"{self.channel}:{self.ts}"}
+        place = {"channel_id": self.channel, "thread_ts": self.thread or None}
+        return {"user_id": self.user, "text": self.text, "written": f"{self.channel}:{self.ts}", **place}
 
 
 class Notice(Frozen):

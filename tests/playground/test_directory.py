@@ -12,7 +12,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.playground import SCOPES, LocalSlack
 from bot.playground.methods import METHODS
 from bot.playground.workspace import Kind
-from tests.playground.conftest import CHANNEL, Json, client_of, modal, refused
+from tests.playground.conftest import CHANNEL, Clock, Json, client_of, modal, refused
 
 
 @pytest.mark.parametrize(
@@ -116,10 +116,42 @@ async def test_the_bot_and_its_home(client: AsyncWebClient, slack: LocalSlack) -
     assert ours.headers["X-OAuth-Scopes"] == ",".join(SCOPES)
     assert (await client.bots_info(bot=slack.bot_id))["bot"]["user_id"] == slack.bot_user_id
     assert (await refused(client.bots_info(bot="B0OTHER")))["error"] == "bot_not_found"
-    slack.scopes, slack.do_not_disturb = [*SCOPES, "team:read", "dnd:read"], {"UMIA"}
+    slack.scopes = [*SCOPES, "team:read"]
     assert (await client.team_info())["team"]["id"] == slack.team
-    assert (await client.dnd_info(user="UMIA"))["snooze_enabled"] is True
-    assert (await client.dnd_info(user="UDAN"))["snooze_enabled"] is False
+
+
+async def test_who_is_away_and_who_is_not_to_be_disturbed(
+    client: AsyncWebClient, slack: LocalSlack, clock: Clock
+) -> None:
+    slack.away, slack.snoozed = {"UMIA"}, {"UMIA": clock.now + 600, "UZOE": clock.now}
+    slack.do_not_disturb = {"UDAN": (clock.now - 60, clock.now + 3600)}
+    said = {who: (await client.users_getPresence(user=who))["presence"] for who in ("UMIA", "UDAN")}
+    assert said == {"UMIA": "away", "UDAN": "active"}
+    quiet = (await client.dnd_teamInfo(users="UMIA,UDAN,UZOE"))["users"]
+    assert quiet["UDAN"] == {
+        "dnd_enabled": True,
+        "snooze_enabled": False,
+        "next_dnd_start_ts": int(clock.now - 60),
+        "next_dnd_end_ts": int(clock.now + 3600),
+    }
+    assert quiet["UMIA"]["dnd_enabled"] is False
+    assert (quiet["UMIA"]["snooze_enabled"], quiet["UMIA"]["snooze_endtime"]) == (True, int(clock.now + 600))
+    assert quiet["UZOE"]["snooze_enabled"] is False
+    assert {"ok": True, **quiet["UMIA"]} == (await client.dnd_info(user="UMIA")).data
+
+
+async def test_presence_and_do_not_disturb_that_slack_does_not_tell(client: AsyncWebClient, slack: LocalSlack) -> None:
+    assert (await refused(client.users_getPresence(user="UNOBODY")))["error"] == "user_not_found"
+    assert (await refused(client.dnd_teamInfo(users="UMIA,UNOBODY")))["error"] == "user_not_found"
+    assert (await refused(client.dnd_teamInfo(users="")))["error"] == "no_users_provided"
+    for n in range(51):
+        slack.add_person(f"U{n:03}", f"Number {n}")
+    everybody = [f"U{n:03}" for n in range(51)]
+    assert len((await client.dnd_teamInfo(users=everybody[:50]))["users"]) == 50
+    assert (await refused(client.dnd_teamInfo(users=everybody)))["error"] == "too_many_users"
+    slack.scopes = [scope for scope in SCOPES if scope != "dnd:read"]
+    answer = await refused(client.dnd_teamInfo(users="UMIA"))
+    assert (answer["error"], answer["needed"]) == ("missing_scope", "dnd:read")
 
 
 # tokens, scopes, arguments
@@ -180,7 +212,7 @@ async def test_junk_as_an_argument_is_refused_and_breaks_nothing(
     slack: LocalSlack, session: aiohttp.ClientSession, method: str
 ) -> None:
     headers = {"Authorization": f"Bearer {slack.bot_token}"}
-    slack.scopes = [*SCOPES, "team:read", "dnd:read"]
+    slack.scopes = [*SCOPES, "team:read"]
     junk: list[Any] = [[], {}, [[]], {"a": []}, 0, 1, True, ""]
     good: Json = {"channel": CHANNEL, "text": "x", "user": "UMIA", "user_id": "UMIA", "usergroup": "S0", "ts": "1.0"}
     good |= {"message_ts": "1.0", "email": "mia@example.com", "view": modal(), "trigger_id": "1.2.a", "users": "UMIA"}

@@ -134,10 +134,14 @@ class Slack:
             return [unchecked("scopes", "the answer had no x-oauth-scopes, as behind some proxies")]
         wanted = manifest.scopes(manifest.heard())
         lacking, extra = [s for s in wanted if s not in granted], sorted(granted - set(wanted))
-        found = []
-        if lacking:
-            fix = f"put `jit manifest` under App Manifest, or add them under {_OAUTH}; then install the app again"
-            found.append(wrong("scopes", f"not granted: {', '.join(lacking)}", fix))
+        found, fix = (
+            [],
+            f"put `jit manifest` under App Manifest, or add them under {_OAUTH}; then install the app again",
+        )
+        if needed := [scope for scope in lacking if scope not in manifest.OPTIONAL]:
+            found.append(wrong("scopes", f"not granted: {', '.join(needed)}", fix))
+        optional = {scope: manifest.OPTIONAL[scope] for scope in lacking if scope in manifest.OPTIONAL}
+        found += [note("scopes", f"not granted: {scope}; {without}", fix) for scope, without in optional.items()]
         if extra:
             said = f"granted and not needed: {', '.join(extra)}"
             found.append(note("scopes", said, "take them away: whoever steals the token could use them"))

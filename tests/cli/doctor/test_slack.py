@@ -95,6 +95,17 @@ async def test_scopes_that_are_missing_are_wrong_and_those_too_many_a_note(env: 
     assert "channels:history" in found.said("scopes", CheckVerdict.NOTE)
 
 
+async def test_a_scope_that_an_earlier_install_lacks_is_a_note_with_what_is_missing(
+    env: Env, slack: LocalSlack
+) -> None:
+    slack.scopes = [scope for scope in slack.scopes if scope != "dnd:read"]
+    found = await look(env)
+    assert found.wrong() == set()
+    noted = found.said("scopes", CheckVerdict.NOTE)
+    assert "not granted: dnd:read; nobody sees whose notifications are off" in noted
+    assert "install the app again" in noted
+
+
 async def test_a_private_channel_without_its_scope_is_left_to_the_scopes(env: Env, slack: LocalSlack) -> None:
     slack.world.channels["C0VAULT01"].private = True
     slack.scopes = [scope for scope in SCOPES if scope not in {"groups:read", "users:read.email"}]

@@ -109,7 +109,7 @@ async def _of_another_directory(store: Store) -> None:
 async def _changed(store: Store) -> None:
     await _write(store)
     value = await store.redis.get(store.keys.directory("pd"))
-    assert value
+    assert isinstance(value, bytes)
     await store.redis.set(store.keys.directory("pd"), value.replace(b"eve@", b"mia@"))
 
 
