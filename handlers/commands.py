@@ -7,7 +7,7 @@ import difflib
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from handlers import audit, extend, help_text, holder, home, lockdown, reports, request, show, terminals
+from handlers import audit, explain, extend, help_text, holder, home, lockdown, reports, request, show, terminals
 from handlers.context import Door
 from handlers.reports import digest
 from handlers.revoke import revoke
@@ -50,7 +50,7 @@ async def answer(door: Door, body: Payload, client: AsyncWebClient) -> str | Sla
         case "who" if line.rest:
             return await show.who(door, body, line.rest)
         case "explain" if line.rest:
-            return await show.explain(door, body, line.rest)
+            return await explain.explain(door, body, line.rest)
         case "release" | "done":
             return await holder.release(door, body, line.rest)
         case "extend":

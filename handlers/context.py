@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bot.access.audit_query import AuditSearch
 from bot.access.context import AccessContext
+from bot.access.decision_times import DecisionHistory
 from bot.core.errors import IdentityTaken, LimitReached, LockedDown, NotAMember
 from bot.core.request import Request
 from bot.core.verdict import Actor
@@ -30,6 +31,7 @@ class Door:
     home_tabs: HomeTabs
     bot: str
     audit_search: AuditSearch
+    decision_history: DecisionHistory
     background: BackgroundTasks = field(default_factory=BackgroundTasks)
 
     async def look_up_now(self, actor: Actor, request: Request) -> Actor:

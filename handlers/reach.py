@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 Say = Callable[[str], Awaitable[object]]
 """Shows the requester a text where they made the request."""
 _AT_A_TIME = 5
+_AGAIN = 0.1
 
 
 def follow_up(door: Door, request: Request, say: Say) -> None:
@@ -90,7 +91,7 @@ async def _follow_up(door: Door, request: Request, say: Say) -> None:
 
 async def _text(door: Door, request: Request) -> str:
     catalog, roster = door.context.catalog(), await door.people.roster()
-    missing = authorization.tally(catalog, roster, request).missing
+    missing = authorization.tally(catalog, roster, request, await door.context.store.now()).missing
     steps = [Step(any_of=groups, count=count) for groups, count in missing.items()]
     found, link = await asyncio.gather(of_steps(door, steps, request.requester), _card(door, request))
     names = await show.mentions(door, (group for step in steps for group in step.any_of)) if len(steps) > 1 else {}
@@ -109,12 +110,17 @@ async def _helps(door: Door, request: Request) -> list[str]:
 
 
 async def _card(door: Door, request: Request) -> str:
-    """The link to its card, which may be on its way; empty where there is none."""
-    while True:
+    """The link to its card, for which it waits a moment; empty where none comes."""
+    loop, link = asyncio.get_running_loop(), ""
+    until = loop.time() + PATIENCE
+    while door.announcer.site and not link and loop.time() < until:
         try:
-            return await door.announcer.router.links.of(request)
+            link = await door.announcer.router.links.of(request)
         except Waits as error:
             await asyncio.sleep(error.seconds)
+        else:
+            await asyncio.sleep(0 if link else _AGAIN)
+    return link
 
 
 async def of_steps(door: Door, steps: Sequence[Step], requester: Person | None) -> tuple[StepReach, ...]:

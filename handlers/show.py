@@ -1,4 +1,4 @@
-"""`/jit show`, `who` and `explain`; what a person may not read does not exist for them."""
+"""`/jit show` and `who`; what a person may not read does not exist for them."""
 
 from __future__ import annotations
 
@@ -61,18 +61,10 @@ async def _shown(door: Door, actor: Actor, id_: str | None) -> SlackMessage:
 
 async def who(door: Door, payload: Payload, rest: str) -> str:
     """``/jit who SYSTEM``."""
-    actor, system = await door.who(payload), _word(rest)
+    actor, system = await door.who(payload), word(rest)
     held = await read.holders(door.context, actor, system)
     everything = read.audits(door.context, actor)
     return request_list.holders(system, door.context.catalog().systems[system].title, held, everything=everything)
-
-
-async def explain(door: Door, payload: Payload, rest: str) -> str:
-    """``/jit explain WHAT``."""
-    what = rest.lower()[:200] if "+" in rest else _word(rest)
-    found = await read.explain(door.context, await door.who(payload), what)
-    names = await mentions(door, (group for each in found for step in each.steps for group in step.any_of))
-    return role_terms.all_explained(found, names)
 
 
 async def of_choice(door: Door, choice: Choice) -> tuple[Terms, role_terms.GroupNames]:
@@ -106,6 +98,6 @@ async def needed(door: Door, actor: Actor, request: Request) -> Needed:
     return Needed(tuple(missing.items()), given=given(tally))
 
 
-def _word(rest: str) -> str:
+def word(rest: str) -> str:
     """The name that was typed."""
     return rest.split(maxsplit=1)[0].lower()[:90]

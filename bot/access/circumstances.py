@@ -65,7 +65,7 @@ async def gather(
     return Circumstances(
         now=now,
         begins=begins,
-        frozen={name: await context.rule_lookups.frozen(name, begins) for name in catalog.calendar_names},
+        frozen=await context.rule_lookups.frozen(catalog, catalog.calendar_names, begins),
         denials={
             name: tuple(denial.at for denial in each.denials if is_of(denial, requester))
             for name, each in usage.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
@@ -110,7 +110,7 @@ class Parts:
         self.wakeups = Wakeups(self.link.blocking(self.store.keys.due), self.store.keys.wake)
         self.scheduler = new_scheduler()
         self.time = StoreClock(self.store.now, partial(tick_now, self.scheduler))
-        lookups = RuleLookups(ticket_exists=self._ticket_exists)
+        lookups = RuleLookups(self._frozen, self._ticket_exists)
         self.context = AccessContext(self.store, self.policy, loader.consequence, loader.can_extend, lookups)
         self.client.retry_handlers.append(self.slack_metrics())
         self.people = People(self.client, self.store, self.identity.home, self.policy)
@@ -138,6 +138,10 @@ class Parts:
             harmless(decision_log.write, self.metrics.committed, acknowledged.heard),
             Provenance(f"{self.role}@{socket.gethostname()}", lambda: self.catalog.generation),
         ), acknowledged
+
+    async def _frozen(self, catalog: Catalog, names: Sequence[str], at: float) -> Mapping[str, bool | None]:
+        known = await self.people.snapshots.calendars(catalog) if names else None
+        return {name: known.frozen(name, at) for name in names} if known else {}
 
     async def _ticket_exists(self, check: str, ticket: str) -> bool | None:
         return await self.ticket_exists(check, ticket) if self.ticket_exists else None

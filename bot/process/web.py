@@ -17,6 +17,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 import handlers
 from bot import descriptors, http_server
 from bot.access.audit_query import AuditSearch
+from bot.access.decision_times import DecisionHistory
 from bot.http_connections import Bounds
 from bot.metrics import harmless
 from bot.process.listening import serving, slack_place
@@ -37,7 +38,15 @@ async def answer_slack(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
     parts.prepares.append(tickets.prepare)
     parts.audit_search = AuditSearch(parts.context, parts.archive)
     stack.callback(parts.audit_search.close)
-    door = Door(parts.context, parts.people, parts.announcer, parts.home_tabs, parts.identity.bot, parts.audit_search)
+    door = Door(
+        parts.context,
+        parts.people,
+        parts.announcer,
+        parts.home_tabs,
+        parts.identity.bot,
+        parts.audit_search,
+        DecisionHistory(parts.store),
+    )
     stack.push_async_callback(door.background.close)
     bolt = _bolt(parts)
     handlers.register(bolt, door)

@@ -17,8 +17,8 @@ from handlers.views.text import OPEN_CARD, linked_as, safe, title, until
 
 GroupNames = Mapping[str, str]
 """Each group as people read it: a mention, or its name."""
-_NAMED = 12
-"""People of a step who are named."""
+_NAMED, _FEWEST_NAMED = 12, 4
+"""People who are named, of all steps, and of each step at least."""
 
 
 @dataclass(frozen=True)
@@ -71,33 +71,35 @@ class StepReach:
         return not self.reachable and self.unknown < len(self.people)
 
 
-def counted(step: StepReach, of: str) -> str:
-    """``1 of 2 approvers can be reached now``. ``of``: what the people are called, such as ``approvers``."""
+def counted(step: StepReach, of: str = "") -> str:
+    """``1 of 2 approvers can be reached now``. ``of``: whose approvers they are."""
     looked_up = len(step.people)
     if not looked_up:
-        return f"no active {of} can be told"
+        return f"nobody{of} is known to be an active approver now"
     if step.unknown == looked_up:
-        return f"Slack does not say who of the {looked_up + step.more} {of} can be reached now"
-    many = f"{looked_up} of {looked_up + step.more} {of} looked up" if step.more else f"{looked_up} {of}"
-    unknown = f" ({step.unknown} unknown)" if step.unknown else ""
-    return f"{step.reachable} of {many} can be reached now{unknown}"
+        everybody = looked_up + step.more
+        return f"Slack does not say who of the {everybody} {_noun(everybody)}{of} can be reached now"
+    doubts = [f"{step.unknown} unknown"] if step.unknown else []
+    doubts += [f"{step.more} not looked up"] if step.more else []
+    more = f" ({', '.join(doubts)})" if doubts else ""
+    return f"{step.reachable} of {looked_up} {_noun(looked_up)}{of} can be reached now{more}"
 
 
-def by_name(step: StepReach, now: float) -> str:
+def by_name(step: StepReach, now: float, most: int = _NAMED) -> str:
     """The people by name, those who can be reached first; of very many the first few."""
     ranks = {True: 0, None: 1, False: 2}
     people = sorted(step.people, key=lambda person: (ranks[person.presence.reachable], person.name.casefold()))
-    names = [f"{_name(person)}{_state(person.presence, now)}" for person in people[:_NAMED]]
+    names = [f"{_name(person)}{_state(person.presence, now)}" for person in people[:most]]
     left = len(people) - len(names) + step.more
     return f"{', '.join(names)}{f' and {left} more' if left else ''}"
 
 
 def explained(steps: Sequence[StepReach], names: GroupNames, now: float) -> list[str]:
     """A line for each step: who can be reached now, and everybody by name."""
-    lines = []
+    lines, most = [], max(_FEWEST_NAMED, _NAMED // max(1, len(steps)))
     for step in steps:
-        of = "approvers" if len(steps) == 1 else f"of {groups(step.groups, names)}"
-        people = by_name(step, now)
+        of = _of(step, steps, names)
+        people = by_name(step, now, most)
         lines.append(f"• {_capital(counted(step, of))}{f': {people}' if people else ''}")
     if any(person.presence == Presence(person.presence.active) for step in steps for person in step.people):
         lines.append("Slack does not say whether everybody's notifications are on.")
@@ -106,7 +108,7 @@ def explained(steps: Sequence[StepReach], names: GroupNames, now: float) -> list
 
 def told(request: Request, steps: Sequence[StepReach], names: GroupNames, helps: Sequence[str], link: str) -> str:
     """To the requester, once the request is recorded. ``helps``: what else can be done where nobody can be reached."""
-    said = "; ".join(counted(step, _approvers(step, steps, names)) for step in steps)
+    said = "; ".join(counted(step, _of(step, steps, names)) for step in steps)
     parts = [f"{_capital(said)}." if said else "", linked_as(link, OPEN_CARD) if link else ""]
     line = " ".join(part for part in parts if part)
     if not any(step.nobody for step in steps):
@@ -129,13 +131,18 @@ def message(request: Request, text: str) -> SlackMessage:
     return SlackMessage(text, [block.to_dict()])
 
 
-def groups(any_of: Sequence[str], names: GroupNames) -> str:
+def _groups(any_of: Sequence[str], names: GroupNames) -> str:
     """The groups of a step."""
     return " or ".join(names.get(group, safe(group, 40)) for group in any_of)
 
 
-def _approvers(step: StepReach, steps: Sequence[StepReach], names: GroupNames) -> str:
-    return "approvers" if len(steps) == 1 else f"approvers of {groups(step.groups, names)}"
+def _of(step: StepReach, steps: Sequence[StepReach], names: GroupNames) -> str:
+    """Whose approvers, where there are several steps."""
+    return "" if len(steps) == 1 else f" of {_groups(step.groups, names)}"
+
+
+def _noun(count: int) -> str:
+    return "approver" if count == 1 else "approvers"
 
 
 def _name(person: Candidate) -> str:

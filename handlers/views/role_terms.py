@@ -53,20 +53,24 @@ def explained(terms: Terms, names: GroupNames) -> str:
     lines = [
         f"*{safe(choice.title, 80)}* (`{safe(choice.name, 90)}`)",
         f"Grants:\n{opens(terms)}",
-        f"Who may request it: {_requesters(terms)}",
+        f"Who may request it: {requesters(terms)}",
         f"Who approves: {decides(terms, names)}. If nobody answers within {length(terms.within)}, the request expires.",
         f"How long: {how_long(choice)}.",
         *asked_for(choice),
     ]
-    if terms.may_request:
-        lines += rule_lines.lines(terms.rules)
-    if choice.reason.required:
-        lines.append(f"Reason: required. {expected(choice)}".strip())
+    lines += conditions(terms)
     if terms.may_request:
         lines.append(f"To request it: `{example(choice)}`")
     else:
         lines.append("You may not request this yourself.")
     return "\n".join(lines)
+
+
+def conditions(terms: Terms) -> list[str]:
+    """What rules make of it for the reader, and whether a reason is required."""
+    rules = rule_lines.lines(terms.rules) if terms.may_request else []
+    reason = f"Reason: required. {expected(terms.choice)}".strip()
+    return [*rules, *([reason] if terms.choice.reason.required else [])]
 
 
 def how_long(choice: Choice) -> str:
@@ -105,8 +109,8 @@ def _typed(value: str) -> str:
     return f'"{safe(value, 75)}"' if " " in value else safe(value, 75)
 
 
-def _requesters(terms: Terms) -> str:
-    """A choice of several roles is for those who may ask for each of them."""
+def requesters(terms: Terms) -> str:
+    """Who may request it. A choice of several roles is for those who may ask for each of them."""
     return ", and ".join(dict.fromkeys(_any_of(role) for role in terms.roles))
 
 

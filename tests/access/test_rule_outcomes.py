@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,9 +48,9 @@ class World:
     asked: list[str] = field(default_factory=list)
     moments: list[float] = field(default_factory=list)
 
-    async def is_frozen(self, _: str, at: float) -> bool | None:
-        self.moments.append(at)
-        return self.frozen
+    async def is_frozen(self, _: Catalog, names: Sequence[str], at: float) -> Mapping[str, bool | None]:
+        self.moments += [at] * len(names)
+        return dict.fromkeys(names, self.frozen)
 
     async def exists(self, _: str, ticket: str) -> bool | None:
         self.asked.append(ticket)

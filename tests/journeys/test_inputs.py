@@ -234,9 +234,10 @@ async def test_lists_explain_and_the_audit_log_say_it(town: Town) -> None:
     id_ = town.id_of(card)
     mine = await town.mia.command("/jit", "list", CHANNEL)
     assert "Vault: shared (room=attic) for 30 min" in mine.text
-    explained = await town.mia.command("/jit", "explain vault/shared", CHANNEL)
-    assert "Which room (`room=…`): hall or attic" in explained.text
-    assert "`/jit request vault/shared room=hall 30m -- why`" in explained.text
+    await town.mia.command("/jit", "explain vault/shared", CHANNEL)
+    explained = town.mia.ephemerals[-1].said()
+    assert "Which room (`room=…`): hall or attic" in explained
+    assert "`/jit request vault/shared room=hall 30m -- why`" in explained
     shown = await town.mia.command("/jit", f"show {id_}", CHANNEL)
     assert "*Which room*: attic" in str(shown.body)
     found = await town.app.store.load(id_)

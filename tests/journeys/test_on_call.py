@@ -163,7 +163,7 @@ async def test_who_was_on_call_keeps_what_was_granted_when_the_shift_ends(
         assert roster["oncall"].known
         request = (await town.app.store.load(town.id_of(card))).request  # type: ignore[union-attr]
         assert authorization.lost(town.app.catalog, roster, request) == ()
-        assert not authorization.may_still_request(town.app.catalog, roster, request).allowed
+        assert not authorization.may_still_request(town.app.catalog, roster, request, time.time()).allowed
 
 
 async def test_a_calendar_says_who_is_on_call_and_when_it_is_frozen(

@@ -31,8 +31,8 @@ async def ruled(
 
 async def test_approved_at_once_with_nobody_asked_and_ended_by_an_approver(ruled: Town) -> None:
     explained = await ruled.dan.command("/jit", "explain debug", CHANNEL)
-    assert "For you, rule 1 approves up to 1 h right away, once in 24 hours" in explained.text
-    assert "For you, rule" not in (await ruled.mia.command("/jit", "explain debug", CHANNEL)).text
+    assert "For you, rule 1 approves up to 1 h right away, once in 24 hours" in str(explained.body)
+    assert "For you, rule" not in str((await ruled.mia.command("/jit", "explain debug", CHANNEL)).body)
 
     reply = await ruled.dan.command("/jit", "request debug 30m -- INC-1 the vault is stuck", CHANNEL)
     assert "Approved by rule 1" in reply.text

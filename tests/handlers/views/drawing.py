@@ -7,6 +7,7 @@ commit it: they are what people see, and what Slack is sent.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from slack_sdk.models.views import View
 
 from bot.access import read, submit
 from bot.access.audit_query import AuditPage, SearchFilters
+from bot.access.decision_times import DecisionTimes
 from bot.access.inputs import check_inputs
 from bot.access.lockdown import LiftVote
 from bot.access.read import Overview
@@ -41,11 +43,13 @@ from bot.store.outbox import PostedMessage
 from handlers.views import (
     audit,
     dms,
+    explain,
     home,
     insights,
     lockdown,
     modals,
     policy_change,
+    reach,
     request_list,
     role_terms,
     secrets,
@@ -55,6 +59,7 @@ from handlers.views import digest as views_digest
 from handlers.views import request as showing
 from handlers.views.message import Needed, SlackMessage
 from handlers.views.modals import Chosen
+from handlers.views.reach import Candidate, Presence, StepReach
 from handlers.views.request import Reader
 from handlers.views.revoke import revoke_all, taken
 from tests.house import POLICY, catalog, person
@@ -271,6 +276,35 @@ def _explained_by_rules(name: str) -> str:
     return role_terms.all_explained([terms], NAMES)
 
 
+def _candidate(name: str, presence: Presence) -> Candidate:
+    return Candidate(f"U{name[:8].upper()}", name, presence)
+
+
+REACH = (
+    StepReach(
+        ("dba",),
+        1,
+        (
+            _candidate("Dan", Presence(active=True, muted_until=AT + HOUR)),
+            _candidate("Eve", Presence(active=True, muted_until=0.0)),
+            _candidate("Sam <!channel> `x`", Presence(active=False, muted_until=math.inf)),
+            Candidate("UUNKNOWN1"),
+        ),
+        12,
+    ),
+    StepReach(("security",), 1, (_candidate("Kim", Presence(active=False, muted_until=0.0)),)),
+)
+
+
+def _explain(name: str, reach: tuple[StepReach, ...], lately: DecisionTimes | None, **more: Any) -> SlackMessage:
+    return explain.explained(read.terms(policy(), choice(name), **more), NAMES, reach, lately, AT)
+
+
+def _told(steps: tuple[StepReach, ...], *helps: str) -> SlackMessage:
+    """What the requester reads beneath the answer."""
+    return reach.message(request(), reach.told(request(), steps, NAMES, helps, LINK))
+
+
 _BAD_FILE = {"stays": "0123456789abcdef", "mistakes": [f"jit.yaml:2:1: {EVIL}"] * 5, "more": 3}
 _CHANGED = {"was": "0123456789abcdef", "now": "fedcba9876543210", "via": "worker@host"}
 
@@ -431,6 +465,13 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     "who-nobody": lambda: request_list.holders("vault", "Vault", []),
     "explain": lambda: _explained("debug", "vault/admin"),
     "explain-rules": lambda: _explained_by_rules("debug"),
+    "explain-one": lambda: _explain("debug", REACH[:1], DecisionTimes((30.0, 700.0, 60.0), 1)),
+    "explain-critical": lambda: _explain("vault/admin", REACH, DecisionTimes((130.0,)), may_request=False),
+    "explain-not-told": lambda: _explain("debug", (), None),
+    "reach": lambda: _told(REACH[:1]),
+    "reach-nobody": lambda: _told(
+        REACH, *reach.helps(["C0VAULT01", "C0ORDERS1"], [NAMES["dba"]], ["<@UPAT>", "<@USAM>"])
+    ),
     "insights": lambda: insights.modal(_look(), shows=True),
     "insights-table": lambda: insights.message(_look()),
     "insights-table-as-lines": lambda: insights.message(_look(), as_table=False),

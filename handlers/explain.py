@@ -1,0 +1,29 @@
+"""`/jit explain`: what a role or template means before it is requested; what a person may not see does not exist."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bot.access import read
+from handlers import reach, show
+from handlers.context import Door
+from handlers.slack.payloads import Payload
+from handlers.views import explain as views
+from handlers.views import role_terms
+from handlers.views.message import SlackMessage
+
+
+async def explain(door: Door, payload: Payload, rest: str) -> SlackMessage | str:
+    """``/jit explain WHAT``; of several things, the terms alone."""
+    what = rest.lower()[:200] if "+" in rest else show.word(rest)
+    actor = await door.who(payload)
+    found = await read.explain(door.context, actor, what)
+    names = show.mentions(door, (group for each in found for step in each.steps for group in step.any_of))
+    if len(found) > 1:
+        return role_terms.all_explained(found, await names)
+    terms = found[0]
+    requester = actor.person if terms.may_request else None
+    known, people, lately = await asyncio.gather(
+        names, reach.of_steps(door, terms.steps, requester), door.decision_history.of(role.name for role in terms.roles)
+    )
+    return views.explained(terms, known, people, lately, await door.context.store.now())
