@@ -83,6 +83,7 @@ _REASONS: Mapping[Code, str] = {
     Code.OWN_REQUEST: "You can't approve your own request. Another approver has to.",
     Code.NOT_AN_APPROVER: "Only {about} can approve this.",
     Code.ALREADY_FILLED: "Your group has already approved. It now waits for other approvers.",
+    Code.NOT_YET_OPEN: "It is not your turn yet: {about} has to approve first. Your step opens after that.",
     Code.MAY_NOT_REVOKE: "only {about} can end this; ask one of them",
     Code.NOT_AN_OPERATOR: "only an operator of this workspace ({about}) can do this",
     Code.NOT_THE_REQUESTER: "only the requester can do this; `/jit list` shows what is yours",

@@ -18,7 +18,7 @@ async def explain(door: Door, payload: Payload, rest: str) -> SlackMessage | str
     what = rest.lower()[:200] if "+" in rest else show.word(rest)
     actor = await door.who(payload)
     found = await read.explain(door.context, actor, what)
-    names = show.mentions(door, (group for each in found for step in each.steps for group in step.any_of))
+    names = show.mentions(door, (group for each in found for group in each.groups))
     if len(found) > 1:
         return role_terms.all_explained(found, await names)
     terms = found[0]

@@ -91,7 +91,7 @@ async def _follow_up(door: Door, request: Request, say: Say) -> None:
 
 async def _text(door: Door, request: Request) -> str:
     catalog, roster = door.context.catalog(), await door.people.roster()
-    missing = authorization.tally(catalog, roster, request, await door.context.store.now()).missing
+    missing = authorization.tally(catalog, roster, request, await door.context.store.now()).missing_now
     steps = [Step(any_of=groups, count=count) for groups, count in missing.items()]
     found, link = await asyncio.gather(of_steps(door, steps, request.requester), _card(door, request))
     names = await show.mentions(door, (group for step in steps for group in step.any_of)) if len(steps) > 1 else {}

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 
 from slack_sdk.models.views import View
 
-from bot.access import read
-from bot.access.read import Terms
+from bot.access import read, terms
+from bot.access.review import awaiting_decision
+from bot.access.terms import Terms
 from bot.access.track_record import track_record
 from bot.core.request import Request
 from bot.core.verdict import Actor
@@ -20,6 +21,7 @@ from handlers.slack import payloads
 from handlers.slack.payloads import Payload
 from handlers.views import action_ids, request_list, role_terms
 from handlers.views import request as showing
+from handlers.views.ladder import ladder
 from handlers.views.message import Needed, SlackMessage, given, section
 from handlers.views.request import Reader
 from handlers.views.text import safe
@@ -69,8 +71,8 @@ async def who(door: Door, payload: Payload, rest: str) -> str:
 
 async def of_choice(door: Door, choice: Choice) -> tuple[Terms, role_terms.GroupNames]:
     """The terms of what is about to be asked for, and how its groups are written."""
-    found = read.terms(door.context.catalog(), choice)
-    return found, await mentions(door, (group for step in found.steps for group in step.any_of))
+    found = terms.terms(door.context.catalog(), choice)
+    return found, await mentions(door, found.groups)
 
 
 async def mentions(door: Door, groups: Iterable[str]) -> dict[str, str]:
@@ -91,11 +93,13 @@ async def _mention(door: Door, group: str) -> str:
 async def needed(door: Door, actor: Actor, request: Request) -> Needed:
     """The approvals that are missing, as this person's door knows the groups."""
     tally = await read.tally(door.context, actor, request)
-    names = await mentions(door, (group for groups in tally.missing for group in groups))
+    names = await mentions(door, (group for step in tally.now for group in step.any_of))
     missing: Counter[str] = Counter()
-    for groups, count in tally.missing.items():
-        missing[" or ".join(names[group] for group in groups)] += count
-    return Needed(tuple(missing.items()), given=given(tally))
+    for step in tally.now:
+        missing[" or ".join(names[group] for group in step.any_of)] += step.missing
+    later = sum(step.missing for step in tally.open if step.waits)
+    steps = ladder(awaiting_decision(request) or request, tally, [leg.role.name for leg in request.legs])
+    return Needed(tuple(missing.items()), given={} if steps else given(tally), later=later, ladder=steps)
 
 
 def word(rest: str) -> str:

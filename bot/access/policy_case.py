@@ -19,10 +19,10 @@ from bot.core.events import ApprovedByRule
 from bot.core.request import ByRule, Person, Request, Verb
 from bot.core.verdict import Actor, Members
 from bot.policy import authorization, rules
-from bot.policy.authorization import Tally
 from bot.policy.catalog import Catalog
 from bot.policy.conditions import Circumstances
 from bot.policy.rules import Ruling
+from bot.policy.tally import Tally
 
 
 @dataclass(frozen=True)

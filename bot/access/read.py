@@ -8,7 +8,6 @@ still need one.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,19 +16,18 @@ from bot.access.context import AccessContext
 from bot.access.review import awaiting_decision
 from bot.access.revoke import REVOCABLE
 from bot.access.submit import offers
+from bot.access.terms import Terms, terms
 from bot.audit import read_log
 from bot.audit.read_log import Read
 from bot.core.errors import Ambiguous, NotFound, UnknownChoice, UnknownSystem
-from bot.core.frozen import Frozen
 from bot.core.lockdown import Lock
 from bot.core.notifications import cards
 from bot.core.request import Leg, Person, Request, State
 from bot.core.verdict import Actor, Roster
-from bot.policy import authorization, bindings, loader
-from bot.policy.authorization import Tally
-from bot.policy.catalog import Catalog, Choice, Role, RoleRef, Step, cannot_combine
+from bot.policy import authorization, loader
+from bot.policy.catalog import Catalog, Choice, RoleRef, cannot_combine
 from bot.policy.problems import like
-from bot.policy.rules import Finding
+from bot.policy.tally import Tally
 from bot.store.indexes import request_history
 from bot.store.outbox import Outbox, PostedMessage
 from providers.systems import registry
@@ -39,39 +37,6 @@ MAY_HAVE_ACCESS = frozenset({State.GRANTING, State.ACTIVE, State.REVOKING})
 """The states in which access exists, or may."""
 _MOST_ASKED = 20
 _MOST_LINKED = 10
-
-
-class RoleTerms(Frozen):
-    """What a role allows, who may request it and who approves. ``cap``: the maximum duration in seconds."""
-
-    name: str
-    title: str
-    consequence: str
-    sensitivity: str
-    cap: int
-    requester_groups: tuple[str, ...]
-    steps: tuple[Step, ...]
-
-
-class Terms(Frozen):
-    """The terms of a choice. ``within``: seconds that approvers have.
-
-    ``may_request``: whether this person may request it; ``rules``: what each rule would make of it now.
-    """
-
-    choice: Choice
-    roles: tuple[RoleTerms, ...]
-    within: int
-    may_request: bool
-    rules: tuple[Finding, ...] = ()
-
-    @property
-    def steps(self) -> tuple[Step, ...]:
-        """The approval steps of all its roles, those of the same groups as one: one approval counts for one role."""
-        people = Counter[tuple[str, ...]]()
-        for step in (step for role in self.roles for step in role.steps):
-            people[step.any_of] += step.count
-        return tuple(Step(any_of=groups, count=count) for groups, count in people.items())
 
 
 @dataclass(frozen=True)
@@ -266,7 +231,7 @@ async def tally(context: AccessContext, actor: Actor, request: Request) -> Tally
     """The tally of its approvals, or of its extension's; empty where nothing is to be decided."""
     open_ = awaiting_decision(request)
     if open_ is None:
-        return Tally(open=(), counted=())
+        return Tally()
     return authorization.tally(context.catalog(), actor.roster, open_, await context.store.now())
 
 
@@ -312,39 +277,3 @@ async def explain(context: AccessContext, actor: Actor, what: str) -> list[Terms
         )
         for choice in found
     ]
-
-
-def terms(catalog: Catalog, choice: Choice, *, may_request: bool = True, found: tuple[Finding, ...] = ()) -> Terms:
-    """The terms of a choice, for any reader."""
-    roles = [(f"{ref.system}/{ref.role}", catalog.role(ref.system, ref.role)) for ref in choice.roles]
-    return Terms(
-        choice=choice,
-        roles=tuple(_role(catalog, name, role) for name, role in roles if role),
-        within=catalog.workspace.pending,
-        may_request=may_request,
-        rules=found,
-    )
-
-
-def _role(catalog: Catalog, name: str, role: Role) -> RoleTerms:
-    system, _, short = name.partition("/")
-    owner = catalog.systems[system]
-    return RoleTerms(
-        name=name,
-        title=f"{owner.title}: {role.title or short}",
-        consequence=_allows(owner.provider, role),
-        sensitivity=role.sensitivity,
-        cap=role.max,
-        requester_groups=role.may_ask,
-        steps=role.steps,
-    )
-
-
-def _allows(provider: str, role: Role) -> str:
-    """What it allows, before the requester has given its inputs: they are named in place of their values."""
-    if not role.asks:
-        return loader.consequence(provider, role.grants)
-    named = bindings.bound(role.grants, bindings.placeholders(role.asks))
-    if loader.params_flaws(provider, named):  # its provider takes no such value there
-        return f"for example, {loader.consequence(provider, role.samples[0])}"
-    return loader.consequence(provider, named)

@@ -28,8 +28,9 @@ from bot.core.ids import bounded
 from bot.core.request import Extension, Request, Review, State, Verb
 from bot.core.verdict import Actor
 from bot.policy import authorization
-from bot.policy.authorization import Tally
+from bot.policy import steps as approval_steps
 from bot.policy.catalog import Catalog
+from bot.policy.tally import Tally
 from bot.store.types import Loaded
 
 
@@ -65,11 +66,17 @@ class UnderReview:
             return ExtensionDenied(at=self.now, by=review.by.id, review=review)
         return Denied(at=self.now, by=review.by.id, review=review)
 
-    def endorsed(self, review: Review) -> Event:
-        """The event of an approval that does not complete the quorum."""
+    def endorsed(self, review: Review, before: Tally, tally: Tally) -> Event:
+        """The event of an approval that does not complete the quorum: it may open the next step of a role."""
+        were = [(step.name, step.step.n) for step in before.now]
+        new = [step for step in tally.now if step.step.ordered and (step.name, step.step.n) not in were]
+        opened = tuple(dict.fromkeys(step.name for step in new))
         if self.extension:
-            return ExtensionEndorsed(at=self.now, by=review.by.id, review=review)
-        return Endorsed(at=self.now, by=review.by.id, review=review)
+            return ExtensionEndorsed(at=self.now, by=review.by.id, review=review, opened=opened)
+        now_open = [step.step for step in tally.now]
+        known = self.request.escalations
+        escalations = approval_steps.escalations_of(now_open, known, self.now, self.request.decide_by)
+        return Endorsed(at=self.now, by=review.by.id, review=review, opened=opened, escalations=escalations)
 
     def approved(self, review: Review, tally: Tally) -> Event:
         """The event of the approval that completes the quorum; the shortest counted duration wins."""
@@ -181,7 +188,8 @@ def judge(catalog: Catalog, actor: Actor, case: UnderReview, decision: ReviewDec
     if unknown := authorization.in_doubt(actor.roster, case.as_reviewed, tally):
         # Nobody can approve twice: recorded now, it could be the last possible approval, and still not be enough.
         raise CouldNotCheck(f"who is in {', '.join(unknown)}")
-    return case.endorsed(review)
+    before = authorization.tally(catalog, actor.roster, case.as_reviewed, now)
+    return case.endorsed(review, before, tally)
 
 
 def _duration(case: UnderReview, decision: ReviewDecision) -> int:
@@ -196,4 +204,4 @@ def _duration(case: UnderReview, decision: ReviewDecision) -> int:
 
 def _as_of(request: Request, extension: Extension) -> Request:
     own = {"reviews": extension.reviews, "required_steps": extension.required_steps}
-    return request.model_copy(update=own)
+    return request.model_copy(update={**own, "escalations": ()})

@@ -33,7 +33,7 @@ from bot.core.request import Request, State
 from bot.core.role_snapshot import RoleSnapshot
 from bot.core.rule_effects import CheckedTicket
 from bot.core.verdict import Actor, Code, Reason, Verdict
-from bot.policy import authorization, bindings, rules
+from bot.policy import authorization, bindings, rules, steps
 from bot.policy.catalog import Catalog, Choice, cannot_combine
 from bot.policy.conditions import Circumstances, Wanted
 from bot.policy.vocabulary import TOGETHER
@@ -286,6 +286,8 @@ def submitted_event(submission: Submission, now: float, consequence: Consequence
     workspace = catalog.workspace
     decide_by = form.starts_at + workspace.start_grace if form.starts_at else now + workspace.pending
     remind_at = now + (workspace.remind or (decide_by - now) / 2)
+    person, roster = submission.actor.person, submission.actor.roster
+    opened = steps.first_open(steps.steps_of_roles(catalog, roster, person, choice.roles, now))
     return Submitted(
         at=now,
         by=submission.actor.person.id,
@@ -305,6 +307,7 @@ def submitted_event(submission: Submission, now: float, consequence: Consequence
         starts_at=form.starts_at,
         start_grace=workspace.start_grace if form.starts_at else 0,
         warn_before=workspace.warn,
+        escalations=steps.escalations_of(opened, (), now, decide_by),
     )
 
 

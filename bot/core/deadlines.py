@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bot.core.events import AccessExpired, Reminded, RequestExpired, Warned
+from bot.core.escalation import upcoming
+from bot.core.events import AccessExpired, Escalated, Reminded, RequestExpired, Warned
 from bot.core.request import ExtensionState, Leg, LegState, Request, State
 
 _IN_PROGRESS = frozenset({LegState.GRANTING, LegState.REVOKING})
@@ -14,7 +15,7 @@ def due(request: Request) -> float | None:
     """When something must next be done, in Unix seconds; None exactly when the request is over."""
     match request.state:
         case State.PENDING:
-            return min(request.decide_by, request.remind_at or request.decide_by)
+            return min(_pending_dues(request))
         case State.SCHEDULED:
             return request.starts_at
         case State.GRANTING:
@@ -36,13 +37,15 @@ def budget_ends(request: Request) -> float:
     return min(budget, request.opened_at + _cap(request)) if request.opened_at else budget
 
 
-def due_event(request: Request, now: float) -> RequestExpired | Reminded | Warned | AccessExpired | None:
+def due_event(request: Request, now: float) -> RequestExpired | Reminded | Escalated | Warned | AccessExpired | None:
     """The event that the passing of time alone brings about, if it is due at ``now``."""
     match request.state:
         case State.PENDING if now >= request.decide_by:
             return RequestExpired(at=now)
         case State.PENDING if request.remind_at and now >= request.remind_at:
             return Reminded(at=now)
+        case State.PENDING if (next_ := upcoming(request.escalations)) and now >= next_.escalate_at:
+            return Escalated(at=now, role=next_.role, step=next_.step)
         case State.SCHEDULED if now >= request.starts_at + request.start_grace:
             return RequestExpired(at=now)
         case State.ACTIVE if now >= request.ends_at:
@@ -76,6 +79,16 @@ def next_leg(request: Request, now: float) -> Leg | None:
 def _cap(request: Request) -> int:
     """The least of the roles' caps, in seconds."""
     return min(leg.role.cap for leg in request.legs)
+
+
+def _pending_dues(request: Request) -> list[float]:
+    """All that waits to be done before a decision."""
+    dues = [request.decide_by]
+    if request.remind_at:
+        dues.append(request.remind_at)
+    if next_ := upcoming(request.escalations):
+        dues.append(next_.escalate_at)
+    return dues
 
 
 def _dues(request: Request) -> list[float]:

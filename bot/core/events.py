@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from bot.core.escalation import Escalation
 from bot.core.frozen import Facts, Frozen
 from bot.core.request import (
     ApproverQuestion,
@@ -56,6 +57,7 @@ class Requested(Happening):
     shortened: Shortened | None = None
     """Where a rule shortened it: ``duration`` is what is left."""
     tickets: tuple[CheckedTicket, ...] = ()
+    escalations: tuple[Escalation, ...] = ()
 
 
 class Submitted(Requested):
@@ -79,6 +81,15 @@ class Reminded(Happening):
     by: str = "clock"
 
 
+class Escalated(Happening):
+    """Nobody filled a step in time, and the people that it escalates to may approve it, too. ``step`` counts from 1."""
+
+    kind: Literal["escalated"] = "escalated"
+    by: str = "clock"
+    role: str
+    step: int
+
+
 class QuestionAsked(Happening):
     """An approver asks the requester something before a decision."""
 
@@ -95,10 +106,16 @@ class QuestionAnswered(Happening):
 
 
 class Endorsed(Happening):
-    """One answer more, and more are needed."""
+    """One answer more, and more are needed.
+
+    ``opened``: the roles whose next step can be answered from here on; ``escalations``: all of the request's, from here
+    on.
+    """
 
     kind: Literal["endorsed"] = "endorsed"
     review: Review
+    opened: tuple[str, ...] = ()
+    escalations: tuple[Escalation, ...] = ()
 
 
 class Approved(Happening):
@@ -206,10 +223,11 @@ class ExtensionRequested(Happening):
 
 
 class ExtensionEndorsed(Happening):
-    """One answer more to the extension, and more are needed."""
+    """One answer more to the extension, and more are needed. ``opened``: see `Endorsed`."""
 
     kind: Literal["extension_endorsed"] = "extension_endorsed"
     review: Review
+    opened: tuple[str, ...] = ()
 
 
 class ExtensionApproved(Happening):
@@ -300,6 +318,7 @@ Event = Annotated[
     Submitted
     | ApprovedByRule
     | Reminded
+    | Escalated
     | QuestionAsked
     | QuestionAnswered
     | Endorsed

@@ -18,6 +18,7 @@ TRANSITIONS: Mapping[State, Mapping[str, tuple[State, ...]]] = MappingProxyType(
     {
         State.PENDING: {
             "reminded": (State.PENDING,),
+            "escalated": (State.PENDING,),
             "question_asked": (State.PENDING,),
             "question_answered": (State.PENDING,),
             "endorsed": (State.PENDING,),
@@ -110,6 +111,7 @@ def begin(event: Requested) -> Request:
         required_steps=event.required_steps,
         shortened=event.shortened,
         tickets=event.tickets,
+        escalations=event.escalations,
     )
     request = approve_by_rule(request, event) if isinstance(event, ApprovedByRule) else request
     return request.model_copy(update={"lineage": _lineage("", event)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bot.core.events import Event, QuestionAnswered, QuestionAsked, Retried, Revoked
+from bot.core.events import Endorsed, Event, ExtensionEndorsed, QuestionAnswered, QuestionAsked, Retried, Revoked
 from bot.core.request import LegState, Request, State
 
 CARD = "card"
@@ -37,7 +37,7 @@ QUESTION = "question"
 ALARM = "alarm:#"
 """An alarm in the channel, a message of its own."""
 
-CALLING = frozenset({"reminded", "extension_requested"})
+CALLING = frozenset({"reminded", "escalated", "extension_requested"})
 """The events of which a line calls on approvers, beneath each card: on its own."""
 
 CROWD = "crowd"
@@ -153,8 +153,14 @@ def _thread(after: Request, event: Event) -> tuple[str, ...]:
         return ()
     if isinstance(event, Revoked) and after.state is not State.ENDED:
         return ()
-    others = after.channels[1:] if event.kind in CALLING else ()
-    return (THREAD, *(f"thread@{channel}:#" for channel in others))
+    return (THREAD, *(f"thread@{channel}:#" for channel in after.channels[1:] if _calls_on(after, event, channel)))
+
+
+def _calls_on(after: Request, event: Event, channel: str) -> bool:
+    """Whether a line calls on the approvers of the card in that channel: on all of them, or on those of a new step."""
+    if isinstance(event, Endorsed | ExtensionEndorsed):
+        return any(leg.role.name in event.opened and leg.role.channel == channel for leg in after.legs)
+    return event.kind in CALLING
 
 
 def _audit(event: Event) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from bot.core.escalation import Escalation
 from bot.core.frozen import Facts, Frozen
 from bot.core.role_snapshot import RoleSnapshot
 from bot.core.rule_effects import CheckedTicket, Shortened
@@ -253,6 +254,8 @@ class Request(Frozen):
     """The rule that made it shorter than it was requested."""
     tickets: tuple[CheckedTicket, ...] = ()
     """What ticket systems said of the tickets that it names."""
+    escalations: tuple[Escalation, ...] = ()
+    """Which of its steps escalate, or did; an extension has none."""
     generation: str
     grant_budget: int
     created_at: float

@@ -14,6 +14,7 @@ from bot.core.events import (
     Denied,
     EndedEarly,
     Endorsed,
+    Escalated,
     Event,
     Extended,
     ExtensionApproved,
@@ -75,7 +76,9 @@ def apply(request: Request, event: Event) -> Request:  # one line an event, to b
         case QuestionAnswered():
             return _answer(request, event)
         case Endorsed(review=review):
-            return _with(request, reviews=(*request.reviews, review))
+            return _with(request, reviews=(*request.reviews, review), escalations=event.escalations)
+        case Escalated():
+            return _escalate(request, event)
         case Approved():
             return _approve(request, event)
         case Denied(review=review):
@@ -128,6 +131,14 @@ def _answer(request: Request, event: QuestionAnswered) -> Request:
     answered = question.model_copy(update={"answer": event.answer, "answered_at": event.at})
     questions = (answered if each.n == event.n else each for each in request.questions)
     return _with(request, questions=tuple(questions))
+
+
+def _escalate(request: Request, event: Escalated) -> Request:
+    due = [e for e in request.escalations if (e.role, e.step, e.escalated_at) == (event.role, event.step, 0.0)]
+    if not due:
+        raise IllegalEvent(f"{request.id} has no step {event.step} of {event.role} that is to escalate")
+    done = due[0].model_copy(update={"escalated_at": event.at})
+    return _with(request, escalations=tuple(done if e is due[0] else e for e in request.escalations))
 
 
 def _approve(request: Request, event: Approved) -> Request:

@@ -58,6 +58,8 @@ class Code(StrEnum):
     """In none of the groups of a step that is still open."""
     ALREADY_FILLED = "already_filled"
     """Entitled, but others fill every step that this person could."""
+    NOT_YET_OPEN = "not_yet_open"
+    """Entitled for a later step only; ``about`` has the groups whose step comes first."""
     MAY_NOT_REVOKE = "may_not_revoke"
     """Neither an approver of the system nor an operator."""
     NOT_AN_OPERATOR = "not_an_operator"

@@ -6,58 +6,15 @@ message or an earlier verdict says is believed.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 
-from bot.core.frozen import Frozen
 from bot.core.request import Person, Request, Review, Verb
 from bot.core.verdict import Code, Reason, Roster, Verdict
 from bot.policy import matching
 from bot.policy.catalog import EVERYONE, Catalog, Choice, Role, RoleRef
 from bot.policy.field_types import Sensitivity
-from bot.policy.steps import could_fill, groups_of, groups_of_role, steps_of, steps_of_roles
-
-
-class OpenStep(Frozen):
-    """A step that still needs ``missing`` people out of ``any_of``, for the role ``name``."""
-
-    name: str
-    any_of: tuple[str, ...]
-    missing: int
-
-
-class Tally(Frozen):
-    """How far the answers go: the steps that are open, and whose answers count.
-
-    ``given``: each person whose answer counts, by account, and the groups of a step that it fills.
-    """
-
-    open: tuple[OpenStep, ...]
-    counted: tuple[Review, ...]
-    given: tuple[tuple[str, tuple[str, ...]], ...] = ()
-
-    @property
-    def complete(self) -> bool:
-        """Whether every step of every role is filled."""
-        return not self.open
-
-    @property
-    def people(self) -> int:
-        """How many more people have to approve, at least."""
-        return sum(step.missing for step in self.open)
-
-    @property
-    def missing(self) -> dict[tuple[str, ...], int]:
-        """How many more people each set of groups has to give, for all roles together."""
-        return self.missing_for(step.name for step in self.open)
-
-    def missing_for(self, roles: Iterable[str]) -> dict[tuple[str, ...], int]:
-        """The same for some of its roles (``system/role``)."""
-        names, more = frozenset(roles), Counter[tuple[str, ...]]()
-        for step in self.open:
-            if step.name in names:
-                more[step.any_of] += step.missing
-        return dict(more)
+from bot.policy.steps import before, could_fill, groups_of, groups_of_role, steps_of, steps_of_roles
+from bot.policy.tally import StepTally, Tally
 
 
 def may_request(catalog: Catalog, roster: Roster, requester: Person, choice: Choice, now: float) -> Verdict:
@@ -80,16 +37,18 @@ def may_review(catalog: Catalog, roster: Roster, request: Request, reviewer: Per
     """Whether this person's answer, yes or no, would count now."""
     if same(reviewer, request.requester):
         return _no(Code.OWN_REQUEST)
-    steps = steps_of(catalog, roster, request, now)
-    groups = tuple(dict.fromkeys(group for step in steps for group in step.any_of))
+    so_far = tally(catalog, roster, request, now)
+    groups = tuple(dict.fromkeys(g for step in so_far.steps if not step.step.skipped_by for g in step.any_of))
     if not _in_any(roster, groups, reviewer):
         return Verdict(reasons=(Reason(code=Code.NOT_AN_APPROVER, about=groups), *_unknown(roster, groups)))
-    missing = tally(catalog, roster, request, now).people
     yes = Review(verb=Verb.APPROVE, by=reviewer, at=now, duration=request.duration)
     # With none open (somebody whose answer counts again has come back to a group), any answer completes it.
-    if missing and tally(catalog, roster, request, now, also=yes).people >= missing:
-        return _no(Code.ALREADY_FILLED)
-    return Verdict()
+    if so_far.complete or tally(catalog, roster, request, now, also=yes).people < so_far.people:
+        return Verdict()
+    for step in so_far.open:
+        if step.waits and _in_any(roster, step.any_of, reviewer):
+            return Verdict(reasons=(Reason(code=Code.NOT_YET_OPEN, about=so_far.comes_before(step)),))
+    return _no(Code.ALREADY_FILLED)
 
 
 def may_still_request(
@@ -197,37 +156,31 @@ def may_snooze(catalog: Catalog, roster: Roster, person: Person, about: Iterable
 def tally(catalog: Catalog, roster: Roster, request: Request, now: float, also: Review | None = None) -> Tally:
     """Which steps the approvals fill, recounted on today's policy and groups; one person fills one place in all roles.
 
-    So each role's own approvers decide about it, and one approval never counts for two.
+    So each role's own approvers decide about it, and one approval never counts for two. Where a role has its steps in
+    order, an approval counts for a step only if it came after all those that fill the step before.
     """
     approvals = _approvals(request, also)
     steps = steps_of(catalog, roster, request, now)
-    places = [n for n, step in enumerate(steps) for _ in range(step.count)]
     fits = [
-        [place for place, n in enumerate(places) if _in_any(roster, steps[n].any_of, review.by)] for review in approvals
+        [n for n, step in enumerate(steps) if not step.skipped_by and _in_any(roster, step.any_of, review.by)]
+        for review in approvals
     ]
-    filled: list[list[Review]] = [[] for _ in steps]
-    for place, who in sorted(matching.fill(fits).items()):
-        filled[places[place]].append(approvals[who])
-    counted = {review.by.identity for reviews in filled for review in reviews}
-    return Tally(
-        open=tuple(
-            OpenStep(name=step.name, any_of=step.any_of, missing=step.count - len(reviews))
-            for step, reviews in zip(steps, filled, strict=True)
-            if len(reviews) < step.count
-        ),
-        counted=tuple(r for r in approvals if r.by.identity in counted),
-        given=tuple(
-            (review.by.id, step.any_of) for step, reviews in zip(steps, filled, strict=True) for review in reviews
-        ),
-    )
+    firsts = before(steps)
+    seated = matching.seat(fits, [matching.Table(step.count, n) for step, n in zip(steps, firsts, strict=True)])
+    found: list[StepTally] = []
+    for step, first, who in zip(steps, firsts, seated, strict=True):
+        waits = first is not None and bool(found[first].missing)
+        found.append(StepTally(step=step, by=tuple(approvals[n] for n in who), waits=waits))
+    counted = {review.by.identity for each in found for review in each.by}
+    return Tally(steps=tuple(found), counted=tuple(r for r in approvals if r.by.identity in counted))
 
 
 def in_doubt(roster: Roster, request: Request, so_far: Tally) -> tuple[str, ...]:
-    """The groups of open steps that nobody tells just now, when an earlier approval may count by one of them."""
+    """The groups that nobody tells just now, and by which an open step may be filled, or not be needed."""
     counted = {review.by.identity for review in so_far.counted}
-    if all(review.by.identity in counted for review in _approvals(request, None)):
-        return ()
-    groups = (group for step in so_far.open for group in step.any_of)
+    groups = [group for step in so_far.open for group in step.step.unsure]
+    if any(review.by.identity not in counted for review in _approvals(request, None)):
+        groups += [group for step in so_far.open for group in step.any_of]
     return tuple(group for reason in _unknown(roster, groups) for group in reason.about)
 
 
@@ -277,13 +230,15 @@ def deciding(catalog: Catalog) -> tuple[str, ...]:
 
 
 def concerned(catalog: Catalog, request: Request) -> tuple[str, ...]:
-    """The groups that a decision about the request depends on: of its approvers, and of those who may request it."""
-    requesters = (group for role in _roles(catalog, request) for group in role.may_ask if group != EVERYONE)
-    return tuple(dict.fromkeys((*approvers(catalog, request), *requesters)))
+    """The groups that a decision about the request depends on: of its approvers, and those that its requester is in."""
+    roles = list(_roles(catalog, request))
+    requesters = (group for role in roles for group in role.may_ask if group != EVERYONE)
+    skips = (group for role in roles for step in role.steps for group in step.skip_if_requester_in)
+    return tuple(dict.fromkeys((*approvers(catalog, request), *requesters, *skips)))
 
 
 def approvers(catalog: Catalog, request: Request) -> tuple[str, ...]:
-    """The groups that are asked, in the order of the policy."""
+    """The groups that are asked at some time, in the order of the policy."""
     return groups_of(catalog, request)
 
 

@@ -30,6 +30,7 @@ from bot.policy.schema import (
     PolicyShape,
     ReasonShape,
     RoleShape,
+    StepShape,
     SystemShape,
     TemplateShape,
     WorkspaceShape,
@@ -40,11 +41,24 @@ EVERYONE = "everyone"
 """In ``may_ask``: each full member of the workspace."""
 
 
+class EscalateTo(Frozen):
+    """The groups that may fill a step as well, ``after`` so many seconds."""
+
+    after: int
+    to: tuple[str, ...]
+
+
 class Step(Frozen):
-    """So many different people out of any of the groups."""
+    """So many different people out of any of the groups. ``owner``: these are the owners of the system.
+
+    It is not needed where the requester is surely in a group of ``skip_if_requester_in``.
+    """
 
     any_of: tuple[str, ...]
     count: int = 1
+    owner: bool = False
+    skip_if_requester_in: tuple[str, ...] = ()
+    escalate: EscalateTo | None = None
 
 
 class Notify(Frozen):
@@ -65,6 +79,8 @@ class Role(Frozen):
     steps: tuple[Step, ...]
     notify: Notify
     digest: str
+    ordered: bool = False
+    """Whether a step opens only once the one before it is filled."""
     asks: Asks = Field(default_factory=dict)
     """What the requester gives; `grants` name each input as ``{ask: NAME}``."""
     limits: UsageLimitsShape | None = None
@@ -295,7 +311,7 @@ def _system_of(system: SystemShape) -> System:
 
 
 def _role_of(system: SystemShape, role: RoleShape) -> Role:
-    steps = role.approval.steps
+    steps = role.approval.steps or (StepShape(any_of=system.approvers),)
     granted = [system.provider, system.config, role.grants, role.max, role.sensitivity]
     return Role(
         title=role.title,
@@ -303,11 +319,22 @@ def _role_of(system: SystemShape, role: RoleShape) -> Role:
         sensitivity=role.sensitivity,
         max=role.max,
         may_ask=role.may_ask,
-        steps=tuple(Step(any_of=s.any_of, count=s.count) for s in steps) if steps else (Step(any_of=system.approvers),),
+        steps=tuple(_step_of(system, step) for step in steps),
+        ordered=role.approval.ordered,
         notify=Notify(mention=role.notify.mention, dm=role.notify.dm or ("on-call" if system.on_call else "none")),
         digest=hashlib.sha256(json.dumps(granted, sort_keys=True, default=str).encode()).hexdigest()[:16],
         asks=role.asks,
         limits=role.limits,
+    )
+
+
+def _step_of(system: SystemShape, step: StepShape) -> Step:
+    return Step(
+        any_of=system.approvers if step.any_of is None else step.any_of,
+        count=step.count,
+        owner=step.owner,
+        skip_if_requester_in=step.skip_if_requester_in or (),
+        escalate=EscalateTo(after=step.escalate.after, to=step.escalate.to) if step.escalate else None,
     )
 
 

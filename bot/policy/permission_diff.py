@@ -10,13 +10,15 @@ from dataclasses import dataclass
 
 from bot.core import durations
 from bot.core.identity import identity_of
-from bot.policy.catalog import EVERYONE, Catalog
+from bot.policy.catalog import EVERYONE, Catalog, Role
 from bot.policy.rule_words import terms
 
 
 @dataclass(frozen=True, order=True)
 class Right:
     """What somebody may do: ``verb`` is ``request``, ``approve``, ``operate``, ``read`` or, by a rule, ``get … of``.
+
+    Where a step escalates it is ``approve after 30m`` as well, where one is skipped ``skip the approval of … for``.
 
     ``role`` is ``system/role``, or what of the workspace somebody may ``operate`` or ``read``.
     """
@@ -48,9 +50,18 @@ def _rights(catalog: Catalog) -> frozenset[Right]:
         for verb, groups in (
             ("request", role.may_ask),
             ("approve", tuple(group for step in role.steps for group in step.any_of)),
+            *_of_steps(role),
         )
         for who in _people(catalog, groups)
     ) | frozenset((*_by_rules(catalog), *_of_workspace(catalog)))
+
+
+def _of_steps(role: Role) -> Iterable[tuple[str, tuple[str, ...]]]:
+    for step in role.steps:
+        if step.escalate:
+            yield f"approve after {durations.short(step.escalate.after)}", step.escalate.to
+        if step.skip_if_requester_in:
+            yield f"skip the approval of {' or '.join(step.any_of)} for", step.skip_if_requester_in
 
 
 def _of_workspace(catalog: Catalog) -> Iterable[Right]:

@@ -112,7 +112,7 @@ def _role(catalog: Catalog, say: Say, system: str, role: Role) -> Terms:
         "sensitivity": role.sensitivity.value,
         "max": durations.short(role.max),
         "may request": _any_of(catalog, say, role.may_ask),
-        "approvers": ", and ".join(_step(catalog, say, step) for step in role.steps),
+        "approvers": _steps(catalog, say, role),
         "may end it": _any_of(catalog, say, owner.approvers),
         "grants": _plain(role.grants),
         "provider": owner.provider,
@@ -194,8 +194,21 @@ def _any_of(catalog: Catalog, say: Say, groups: Sequence[str]) -> str:
     return " or ".join(say(catalog, group) for group in groups)
 
 
+def _steps(catalog: Catalog, say: Say, role: Role) -> str:
+    """``one of dba, and 2 of security``; ``first …, then …`` where they are in order."""
+    steps = [_step(catalog, say, step) for step in role.steps]
+    return f"first {', then '.join(steps)}" if role.ordered and len(steps) > 1 else ", and ".join(steps)
+
+
 def _step(catalog: Catalog, say: Say, step: Step) -> str:
-    return f"{'one' if step.count == 1 else step.count} of {_any_of(catalog, say, step.any_of)}"
+    said = [f"{'one' if step.count == 1 else step.count} of {_any_of(catalog, say, step.any_of)}"]
+    said += ["owners"] if step.owner else []
+    if step.skip_if_requester_in:
+        said.append(f"not if the requester is in {_any_of(catalog, say, step.skip_if_requester_in)}")
+    if step.escalate:
+        to = _any_of(catalog, say, step.escalate.to)
+        said.append(f"after {durations.short(step.escalate.after)} also {to}")
+    return said[0] if len(said) == 1 else f"{said[0]} ({', '.join(said[1:])})"
 
 
 def _plain(value: object) -> str:

@@ -30,7 +30,6 @@ from bot.policy.limits import UsageLimitsShape
 from bot.policy.rule_shapes import RuleShape, TicketSystemShape
 
 NOT_YET = {
-    "escalate": "escalation",
     "factors": "a second factor",
 }
 """Keys that are not part of this version: refused with a sentence, never ignored."""
@@ -98,17 +97,45 @@ class WorkspaceShape(Shape):
     sinks: Annotated[dict[Name, SinkShape], Field(max_length=20)] = Field(default_factory=dict)
 
 
-class StepShape(Shape):
-    """So many different people out of any of the groups."""
+class EscalateShape(Shape):
+    """Who may approve as well once nobody has for a while."""
 
-    any_of: Annotated[Names, Field(min_length=1)]
+    after: Duration
+    """Counted from the request; where the steps are in order, from when this one opened."""
+    to: Annotated[Names, Field(min_length=1)]
+    """Groups; their people count for the step as well from then on. It needs no fewer people."""
+
+
+class StepShape(Shape):
+    """So many different people out of any of the groups, or of the system's owners."""
+
+    any_of: Annotated[Names, Field(min_length=1)] | None = None
+    owner: bool = False
+    """`true` in place of `any_of`: the system's `approvers`."""
     count: int = Field(default=1, ge=1, le=10)
+    skip_if_requester_in: Annotated[Names, Field(min_length=1)] | None = None
+    """Groups; the step is not needed where the requester is surely in one of them."""
+    escalate: EscalateShape | None = None
+    """Who may fill the step as well, and after how long."""
+
+    @model_validator(mode="after")
+    def _by_somebody(self) -> StepShape:
+        if self.owner and self.any_of is not None:
+            raise ValueError("`owner: true` stands for the system's `approvers`: leave out it, or `any_of`")
+        if not self.owner and self.any_of is None:
+            raise ValueError("a step needs `any_of: [GROUP]`, or `owner: true` for the system's `approvers`")
+        return self
+
+
+MOST_STEPS = 10
 
 
 class ApprovalShape(Shape):
     """The steps that must all be filled."""
 
-    steps: Annotated[tuple[StepShape, ...], Field(strict=False, min_length=1)] | None = None
+    steps: Annotated[tuple[StepShape, ...], Field(strict=False, min_length=1, max_length=MOST_STEPS)] | None = None
+    ordered: bool = False
+    """`true` where a step can be answered only once the one before it is filled."""
     mfa: MfaWord = "off"
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from bot.core import durations
 from bot.core.identity import identity_of
-from bot.policy import conflicts, directory_flaws, input_flaws, near_misses, rule_flaws
+from bot.policy import conflicts, directory_flaws, input_flaws, near_misses, rule_flaws, step_flaws
 from bot.policy.catalog import EVERYONE
 from bot.policy.groups import DirectoryShape
 from bot.policy.problems import (
@@ -234,10 +234,15 @@ class Checker:
         steps, where = role.approval.steps, (*path, "approval", "steps")
         requesters = self._people(shape, role.may_ask)
         for index, step in enumerate(steps or ()):
-            self._groups(shape, (*where, index, "any_of"), step.any_of)
-            self._enough(shape, (*where, index), step.any_of, step.count, requesters)
+            self._groups(shape, (*where, index, "any_of"), step.any_of or ())
+            self._enough(shape, (*where, index), step.any_of or system.approvers, step.count, requesters)
+            self._groups(shape, (*where, index, "skip_if_requester_in"), step.skip_if_requester_in or ())
+            self._groups(shape, (*where, index, "escalate", "to"), step.escalate.to if step.escalate else ())
         if steps is None:
             self._enough(shape, path, system.approvers, 1, requesters)
+        pending = None if self._is_touched(("workspace", "pending")) else shape.workspace.pending
+        for below, sentence, hint in step_flaws.of_role(system, role, pending):
+            self.say((*path, "approval", *below), sentence, hint)
 
     def _notify(self, shape: PolicyShape, path: Path, system: SystemShape, role: RoleShape) -> None:
         """Whoever is to be reached on call is somebody, and can decide."""
@@ -246,7 +251,7 @@ class Checker:
             if value == "on-call" and system.on_call is None:
                 sentence = f"nobody is known to be on call for `{path[1]}`"
                 self.say(where, sentence, "name a group of those who are as its `on_call`, or reach the group")
-        steps = [step.any_of for step in role.approval.steps or ()] or [system.approvers]
+        steps = [step.any_of or system.approvers for step in role.approval.steps or ()] or [system.approvers]
         deciders = self._people(shape, [name for names in steps for name in names])
         calls = self._people(shape, [system.on_call]) if system.on_call else None
         if calls and deciders and not calls & deciders and system.on_call:

@@ -19,8 +19,8 @@ from bot.core.errors import CouldNotCheck, IdentityTaken, NotAMember
 from bot.core.request import Request
 from bot.core.verdict import Roster
 from bot.policy import authorization
-from bot.policy.authorization import OpenStep, Tally
 from bot.policy.catalog import Catalog, Role
+from bot.policy.tally import StepTally, Tally
 from bot.store.indexes.card_queue import CardQueue
 from bot.store.outbox import Outbox, PostedMessage, Row
 from bot.store.store import Store
@@ -29,7 +29,8 @@ from handlers.notify.poster import Poster, Waits
 from handlers.slack.api import NotNow, SaidNo, Unanswered, answered, said
 from handlers.slack.directory import People
 from handlers.views import dms
-from handlers.views.message import Needed, given
+from handlers.views.ladder import ladder
+from handlers.views.message import EscalatedStep, Needed, given
 from handlers.views.text import safe
 
 log = logging.getLogger(__name__)
@@ -66,15 +67,35 @@ class ApproverMessages:
         catalog, roster = self.catalog(), await self.people.roster()
         tally = authorization.tally(catalog, roster, open_, await self.store.now())
         there = {leg.role.name for leg in request.legs if channel in {"", leg.role.channel}}
-        own = [step for step in tally.open if step.name in there]
-        each, missing = tally.missing_for(there), Counter[str]()
+        own = [step for step in tally.now if step.name in there]
+        each, missing = Counter[tuple[str, ...]](), Counter[str]()
+        for step in own:
+            each[step.any_of] += step.missing
         for step in {step.any_of: step for step in own}.values():
             missing[await self._named_groups(catalog, roster, step)] += each[step.any_of]
         note = "" if request.awaits_extension else _delivery_note(catalog, roster, own)
         others = {leg.n: _named(tally, leg.role.name) for leg in request.legs if leg.role.name not in there}
-        return Needed(tuple(missing.items()), note, given(tally), others)
+        steps = ladder(open_, tally, [leg.role.name for leg in request.legs if leg.role.name in there])
+        return Needed(
+            tuple(missing.items()),
+            note,
+            {} if steps else given(tally),
+            others,
+            sum(step.missing for step in tally.open if step.waits and step.name in there),
+            steps,
+            {(step.name, step.step.n): await self._escalated(catalog, step) for step in own if step.step.escalated},
+        )
 
-    async def _named_groups(self, catalog: Catalog, roster: Roster, step: OpenStep) -> str:
+    async def _escalated(self, catalog: Catalog, step: StepTally) -> EscalatedStep:
+        """Those whom it reached are mentioned, unless the role mentions nobody."""
+        role, _ = _role(catalog, step)
+        to = step.step.escalated
+        silent = role is not None and role.notify.mention == "none"
+        return EscalatedStep(
+            step.missing, _names(step.step.own), _names(to) if silent else await self.people.mention(to)
+        )
+
+    async def _named_groups(self, catalog: Catalog, roster: Roster, step: StepTally) -> str:
         """The groups of a step: mentioned, named only, or named beside who is on call."""
         role, on_call = _role(catalog, step)
         if role is None or role.notify.mention == "group" or _on_call_is_unknown(catalog, roster, step, "mention"):
@@ -150,7 +171,7 @@ class ApproverMessages:
         catalog, roster = self.catalog(), await self.people.roster()
         now = await self.store.now()
         tally = authorization.tally(catalog, roster, request, now)
-        groups = [group for step in tally.open for group in _by_message(catalog, roster, step)]
+        groups = [group for step in tally.now for group in _by_message(catalog, roster, step)]
         found: list[str] = []
         for user in (await self.people.accounts_of(dict.fromkeys(groups)))[:_MOST_LOOKED_AT]:
             if len(found) < MOST and await self._may_decide(catalog, roster, request, user, now):
@@ -177,14 +198,14 @@ def _named(tally: Tally, role: str) -> tuple[tuple[str, int], ...]:
     return tuple((_names(groups), count) for groups, count in tally.missing_for([role]).items())
 
 
-def _role(catalog: Catalog, step: OpenStep) -> tuple[Role | None, str | None]:
+def _role(catalog: Catalog, step: StepTally) -> tuple[Role | None, str | None]:
     """The role that a step belongs to, and the group that is on call for its system."""
     system, _, name = step.name.partition("/")
     role = catalog.role(system, name)
     return role, catalog.systems[system].on_call if role else None
 
 
-def _on_call_is_unknown(catalog: Catalog, roster: Roster, step: OpenStep, *by: str) -> bool:
+def _on_call_is_unknown(catalog: Catalog, roster: Roster, step: StepTally, *by: str) -> bool:
     """Whether those on call are to be reached, by one of these ways, and nobody knows who they are: then all are."""
     role, on_call = _role(catalog, step)
     if role is None or on_call is None or (on_call in roster and roster[on_call].known):
@@ -192,7 +213,7 @@ def _on_call_is_unknown(catalog: Catalog, roster: Roster, step: OpenStep, *by: s
     return "on-call" in {getattr(role.notify, way) for way in by}
 
 
-def _by_message(catalog: Catalog, roster: Roster, step: OpenStep) -> Sequence[str]:
+def _by_message(catalog: Catalog, roster: Roster, step: StepTally) -> Sequence[str]:
     """The groups of which people get a message."""
     role, on_call = _role(catalog, step)
     if role is None or role.notify.dm == "none":
@@ -208,7 +229,7 @@ def _may_dm(catalog: Catalog, request: Request) -> bool:
     return request.awaits_decision and any(role is not None and role.notify.dm != "none" for role in roles)
 
 
-def _delivery_note(catalog: Catalog, roster: Roster, steps: Iterable[OpenStep]) -> str:
+def _delivery_note(catalog: Catalog, roster: Roster, steps: Iterable[StepTally]) -> str:
     """What the card says about how approvers were reached; empty in the usual case."""
     said_: dict[str, None] = {}
     for step in steps:
@@ -229,7 +250,7 @@ def _delivery_note(catalog: Catalog, roster: Roster, steps: Iterable[OpenStep]) 
     return " ".join(said_)
 
 
-def _surely_none(roster: Roster, on_call: str, step: OpenStep) -> bool:
+def _surely_none(roster: Roster, on_call: str, step: StepTally) -> bool:
     """Whether nobody on call is in any group of the step; what cannot be compared may well be."""
     calls, groups = roster.get(on_call), [roster[group] for group in step.any_of if group in roster]
     if calls is None or not calls.known or not all(group.known for group in groups):

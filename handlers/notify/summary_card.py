@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from bot.core import notifications
-from bot.core.events import Reminded
+from bot.core.events import Escalated, Reminded
 from bot.core.request import Request
 from bot.store.indexes.card_queue import CardQueue
 from bot.store.outbox import Row
@@ -73,7 +73,7 @@ class SummaryCards:
             await self.queue.request_summary(channel)
             return
         found = await self.poster.outbox.event(row)
-        if isinstance(found, Reminded) and found.by != "clock":
+        if isinstance(found, Escalated) or (isinstance(found, Reminded) and found.by != "clock"):
             for each in request.channels:
                 await self.queue.move_to_front(each, request.id)
             await self.poster.outbox.defer(row, await self.store.now())

@@ -52,7 +52,8 @@ class Texts:
         if found is None:
             return SlackMessage(drift.line(await self.noted(row)), [])
         card = notifications.card_above(row.audience)
-        channel = notifications.card_channel(request, card) if found.kind in notifications.CALLING else ""
+        own = found.kind in notifications.CALLING or card != notifications.CARD
+        channel = notifications.card_channel(request, card) if own else ""
         text = line(request, found, await self.approver_messages.needed(request, channel))
         return SlackMessage(await self._without_a_ping(text, found.by), []) if text else None
 

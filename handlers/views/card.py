@@ -51,6 +51,7 @@ def card(
         section(consequence(request, channel=channel)),
         *([section(given)] if (given := inputs(request)) else []),
         section(_standing(request, needed, earlier)),
+        *([section("\n".join(needed.ladder))] if needed.ladder else []),
         *(section(_asked(request, question)) for question in request.questions),
     ]
     for n, buttons in enumerate(row.card_buttons(request)):

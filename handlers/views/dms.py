@@ -35,7 +35,8 @@ def to_decide(request: Request, needed: Needed, link: str) -> SlackMessage:
         return with_card(_message(said), link)
     reason = f": {safe(request.reason, 300)}" if request.reason else ""
     by = f"by {clock(request.decide_by)}"
-    so_far = f"{approvers(request)} approved; {needed.missing} more needed {by}."
+    more = f"it needs {needed} {by}." if needed.ladder else f"{needed.missing} more needed {by}."
+    so_far = f"{approvers(request)} approved; {more}"
     waits = so_far if request.reviews else f"You can approve or deny it {by}."
     return with_card(_message(f"{asks}{reason}\n{waits}"), link)
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from bot.access.decision_times import DecisionTimes
-from bot.access.read import Terms
+from bot.access.terms import Terms
 from bot.policy.catalog import Choice
 from handlers.views import reach, role_terms
 from handlers.views.message import SlackMessage, section
@@ -25,7 +25,7 @@ def explained(
     choice = terms.choice
     heading = f"*{safe(choice.title, 80)}* (`{safe(choice.name, 90)}`)"
     may = "You may request it." if terms.may_request else "You may not request this yourself."
-    order = ", in any order" if len(terms.steps) > 1 else ""
+    order = ", in any order" if len(terms.steps) > 1 and not terms.ordered else ""
     decides = f"{role_terms.decides(terms, names)}{order}"
     lines = [
         f"{heading}\n{may}",

@@ -13,7 +13,7 @@ from slack_sdk.models.blocks import (
     SectionBlock,
 )
 
-from bot.policy.authorization import Tally
+from bot.policy.tally import Tally
 from handlers.views.text import safe
 
 LOCK_SCREEN = 150
@@ -41,8 +41,17 @@ class SlackMessage:
 
 
 @dataclass(frozen=True)
+class EscalatedStep:
+    """A step that escalated and is still open: how many it needs, its own groups by name, who else may approve now."""
+
+    missing: int
+    own: str
+    to: str
+
+
+@dataclass(frozen=True)
 class Needed:
-    """The approvals that are missing, a step each: who may give them, as mentions, and how many."""
+    """The approvals that can be given now, a step each: who may give them, as mentions, and how many."""
 
     steps: tuple[tuple[str, int], ...] = ()
     note: str = ""
@@ -51,15 +60,21 @@ class Needed:
     """For which step each approval counts, by the approver's account; empty where there is only one step."""
     others: Mapping[int, tuple[tuple[str, int], ...]] = field(default_factory=dict)
     """On one of several cards: what the roles of the others still need, by leg. ``steps`` is then this card's part."""
+    later: int = 0
+    """How many approvals are needed after those: of steps that are not open yet."""
+    ladder: tuple[str, ...] = ()
+    """Every step of a role and what it has, a line for each role that has more than one; see `ladder.py`."""
+    escalated: Mapping[tuple[str, int], EscalatedStep] = field(default_factory=dict)
+    """The steps that escalated, by role and place."""
 
     @property
     def missing(self) -> int:
-        """Approvals."""
-        return sum(count for _, count in self.steps)
+        """Approvals, those of later steps included."""
+        return sum(count for _, count in self.steps) + self.later
 
     def __str__(self) -> str:
-        """``1 approval from @dba``; ``2 approvals: one from @dba, one from @Sam or @Kim``."""
-        return approvals(self.steps)
+        """``1 approval from @dba``; ``2 approvals: one from @dba, one from @Sam or @Kim``; ``…, then 1 more``."""
+        return f"{approvals(self.steps)}{f', then {self.later} more' if self.later else ''}"
 
 
 def approvals(steps: Sequence[tuple[str, int]]) -> str:

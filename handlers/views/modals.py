@@ -22,7 +22,7 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
-from bot.access.read import Terms
+from bot.access.terms import Terms
 from bot.core import durations
 from bot.core.request import QUESTION_LIMIT, REASON_LIMIT, ApproverQuestion, Request
 from bot.policy.catalog import Choice, cannot_combine

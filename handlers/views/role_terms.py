@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bot.access.read import RoleTerms, Terms
+from bot.access.terms import RoleTerms, Terms
 from bot.core import durations, ssh_keys
 from bot.policy.catalog import EVERYONE, Choice, Step
 from handlers.views import rule_lines
@@ -32,8 +32,18 @@ def _opens(role: RoleTerms, choice: Choice, most: int) -> str:
 
 
 def decides(terms: Terms, names: GroupNames) -> str:
-    """Who has to approve: every step of it."""
-    return ", and ".join(_step(step, names) for step in terms.steps)
+    """Who has to approve: every step of it, and in which order."""
+    if not terms.ordered:
+        return ", and ".join(_step(step, names) for step in terms.steps)
+    several = len(terms.roles) > 1
+    return "; ".join(
+        f"{f'for {safe(role.title, 80)} ' if several else ''}{_in_order(role, names)}" for role in terms.roles
+    )
+
+
+def _in_order(role: RoleTerms, names: GroupNames) -> str:
+    steps = [_step(step, names) for step in role.steps]
+    return f"first {', then '.join(steps)}" if role.ordered and len(steps) > 1 else ", and ".join(steps)
 
 
 def all_explained(found: Sequence[Terms], names: GroupNames) -> str:
@@ -121,5 +131,15 @@ def _any_of(role: RoleTerms) -> str:
 
 
 def _step(step: Step, names: GroupNames) -> str:
-    groups = " or ".join(names.get(group, f"`{safe(group, 40)}`") for group in step.any_of)
-    return f"{'one' if step.count == 1 else step.count} of {groups}"
+    said = [f"{'one' if step.count == 1 else step.count} of {_named(step.any_of, names)}"]
+    said += ["its owners"] if step.owner else []
+    if step.skip_if_requester_in:
+        skips = " or ".join(f"`{safe(group, 40)}`" for group in step.skip_if_requester_in)
+        said.append(f"not needed if you are in {skips}")
+    if step.escalate:
+        said.append(f"after {length(step.escalate.after)} also {_named(step.escalate.to, names)}")
+    return said[0] if len(said) == 1 else f"{said[0]} ({', '.join(said[1:])})"
+
+
+def _named(groups: Sequence[str], names: GroupNames) -> str:
+    return " or ".join(names.get(group, f"`{safe(group, 40)}`") for group in groups)

@@ -11,6 +11,7 @@ from bot.core.events import (
     Denied,
     EndedEarly,
     Endorsed,
+    Escalated,
     Event,
     Extended,
     ExtensionApproved,
@@ -48,6 +49,10 @@ def line(request: Request, event: Event, needed: Needed) -> str:
         case Reminded():
             what = f"{name(request.requester)}'s request for {title(request)}"
             return f"Reminder: {what} needs {needed} by {clock(request.decide_by)}. If nobody answers, it expires."
+        case Escalated(role=role, step=step) if found := needed.escalated.get((role, step)):
+            still = f"{found.missing} approval{'' if found.missing == 1 else 's'} from {found.own}"
+            what = f"{name(request.requester)}'s request for {title(request)}"
+            return f"Escalated: {what} still needs {still}. From now on {found.to} can approve or deny it, too."
         case Started():
             return "The start time has come. Granting access."
         case RequestExpired() if request.approved_at:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bot.core import deadlines, lifecycle
 from bot.core.deadlines import due
+from bot.core.escalation import Escalation
 from bot.core.events import (
     AccessExpired,
     Approved,
@@ -19,6 +20,7 @@ from bot.core.events import (
     Denied,
     EndedEarly,
     Endorsed,
+    Escalated,
     Event,
     Extended,
     ExtensionApproved,
@@ -112,6 +114,11 @@ def review(verb: Verb = Verb.APPROVE, at: float = 1001.0) -> Review:
     return Review(verb=verb, by=DAN, at=at, duration=1800, reason="because")
 
 
+def escalation(at: float, step: int = 1) -> Escalation:
+    """A step that escalates then."""
+    return Escalation(role="vault/r0", step=step, any_of=("dba",), to=("managers",), escalate_at=at)
+
+
 def attempted(leg: int, at: float) -> GrantAttempted:
     """A call that may land for five seconds."""
     return GrantAttempted(
@@ -141,6 +148,8 @@ def any_event(at: float, leg: int) -> st.SearchStrategy[Event]:
         Revoked(at=at, leg=leg, outcome={"presence": "absent"}),
         ClosedManually(at=at, by="cli:pat@host", reason="the server is gone"),
         Reminded(at=at),
+        Escalated(at=at, role="vault/r0", step=1),
+        Endorsed(at=at, review=review(at=at), opened=("vault/r0",), escalations=(escalation(at + 3, step=2),)),
         QuestionAsked(at=at, by="UDAN", question=ApproverQuestion(n=1, by=DAN, text="Which table?", at=at)),
         QuestionAsked(at=at, by="UDAN", question=ApproverQuestion(n=2, by=DAN, text="Only that one?", at=at)),
         QuestionAnswered(at=at, by="UMIA", n=1, answer="orders"),
@@ -163,7 +172,12 @@ def histories(draw: st.DrawFn) -> tuple[Request, list[Event]]:
     """A request after a run of events, the illegal ones left out; and the events that took effect."""
     legs = draw(st.integers(1, 3))
     first: Submitted | ApprovedByRule = by_rule(legs) if draw(st.booleans()) else submitted(legs)
-    plan = {"starts_at": draw(st.sampled_from([0.0, 1005.0, 1100.0])), "remind_at": 1500.0, "warn_before": 600}
+    plan: dict[str, Any] = {
+        "starts_at": draw(st.sampled_from([0.0, 1005.0, 1100.0])),
+        "remind_at": 1500.0,
+        "warn_before": 600,
+    }
+    plan |= {"escalations": draw(st.sampled_from([(), (escalation(1002.0),), (escalation(1600.0),)]))}
     first = first.model_copy(update={**plan, "start_grace": 60})
     request, events, at = begin(first), [first], 1000.0
     taken: list[Event] = [*events]
@@ -262,6 +276,39 @@ def _answering(request: Request) -> Event:
         return GrantUncertain(at=now, error="out of budget")
     assert leg is not None
     return Revoked(at=now, leg=leg.n, outcome={"presence": "absent"})
+
+
+def test_a_step_escalates_once_when_its_time_has_come_and_the_request_waits_on() -> None:
+    first = submitted().model_copy(update={"escalations": (escalation(1300.0), escalation(1200.0, step=2))})
+    request = begin(first)
+    assert due(request) == 1200.0
+    assert deadlines.due_event(request, 1199.0) is None
+    for at, step in ((1200.0, 2), (1300.0, 1)):
+        event = deadlines.due_event(request, 1300.0)
+        assert isinstance(event, Escalated)
+        assert event.step == step
+        request = advance(request, event.model_copy(update={"at": at}))
+        with pytest.raises(IllegalEvent, match="is to escalate"):
+            advance(request, event)
+    assert [each.escalated_at for each in request.escalations] == [1300.0, 1200.0]
+    assert (request.state, due(request)) == (State.PENDING, request.decide_by)
+    assert deadlines.due_event(request, request.decide_by - 1) is None
+
+
+def test_silence_never_approves_whatever_escalates() -> None:
+    request = begin(submitted().model_copy(update={"escalations": (escalation(1200.0),)}))
+    while request.state in OPEN:
+        event = deadlines.due_event(request, due(request) or 0.0)
+        assert event is not None
+        request = advance(request, event)
+    assert request.state is State.EXPIRED
+
+
+def test_an_answer_replaces_what_is_to_escalate() -> None:
+    request = begin(submitted().model_copy(update={"escalations": (escalation(1200.0),)}))
+    request = advance(request, Endorsed(at=1100.0, review=review(), escalations=(escalation(1500.0, step=2),)))
+    assert [(each.step, each.escalate_at) for each in request.escalations] == [(2, 1500.0)]
+    assert advance(request, Endorsed(at=1101.0, review=review())).escalations == ()
 
 
 def test_the_end_is_within_the_cap_and_not_after_the_record_said_so() -> None:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from bot.cli.main import main
+from bot.policy.catalog import EscalateTo, Role
 from bot.policy.loader import facts
 from bot.policy.parse import parse
 from bot.policy.yaml_source import Source
@@ -90,14 +91,36 @@ def test_the_tests_of_the_policy_guide_pass_with_the_starter(tmp_path: Path) -> 
     assert (done.exit_code, "2 passed" in done.output) == (0, True), done.output
 
 
-def test_the_inputs_of_the_policy_guide_are_good() -> None:
-    [roles] = re.findall(r"```yaml\n(roles:\n.*?)```", _read(ROOT / "bot/guides/policy.md"), re.DOTALL)
+def _role_of_the_policy_guide(name: str) -> Role:
+    """A role of the guide's examples, in a policy that has what it names."""
+    examples = re.findall(r"```yaml\n(roles:\n.*?)```", _read(ROOT / "bot/guides/policy.md"), re.DOTALL)
+    [roles] = [each for each in examples if f"  {name}:\n" in each]
     system = "systems:\n  db:\n    title: Database\n    provider: postgresql\n    config: {dsn: env:DSN}\n"
     system += "    channel: C0VAULT01\n    approvers: [dba]\n"
     text = POLICY.replace("systems:\n", system + "".join(f"    {line}\n" for line in roles.splitlines()))
-    role = parse([Source("policy.md", text)], facts, registry.names()).role("db", "read-only")
+    groups = ("developers", "reviewers", "release-managers")
+    text = text.replace(
+        "groups:\n", "groups:\n" + "".join(f"  {g}: {{slack_usergroup: S0DBA0001}}\n" for g in groups), 1
+    )
+    role = parse([Source("policy.md", text)], facts, registry.names()).role("db", name)
     assert role
+    return role
+
+
+def test_the_inputs_of_the_policy_guide_are_good() -> None:
+    role = _role_of_the_policy_guide("read-only")
     assert [(name, shape.kind) for name, shape in role.asks.items()] == [("group", "choice"), ("database", "pattern")]
+
+
+def test_the_approval_steps_of_the_policy_guide_are_good() -> None:
+    role = _role_of_the_policy_guide("push")
+    assert role.ordered
+    assert [(step.any_of, step.count, step.owner) for step in role.steps] == [
+        (("reviewers",), 1, False),
+        (("dba",), 2, True),
+    ]
+    assert role.steps[0].skip_if_requester_in == ("release-managers",)
+    assert role.steps[1].escalate == EscalateTo(after=1800, to=("platform",))
 
 
 def test_the_digest_of_the_policy_guide_has_every_edition() -> None:

@@ -25,7 +25,7 @@ async def test_who_gives_the_first_of_two_approvals_reads_whom_it_waits_for_and_
     assert "It still needs 1 approval from <@USAM> or <@UKIM> by" in told.text
     line = await town.slack.sees(CHANNEL, lambda m: "Dan approved (30 min)" in m.text, thread=card.ts)
     assert "It still needs 1 approval from <@USAM> or <@UKIM>." in line.text
-    half = await town.card(town.id_of(card), "approved (30 min) for `dba`")
+    half = await town.card(town.id_of(card), "1. `dba`: Dan approved · 2. `security`: waits for 1")
     assert "Needs 1 approval from <@USAM> or <@UKIM> by" in half.said()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from slack_sdk.errors import SlackObjectFormationError
 
-from bot.access import read
+from bot.access import terms
 from bot.cli.doctor.checks import Check, CheckResult, CheckVerdict, Once, good, note, stops_run, unchecked, wrong
 from bot.cli.doctor.slack import Slack, SlackUnavailable, not_told
 from bot.core.errors import NotAMember
@@ -174,7 +174,7 @@ class Named:
         found = []
         for chosen in (None, *most):
             try:
-                filled = modals.Chosen(read.terms(self._catalog, chosen), {}, 0.0) if chosen else None
+                filled = modals.Chosen(terms.terms(self._catalog, chosen), {}, 0.0) if chosen else None
                 view = modals.ask(choices, filled).to_dict()
                 await self._slack.ask(functools.partial(self._slack.client.blocks_validate, view=json.dumps(view)))
             except (SlackUnavailable, SlackObjectFormationError) as error:

@@ -21,6 +21,7 @@ from bot.core.events import (
     Denied,
     EndedEarly,
     Endorsed,
+    Escalated,
     Event,
     Extended,
     ExtensionApproved,
@@ -41,21 +42,14 @@ from bot.core.events import (
     Warned,
 )
 from bot.core.lifecycle import advance, begin
-from bot.core.request import (
-    ApproverQuestion,
-    ByRule,
-    Ending,
-    Extension,
-    Request,
-    RequiredStep,
-    Review,
-    State,
-    Verb,
-)
+from bot.core.request import ApproverQuestion, ByRule, Ending, Extension, Request, RequiredStep, Review, State, Verb
 from bot.core.rule_effects import CheckedTicket, Shortened
+from bot.core.verdict import Members
+from bot.policy import authorization, steps
 from bot.policy.catalog import Catalog
 from handlers.views import card, dms, thread
-from handlers.views.message import Needed, SlackMessage
+from handlers.views.ladder import ladder
+from handlers.views.message import EscalatedStep, Needed, SlackMessage
 from handlers.views.thread import line
 from tests.handlers.views.drawing import (
     AT,
@@ -181,6 +175,56 @@ _LATER: dict[str, Any] = {"starts_at": AT + 10 * HOUR, "start_grace": 900, "deci
 _AWAY = "the server does not answer <!channel>"
 
 
+_LONG = "a-group-with-a-name-of-forty-characters-x"[:40]
+_STEP = f"{{any_of: [{_LONG}, dba, security, platform], count: 10}}"
+_WRITTEN = {
+    "ordered": (
+        "ordered: true\n          steps: [{any_of: [dba], escalate: {after: 1h, to: [platform]}}, "
+        "{any_of: [security], escalate: {after: 30m, to: [platform, dba]}}]"
+    ),
+    "skipped": "steps: [{any_of: [dba], skip_if_requester_in: [platform]}, {any_of: [security]}]",
+    "owner": "steps: [{any_of: [security], count: 2}, {owner: true}]",
+    "ten": f"ordered: true\n          steps: [{', '.join([_STEP] * 10)}]",
+}
+LADDERS: Mapping[str, Catalog] = {
+    name: catalog(
+        POLICY.replace("steps: [{any_of: [dba]}, {any_of: [security]}]", written).replace(
+            "groups:\n", f"groups:\n  {_LONG}: {{slack_usergroup: S0DBA0002}}\n"
+        )
+    )
+    for name, written in _WRITTEN.items()
+}
+"""Policies in which the vault's admin has other steps."""
+_ROSTER = {
+    "dba": Members(users=frozenset({DAN.id, EVE.id})),
+    "security": Members(users=frozenset({SAM.id})),
+    "platform": Members(users=frozenset({MIA.id})),
+    _LONG: Members(users=frozenset({DAN.id, EVE.id})),
+}
+
+
+def in_steps(name: str, **more: Any) -> Submitted:
+    """Mia asks for a role whose steps are shown one by one."""
+    rules = LADDERS[name]
+    found = rules.find("vault/admin")
+    assert found
+    opened = steps.first_open(steps.steps_of_roles(rules, _ROSTER, MIA, found.roles, AT))
+    return asked("vault/admin", rules, escalations=steps.escalations_of(opened, (), AT, AT + 4 * HOUR), **more)
+
+
+def next_step() -> Endorsed:
+    """Dan approves the first step, and the second opens."""
+    rules = LADDERS["ordered"]
+    found = rules.systems["vault"].roles["admin"].steps
+    opened = steps.steps_of(rules, _ROSTER, begin(in_steps("ordered")), AT)[1:]
+    assert len(found) == 2
+    escalations = steps.escalations_of(opened, (), AT + 60, AT + 4 * HOUR)
+    return Endorsed(at=AT + 60, by=DAN.id, review=yes(), opened=("vault/admin",), escalations=escalations)
+
+
+FROZEN = RequiredStep(any_of=("platform",), rule=2, because="production is frozen until Monday")
+
+
 def question(n: int = 1, who: Any = DAN) -> QuestionAsked:
     """An approver wants to know more."""
     asked_ = ApproverQuestion(n=n, by=who, text=f"Which table? {EVIL}", at=AT + 60 * n)
@@ -214,6 +258,18 @@ STORIES: Mapping[str, Sequence[Event]] = {
     "pending-reminded": [asked(remind_at=AT + 2 * HOUR), Reminded(at=AT + 2 * HOUR)],
     "pending-critical": [asked("vault/admin")],
     "pending-critical-half": [asked("vault/admin"), Endorsed(at=AT + 60, by=DAN.id, review=yes())],
+    "steps-first-open": [in_steps("ordered")],
+    "steps-second-open": [in_steps("ordered"), next_step()],
+    "steps-escalated": [in_steps("ordered"), Escalated(at=AT + HOUR, role="vault/admin", step=1)],
+    "steps-escalated-second": [
+        in_steps("ordered"),
+        next_step(),
+        Escalated(at=AT + 1860, role="vault/admin", step=2),
+    ],
+    "steps-skipped": [in_steps("skipped")],
+    "steps-owner": [in_steps("owner"), Endorsed(at=AT + 60, by=SAM.id, review=yes(SAM))],
+    "steps-required": [in_steps("skipped", required_steps=(FROZEN,))],
+    "steps-ten": [in_steps("ten"), Endorsed(at=AT + 60, by=DAN.id, review=yes())],
     "pending-question": [asked(), question()],
     "pending-answered": [asked(), question(), ANSWER, question(2, EVE)],
     "denied-unanswered": [asked(), question(), Denied(at=AT + 160, by=EVE.id, review=no())],
@@ -343,6 +399,9 @@ def _dm(audience: str, request: Request, event: Event) -> SlackMessage:
 
 def needed(request: Request, channel: str = "") -> Needed:
     """Who is to decide, as the announcer finds it: the first step of the role."""
+    for rules in LADDERS.values():
+        if request.generation == rules.generation:
+            return of_its_steps(rules, request)
     if len(request.channels) > 1:
         return of_its_part(request, channel) if request.state is State.PENDING else Needed()
     wishes = request.extension is not None and request.extension.state.value == "pending"
@@ -353,6 +412,26 @@ def needed(request: Request, channel: str = "") -> Needed:
     waiting = groups[len(request.reviews) :] if request.state is State.PENDING else groups
     given = {review.by.id: f"`{group}`" for review, group in zip(request.reviews, groups, strict=False)}
     return Needed(tuple((NAMES[group], 1) for group in waiting), given=given if len(groups) > 1 else {})
+
+
+def of_its_steps(rules: Catalog, request: Request) -> Needed:
+    """The same of a request whose steps are counted as they really are."""
+    tally = authorization.tally(rules, _ROSTER, request, AT)
+    said = {group: NAMES.get(group, f"`{group}`") for group in rules.groups}
+    return Needed(
+        tuple((" or ".join(said[group] for group in step.any_of), step.missing) for step in tally.now),
+        later=sum(step.missing for step in tally.open if step.waits),
+        ladder=ladder(request, tally, [leg.role.name for leg in request.legs]),
+        escalated={
+            (step.name, step.step.n): EscalatedStep(
+                step.missing,
+                " or ".join(f"`{group}`" for group in step.step.own),
+                " or ".join(said[group] for group in step.step.escalated),
+            )
+            for step in tally.now
+            if step.step.escalated
+        },
+    )
 
 
 def of_its_part(request: Request, channel: str) -> Needed:

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from slack_sdk.models.views import View
 
-from bot.access import read, submit
+from bot.access import submit, terms
 from bot.access.audit_query import AuditPage, SearchFilters
 from bot.access.decision_times import DecisionTimes
 from bot.access.inputs import check_inputs
@@ -89,7 +89,7 @@ def chosen(name: str, rules: Catalog | None = None) -> Chosen:
     """It, as the form has it."""
     found = (rules or policy()).find(name)
     assert found is not None
-    return Chosen(read.terms(rules or policy(), found), NAMES, AT + 4 * HOUR)
+    return Chosen(terms.terms(rules or policy(), found), NAMES, AT + 4 * HOUR)
 
 
 def request(id_: str = "J-7K3Q", what: str = "debug", reason: str = EVIL, asked: int = 1800, at: float = AT) -> Request:
@@ -247,7 +247,7 @@ def _crowd() -> list[Request]:
 
 
 def _explained(*names: str) -> str:
-    return role_terms.all_explained([read.terms(policy(), choice(name)) for name in names], NAMES)
+    return role_terms.all_explained([terms.terms(policy(), choice(name)) for name in names], NAMES)
 
 
 _RULES = """
@@ -272,8 +272,8 @@ def _explained_by_rules(name: str) -> str:
     actor = Actor(person=MIA, roster=roster)
     found = known.find(name)
     assert found is not None
-    terms = read.terms(known, found, found=preview(known, actor, found, facts))
-    return role_terms.all_explained([terms], NAMES)
+    explained = terms.terms(known, found, found=preview(known, actor, found, facts))
+    return role_terms.all_explained([explained], NAMES)
 
 
 def _candidate(name: str, presence: Presence) -> Candidate:
@@ -297,7 +297,7 @@ REACH = (
 
 
 def _explain(name: str, reach: tuple[StepReach, ...], lately: DecisionTimes | None, **more: Any) -> SlackMessage:
-    return explain.explained(read.terms(policy(), choice(name), **more), NAMES, reach, lately, AT)
+    return explain.explained(terms.terms(policy(), choice(name), **more), NAMES, reach, lately, AT)
 
 
 def _told(steps: tuple[StepReach, ...], *helps: str) -> SlackMessage:
