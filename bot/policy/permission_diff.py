@@ -61,7 +61,8 @@ def _of_steps(role: Role) -> Iterable[tuple[str, tuple[str, ...]]]:
         if step.escalate:
             yield f"approve after {durations.short(step.escalate.after)}", step.escalate.to
         if step.skip_if_requester_in:
-            yield f"skip the approval of {' or '.join(step.any_of)} for", step.skip_if_requester_in
+            whose = f"{' or '.join(step.any_of[:3])}{'…' if len(step.any_of) > 3 else ''}"
+            yield f"skip the approval of {whose} for", step.skip_if_requester_in
 
 
 def _of_workspace(catalog: Catalog) -> Iterable[Right]:

@@ -35,10 +35,9 @@ def decides(terms: Terms, names: GroupNames) -> str:
     """Who has to approve: every step of it, and in which order."""
     if not terms.ordered:
         return ", and ".join(_step(step, names) for step in terms.steps)
-    several = len(terms.roles) > 1
-    return "; ".join(
-        f"{f'for {safe(role.title, 80)} ' if several else ''}{_in_order(role, names)}" for role in terms.roles
-    )
+    if len(terms.roles) == 1:
+        return _in_order(terms.roles[0], names)
+    return "; ".join(f"*{safe(role.title, 80)}*: {_in_order(role, names)}" for role in terms.roles)
 
 
 def _in_order(role: RoleTerms, names: GroupNames) -> str:

@@ -52,3 +52,20 @@ def test_who_operates_the_workspace_and_who_reads_its_audit_log_are_rights_too()
     security = tuple(Right(f"{who}@example.com", "operate", "workspace") for who in ("kim", "sam"))
     assert changed.gained == (security[0], Right("pat@example.com", "read", "audit log"), security[1])
     assert changed.lost == (Right("pat@example.com", "operate", "workspace"),)
+
+
+def test_whom_a_step_escalates_to_gains_a_right_and_so_does_whoever_skips_one() -> None:
+    steps = "{any_of: [dba], escalate: {after: 30m, to: [platform]}}, {any_of: [security], skip_if_requester_in: [dba]}"
+    after = catalog(POLICY.replace("{any_of: [dba]}, {any_of: [security]}", steps))
+    gained = (
+        Right("pat@example.com", "approve after 30m", "vault/admin"),
+        Right("the user group S0DBA0001", "skip the approval of security for", "vault/admin"),
+    )
+    assert shift(BEFORE, after).gained == gained
+    assert shift(after, BEFORE).lost == gained
+
+
+def test_the_owners_of_a_system_may_approve_a_step_of_theirs() -> None:
+    after = catalog(POLICY.replace("steps: [{any_of: [dba]}, {any_of: [security]}]", "steps: [{owner: true}]"))
+    assert shift(BEFORE, after).gained == ()
+    assert {right.who for right in shift(BEFORE, after).lost} == {"kim@example.com", "sam@example.com"}

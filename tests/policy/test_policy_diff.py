@@ -64,6 +64,38 @@ SECOND = "one of security (2 people)"
             ),
         ),
         (
+            "steps: [{any_of: [dba]}",
+            "ordered: true\n          steps: [{owner: true, escalate: {after: 30m, to: [platform]}}",
+            TermChange(
+                "role",
+                ADMIN,
+                "changed",
+                (
+                    Detail(
+                        "approvers",
+                        f"{DBA}, and {SECOND}",
+                        f"first {DBA} (owners, after 30m also platform (1 person)), then {SECOND}",
+                    ),
+                ),
+            ),
+        ),
+        (
+            "{any_of: [security]}",
+            "{any_of: [security], skip_if_requester_in: [platform]}",
+            TermChange(
+                "role",
+                ADMIN,
+                "changed",
+                (
+                    Detail(
+                        "approvers",
+                        f"{DBA}, and {SECOND}",
+                        f"{DBA}, and {SECOND} (not if the requester is in platform (1 person))",
+                    ),
+                ),
+            ),
+        ),
+        (
             "durations: [30m, 1h, 4h]",
             "durations: [30m]",
             TermChange("template", "debug", "changed", (Detail("durations", "30m, 1h, 4h", "30m"),)),

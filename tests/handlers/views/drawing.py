@@ -305,6 +305,17 @@ def _told(steps: tuple[StepReach, ...], *helps: str) -> SlackMessage:
     return reach.message(request(), reach.told(request(), steps, NAMES, helps, LINK))
 
 
+def _explained_steps() -> str:
+    """Of a role by itself, and together with another."""
+    written = (
+        "ordered: true\n          steps: [{owner: true, skip_if_requester_in: [platform]}, "
+        "{any_of: [security], count: 2, escalate: {after: 30m, to: [platform, dba]}}]"
+    )
+    rules = catalog(POLICY.replace("steps: [{any_of: [dba]}, {any_of: [security]}]", written))
+    found = [rules.find(what) for what in ("vault/admin", "vault/admin + vault/shared")]
+    return role_terms.all_explained([terms.terms(rules, each) for each in found if each], NAMES)
+
+
 _BAD_FILE = {"stays": "0123456789abcdef", "mistakes": [f"jit.yaml:2:1: {EVIL}"] * 5, "more": 3}
 _CHANGED = {"was": "0123456789abcdef", "now": "fedcba9876543210", "via": "worker@host"}
 
@@ -472,6 +483,7 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     "reach-nobody": lambda: _told(
         REACH, *reach.helps(["C0VAULT01", "C0ORDERS1"], [NAMES["dba"]], ["<@UPAT>", "<@USAM>"])
     ),
+    "explain-steps": _explained_steps,
     "insights": lambda: insights.modal(_look(), shows=True),
     "insights-table": lambda: insights.message(_look()),
     "insights-table-as-lines": lambda: insights.message(_look(), as_table=False),
