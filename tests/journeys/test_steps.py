@@ -105,7 +105,9 @@ async def test_who_could_fill_only_a_later_step_cannot_deny_either(
 async def test_a_step_escalates_in_time_across_a_restart_and_those_it_reaches_can_approve(
     slack: LocalSlack, redis: RedisServer, tmp_path: Path, mode: Mode
 ) -> None:
-    settings = settings_for(slack, redis, mode, tmp_path, policy(ESCALATES))
+    loud = "sensitivity: critical\n        notify: {mention: group, dm: all}"
+    written = policy(ESCALATES).replace("sensitivity: critical", loud)
+    settings = settings_for(slack, redis, mode, tmp_path, written)
     async with town_of(slack, settings) as town:
         card = await town.asked("mia", LINE)
         id_ = town.id_of(card)
@@ -119,8 +121,11 @@ async def test_a_step_escalates_in_time_across_a_restart_and_those_it_reaches_ca
         assert "still needs 1 approval from `security`. From now on <@UPAT> can approve or deny it, too." in line.text
         lines = [m for m in slack.messages(CHANNEL, thread=escalated.ts) if "Escalated:" in m.text]
         assert len(lines) == 1
+        mine = await again.pat.sees_dm(lambda m: id_ in m.said())
+        assert "Dan approved; it needs 1 approval from" in mine.said()
         await again.pat.click(escalated, "approve")
         await again.card(id_, "active until")
+        assert len([m for m in again.pat.dms if id_ in m.said()]) == 1
 
 
 async def test_a_step_that_opens_is_told_beneath_the_card_of_its_own_system(

@@ -1,0 +1,129 @@
+"""Whatever is pressed, waited for and changed in between: nothing is approved without every step, in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import event as seen
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.access import review, submit
+from bot.access.review import ReviewDecision, UnderReview
+from bot.access.submit import RequestForm
+from bot.core import deadlines, lifecycle
+from bot.core.errors import JitError
+from bot.core.request import Request, State, Verb
+from bot.core.verdict import Actor, Members
+from bot.policy import authorization
+from bot.policy.catalog import Catalog
+from bot.policy.loader import can_extend, consequence
+from tests.house import person
+from tests.policy.test_steps import CATALOGS, NAMES, ROSTER, can_be_full, rosters
+
+CLICKS = st.tuples(st.just("click"), st.sampled_from(NAMES), st.sampled_from([Verb.APPROVE] * 9 + [Verb.DENY]))
+WAITS = st.tuples(st.just("wait"), st.sampled_from([60.0, 1_800.0, 1_860.0, 7_000.0]))
+POLICIES = st.tuples(st.just("policy"), st.sampled_from(CATALOGS))
+GROUPS = st.tuples(st.just("groups"), rosters)
+MOVES = st.one_of(*[CLICKS] * 10, WAITS, POLICIES, GROUPS)
+
+
+@dataclass
+class World:
+    """A request, and the policy, the groups and the time by which it is judged."""
+
+    policy: Catalog
+    roster: dict[str, Members]
+    now: float = 1_000_000.0
+
+    def __post_init__(self) -> None:
+        self.request = self.submitted()
+
+    def actor(self, who: str) -> Actor:
+        return Actor(person=person("T1", who), roster=self.roster, looked_up_now=True)
+
+    def submitted(self) -> Request:
+        form = RequestForm(what="vault/admin", duration=1800, reason="INC-1 burns")
+        submission = submit.completed(submit.allowed(self.policy, self.actor("mia"), form, self.now), self.now)
+        return lifecycle.begin(submit.first_event(submission, self.now, {}, consequence, can_extend))
+
+    def click(self, who: str, verb: Verb) -> None:
+        """Press, as `review.review` judges it."""
+        actor = self.actor(who)
+        if self.request.state is not State.PENDING:
+            return
+        if any(authorization.same(given.by, actor.person) for given in self.request.reviews):
+            return
+        verdicts = (
+            authorization.may_review(self.policy, self.roster, self.request, actor.person, self.now),
+            authorization.may_still_request(self.policy, self.roster, self.request, self.now),
+        )
+        if not all(verdict.allowed for verdict in verdicts):
+            return
+        decision = ReviewDecision(verb=verb, reason="not now")
+        try:
+            event = review.judge(self.policy, actor, UnderReview(self.request, self.now, None), decision)
+        except JitError:
+            return
+        self.request = lifecycle.advance(self.request, event)
+
+    def wait(self, seconds: float) -> None:
+        """Let the worker do what comes due meanwhile."""
+        until = self.now + seconds
+        while self.request.state is State.PENDING and (due := deadlines.due(self.request)) and due <= until:
+            event = deadlines.due_event(self.request, due)
+            assert event is not None
+            self.now = due
+            self.request = lifecycle.advance(self.request, event)
+        self.now = until
+
+    def move(self, move: tuple[Any, ...]) -> None:
+        match move:
+            case ("click", who, verb):
+                self.click(who, verb)
+            case ("wait", seconds):
+                self.wait(seconds)
+            case ("policy", policy):
+                self.policy = policy
+            case (_, roster):
+                self.roster = roster
+
+
+@given(st.sampled_from(CATALOGS), st.lists(MOVES, min_size=3, max_size=20))
+@settings(max_examples=400)
+def test_nothing_is_approved_without_a_full_set_of_distinct_entitled_people_in_order(
+    policy: Catalog, moves: list[tuple[Any, ...]]
+) -> None:
+    world = World(policy, {**ROSTER})
+    for move in moves:
+        world.move(move)
+        if world.request.state is not State.PENDING:
+            break
+    state = world.request.state
+    seen(str(state))
+    assert state in {State.PENDING, State.GRANTING, State.DENIED, State.EXPIRED}
+    if state is State.GRANTING:
+        assert can_be_full(world.policy, world.roster, world.request)
+        given_by = [each.by.id for each in world.request.reviews]
+        assert len(given_by) == len(set(given_by))
+        assert "UMIA" not in given_by
+
+
+@given(st.sampled_from(CATALOGS), st.lists(st.one_of(WAITS, POLICIES, GROUPS), max_size=10))
+def test_whatever_changes_and_escalates_nothing_is_approved_while_nobody_answers(
+    policy: Catalog, moves: list[tuple[Any, ...]]
+) -> None:
+    world = World(policy, {**ROSTER})
+    for move in moves:
+        world.move(move)
+    assert world.request.state in {State.PENDING, State.EXPIRED}
+    assert world.request.reviews == ()
+
+
+def test_the_sequences_lead_to_approvals_too() -> None:
+    for policy in CATALOGS:
+        world = World(policy, {**ROSTER})
+        for who in ("dan", "eve", "sam", "kim", "pat", "eve", "sam", "kim", "pat"):
+            world.click(who, Verb.APPROVE)
+        assert world.request.state is State.GRANTING
