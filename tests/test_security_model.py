@@ -22,6 +22,17 @@ PROOF: dict[str, list[str]] = {
         "policy/test_authorization.py::test_a_group_that_is_not_known_allows_nothing_and_says_so",
         "journeys/test_leavers.py::test_a_slack_that_does_not_answer_takes_nothing_away",
     ],
+    "- A rule of the policy that approves is sure": [
+        "policy/test_rule_outcomes.py::test_no_unknown_loosens_anything",
+        "access/test_rule_outcomes.py::test_a_calendar_that_is_not_known_denies_until_it_is",
+        "access/test_rule_outcomes.py::test_a_rule_approves_for_a_ticket_that_surely_exists",
+        "access/test_rule_outcomes.py::test_a_count_that_is_gone_or_forged_loosens_nothing",
+    ],
+    "- The host and the path of a ticket system": [
+        "policy/test_rule_flaws.py::test_the_host_of_a_ticket_system_is_the_policys_alone",
+        "providers/test_ticket_system.py::test_a_ticket_is_one_part_of_the_path_whatever_is_in_it",
+        "providers/test_ticket_system.py::test_every_other_answer_tells_nothing",
+    ],
     "- How old the answers are": [f"{CHANGES}::test_who_was_deactivated_is_refused_directly_after_the_event"],
     "| a deactivation, or a removal from a user group, reported by an event": [
         f"{CHANGES}::test_who_was_deactivated_is_refused_directly_after_the_event",
@@ -77,6 +88,9 @@ PROOF: dict[str, list[str]] = {
         f"{PUT_BACK}::test_an_end_that_was_put_off_is_put_before_the_workers_again",
     ],
     "| `JIT_KEYS` and `REDIS_URL`": [f"{PUT_BACK}::test_who_has_the_keys_too_can_approve_anything"],
+    "| the secret of a ticket system": [
+        "providers/test_ticket_system.py::test_what_is_signed_with_another_secret_is_refused_and_tells_nothing",
+    ],
     "| a provider's credentials": ["journeys/test_processes.py::test_web_starts_without_the_secrets_of_the_systems"],
     "- Somebody with two Slack accounts": [
         "policy/test_authorization.py::test_a_second_account_with_an_address_of_its_own_is_another_person",
@@ -85,6 +99,9 @@ PROOF: dict[str, list[str]] = {
         f"{CHANGES}::test_whom_an_event_puts_into_a_group_is_in_it_once_slack_says_so_itself",
     ],
     "- Whoever is root on a machine": ["journeys/test_terminals.py::test_two_terminals_of_two_humans_lift_it"],
+    "- After all processes were restarted": [
+        "access/test_rule_outcomes.py::test_an_older_count_that_no_process_remembers_is_believed_until_it_is_counted_again",
+    ],
     "- A `web` without the archive": [
         f"{PUT_BACK}::test_a_request_that_was_denied_is_not_opened_when_it_is_put_back_and_approved",
     ],

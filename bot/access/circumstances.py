@@ -61,11 +61,12 @@ async def gather(
     ``use``: what was counted for the roles; whoever relies on it guards it. ``but``: the request that counts already.
     """
     counted = {f"{ref.system}/{ref.role}": use.counted.get(f"{ref.system}/{ref.role}") for ref in use.refs}
+    names = catalog.calendar_names
     usage = {name: each.usage.without(but) for name, each in counted.items() if each and each.usage}
     return Circumstances(
         now=now,
         begins=begins,
-        frozen=await context.rule_lookups.frozen(catalog, catalog.calendar_names, begins),
+        frozen=await context.rule_lookups.frozen(catalog, names, begins) if names else {},
         denials={
             name: tuple(denial.at for denial in each.denials if is_of(denial, requester))
             for name, each in usage.items()

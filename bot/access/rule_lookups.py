@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from bot.policy.catalog import Catalog
 
 
-async def _no_calendars(_: Catalog, __: Sequence[str], ___: float) -> Mapping[str, bool | None]:
+async def _no_calendars(*_: object) -> Mapping[str, bool | None]:
     return {}
 
 
-async def _no_tickets(_: str, __: str) -> None:
+async def _no_tickets(*_: object) -> None:
     """Of what nothing is asked nothing is known."""
 
 
@@ -20,9 +20,8 @@ async def _no_tickets(_: str, __: str) -> None:
 class RuleLookups:
     """How they are asked; a process that has no way to ask leaves them unknown.
 
-    ``frozen``: whether these calendars of a policy have an event at a moment; one that is unknown is None or left out.
-    ``ticket_exists``: whether the ticket system of that name has a ticket; None where it does not tell. It raises
-    nothing, and answers within a second.
+    ``frozen``: whether each calendar of these names has an event at a moment, all of them in one round trip to the
+    store. ``ticket_exists``: whether the ticket system of that name has a ticket; it raises nothing.
     """
 
     frozen: Callable[[Catalog, Sequence[str], float], Awaitable[Mapping[str, bool | None]]] = _no_calendars

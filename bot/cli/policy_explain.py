@@ -210,10 +210,9 @@ def _does(finding: Finding, outcome: CaseOutcome) -> str:
 def _short_of(finding: Finding) -> str:
     from bot.policy.rule_words import worded
 
+    doubt = "" if finding.takes_effect else " (unknown)"
     said = ((worded(finding.rule, name), known) for name, known in finding.short_of)
-    return ", ".join(
-        f"{words} (unknown)" if known is None and finding.applies is False else words for words, known in said
-    )
+    return ", ".join(f"{words}{doubt if known is None else ''}" for words, known in said)
 
 
 def _document(outcome: CaseOutcome) -> dict[str, object]:

@@ -75,13 +75,15 @@ class HoursShape(Shape):
     Where ``to`` is earlier than ``from``, the hours end on the next day: ``days`` are those on which they begin.
     """
 
-    days: Annotated[tuple[Weekday, ...], Field(strict=False, min_length=1, max_length=7)] = _EVERY_DAY
+    days: Annotated[tuple[Weekday, ...], Field(strict=False)] = _EVERY_DAY
     from_: TimeOfDay | None = Field(default=None, alias="from")
     to: TimeOfDay | None = None
     timezone: Zone = "UTC"
 
     @model_validator(mode="after")
     def _both(self) -> HoursShape:
+        if not self.days:
+            raise ValueError("these hours are never: name at least one day, or leave `days` out")
         if (self.from_ is None) != (self.to is None):
             raise ValueError("`from` and `to` belong together: write both, or neither for whole days")
         if self.from_ is not None and self.from_ == self.to:

@@ -140,8 +140,8 @@ class Parts:
         ), acknowledged
 
     async def _frozen(self, catalog: Catalog, names: Sequence[str], at: float) -> Mapping[str, bool | None]:
-        known = await self.people.snapshots.calendars(catalog) if names else None
-        return {name: known.frozen(name, at) for name in names} if known else {}
+        found = await self.people.snapshots.read((), names)
+        return {name: found.frozen(catalog, name, at) for name in names}
 
     async def _ticket_exists(self, check: str, ticket: str) -> bool | None:
         return await self.ticket_exists(check, ticket) if self.ticket_exists else None

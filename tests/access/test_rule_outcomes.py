@@ -49,7 +49,7 @@ class World:
     moments: list[float] = field(default_factory=list)
 
     async def is_frozen(self, _: Catalog, names: Sequence[str], at: float) -> Mapping[str, bool | None]:
-        self.moments += [at] * len(names)
+        self.moments.append(at)
         return dict.fromkeys(names, self.frozen)
 
     async def exists(self, _: str, ticket: str) -> bool | None:
@@ -244,6 +244,22 @@ async def test_a_count_that_is_gone_or_forged_loosens_nothing(store: Store, how:
     with pytest.raises(NotAllowed) as refused:
         await strict.ask("eve")
     assert [reason.code for reason in refused.value.verdict.reasons] == [Code.RULE_UNSURE]
+
+
+async def test_an_older_count_that_no_process_remembers_is_believed_until_it_is_counted_again(store: Store) -> None:
+    few = "{when: {sensitivity: low, at_most: 1h}, unless: {live: 1}, then: approve, budget: 3/day}"
+    house = await counted(await ruled(store, World(), few))
+    key = store.keys.usage("vault/read-only")
+    old: Any = await store.redis.get(key)
+    assert (await house.ask("mia")).rule
+    await store.redis.set(key, old)
+    assert (await house.ask("sam")).state is State.PENDING, "this process remembers"
+    await store.redis.set(key, old)
+    other = House(Store(store.redis, store.workspace, store.ring), house.policy)
+    assert (await other.ask("eve")).rule, "a limit that the security guide admits"
+    await store.redis.set(key, old)
+    await counted(other)
+    assert (await other.ask("kim")).state is State.PENDING
 
 
 # a later start

@@ -109,6 +109,8 @@ CASES: list[Case] = [
     (GOOD, ("policy", "test", "{folder}/good.test.yaml"), {}),
     (WRONG, ("policy", "test", "{folder}/wrong.test.yaml"), {}),
     (CANNOT, ("policy", "test", "{folder}/good.test.yaml", "--policy", "{folder}/bad.yaml"), {}),
+    (GOOD, ("policy", "explain", "debug", "--as", "mia@example.com"), {}),
+    (CANNOT, ("policy", "explain", "debug", "--as", "mia@example.com", "--file", "{folder}/bad.yaml"), {}),
     (GOOD, ("policy", "schema"), {}),
     (GOOD, ("policy", "diff", "jit.yaml", "{folder}/jit.yaml"), {}),
     (CANNOT, ("policy", "diff", "jit.yaml", "{folder}/bad.yaml"), {}),
@@ -221,7 +223,8 @@ LISTS = ["requests list", "requests stuck", "offboarding", "lockdown", "reconcil
 
 
 @pytest.mark.parametrize(
-    "words", [*LISTS, "policy check", "policy test", "policy diff", "policy replay", "doctor", "digest"]
+    "words",
+    [*LISTS, "policy check", "policy test", "policy explain", "policy diff", "policy replay", "doctor", "digest"],
 )
 def test_each_list_has_json(words: str) -> None:
     command = dict(leaves())[words]

@@ -137,7 +137,9 @@ def test_a_mistake_in_either_file_is_said_with_its_place(tmp_path: Path) -> None
     case = f"{{{MIA}, what: debug, expect: asks}}"
     done = run_cases(tmp_path, case.replace("what", "wat"))
     assert done.exit_code == 2
-    assert done.stderr.endswith("t.test.yaml:4:27: cases.0.wat: there is no key `wat` here; did you mean `what`?\n")
+    assert done.stderr.endswith(
+        "t.test.yaml:4:27: cases.0.wat: there is no key `wat` here; did you mean `what` or `at`?\n"
+    )
     assert done.stderr.count("\n") == 1
     done = run_cases(tmp_path, case, policy=POLICY.replace("approvers", "aprovers"), options=("--json",))
     assert done.exit_code == 2
@@ -159,3 +161,63 @@ def test_init_writes_tests_that_pass_beside_the_policy_and_keeps_those_that_are_
 def test_the_tests_in_a_folder_are_no_part_of_its_policy(tmp_path: Path) -> None:
     assert run_cases(tmp_path, f"{{{MIA}, what: debug, expect: asks}}").exit_code == 0
     assert CliRunner().invoke(main, ["policy", "check", str(tmp_path)]).exit_code == 0
+
+
+CONDITIONS = """
+tickets: {jira: {url: "https://jira.example.com/{ticket}", secret: "env:JIRA"}}
+rules:
+  - {when: {sensitivity: low, at_most: 4h}, unless: {live: 3}, then: approve, budget: 3/day}
+  - {when: {hours: {days: [friday], from: "16:00", to: "06:00"}}, then: {deny: Nothing on a Friday evening.}}
+  - {unless: {ticket: {check: jira, pattern: "[A-Z]+-[0-9]+"}}, then: {require: {steps: [{any_of: [security]}]}}}
+  - {when: {what: [vault]}, unless: {at_most: 1h}, then: {shorten: 1h}}
+  - {when: {denied_lately: {count: 2, within: 1d}}, then: {deny: You were denied twice today.}}
+"""
+TUESDAY, FRIDAY = 'at: "2026-12-01 10:00+00:00"', 'at: "2026-12-04 17:00+01:00"'
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        f"{TUESDAY}, tickets: [INC-42], duration: 1h, expect: approved-by-rule, rules: [1], lasts: 1h",
+        f"{TUESDAY}, tickets: [INC-42], duration: 4h, expect: approved-by-rule, rules: [1, 4], lasts: 1h",
+        f"{TUESDAY}, tickets: [INC-42], duration: 1h, live: 3, expect: {{asks: [dba]}}, rules: []",
+        f"{TUESDAY}, duration: 1h, expect: {{asks: [dba, security]}}, rules: [3]",
+        f"{FRIDAY}, duration: 1h, expect: refused, sentence: Friday evening, rules: [2, 3]",
+        f"{TUESDAY}, start: 3d7h, tickets: [INC-42], expect: refused, sentence: Friday evening",
+        f"{TUESDAY}, tickets: [INC-42], denied: 2, expect: refused, sentence: twice today, rules: [5]",
+    ],
+)
+def test_a_case_says_which_rules_have_an_effect_and_when(case: str, tmp_path: Path) -> None:
+    done = run_cases(tmp_path, f"{{{MIA}, what: debug, {case}}}", policy=POLICY + CONDITIONS)
+    assert done.exit_code == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected", "came_instead"),
+    [
+        ("rules: [3]", "approved-by-rule, rules 3", "approved-by-rule, rules 1"),
+        ("lasts: 30m", "approved-by-rule, lasting 30m", "approved-by-rule, lasting 1h"),
+    ],
+)
+def test_another_rule_or_another_duration_fails_the_case(
+    wrong: str, expected: str, came_instead: str, tmp_path: Path
+) -> None:
+    case = f"{{{MIA}, what: debug, {TUESDAY}, tickets: [INC-42], duration: 1h, expect: approved-by-rule, {wrong}}}"
+    done = run_cases(tmp_path, case, policy=POLICY + CONDITIONS)
+    assert done.exit_code == 1
+    assert done.stdout.splitlines()[2] == f"  - {expected}"
+    assert done.stdout.splitlines()[3].startswith(f"  + {came_instead}: ")
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ("rules: [6]", "the policy has no rule 6; it has 5, numbered from 1"),
+        ("frozen: [release]", "no rule names a calendar `release`"),
+        ('at: "2026-12-01 10:00"', "write a day, a time and a zone in quotes"),
+    ],
+)
+def test_what_a_case_says_of_rules_is_checked(more: str, sentence: str, tmp_path: Path) -> None:
+    done = run_cases(tmp_path, f"{{{MIA}, what: debug, expect: asks, {more}}}", policy=POLICY + CONDITIONS)
+    assert done.exit_code == 2
+    assert sentence in done.stderr
