@@ -33,6 +33,11 @@ PROOF: dict[str, list[str]] = {
         "providers/test_ticket_system.py::test_a_ticket_is_one_part_of_the_path_whatever_is_in_it",
         "providers/test_ticket_system.py::test_every_other_answer_tells_nothing",
     ],
+    "- Who is in a group of a directory counts": [
+        "store/indexes/test_directory_snapshots.py::test_whatever_else_is_there_says_nothing",
+        "store/indexes/test_directory_snapshots.py::test_what_was_read_is_known_for_a_while",
+        "journeys/test_on_call.py::test_while_nobody_knows_who_is_on_call_all_approvers_are_told_and_nobody_is_on_call",
+    ],
     "- How old the answers are": [f"{CHANGES}::test_who_was_deactivated_is_refused_directly_after_the_event"],
     "| a deactivation, or a removal from a user group, reported by an event": [
         f"{CHANGES}::test_who_was_deactivated_is_refused_directly_after_the_event",
@@ -91,12 +96,19 @@ PROOF: dict[str, list[str]] = {
     "| the secret of a ticket system": [
         "providers/test_ticket_system.py::test_what_is_signed_with_another_secret_is_refused_and_tells_nothing",
     ],
+    "| a directory's token": [
+        "journeys/test_on_call.py::test_web_answers_by_what_the_worker_read_and_has_no_token",
+        "providers/test_pagerduty.py::test_a_wrong_token_is_a_definite_no_that_does_not_show_it",
+    ],
     "| a provider's credentials": ["journeys/test_processes.py::test_web_starts_without_the_secrets_of_the_systems"],
     "- Somebody with two Slack accounts": [
         "policy/test_authorization.py::test_a_second_account_with_an_address_of_its_own_is_another_person",
     ],
     "- Whoever may edit a user group": [
         f"{CHANGES}::test_whom_an_event_puts_into_a_group_is_in_it_once_slack_says_so_itself",
+    ],
+    "- Whoever may edit a schedule": [
+        "journeys/test_on_call.py::test_when_the_shift_changes_it_is_the_next_who_approves"
     ],
     "- Whoever is root on a machine": ["journeys/test_terminals.py::test_two_terminals_of_two_humans_lift_it"],
     "- After all processes were restarted": [

@@ -73,15 +73,14 @@ def resting_on_groups(catalog: Catalog) -> frozenset[tuple[str, str]]:
         (system, name)
         for system, owner in catalog.systems.items()
         for name, role in owner.roles.items()
-        if _may_be_lost(catalog, role)
+        if catalog.rests_on_groups(role)
     )
 
 
 def lost(catalog: Catalog, roster: Roster, request: Request) -> tuple[str, ...]:
     """The roles of the request that who asked surely may not ask for any more; what is not told is not lost.
 
-    A group without anybody is no answer: Slack keeps none, so whoever says so is mistaken. Nor is anything lost where
-    people may ask for as long as they are on call: what was granted in a shift ends at its own time.
+    A group without anybody is no answer: Slack keeps none, so whoever says so is mistaken.
     """
     return outside(catalog, roster, request.requester, [(leg.role.system, leg.role.role) for leg in request.legs])
 
@@ -91,18 +90,13 @@ def outside(catalog: Catalog, roster: Roster, requester: Person, roles: Iterable
     names: list[str] = []
     for system, name in roles:
         role = catalog.role(system, name)
-        if role is None or not _may_be_lost(catalog, role):
+        if role is None or not catalog.rests_on_groups(role):
             continue
         groups = [roster[group] for group in role.may_ask if group in roster]
         told = len(groups) == len(role.may_ask) and all(g.known and (g.users or g.identities) for g in groups)
         if told and not _in_any(roster, role.may_ask, requester):
             names.append(f"{system}/{name}")
     return tuple(names)
-
-
-def _may_be_lost(catalog: Catalog, role: Role) -> bool:
-    """Whether somebody who is in none of the groups that may ask has lost a right."""
-    return EVERYONE not in role.may_ask and catalog.shifts.isdisjoint(role.may_ask)
 
 
 def may_revoke(catalog: Catalog, roster: Roster, request: Request, person: Person) -> Verdict:

@@ -164,6 +164,13 @@ class Catalog(Frozen):
         owner = self.systems.get(system)
         return owner.roles.get(role) if owner else None
 
+    def rests_on_groups(self, role: Role) -> bool:
+        """Whether somebody who is outside all groups that may ask for it has lost a right.
+
+        Nobody has by the end of a shift: what was granted while they were on call ends at its own time.
+        """
+        return EVERYONE not in role.may_ask and self.shifts.isdisjoint(role.may_ask)
+
     def find(self, what: str) -> Choice | None:
         """A template by its name, a role as ``system/role``, or several of them: ``system/role + system/role``."""
         if what in self.templates:

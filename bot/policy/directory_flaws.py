@@ -1,23 +1,42 @@
-"""What is wrong with how a policy says who is in its groups, as far as one group tells; it asks no directory."""
+"""What is wrong with what a policy says of its sinks, its directories and each of its groups; it asks none of them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from bot.policy.catalog import EVERYONE
-from bot.policy.groups import GroupShape
-from bot.policy.problems import DirectoryFacts, did_you_mean, like
+from bot.policy.groups import DirectoryShape, GroupShape
+from bot.policy.problems import Directories, DirectoryFacts, Installed, Sinks, did_you_mean, like
+from bot.policy.schema import PolicyShape, SinkShape
 from bot.policy.yaml_source import Path
 
 Flaw = tuple[Path, str, str]
-"""Where in the group, what, and a hint."""
+"""Where, what, and a hint."""
 _WAYS = "`people`, `slack_usergroup` and `directory`"
+
+
+def of_kinds(
+    shape: PolicyShape, installed: Installed, like_: Callable[[str, Sequence[str]], list[str]]
+) -> Iterator[Flaw]:
+    """What is wrong with the sinks and the directories, each of a kind that has to be installed; by whole paths."""
+    kinds: tuple[tuple[str, Path, Mapping[str, SinkShape | DirectoryShape], Sinks | Directories], ...] = (
+        ("sink", ("workspace", "sinks"), shape.workspace.sinks, installed.sinks),
+        ("directory", ("directories",), shape.directories, installed.directories),
+    )
+    for noun, section, shapes, there in kinds:
+        for name, each in shapes.items():
+            facts = there.find(each.kind) if each.kind in there.names else None
+            if facts is None:
+                near = did_you_mean(like_(each.kind, there.names)) or f"there are {', '.join(there.names) or 'none'}"
+                yield (*section, name, "kind"), f"there is no {noun} `{each.kind[:60]}`", near
+            for below, sentence in facts.config_flaws(each.config) if facts else ():
+                yield (*section, name, "config", *below), sentence, ""
 
 
 def of_group(
     name: str, group: GroupShape, directories: Collection[str], facts: DirectoryFacts | None
 ) -> Iterator[Flaw]:
-    """What is wrong. ``facts``: of the directory that it names, where that is installed."""
+    """What is wrong, by paths within the group. ``facts``: of the directory that it names, where that is installed."""
     ways = [bool(group.people), bool(group.slack_usergroup), bool(group.directory)]
     if not any(ways) and "people" in group.model_fields_set:
         yield ("people",), "nobody is in this group", "list at least one e-mail address"

@@ -14,15 +14,12 @@ from bot.core import durations
 from bot.core.identity import identity_of
 from bot.policy import conflicts, directory_flaws, input_flaws, near_misses, rule_flaws, step_flaws
 from bot.policy.catalog import EVERYONE
-from bot.policy.groups import DirectoryShape
 from bot.policy.problems import (
     MOST_MISTAKES,
-    Directories,
     FindProvider,
     Installed,
     Mistake,
     ProviderFacts,
-    Sinks,
     did_you_mean,
     dotted,
     like,
@@ -30,7 +27,7 @@ from bot.policy.problems import (
 from bot.policy.pydantic_words import in_words
 from bot.policy.rule_shapes import SENTENCES, RuleShape
 from bot.policy.salvage import fields_at, place_of, remains
-from bot.policy.schema import NOT_YET, PolicyShape, RoleShape, SinkShape, SystemShape, TemplateShape
+from bot.policy.schema import NOT_YET, PolicyShape, RoleShape, SystemShape, TemplateShape
 from bot.policy.yaml_source import Document, Path
 
 _NAMED = "small letters, digits and dashes"
@@ -145,8 +142,8 @@ class Checker:
 
     def check(self, shape: PolicyShape) -> None:
         self._workspace(shape)
-        self._of_kinds(("workspace", "sinks"), shape.workspace.sinks, self._installed.sinks, "sink")
-        self._of_kinds(("directories",), shape.directories, self._installed.directories, "directory")
+        for below, sentence, hint in directory_flaws.of_kinds(shape, self._installed, self._like):
+            self.say(below, sentence, hint)
         for name, group in shape.groups.items():
             directory = None if self._is_broken(("directories",)) else shape.directories.get(group.directory or "")
             facts = self._installed.directories.find(directory.kind) if directory else None
@@ -175,23 +172,6 @@ class Checker:
             self.say(("workspace", "digest"), "a digest needs a time", hint, key=True)
         if shape.workspace.mfa.request == "required":
             self._no_factor(("workspace", "mfa", "request"))
-
-    def _of_kinds(
-        self,
-        section: Path,
-        shapes: Mapping[str, SinkShape] | Mapping[str, DirectoryShape],
-        installed: Sinks | Directories,
-        noun: str,
-    ) -> None:
-        """What is of a kind that has to be installed, with a config of its own."""
-        for name, shape in shapes.items():
-            facts = installed.find(shape.kind) if shape.kind in installed.names else None
-            if facts is None:
-                near = did_you_mean(self._like(shape.kind, installed.names))
-                hint = near or f"there are {', '.join(installed.names) or 'none'}"
-                self.say((*section, name, "kind"), f"there is no {noun} `{shape.kind[:60]}`", hint)
-            for below, sentence in facts.config_flaws(shape.config) if facts else ():
-                self.say((*section, name, "config", *below), sentence)
 
     def _no_factor(self, path: Path) -> None:
         sentence = "a second factor is required here (it is the default), and this version has none built in"

@@ -18,6 +18,7 @@ from bot.core.request import Request, State, Verb
 from bot.core.verdict import Actor, Members
 from bot.policy import authorization
 from bot.policy.catalog import Catalog
+from bot.policy.conditions import Circumstances
 from bot.policy.loader import can_extend, consequence
 from tests.house import person
 from tests.policy.test_steps import CATALOGS, NAMES, ROSTER, can_be_full, rosters
@@ -46,7 +47,9 @@ class World:
     def submitted(self) -> Request:
         form = RequestForm(what="vault/admin", duration=1800, reason="INC-1 burns")
         submission = submit.completed(submit.allowed(self.policy, self.actor("mia"), form, self.now), self.now)
-        return lifecycle.begin(submit.first_event(submission, self.now, {}, consequence, can_extend))
+        return lifecycle.begin(
+            submit.first_event(submission, Circumstances(now=self.now, begins=self.now), {}, consequence, can_extend)
+        )
 
     def click(self, who: str, verb: Verb) -> None:
         """Press, as `review.review` judges it."""

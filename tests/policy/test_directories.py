@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from importlib.resources import files
+
 import pytest
 
 from bot.policy import authorization, case_file, loader, policy_diff
@@ -122,6 +125,17 @@ def test_a_tested_case_says_who_is_in_a_group_of_a_directory() -> None:
     cases = "groups: {dba: [dan@example.com]}\ncases: [{as: mia@example.com, what: debug, expect: asks}]\n"
     with pytest.raises(PolicyMistakes, match="who is in the directory group `db-on-call` is not said here"):
         case_file.against(case_file.parse(Source("t.yaml", cases)), catalog(POLICY))
+
+
+def test_the_guides_examples_are_good() -> None:
+    guide = files("bot").joinpath("guides", "policy.md").read_text(encoding="utf-8")
+    directories, calendars = (
+        re.findall(rf"```yaml\n({section}:\n.*?)```", guide, re.DOTALL)[0] for section in ("directories", "calendars")
+    )
+    found = catalog(WHOLE.replace("groups:\n", f"{calendars}{directories}", 1))
+    assert {each.kind for each in found.directories.values()} == {"pagerduty", "ical"}
+    assert set(found.groups) > {"db-on-call", "web-on-call"}
+    assert set(found.calendars) == {"freeze"}
 
 
 def test_what_is_installed_is_known() -> None:

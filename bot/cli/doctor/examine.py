@@ -20,6 +20,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import settings, terminal
 from bot.cli.doctor import digest as doctor_digest
+from bot.cli.doctor import directories as doctor_directories
 from bot.cli.doctor import policy_names as doctor_named
 from bot.cli.doctor import ports as doctor_ports
 from bot.cli.doctor import sinks as doctor_sinks
@@ -158,13 +159,14 @@ async def _checks(
             policy = Named(slack, catalog)
             stack.push_async_callback(policy.stop)
             named = policy.checks()
-        # Only a worker has the secrets of systems and sinks.
+        # Only a worker has the secrets of systems, directories and sinks.
         works = catalog is not None and role != "web"
         systems = doctor_systems.checks(catalog, env, secrets) if catalog and works else []
+        told_by = doctor_directories.checks(catalog, env, secrets, store, works=works) if catalog else []
         sinks = doctor_sinks.checks(catalog, usable, env, secrets) if catalog and works else []
         ports = doctor_ports.checks(usable, role, session)
         told = doctor_digest.checks(catalog) if catalog else []
-        yield [*slack.checks(), *named, *store.checks(), *ports, *systems, *sinks, *told]
+        yield [*slack.checks(), *named, *store.checks(), *ports, *systems, *told_by, *sinks, *told]
 
 
 # how it is shown

@@ -159,13 +159,19 @@ class Named:
         for name, system in self._catalog.systems.items():
             for role, shape in system.roles.items():
                 needed.setdefault(shape.steps, []).append(f"{name}/{role}")
+        listed = {name for name, group in self._catalog.groups.items() if not group.directory}
+        dark = [steps for steps in needed if not all(listed.issuperset(step.any_of) for step in steps)]
+        roles = [role for steps in dark for role in needed.pop(steps)]
+        why = "who is in its groups of directories changes by the hour; what is said of each group is of now"
+        unknown = [unchecked(f"steps of {', '.join(roles)}", why)] if roles else []
         groups = {group for steps in needed for step in steps for group in step.any_of}
         try:
             members = await self._members(groups)
         except SlackUnavailable:
             return [unchecked("steps", "who is in the groups of the policy is not known")]
         found = [flaw for steps, roles in needed.items() if (flaw := _filled(steps, roles, members))]
-        return found or [good("steps", "each can be filled, also when one of its people asks or is away")]
+        well = [good("steps", "each can be filled, also when one of its people asks or is away")] if needed else []
+        return [*(found or well), *unknown]
 
     async def _forms(self) -> Sequence[CheckResult]:
         """Whether Slack takes the form for asking with this policy's own words; those with most durations first."""

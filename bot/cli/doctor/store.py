@@ -20,6 +20,7 @@ from bot.core.errors import StoreAway
 from bot.policy.catalog import Catalog
 from bot.settings import Settings
 from bot.startup import last_identity
+from bot.store.indexes.directory_snapshots import DirectorySnapshots, Snapshots
 from bot.store.keyring import BadKeys, KeyRing
 from bot.store.keys import Keys, home
 from bot.store.known_home import KnownHome
@@ -148,23 +149,41 @@ class StoreDoctor:
 
     # the records
 
+    async def snapshots(self, catalog: Catalog) -> Snapshots | None:
+        """What the worker read last from the directories and calendars of a policy; None where nobody can look."""
+        store = await self._opened()
+        if isinstance(store, CheckResult):
+            return None
+        try:
+            return await DirectorySnapshots(store).read([*catalog.directories], [*catalog.calendars])
+        except StoreAway:
+            return None
+
     async def _records(self) -> Sequence[CheckResult]:
+        store = await self._opened()
+        if isinstance(store, CheckResult):
+            return [store]
+        try:
+            found = await health.open_counts(store)
+        except StoreAway as error:
+            return [_unread(error)]
+        return judged(found, None if self._catalog is None else self._catalog.generation)
+
+    async def _opened(self) -> Store | CheckResult:
+        """The workspace's store, or why its records cannot be looked at."""
         url, ring = await self._url(), self._ring()
         if isinstance(url, CheckResult):
-            return [unchecked("records", "there is no store to look into")]
+            return unchecked("records", "there is no store to look into")
         if ring is None:
-            return [unchecked("records", "there are no keys to tell our records by")]
+            return unchecked("records", "there are no keys to tell our records by")
         link = self._link(url)
         try:
             workspace = await self._workspace(link)
             if workspace is None:
-                return [unchecked("records", "this store knows no workspace of this token before the first start")]
-            redis = link.commands(Keys(workspace).due)
-            found = await health.open_counts(Store(redis, workspace, ring))
+                return unchecked("records", "this store knows no workspace of this token before the first start")
+            return Store(link.commands(Keys(workspace).due), workspace, ring)
         except StoreAway as error:
-            said = f"they cannot be read: {error}"
-            return [wrong("records", said, "see what is said of the store; if it is well, see who else writes to it")]
-        return judged(found, None if self._catalog is None else self._catalog.generation)
+            return _unread(error)
 
     async def _workspace(self, link: Link) -> str | None:
         if self._slack is not None:
@@ -175,6 +194,11 @@ class StoreDoctor:
         token = self._settings.slack_bot_token
         given = token.get_secret_value() if token else ""
         return await health.workspace(link.commands(home(given)), given)
+
+
+def _unread(error: StoreAway) -> CheckResult:
+    said = f"they cannot be read: {error}"
+    return wrong("records", said, "see what is said of the store; if it is well, see who else writes to it")
 
 
 def judged(counts: OpenCounts, generation: str | None) -> list[CheckResult]:
