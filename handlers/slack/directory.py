@@ -29,6 +29,7 @@ from handlers.slack.api import AWAY, NotNow, SaidNo, Unanswered, answered, code
 from handlers.slack.membership import LOST, member, updated
 from handlers.slack.presence import Presences
 from handlers.slack.usergroups import FRESH, Listed, UserGroups, remain
+from handlers.views.text import safe
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -294,7 +295,9 @@ class People:
                 said += [await self._mention(address) for address in group.people]
             else:
                 people = sorted(listed.get(name, ()))
-                said += [await self._mention(address) for address in people[:_MOST_MENTIONED]]
+                found = {address: await self._mention(address) for address in people[:_MOST_MENTIONED]}
+                # An address that others chose, and nobody here has, is marked up as nothing.
+                said += [safe(address) if mention == address else mention for address, mention in found.items()]
                 said += [f"`{name}`"] if len(people) > _MOST_MENTIONED or not people else []
         return " or ".join(dict.fromkeys(said))
 

@@ -13,6 +13,7 @@ import pytest
 from bot.app import App
 from bot.playground import LocalSlack, Message
 from bot.policy import authorization
+from bot.startup import CannotStart
 from bot.store.indexes.directory_snapshots import DirectorySnapshots
 from tests.house import POLICY
 from tests.journeys.conftest import CHANNEL, Mode, Town, running, settings_for
@@ -70,11 +71,11 @@ async def looked(app: App) -> None:
     await app.directories.look(app.catalog)
 
 
-async def forgotten(app: App) -> None:
-    """As five minutes later, when what was known is too old."""
+async def aged(app: App, seconds: float = 300) -> None:
+    """As so many seconds later, without an answer since; after five minutes, what was known is too old."""
     snapshots = DirectorySnapshots(app.store)
     known_ = (await snapshots.groups(app.catalog)).directories["pd"]
-    groups = {name: group.model_copy(update={"at": group.at - 300}) for name, group in known_.groups.items()}
+    groups = {name: group.model_copy(update={"at": group.at - seconds}) for name, group in known_.groups.items()}
     await snapshots.write(known_.model_copy(update={"groups": groups}))
 
 
@@ -135,7 +136,7 @@ async def test_while_nobody_knows_who_is_on_call_all_approvers_are_told_and_nobo
         await pagerduty.stop()
         await looked(town.app)
         assert (await town.app.people.roster())["oncall"].known, "an outage of a minute changes nothing"
-        await forgotten(town.app)
+        await aged(town.app)
         card = await asked(town)
         assert "Who is on call is not known right now, so all approvers are notified." in card.said()
         assert "<!subteam^S0DBA0001>" in card.said()
@@ -215,6 +216,55 @@ async def test_web_answers_by_what_the_worker_read_and_has_no_token(
             await town.sam.click(card, "approve")
             assert await approvers(town, card) == {"Sam"}
             assert len(pagerduty.calls) == calls, "a click asks no directory"
+
+
+async def test_what_is_critical_is_decided_by_what_is_two_minutes_old_at_most(
+    slack: LocalSlack, redis: RedisServer, tmp_path: Path, mode: Mode, pagerduty: PagerDutyServer
+) -> None:
+    async with on_call(slack, redis, tmp_path, policy(pagerduty), mode) as town:
+        people = town.app.people
+        await aged(town.app, 60)
+        assert (await people.look_up_now("USAM", (), ["oncall"])).roster["oncall"].known
+        await aged(town.app, 60)
+        assert not (await people.look_up_now("USAM", (), ["oncall"])).roster["oncall"].known
+        assert (await people.roster())["oncall"].known
+
+
+async def test_a_policy_whose_directory_cannot_be_built_changes_nothing(
+    slack: LocalSlack,
+    redis: RedisServer,
+    tmp_path: Path,
+    mode: Mode,
+    pagerduty: PagerDutyServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = policy(pagerduty)
+    async with on_call(slack, redis, tmp_path, text, mode) as town:
+        before = town.app.catalog.generation
+        (tmp_path / "jit.yaml").write_text(text.replace(TOKEN_NAME, "ANOTHER_TOKEN"), encoding="utf-8")
+        town.app.rereading.set()
+        async with asyncio.timeout(20):
+            while not town.app.policy_trouble:  # noqa: ASYNC110  # another task's work
+                await asyncio.sleep(0.02)
+        assert "directory pd: token: the environment variable ANOTHER_TOKEN is not set" in town.app.policy_trouble
+        await looked(town.app)
+        assert (town.app.catalog.generation, (await town.app.people.roster())["oncall"].known) == (before, True)
+    monkeypatch.delenv(TOKEN_NAME)
+    with pytest.raises(CannotStart, match=f"directory pd: token: the environment variable {TOKEN_NAME} is not set"):
+        async with on_call(slack, redis, tmp_path, text, mode):
+            pass
+
+
+async def test_somebody_on_call_who_is_nobody_here_is_named_and_marked_up_as_nothing(
+    slack: LocalSlack, redis: RedisServer, tmp_path: Path, mode: Mode, pagerduty: PagerDutyServer
+) -> None:
+    pagerduty.oncalls.clear()
+    pagerduty.on_call(["*a&b*@example.com", "gone@example.com"])
+    async with on_call(slack, redis, tmp_path, policy(pagerduty), mode) as town:
+        card = await asked(town)
+        assert "a&amp;b" in card.said()
+        assert wrote_to(slack) == set()
+        assert "gone@example.com" in card.said()
 
 
 async def test_another_policy_has_another_schedule_read_at_once(

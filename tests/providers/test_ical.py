@@ -96,6 +96,7 @@ async def test_what_cannot_be_read_for_sure_is_no_calendar() -> None:
     for content, why in (
         (b"", "no calendar"),
         (calendar([fine])[:-20], "no calendar"),
+        (calendar([]) + calendar([fine])[:-20], "not all of one"),
         (b"<html>sign in</html>", "no calendar"),
         (calendar([fine, event("2", "DTSTART:nonsense")]), "DTSTART of an event"),
         (calendar([fine, event("2", "DTSTART:20261025T000000Z", "RRULE:FREQ=OFTEN")]), "RRULE of an event"),
