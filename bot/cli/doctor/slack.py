@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.cli import manifest
@@ -20,6 +21,7 @@ from handlers.slack.api import NotNow, SaidNo, Unanswered, answered, said
 
 T = TypeVar("T")
 WITHOUT = "there is no SLACK_BOT_TOKEN that can be used"
+UNREACHABLE = "Slack cannot be reached"
 _AT_A_TIME = 3
 _APP_OF_TOKEN = re.compile(r"^xapp-\d+-(A[A-Z0-9]+)-")
 _OAUTH = "OAuth & Permissions, on the app's page at api.slack.com/apps"
@@ -40,11 +42,21 @@ class SlackUnavailable(Exception):
     """Slack did not tell; ``locked_out`` when the token is why, of which the token's own finding speaks.
 
     ``flaws``: what Slack says of each thing that it was asked to validate. ``method``: which call it was, if known.
+    ``unreachable``: there was no connection, not for the first question either, which the token's own finding says.
     """
 
-    def __init__(self, code: str, *, locked_out: bool = False, flaws: Sequence[str] = (), method: str = "") -> None:
+    def __init__(
+        self,
+        code: str,
+        *,
+        locked_out: bool = False,
+        flaws: Sequence[str] = (),
+        method: str = "",
+        unreachable: bool = False,
+    ) -> None:
         """Keep Slack's word."""
         super().__init__(code)
+        self.unreachable = unreachable
         self.code, self.locked_out, self.flaws, self.method = code, locked_out, tuple(flaws), method
 
     @property
@@ -98,7 +110,7 @@ class Slack:
     # who we are
 
     async def _who(self) -> TokenIdentity:
-        answer = await self.ask(self.client.auth_test)
+        answer = await self._ask(self.client.auth_test)
         headers = {str(name).lower(): value for name, value in answer.headers.items()}
         listed = headers.get("x-oauth-scopes")
         whole = bool(answer.get("is_enterprise_install"))
@@ -128,8 +140,8 @@ class Slack:
     async def _scopes(self) -> Sequence[CheckResult]:
         try:
             granted = (await self.identity()).scopes
-        except SlackUnavailable:
-            return [unchecked("scopes", "Slack did not tell who we are")]
+        except SlackUnavailable as error:
+            return [unchecked("scopes", UNREACHABLE if error.unreachable else "Slack did not tell who we are")]
         if granted is None:
             return [unchecked("scopes", "the answer had no x-oauth-scopes, as behind some proxies")]
         wanted = manifest.scopes(manifest.heard())
@@ -182,6 +194,21 @@ class Slack:
 
     async def ask(self, call: Callable[[], Awaitable[T]]) -> T:
         """Slack's answer; a limit is waited out, for as long as the check has. Raises `SlackUnavailable`."""
+        try:
+            return await self._ask(call)
+        except SlackUnavailable as error:
+            # Where others had a connection, this one's is a finding of its own.
+            error.unreachable = error.unreachable and await self._is_unreachable()
+            raise
+
+    async def _is_unreachable(self) -> bool:
+        try:
+            await self.identity()
+        except SlackUnavailable as error:
+            return error.unreachable
+        return False
+
+    async def _ask(self, call: Callable[[], Awaitable[T]]) -> T:
         async with self._few:
             while True:
                 try:
@@ -193,7 +220,8 @@ class Slack:
                 except SaidNo as error:
                     raise SlackUnavailable(error.code, flaws=_flaws(error), method=_method(error)) from None
                 except Unanswered as error:
-                    raise SlackUnavailable(str(error)) from None
+                    nowhere = isinstance(error.__cause__, aiohttp.ClientConnectorError)
+                    raise SlackUnavailable(str(error), unreachable=nowhere) from None
 
 
 def _word(error: NotNow) -> str:
@@ -233,10 +261,14 @@ def not_told(name: str, error: SlackUnavailable) -> CheckResult:
         return unchecked(name, "a scope is missing")
     if error.locked_out:
         return unchecked(name, "Slack does not accept the token")
+    if error.unreachable:
+        return unchecked(name, UNREACHABLE)
     return wrong(name, f"Slack did not tell: {error.said}", error.fix)
 
 
 def _no_socket(error: SlackUnavailable) -> CheckResult:
+    if error.unreachable:
+        return unchecked("connection", UNREACHABLE)
     fixes = {
         "forbidden_team": "switch Socket Mode on, on the app's page",
         "missing_scope": "make a new app-level token with connections:write, on the app's page, Basic Information",
