@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import secrets
 
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncRespond
 from slack_sdk.web.async_client import AsyncWebClient
@@ -23,6 +24,11 @@ from handlers.views.message import SlackMessage
 from handlers.views.request_line import HELLO, open_form
 
 log = logging.getLogger(__name__)
+
+_HANDLING = 30.0
+"""Seconds after which a process that handles a message, and has not answered, is taken for dead."""
+_REDELIVERED = 900.0
+"""Seconds for which Slack may deliver a message again: it does so for some six minutes."""
 
 
 def register(app: AsyncApp, door: Door) -> None:
@@ -50,10 +56,27 @@ def register(app: AsyncApp, door: Door) -> None:
 
 
 async def _read(door: Door, message: TypedMessage | None, client: AsyncWebClient) -> None:
-    """Do what a message says, and answer; nothing for one that no person wrote."""
+    """Do what a message says, and answer; nothing for one that no person wrote, or that is delivered again.
+
+    Raises `StoreAway` and `Crowded`: then nothing was done, and Slack delivers the message again.
+    """
     if message is None:
         return
-    answer = await _answer(door, message, client)
+    delivery, key = secrets.token_hex(8), door.context.store.keys.answered(f"{message.channel}:{message.ts}")
+    if not await door.context.store.lease(key, delivery, _HANDLING):
+        return
+    try:
+        answer = await _answer(door, message, client)
+    except (StoreAway, Crowded):
+        with contextlib.suppress(StoreAway):
+            await door.context.store.lease(key, delivery, 0)
+        raise
+    await _post(client, message, answer)
+    with contextlib.suppress(StoreAway):
+        await door.context.store.lease(key, delivery, _REDELIVERED)
+
+
+async def _post(client: AsyncWebClient, message: TypedMessage, answer: SlackMessage) -> None:
     try:
         await answered(
             client.chat_postEphemeral(

@@ -30,6 +30,7 @@ KINDS: Final = {
     "sealed": "string",
     "submission:*": "string",
     "coalesced:*": "string",
+    "answered:*": "string",
     "digest:*": "string",
     "identity:*": "string",
     "shared:*": "hash",

@@ -87,6 +87,10 @@ class Keys:
         """Coalesces repeated audit notes. Expires after their window."""
         return self._key("coalesced", _digest(what))
 
+    def answered(self, message: str) -> str:
+        """The lease on answering a message that somebody wrote to the bot. Expires after a quarter of an hour."""
+        return self._key("answered", _digest(message))
+
     def submits(self, person: str) -> str:
         """What a person asked for and when. Expires after the retention."""
         return self._key("person", person, "submits")

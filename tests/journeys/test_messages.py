@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from bot.access import read
+from bot.core.errors import Crowded
 from bot.playground import Message
 from bot.playground.block_tree import Json
+from handlers import commands
 from tests.journeys.conftest import CHANNEL, Town
 
 
@@ -79,11 +82,35 @@ async def test_a_refusal_is_told_to_that_person(town: Town) -> None:
     await answer(town, "you are in none of the groups that may request")
 
 
-async def test_a_mention_that_is_delivered_twice_requests_once(town: Town) -> None:
-    for _ in range(2):
-        assert (await town.slack.delivery.event(await asked(town))).ok
+async def test_a_mention_that_is_delivered_again_is_answered_once(town: Town) -> None:
+    event = await asked(town)
+    acks = await asyncio.gather(*(town.slack.delivery.event(event) for _ in range(2)))
+    acks.append(await town.slack.delivery.event(event))
+    assert all(ack.ok for ack in acks)
     await answer(town, "You requested")
+    await answer(town, "can be reached now")  # what follows the answer comes once, too
     assert len(await own(town)) == 1
+    assert (await town.slack.delivery.event(await asked(town, ts="1700000000.000200"))).ok
+    await answer(town, "You have already requested this")
+    assert [m.said().partition(" ")[0] for m in town.mia.ephemerals if "You requested" in m.said()] == ["You"]
+    assert len([m for m in town.mia.ephemerals if "can be reached now" in m.said()]) == 1
+
+
+@pytest.mark.parametrize("town", ["http"], indirect=True)
+async def test_a_message_that_could_not_be_handled_is_answered_when_it_comes_again(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle, event = commands.answer, await asked(town)
+
+    async def crowded(*_: Any) -> None:
+        raise Crowded
+
+    monkeypatch.setattr(commands, "answer", crowded)
+    town.slack.delivery.retry_delays = ()
+    assert not (await town.slack.delivery.event(event)).ok
+    monkeypatch.setattr(commands, "answer", handle)
+    assert (await town.slack.delivery.event(event)).ok
+    await answer(town, "You requested")
 
 
 @pytest.mark.parametrize(
