@@ -27,7 +27,7 @@ from handlers.slack.api import NotNow, SaidNo, Unanswered, answered, said
 from handlers.slack.payloads import Payload
 from handlers.views import action_ids, audit, modals
 from handlers.views.message import SlackMessage
-from handlers.views.text import safe
+from handlers.views.text import code
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ async def _export(door: Door, payload: Payload, rest: str) -> str:
     form = next((word for word in words if word.lower() in _FORMS), "jsonl")
     when = " ".join(word for word in words if word is not form)
     await audit_files.send_export(door.context, await door.who(payload), when, _FORMS[form.lower()])
-    return f"The export of `{safe(when, 60)}` will arrive in your direct messages."
+    return f"The export of {code(when, 60)} will arrive in your direct messages."
 
 
 async def ask(door: Door, payload: Payload, rest: str, client: AsyncWebClient) -> None:

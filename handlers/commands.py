@@ -15,7 +15,7 @@ from handlers.slack import payloads
 from handlers.slack.payloads import CommandLine, Payload
 from handlers.slack.verbs import ALIASES, COMMANDS, POLITE
 from handlers.views.message import SlackMessage
-from handlers.views.text import safe
+from handlers.views.text import code
 
 ON_THE_CARD = (
     "Requests are approved and denied on their card: press its button in the channel, or open the app's Home tab, "
@@ -101,9 +101,9 @@ def spoken(line: CommandLine) -> CommandLine:
 def nearest(word: str, rest: str = "") -> str:
     """There is no such command, and which line may have been meant."""
     near = _like(word, 0.6)
-    meant = f"`/jit {near[0]}{f' {safe(rest, 200)}' if rest else ''}`" if near else ""
+    meant = code(f"/jit {near[0]} {rest[:200]}".strip(), 240) if near else ""
     hint = f"Did you mean {meant}?" if near else f"There are {', '.join(f'`{c}`' for c in COMMANDS)}."
-    return f"There is no command `{safe(word, 40)}`. {hint}"
+    return f"There is no command {code(word, 40)}. {hint}"
 
 
 def _like(word: str, cutoff: float) -> list[str]:

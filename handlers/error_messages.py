@@ -51,7 +51,7 @@ from handlers.slack.outcome import said
 from handlers.views.limits import conflicting, not_counted, over_limit
 from handlers.views.lockdown import locked, stopped
 from handlers.views.status import clause
-from handlers.views.text import clock, length, safe, when
+from handlers.views.text import clock, code, length, safe, when
 
 log = logging.getLogger(__name__)
 
@@ -115,9 +115,9 @@ def sentence(error: Exception) -> str:
 def _unknown(error: UnknownChoice) -> str:
     if not error.nearest:
         shows = "`/jit request` shows what there is."
-        return f"There is no template or role `{safe(error.what, 80)}` that you may request. {shows}"
-    near = " or ".join(f"`{safe(n, 80)}`" for n in error.nearest[:3])
-    return f"There is no template or role `{safe(error.what, 80)}` that you may request. Did you mean {near}?"
+        return f"There is no template or role {code(error.what, 80)} that you may request. {shows}"
+    near = " or ".join(code(n, 80) for n in error.nearest[:3])
+    return f"There is no template or role {code(error.what, 80)} that you may request. Did you mean {near}?"
 
 
 def _combining(error: CannotCombine) -> str:
@@ -125,23 +125,23 @@ def _combining(error: CannotCombine) -> str:
         "many": f"a request has at most {error.most} roles",
         "long": f"their names have more than {error.most} characters together",
         "inputs": f"together they ask for more than {error.most} inputs",
-        "differs": f"both ask for `{safe(error.name, 40)}`, with other values",
+        "differs": f"both ask for {code(error.name, 40)}, with other values",
     }[error.problem]
     return f"These roles cannot be one request: {why}. Request them one after the other."
 
 
 def _system(error: UnknownSystem) -> str:
-    near = " or ".join(f"`{safe(n, 80)}`" for n in error.nearest[:3])
+    near = " or ".join(code(n, 80) for n in error.nearest[:3])
     hint = f"Did you mean {near}?" if near else "`/jit help who` has an example."
-    return f"There is no system `{safe(error.what, 80)}` that you can see. {hint}"
+    return f"There is no system {code(error.what, 80)} that you can see. {hint}"
 
 
 def _word(error: UnknownWord) -> str:
-    what = f"`{safe(error.what, 60)}`"
+    what = code(error.what, 60)
     if error.twice:
         two = "two people" if error.twice == "person" else f"two {error.twice}s"
         return f"You named {two} ({what} is the second); search for one at a time."
-    near = " or ".join(f"`{safe(n, 90)}`" for n in error.nearest[:3])
+    near = " or ".join(code(n, 90) for n in error.nearest[:3])
     hint = f"Did you mean {near}?" if near else "`/jit help audit` has examples."
     return f"I don't understand {what}: it is not a person, system, role, kind, request or time. {hint}"
 
@@ -151,7 +151,7 @@ def _duration(error: BadDuration) -> str:
         return f'I don\'t understand the duration "{safe(error.text, 20)}". Try `30m`, `1h30m` or `2d`.'
     offered = ", ".join(durations.short(s) for s in error.offered)
     choose = f"Choose one of {offered}." if offered else "Choose another, like `30m`."
-    typed = length(seconds) if (seconds := _seconds(error.text)) else f"`{safe(error.text, 20)}`"
+    typed = length(seconds) if (seconds := _seconds(error.text)) else code(error.text, 20)
     if seconds < durations.SHORTEST:
         return f"{typed} is too short: the minimum is {length(durations.SHORTEST)}. {choose}"
     return f"{typed} is too long: the maximum is {length(error.cap)}.{f' {choose}' if offered else ''}"
@@ -185,7 +185,7 @@ def _input(error: BadInput) -> str:
         "long": f"{title} is too long. Expected: {expected}.",
         "key": f"{title} cannot be used: {why}.",
         "refused": f"{title} {typed} is not accepted: {why}.",
-        "unasked": f"`{title}` does not ask for `{safe(error.name, 40)}`.{asks}",
+        "unasked": f"`{title}` does not ask for {code(error.name, 40)}.{asks}",
     }[error.problem]
 
 
@@ -218,7 +218,7 @@ def _not_allowed(error: NotAllowed) -> str:
 def _about(reason: Reason) -> str:
     if reason.code in {Code.DENIED_BY_RULE, Code.RULE_UNSURE}:
         return _by_rule(*reason.about)
-    return " or ".join(f"`{safe(word, 80)}`" for word in reason.about) or "nobody"
+    return " or ".join(code(word, 80) for word in reason.about) or "nobody"
 
 
 def _by_rule(n: str, sentence: str, unsure: str = "") -> str:
@@ -244,7 +244,7 @@ def _limit(error: LimitReached) -> str:
 
 def _terminal(error: TerminalDoesNotCount) -> str:
     why = safe(error.why, 200) or "nobody has claimed it in Slack (`jit people bind-cli`)"
-    nobody = f"`{safe(error.by, 200)}` does not count as an operator: {why}."
+    nobody = f"{code(error.by, 200)} does not count as an operator: {why}."
     return f"{nobody} You can lift in Slack instead: `/jit lockdown lift`."
 
 
@@ -265,7 +265,7 @@ def _not_locked(error: NotLockedDown) -> str:
         return "Nothing is locked down, so there is nothing to lift."
     none, stand = (_of(system) for system in (error.system, error.locked[0]))
     lift = f"/jit lockdown lift {error.locked[0]}".strip()
-    return f"There is no lockdown of {none}, only of {stand}: `{safe(lift, 80)}` lifts it."
+    return f"There is no lockdown of {none}, only of {stand}: {code(lift, 80)} lifts it."
 
 
 def _of(system: str) -> str:
@@ -278,7 +278,7 @@ _WORDS: dict[type[Exception], Callable[[Any], str]] = {
     UnknownSystem: _system,
     BadDay: lambda e: f'I don\'t understand the day "{safe(e.text, 30)}". Try {_DAYS}.',
     UnknownPerson: lambda e: (
-        f"Who is `{safe(e.what, 40)}`? Pick the person from Slack's @ list, or type their e-mail address."
+        f"Who is {code(e.what, 40)}? Pick the person from Slack's @ list, or type their e-mail address."
     ),
     BadDuration: _duration,
     BadReason: _reason,
@@ -298,7 +298,7 @@ _WORDS: dict[type[Exception], Callable[[Any], str]] = {
     AlreadyRequested: lambda e: (
         f"You have already requested this: {e.request.id} {clause(e.request)}. `/jit cancel {e.request.id}` cancels it."
     ),
-    NotFound: lambda e: f"There is no request `{safe(e.id, 20)}` that you can see. `/jit list` shows yours.",
+    NotFound: lambda e: f"There is no request {code(e.id, 20)} that you can see. `/jit list` shows yours.",
     Ambiguous: _ambiguous,
     Late: lambda e: (
         f"Too late: the time for this ended at {clock(e.deadline)}, so {e.id} did not change. "
@@ -315,7 +315,7 @@ _WORDS: dict[type[Exception], Callable[[Any], str]] = {
     LockedDown: lambda e: locked(e.lock),
     TerminalDoesNotCount: _terminal,
     WrongCode: lambda e: (
-        f"No terminal is waiting with `{safe(e.what, 60)}`: a code works once, within ten minutes. "
+        f"No terminal is waiting with {code(e.what, 60)}: a code works once, within ten minutes. "
         "`jit people bind-cli` at the terminal prints a new one."
     ),
     NotLockedDown: _not_locked,

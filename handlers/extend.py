@@ -75,7 +75,8 @@ async def extend(door: Door, payload: Payload, rest: str, client: AsyncWebClient
         note = f"I don't understand {unknown}. Everything else is filled in." if unknown else ""
         await modal_stack.show(client, payload, extension.extend(request, line.duration, line.reason, note))
         return None
-    return _asked(await verbs.extend(door.context, actor, request.id, line.duration, line.reason))
+    after = await verbs.extend(door.context, actor, request.id, line.duration, line.reason)
+    return await show.with_card(door, after, _asked(after))
 
 
 def _asked(request: Request) -> str:

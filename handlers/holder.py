@@ -11,7 +11,7 @@ from bot.access import holder, read, revoke
 from bot.access.remind import remind as send_reminder
 from bot.core.errors import JitError
 from bot.core.request import Request
-from handlers import in_place, lockdown
+from handlers import in_place, lockdown, show
 from handlers.context import Door
 from handlers.error_messages import sentence
 from handlers.slack import modal_stack, payloads
@@ -82,13 +82,13 @@ async def listed(door: Door, payload: Payload) -> str:
 async def release(door: Door, payload: Payload, rest: str) -> str:
     """``/jit release [ID]``."""
     request = await holder.release(door.context, await door.who(payload), payloads.which(rest))
-    return _released(request)
+    return await show.with_card(door, request, _released(request))
 
 
 async def cancel(door: Door, payload: Payload, rest: str) -> str:
     """``/jit cancel [ID]``."""
     request = await holder.cancel(door.context, await door.who(payload), payloads.which(rest))
-    return _cancelled(request)
+    return await show.with_card(door, request, _cancelled(request))
 
 
 def _released(request: Request) -> str:
@@ -102,7 +102,8 @@ def _cancelled(request: Request) -> str:
 async def remind(door: Door, payload: Payload, rest: str) -> str:
     """``/jit remind [ID]``."""
     request = await send_reminder(door.context, await door.who(payload), payloads.which(rest))
-    return f"You reminded the approvers of {request.id}. If nobody answers by {clock(request.decide_by)}, it expires."
+    text = f"You reminded the approvers of {request.id}. If nobody answers by {clock(request.decide_by)}, it expires."
+    return await show.with_card(door, request, text)
 
 
 async def deliver(client: AsyncWebClient, request: Request, view: str, shown: Secret | str) -> None:

@@ -17,6 +17,7 @@ from bot.access.request_line import names_a_time, understand
 from bot.access.submit import RequestForm
 from bot.core import given_inputs
 from bot.core.errors import (
+    AlreadyRequested,
     BadDuration,
     BadInput,
     BadReason,
@@ -194,6 +195,8 @@ async def _by_line(door: Door, payload: Payload, actor: Actor, line: RequestLine
             if made:
                 reach.follow_up(door, made, reach.below(payload, client, made))
                 return views.answer(made)
+        except AlreadyRequested as error:
+            return await show.with_card(door, error.request, sentence(error))
         except NotUnderstood as error:
             note, form = _said_of(error), _without(form, error)
     elif (line.partial and not candidates) or (line.empty and line.unknown):

@@ -16,12 +16,13 @@ from bot.core.ids import is_id
 from bot.core.request import Request
 from bot.core.verdict import Actor
 from bot.policy import authorization
+from handlers import show
 from handlers.context import Door
 from handlers.slack import payloads
 from handlers.slack.payloads import Payload
 from handlers.views import action_ids, modals
 from handlers.views.revoke import NOT_YOURS, revoke_all, taken
-from handlers.views.text import safe, title
+from handlers.views.text import code, safe, title
 
 
 def register(app: AsyncApp, door: Door) -> None:
@@ -43,7 +44,8 @@ async def revoke(door: Door, payload: Payload, rest: str, client: AsyncWebClient
     target = payloads.target(first, systems)
     if target is None:
         request = await _revoke(door, actor, first, reason, systems)
-        return f"You ended {request.id}, {title(request)}; the worker is revoking the access."
+        said = f"You ended {request.id}, {title(request)}; the worker is revoking the access."
+        return await show.with_card(door, request, said)
     operator = _operates(door, actor)
     found = await verbs.revocable_all(door.context, actor, target)
     if not found:
@@ -81,4 +83,4 @@ def _target(metadata: str) -> RevokeTarget:
 def _whose(target: RevokeTarget) -> str:
     if target.user:
         return f"<@{safe(target.user, 30)}>"
-    return f"`{safe(target.system or target.email, 250)}`"
+    return code(target.system or target.email, 250)

@@ -17,6 +17,7 @@ from bot.core.request import Request
 from bot.core.verdict import Actor
 from bot.policy.catalog import Choice
 from handlers.context import Door
+from handlers.notify.poster import Waits
 from handlers.slack import payloads
 from handlers.slack.payloads import Payload
 from handlers.views import action_ids, request_list, role_terms
@@ -24,7 +25,7 @@ from handlers.views import request as showing
 from handlers.views.ladder import ladder
 from handlers.views.message import Needed, SlackMessage, given, section
 from handlers.views.request import Reader
-from handlers.views.text import safe
+from handlers.views.text import OPEN_CARD, code, linked_as
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ async def mentions(door: Door, groups: Iterable[str]) -> dict[str, str]:
     """Each group as Slack mentions it, or by its name when Slack does not tell in time."""
     wanted = list(dict.fromkeys(groups))
     told = await asyncio.gather(*(_mention(door, group) for group in wanted))
-    return {group: mention or f"`{safe(group, 40)}`" for group, mention in zip(wanted, told, strict=True)}
+    return {group: mention or code(group, 40) for group, mention in zip(wanted, told, strict=True)}
 
 
 async def _mention(door: Door, group: str) -> str:
@@ -100,6 +101,15 @@ async def needed(door: Door, actor: Actor, request: Request) -> Needed:
     later = sum(step.missing for step in tally.open if step.waits)
     steps = ladder(awaiting_decision(request) or request, tally, [leg.role.name for leg in request.legs])
     return Needed(tuple(missing.items()), given={} if steps else given(tally), later=later, ladder=steps)
+
+
+async def with_card(door: Door, request: Request, text: str) -> str:
+    """The text with the way to the card of the request that it speaks of, where there is one."""
+    try:
+        link = await door.announcer.router.links.of(request)
+    except Waits:  # it is not posted yet
+        return text
+    return f"{text} {linked_as(link, OPEN_CARD)}" if link else text
 
 
 def word(rest: str) -> str:

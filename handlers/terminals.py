@@ -6,7 +6,7 @@ from bot.access import terminal_binding
 from handlers.context import Door
 from handlers.slack import payloads
 from handlers.slack.payloads import Payload
-from handlers.views.text import safe, when
+from handlers.views.text import code, safe, when
 
 _REMOVE = "remove"
 
@@ -17,7 +17,7 @@ async def command(door: Door, payload: Payload, rest: str) -> str:
     first, more = payloads.id_and_rest(rest)
     if first.lower() == _REMOVE:
         await terminal_binding.unbind(door.context, actor, more[:300])
-        return f"`{safe(more, 300)}` no longer counts as anybody. The audit channel was notified."
+        return f"{code(more, 300)} no longer counts as anybody. The audit channel was notified."
     await terminal_binding.require_operator(door.context, actor)
     actor = await door.people.look_up_now(actor.person.id, (), door.context.catalog().workspace.operators)
     bound = await terminal_binding.confirm(door.context, actor, first[:20])

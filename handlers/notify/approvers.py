@@ -31,7 +31,7 @@ from handlers.slack.directory import People
 from handlers.views import dms
 from handlers.views.ladder import ladder
 from handlers.views.message import EscalatedStep, Needed, given
-from handlers.views.text import safe
+from handlers.views.text import code
 
 log = logging.getLogger(__name__)
 
@@ -190,7 +190,7 @@ class ApproverMessages:
 
 def _names(groups: Iterable[str]) -> str:
     """Groups by name: nobody is mentioned."""
-    return " or ".join(f"`{safe(group, 40)}`" for group in groups)
+    return " or ".join(code(group, 40) for group in groups)
 
 
 def _named(tally: Tally, role: str) -> tuple[tuple[str, int], ...]:

@@ -21,7 +21,7 @@ from bot.core.request import Request
 from handlers.views import action_ids, modals, tables
 from handlers.views.message import SlackMessage, context, section
 from handlers.views.tables import ACCOUNT, Table
-from handlers.views.text import fitting, safe, when
+from handlers.views.text import code, fitting, safe, when
 
 HEADING = "Audit log"
 _BLOCK = 2_900
@@ -122,12 +122,12 @@ def _asked(question: SearchFilters) -> str:
         said = [f"Who had access at {_time(question.at, '{date_short} {time_secs}')}"]
     elif question.since is not None or question.until is not None:
         ends = [_moment("from", question.since), _moment("to", question.until)]
-        said = [f"Events {' '.join(end for end in ends if end)} (`{safe(question.when, 60)}`)"]
+        said = [f"Events {' '.join(end for end in ends if end)} ({code(question.when, 60)})"]
     else:
         said = ["Events, latest first"]
     said += [f"person {_by(question.person)}"] if question.person else []
     names = ("system", "role", "request", "kind")
-    said += [f"{name} `{safe(value, 90)}`" for name in names if (value := getattr(question, name))]
+    said += [f"{name} {code(value, 90)}" for name in names if (value := getattr(question, name))]
     return " · ".join(said)
 
 
@@ -144,7 +144,7 @@ def _event(entry: AuditEntry, request: Request | None, sealed: int) -> str:
         given = f" {fitting(said, 90)}" if (said := spelled(request)) else ""
         words.append(f"{request.id} {safe(request.requester.email, 80)} {safe(request.what, 90)}{given}")
     elif about := projection.about(entry):
-        words.append(f"`{safe(about, 90)}`")
+        words.append(code(about, 90))
     why = _why(entry)
     words += [safe(why, 120)] if why else []
     words += ["_not sealed yet_"] if entry.seq > sealed else []
@@ -171,7 +171,7 @@ def _holding(holding: Holding, at: float) -> str:
 
 def _by(who: str) -> str:
     """A Slack user as a mention; anything else as it is."""
-    return f"<@{who}>" if ACCOUNT.match(who) else f"`{safe(who, 90)}`"
+    return f"<@{who}>" if ACCOUNT.match(who) else code(who, 90)
 
 
 def _turns(shown: AuditPage) -> list[Block]:

@@ -17,6 +17,7 @@ from handlers.views.text import (
     headed,
     inert,
     inputs,
+    lasts,
     length,
     linked,
     name,
@@ -102,7 +103,7 @@ def _gives(leg: Leg, most: int) -> str:
 
 def _heading(request: Request, site: str) -> str:
     """Who requests what for how long; how risky it is, and where it is."""
-    asks = f"{tappable(request.requester, site)} · *{headed(request)}* · {length(request.duration)}"
+    asks = f"{tappable(request.requester, site)} · *{headed(request)}* · {lasts(request)}"
     return f"{asks}\n{risk(sensitivity(request))} · {status.of(request).badge(request)}"
 
 

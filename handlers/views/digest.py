@@ -31,7 +31,7 @@ from bot.reports.digest.text import counted
 from handlers.views import action_ids, insights, tables
 from handlers.views.message import SlackMessage, context, section
 from handlers.views.tables import Table
-from handlers.views.text import safe, when
+from handlers.views.text import code, safe, when
 
 _NEEDS, _OPEN, _FINDINGS = 5, 4, 3
 """Of each, as many as one screen of a phone has room for; the thread has the rest."""
@@ -77,7 +77,7 @@ def details(digest: Digest, missed: Sequence[str] = (), *, as_table: bool = True
         blocks.append(tables.block(figures) if as_table else _section("\n".join(tables.lines(figures))))
     blocks += [_section(part) for part in _fitting(digest)]
     blocks += [_section(_missed_commands(missed))] if missed else []
-    blocks.append(_context(f"One request: `jit audit evidence ID` · Checkpoint: `{safe(digest.verify, 200)}`"))
+    blocks.append(_context(f"One request: `jit audit evidence ID` · Checkpoint: {code(digest.verify, 200)}"))
     title = words.titled(digest)
     return SlackMessage(f"Details of the {title[:1].lower()}{title[1:]}.", blocks)
 
@@ -204,7 +204,7 @@ def _parts(digest: Digest) -> Iterable[str]:
     yield _list("*Cancelled by the policy*", (safe(said, 300) for said in digest.taken))
     yield _list("*Gained rights*", map(_right, digest.gained))
     yield _list("*Lost rights*", map(_right, digest.lost_rights))
-    yield _list("*Policies that cannot be compared*", (f"`{safe(name, 64)}`" for name in digest.unknown_policies))
+    yield _list("*Policies that cannot be compared*", (code(name, 64) for name in digest.unknown_policies))
     yield _list("*Evidence of the findings*", map(insights.evidence, (*digest.findings, *digest.stamps)))
     yield _list("*Also*", (f"{line.count:,} × `--kind {safe(line.said, 60)}`" for line in digest.others))
 
@@ -253,7 +253,7 @@ def _decision(decision: DecisionTime) -> str:
 
 
 def _right(right: Right) -> str:
-    return f"{safe(right.who, 80)}: {right.verb} `{safe(right.role, 90)}`"
+    return f"{safe(right.who, 80)}: {right.verb} {code(right.role, 90)}"
 
 
 def _line(line: CountedLine, said: str) -> str:

@@ -12,7 +12,7 @@ from handlers.views import reach, role_terms
 from handlers.views.message import SlackMessage, section
 from handlers.views.reach import StepReach
 from handlers.views.role_terms import GroupNames
-from handlers.views.text import length, safe
+from handlers.views.text import code, length, safe
 
 _PARAGRAPH = 2_900
 """Characters, of the 3,000 that a section holds."""
@@ -23,7 +23,7 @@ def explained(
 ) -> SlackMessage:
     """All of it. ``people``: the approvers of each step; empty where Slack does not tell who they are."""
     choice = terms.choice
-    heading = f"*{safe(choice.title, 80)}* (`{safe(choice.name, 90)}`)"
+    heading = f"*{safe(choice.title, 80)}* ({code(choice.name, 90)})"
     may = "You may request it." if terms.may_request else "You may not request this yourself."
     order = ", in any order" if len(terms.steps) > 1 and not terms.ordered else ""
     decides = f"{role_terms.decides(terms, names)}{order}"

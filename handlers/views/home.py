@@ -31,6 +31,7 @@ from handlers.views.role_terms import how_long
 from handlers.views.text import (
     OPEN_CARD,
     fitting,
+    lasts,
     length,
     linked_as,
     message_link,
@@ -120,9 +121,7 @@ def _open(requests: Sequence[Request], secrets: frozenset[str]) -> list[Block]:
     """This person's active access and open requests."""
     blocks: list[Block] = [HeaderBlock(text="Your access")]
     for request in requests[:_MOST_OPEN]:
-        blocks.append(
-            _section(f"*{title(request)}* for {length(request.duration)} ({request.id})\n{status.label(request)}")
-        )
+        blocks.append(_section(f"*{title(request)}* for {lasts(request)} ({request.id})\n{status.label(request)}"))
         buttons = own_buttons(request, secret=request.id in secrets)
         if buttons:
             blocks.append(ActionsBlock(block_id=f"mine:{request.id}", elements=list(buttons)))

@@ -18,7 +18,7 @@ from bot.reports.insights.scan import Scan, SeenInsight
 from handlers.views import action_ids, tables
 from handlers.views.message import SlackMessage
 from handlers.views.tables import Table
-from handlers.views.text import plain, safe, when
+from handlers.views.text import code, plain, safe, when
 
 _MOST = 20
 _EVIDENCE = 5
@@ -131,7 +131,7 @@ def _said(finding: Insight) -> SectionBlock:
 
 def _rule(finding: Insight) -> str:
     says = explained().get(finding.rule, "")
-    return f"`{safe(finding.rule, 40)}`: {says}" if says else f"`{safe(finding.rule, 40)}`"
+    return f"{code(finding.rule, 40)}: {says}" if says else code(finding.rule, 40)
 
 
 def _evidence(finding: Insight, *, shows: bool) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from bot.core.escalation import Escalation
 from bot.core.request import Request
 from bot.policy.tally import StepTally, Tally
-from handlers.views.text import clock, fitting, safe
+from handlers.views.text import clock, code, fitting
 
 _MOST = 2_000
 """Characters of all ladders of a card; a section has 3,000."""
@@ -92,5 +92,5 @@ def _people(step: StepTally) -> str:
 
 def _groups(groups: Sequence[str], *, brief: bool = False) -> str:
     most = 1 if brief else _GROUPS
-    said = " or ".join(f"`{safe(group, 40)}`" for group in groups[:most])
+    said = " or ".join(code(group, 40) for group in groups[:most])
     return f"{said or 'nobody who is here'}{' or others' if len(groups) > most else ''}"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
 from bot.core.usage import LimitHit
 from bot.policy.limits import UsageLimitsShape
-from handlers.views.text import clock, length, safe, when
+from handlers.views.text import clock, code, length, when
 
 _WITHIN = {"per_day": "24 hours", "per_week": "7 days"}
 
 
 def over_limit(error: OverLimit) -> str:
     """No room for one more."""
-    hit, what = error.hit, f"`{safe(error.hit.scope, 90)}`"
+    hit, what = error.hit, code(error.hit.scope, 90)
     if hit.kind == "cooldown":
         when_again = f"You can request it again at {when(hit.until)}."
         return f"Your last request for {what} was denied less than {length(hit.limit)} ago. {when_again}"
@@ -47,7 +47,7 @@ def _requests(count: int) -> str:
 def conflicting(error: Conflicting) -> str:
     """Both sides of a conflict."""
     conflict = error.conflict
-    mine, other = f"`{safe(conflict.mine, 90)}`", f"`{safe(conflict.other, 90)}`"
+    mine, other = code(conflict.mine, 90), code(conflict.other, 90)
     rule = f"{mine} and {other} may not be held by the same person"
     if not conflict.request:
         return f"{rule}, so they cannot be one request. Leave one of them out."
@@ -60,7 +60,7 @@ def conflicting(error: Conflicting) -> str:
 
 def not_counted(error: NotCounted) -> str:
     """A count that is not known."""
-    what = " and ".join(f"`{safe(scope, 90)}`" for scope in error.scopes[:3])
+    what = " and ".join(code(scope, 90) for scope in error.scopes[:3])
     return (
         f"Who has {what} could not be counted, so nothing new is allowed. It is being counted again; please try again "
         "in a few seconds. If this goes on, tell an operator: the worker's log says why."

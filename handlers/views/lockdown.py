@@ -13,7 +13,7 @@ from bot.core.lockdown import NEEDED, Lock
 from bot.core.request import REASON_LIMIT
 from handlers.views import action_ids, modals
 from handlers.views.message import SlackMessage, warning
-from handlers.views.text import plain, safe, when
+from handlers.views.text import code, plain, safe, when
 
 EVERYTHING = "*"
 """The modal's value for all systems; no system has that name."""
@@ -23,7 +23,7 @@ _MOST_OPTIONS = 100
 
 def stopped(system: str) -> str:
     """What is locked down."""
-    return f"`{safe(system, 40)}`" if system else "Everything"
+    return code(system, 40) if system else "Everything"
 
 
 def _object(system: str) -> str:

@@ -14,7 +14,7 @@ from slack_sdk.models.blocks import (
 )
 
 from bot.policy.tally import Tally
-from handlers.views.text import safe
+from handlers.views.text import code
 
 LOCK_SCREEN = 150
 """Characters of a message's ``text`` that a phone shows before it is unlocked."""
@@ -110,7 +110,7 @@ def given(tally: Tally) -> dict[str, str]:
         return {}
     found: dict[str, dict[str, None]] = {}
     for user, groups in tally.given:
-        found.setdefault(user, {})[" or ".join(f"`{safe(group, 40)}`" for group in groups)] = None
+        found.setdefault(user, {})[" or ".join(code(group, 40) for group in groups)] = None
     return {user: " and ".join(steps) for user, steps in found.items()}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from bot.policy.permission_diff import Right, Shift
 from handlers.views import modals
 from handlers.views.message import SlackMessage
-from handlers.views.text import safe
+from handlers.views.text import code, safe
 
 _MOST = 20
 _BLOCK = 2_800
@@ -16,7 +16,7 @@ _BLOCK = 2_800
 
 def told(noted: Mapping[str, Any], shift: Shift | None) -> SlackMessage:
     """``shift`` is None where it is unknown who gained and lost rights."""
-    where = f"`{safe(str(noted['via']), 90)}` loaded a new policy" if noted.get("via") else "A new policy was loaded"
+    where = f"{code(str(noted['via']), 90)} loaded a new policy" if noted.get("via") else "A new policy was loaded"
     was, now = (f"`{safe(str(noted.get(name) or 'unknown'), 20)}`" for name in ("was", "now"))
     said = f"{where}: {now} in place of {was}."
     if shift is None:
@@ -47,7 +47,7 @@ def _list(heading: str, rights: Sequence[Right]) -> str:
     """As many as fit, by whom they concern."""
     lines = [f"*{heading}*"]
     for count, right in enumerate(rights):
-        line = f"• {safe(right.who, 80)}: {right.verb} `{safe(right.role, 90)}`"
+        line = f"• {safe(right.who, 80)}: {right.verb} {code(right.role, 90)}"
         if count == _MOST or sum(map(len, lines)) + len(line) > _BLOCK:
             lines.append(f"… and {len(rights) - count} more: see `jit digest` and the policy")
             break

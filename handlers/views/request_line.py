@@ -11,7 +11,7 @@ from bot.core.request import Request, State
 from bot.policy.catalog import Choice
 from handlers.views import action_ids, buttons
 from handlers.views.message import SlackMessage
-from handlers.views.text import by_rule, clock, length, safe, title, when
+from handlers.views.text import by_rule, clock, code, length, safe, title, when
 
 _PROBLEMS = {
     Problem.ENDS: "The duration and the end that you typed do not match: choose how long.",
@@ -30,7 +30,7 @@ def note(line: RequestLine, candidates: Sequence[Choice], nearest: Sequence[str]
         words = " and ".join(f'"{safe(each, 80)}"' for each in line.unknown)
         said.append(f"I don't understand {words}.{_near(line, nearest)}{_inputs(line, candidates)} {_left(line)}")
     if len(candidates) > 1:
-        names = ", ".join(f"`{safe(choice.name, 90)}`" for choice in candidates[:_MOST])
+        names = ", ".join(code(choice.name, 90) for choice in candidates[:_MOST])
         more = f", and {len(candidates) - _MOST} more" if len(candidates) > _MOST else ""
         said.append(f"Which one do you need? You may request {names}{more}; the lowest risk is first.")
     said += [_PROBLEMS[problem] for problem in line.problems if not (line.unknown and problem is Problem.UNSURE)]
@@ -52,7 +52,7 @@ def _left(line: RequestLine) -> str:
 
 def not_for_others(person: str, typed: str) -> str:
     """Who may request for whom."""
-    again = f"`/jit request {safe(typed, 200)}`" if typed else "`/jit request`"
+    again = code(f"/jit request {typed}", 213) if typed else "`/jit request`"
     whom = safe(person, 80) if person.startswith("@") else f"<@{safe(person, 30)}>"
     return f"You can only request access for yourself. Ask {whom} to type {again}."
 
@@ -115,4 +115,4 @@ def _inputs(line: RequestLine, candidates: Sequence[Choice]) -> str:
 def _near(line: RequestLine, nearest: Sequence[str]) -> str:
     if line.names or not nearest:
         return ""
-    return f" Did you mean {' or '.join(f'`{safe(name, 90)}`' for name in nearest[:2])}?"
+    return f" Did you mean {' or '.join(code(name, 90) for name in nearest[:2])}?"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bot.core.request import Request
 from bot.core.role_snapshot import RoleSnapshot
 from handlers.views import status
-from handlers.views.text import in_brackets, length, name, safe, title, who
+from handlers.views.text import code, in_brackets, lasts, name, safe, title, who
 
 _MOST = 20
 _LATEST = 5
@@ -29,7 +29,7 @@ def listing(mine: Sequence[Request], others: Sequence[Request], over: Sequence[R
 
 def holders(system: str, heading: str, held: Sequence[Request], *, everything: bool = False) -> str:
     """Who holds what on a system now, as far as the reader may know: ``everything``, or what concerns them."""
-    about = f"*{safe(heading, 80)}* (`{safe(system, 40)}`)"
+    about = f"*{safe(heading, 80)}* ({code(system, 40)})"
     shown = [
         f"• {request.id} · {who(request.requester)} · {_roles_on(request, system)} · {status.label(request)}"
         for request in held
@@ -59,5 +59,5 @@ def _lines(requests: Sequence[Request], *, own: bool) -> str:
 
 
 def _what(request: Request, *, own: bool) -> str:
-    about = f"{title(request)} for {length(request.duration)}"
+    about = f"{title(request)} for {lasts(request)}"
     return about if own else f"{name(request.requester)}: {about}"

@@ -8,7 +8,7 @@ from bot.access.terms import RoleTerms, Terms
 from bot.core import durations, ssh_keys
 from bot.policy.catalog import EVERYONE, Choice, Step
 from handlers.views import rule_lines
-from handlers.views.text import fitting, length, risk, safe
+from handlers.views.text import code, fitting, length, risk, safe
 
 GroupNames = Mapping[str, str]
 """Each group as people read it: a mention, or its name."""
@@ -50,7 +50,7 @@ def all_explained(found: Sequence[Terms], names: GroupNames) -> str:
     shown = [explained(each, names) for each in found[:_MOST]]
     more = found[_MOST:]
     if more:
-        names_ = ", ".join(f"`{safe(each.choice.name, 90)}`" for each in more[:_NAMED])
+        names_ = ", ".join(code(each.choice.name, 90) for each in more[:_NAMED])
         unnamed = f" and {len(more) - _NAMED} others" if len(more) > _NAMED else ""
         shown.append(f"… and {len(more)} more; `/jit explain NAME` explains one: {names_}{unnamed}")
     return "\n\n".join(shown)
@@ -60,7 +60,7 @@ def explained(terms: Terms, names: GroupNames) -> str:
     """All of it, for a person who has not requested it yet."""
     choice = terms.choice
     lines = [
-        f"*{safe(choice.title, 80)}* (`{safe(choice.name, 90)}`)",
+        f"*{safe(choice.title, 80)}* ({code(choice.name, 90)})",
         f"Grants:\n{opens(terms)}",
         f"Who may request it: {requesters(terms)}",
         f"Who approves: {decides(terms, names)}. If nobody answers within {length(terms.within)}, the request expires.",
@@ -126,14 +126,14 @@ def requesters(terms: Terms) -> str:
 def _any_of(role: RoleTerms) -> str:
     if EVERYONE in role.requester_groups:
         return "everyone"
-    return " or ".join(f"`{safe(group, 40)}`" for group in role.requester_groups)
+    return " or ".join(code(group, 40) for group in role.requester_groups)
 
 
 def _step(step: Step, names: GroupNames) -> str:
     said = [f"{'one' if step.count == 1 else step.count} of {_named(step.any_of, names)}"]
     said += ["its owners"] if step.owner else []
     if step.skip_if_requester_in:
-        skips = " or ".join(f"`{safe(group, 40)}`" for group in step.skip_if_requester_in)
+        skips = " or ".join(code(group, 40) for group in step.skip_if_requester_in)
         said.append(f"not needed if you are in {skips}")
     if step.escalate:
         said.append(f"after {length(step.escalate.after)} also {_named(step.escalate.to, names)}")
@@ -141,4 +141,4 @@ def _step(step: Step, names: GroupNames) -> str:
 
 
 def _named(groups: Sequence[str], names: GroupNames) -> str:
-    return " or ".join(names.get(group, f"`{safe(group, 40)}`") for group in groups)
+    return " or ".join(names.get(group, code(group, 40)) for group in groups)

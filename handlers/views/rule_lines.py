@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bot.policy.rule_words import BUDGET, conditions, worded
 from bot.policy.rules import Finding
-from handlers.views.text import length, safe
+from handlers.views.text import code, length, safe
 
 _MOST = 12
 
@@ -60,5 +60,5 @@ def _all(finding: Finding) -> str:
 
 def _steps(finding: Finding) -> str:
     steps = finding.rule.then.require.steps if finding.rule.then.require else ()
-    groups = ((step.count, " or ".join(f"`{safe(group, 40)}`" for group in step.any_of)) for step in steps)
+    groups = ((step.count, " or ".join(code(group, 40) for group in step.any_of)) for step in steps)
     return ", and ".join(f"{'one' if count == 1 else count} of {named}" for count, named in groups)

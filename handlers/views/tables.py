@@ -13,7 +13,7 @@ from typing import Any
 
 from slack_sdk.models.blocks import RichTextBlock, RichTextElementParts, RichTextSectionElement, TableBlock
 
-from handlers.views.text import plain, safe
+from handlers.views.text import code, plain, safe
 
 ACCOUNT = re.compile(r"^[UW][A-Z0-9]{1,30}$")
 """A Slack user id."""
@@ -75,7 +75,7 @@ def lines(table: Table) -> list[str]:
 def _words(table: Table, column: int, cell: str) -> str:
     if column in table.people and ACCOUNT.match(cell):
         return f"<@{cell}>"
-    return f"`{safe(cell, _CELL)}`" if column in table.code else safe(cell, _CELL)
+    return code(cell, _CELL) if column in table.code else safe(cell, _CELL)
 
 
 def _of_column(table: Table, column: int, cell: str) -> RichTextBlock:

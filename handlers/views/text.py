@@ -17,6 +17,7 @@ _MESSAGE = r"/archives/[CDG][A-Z0-9]{5,20}/p[0-9]{16}(?:\?thread_ts=[0-9]{10}\.[
 OPEN_CARD = "Open the card"
 _FEW = 3
 _INERT = str.maketrans({"`": "\u02cb", "*": "\u2217", "~": "\u223c"})
+_TICK = str.maketrans({"`": "\u02cb"})
 _EMOJI = re.compile(r":(?=[^\s:]+:)")
 _ITALIC = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 """An underscore that is not within a name, as it is in `audit_readers`."""
@@ -47,6 +48,11 @@ def safe(typed: str, most: int = 300) -> str:
     Writing from right to left is kept to itself, so that it does not move what stands beside it.
     """
     return isolated(plain(typed, most).translate(_SAFE))
+
+
+def code(typed: str, most: int = 300) -> str:
+    """`safe`, as code, which nothing in it ends early."""
+    return f"`{safe(typed, most).translate(_TICK)}`"
 
 
 def linked(typed: str, most: int, site: str) -> str:
@@ -105,6 +111,14 @@ def until(at: float, away: float) -> str:
 def length(seconds: float) -> str:
     """How long, in words."""
     return durations.words(int(seconds))
+
+
+def lasts(request: Request) -> str:
+    """For how long access was requested or approved, and to how much it was extended, in whole minutes."""
+    first = length(request.duration)
+    if not request.extended:
+        return first
+    return f"{first}, extended to {length(60 * round((request.ends_at - request.granted_at) / 60))}"
 
 
 def who(person: Person) -> str:

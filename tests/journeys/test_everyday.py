@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.playground import Human, LocalSlack, View
+from bot.playground import Human, LocalSlack, Message, View
 from handlers.slack.verbs import COMMANDS
 from tests.house import POLICY
 from tests.journeys.conftest import CHANNEL, Mode, Town, running, settings_for
@@ -93,6 +94,35 @@ async def test_a_system_that_is_not_there(town: Town, line: str, sentence: str) 
     assert sentence in await types(town.mia, line)
 
 
+# the way to the card
+
+
+async def test_an_answer_leads_to_the_card_of_the_request_that_it_speaks_of(town: Town) -> None:
+    def link(card: Message) -> str:
+        return f" <https://local.slack.com/archives/{CHANNEL}/p{card.ts.replace('.', '')}|Open the card>"
+
+    card = await town.asked()
+    assert link(card) in await types(town.mia, "request debug 30m -- INC-2 the same once more")
+    assert link(card) in await types(town.mia, "remind")
+    assert link(card) in await types(town.mia, "cancel")
+    for end in (("mia", "done {}"), ("dan", "revoke {} not needed any more")):
+        id_ = await opened(town)
+        card = await town.card(id_)
+        assert link(card) in await types(town.mia, f"extend {id_} 30m -- INC-1 it takes longer")
+        assert link(card) in await types(getattr(town, end[0]), end[1].format(id_))
+        await town.card(id_, ":lock: ended")
+    nobody = await types(town.kim, f"show {id_}")
+    assert "There is no request" in nobody
+    assert "Open the card" not in nobody
+
+
+@pytest.mark.parametrize("line", ["`x` y", "show `J-1`", "request `debug` 30m", "who `vault`x", "audit `x` y"])
+async def test_a_backtick_that_is_typed_ends_no_code(town: Town, line: str) -> None:
+    said = await types(town.pat, line)
+    assert said.count("`") % 2 == 0
+    assert not re.search(r"``", said)
+
+
 # explain
 
 
@@ -137,10 +167,8 @@ async def test_explain_tells_only_of_what_one_may_ask_for_or_answers_for(town: T
 
 async def test_done_is_release(town: Town) -> None:
     id_ = await opened(town)
-    assert (
-        await types(town.mia, "done")
-        == f"Thank you. You ended {id_}, Debug the vault; the worker is revoking the access."
-    )
+    said = await types(town.mia, "done")
+    assert f"Thank you. You ended {id_}, Debug the vault; the worker is revoking the access." in said
     await town.card(id_, ":lock: ended")
     assert "None of your requests fits this right now" in await types(town.mia, "done")
 

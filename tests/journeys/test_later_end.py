@@ -37,6 +37,7 @@ async def test_wished_for_in_a_line_and_approved_on_the_card(town: Town) -> None
     await town.eve.click(card, "extend_approve")
     await town.eve.sees_ephemeral(lambda m: "cannot be done any more" in m.said())
     moved = await town.mia.sees_dm(lambda m: "is extended until" in m.said() and "Dan approved" in m.said())
+    await town.card(id_, "*Debug the vault* · 30 min, extended to 1 h 30 min")
     assert moved.buttons() == {}
     assert len(town.mia.dms) == 2, "what they asked for rings them once it is decided"
 
