@@ -38,6 +38,11 @@ PROOF: dict[str, list[str]] = {
         "store/indexes/test_directory_snapshots.py::test_what_was_read_is_known_for_a_while",
         "journeys/test_on_call.py::test_while_nobody_knows_who_is_on_call_all_approvers_are_told_and_nobody_is_on_call",
     ],
+    "- Nothing is approved without each of its steps": [
+        "access/test_step_sequences.py::test_nothing_is_approved_without_every_step_in_order",
+        "access/test_steps.py::test_a_forged_escalation_adds_nobody",
+        "access/test_steps.py::test_an_escalation_that_the_policy_dropped_adds_nobody",
+    ],
     "- How old the answers are": [f"{CHANGES}::test_who_was_deactivated_is_refused_directly_after_the_event"],
     "| a deactivation, or a removal from a user group, reported by an event": [
         f"{CHANGES}::test_who_was_deactivated_is_refused_directly_after_the_event",

@@ -121,7 +121,7 @@ class StepShape(Shape):
     @model_validator(mode="after")
     def _by_somebody(self) -> StepShape:
         if self.owner and self.any_of is not None:
-            raise ValueError("`owner: true` stands for the system's `approvers`: leave out it, or `any_of`")
+            raise ValueError("`owner: true` stands for the system's `approvers`: leave `any_of` out, or `owner`")
         if not self.owner and self.any_of is None:
             raise ValueError("a step needs `any_of: [GROUP]`, or `owner: true` for the system's `approvers`")
         return self
