@@ -441,6 +441,12 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     "approver-asked-without-a-link": lambda: dms.to_decide(request(), Needed((("`dba`", 1),)), "javascript:<evil>"),
     "approver-asked-with-inputs": lambda: dms.to_decide(with_inputs(), Needed(((NAMES["dba"], 1),)), LINK),
     "approver-half-answered": lambda: dms.to_decide(half(), Needed(((NAMES["security"], 1),)), LINK),
+    "approver-of-the-second-step": lambda: dms.to_decide(
+        half(), Needed(((NAMES["security"], 1),), ladder=("1. `dba`: Dan approved · 2. `security`: waits for 1",)), LINK
+    ),
+    "approver-of-the-first-of-two-places": lambda: dms.to_decide(
+        half(), Needed(((NAMES["dba"], 1),), later=1, ladder=("1. `dba`: Dan approved, waits for 1 more",)), LINK
+    ),
     "approver-answered": lambda: dms.to_decide(opened(), Needed(), LINK),
     "approver-void": lambda: dms.to_decide(void(), Needed(), LINK),
     "list": lambda: request_list.listing([request(), opened()], [ended()]),
