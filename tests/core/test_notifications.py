@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from bot.core import notifications
-from bot.core.events import Event
+from bot.core.events import Endorsed, Escalated, Event
 from bot.core.lifecycle import advance, begin, fold
 from bot.core.notifications import DECIDED, ENDED, GRANTED, RECEIVED, ending, is_news, notices
 from bot.core.request import Request
@@ -58,3 +58,18 @@ def test_an_end_that_was_moved_is_no_news_and_the_new_one_is_once_it_is_near() -
     extended, warned = fold(STORIES["active-extended"]), fold(STORIES["active-extended-warned"])
     assert [is_news(extended, ending(n)) for n in range(2)] == [False, False]
     assert [is_news(warned, ending(n)) for n in range(2)] == [False, True]
+
+
+def test_a_step_that_opens_is_told_beneath_the_card_of_its_role_and_an_escalation_beneath_each() -> None:
+    first, endorsed = STORIES["two-systems-half"]
+    assert isinstance(endorsed, Endorsed)
+    request = fold([first])
+    main, other = "thread:#", "thread@C0ORDERS1:#"
+    lines: list[tuple[Event, set[str]]] = [
+        (endorsed, {main}),
+        (endorsed.model_copy(update={"opened": ("vault/read-only",)}), {main}),
+        (endorsed.model_copy(update={"opened": ("orders/read-only",)}), {main, other}),
+        (Escalated(at=1.0, role="orders/read-only", step=1), {main, other}),
+    ]
+    for event, expected in lines:
+        assert {audience for audience in notices(request, event) if audience.startswith("thread")} == expected
