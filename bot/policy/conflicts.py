@@ -43,6 +43,13 @@ def within(pairs: Pairs, held: Collection[str]) -> Conflict | None:
     return next((Conflict(mine=a, other=b) for a, b in opposite(pairs, held) if b in held), None)
 
 
+def sides(shape: PolicyShape) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Each side, and where it is written."""
+    for n, pair in enumerate(shape.conflicts):
+        for side, name in enumerate(pair):
+            yield ("conflicts", n, side), name
+
+
 def flaws(shape: PolicyShape) -> Iterator[Flaw]:
     """What contradicts itself in the conflicts of a policy, or in a template that asks for both sides."""
     seen: dict[frozenset[str], int] = {}

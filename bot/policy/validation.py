@@ -157,9 +157,8 @@ class Checker:
                 self.say(("templates", name), f"a system has the name `{name}` already", key=True)
         for index, rule in enumerate(shape.rules):
             self._rule(shape, ("rules", index), rule)
-        for n, pair in enumerate(shape.conflicts):
-            for side, name in enumerate(pair):
-                self._named(shape, ("conflicts", n, side), name)
+        for path, name in conflicts.sides(shape):
+            self._named(shape, path, name)
         for flaw in conflicts.flaws(shape):
             self.say(*flaw)
 

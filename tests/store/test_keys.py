@@ -14,6 +14,7 @@ from bot.core.request import State
 from bot.local_account import OsAccount
 from bot.store.audit_stream import ArchiveHead, Window
 from bot.store.indexes.directory_changes import DirectoryChanges
+from bot.store.indexes.directory_snapshots import CalendarSnapshot, DirectorySnapshot, DirectorySnapshots
 from bot.store.indexes.exposure import ExposureIndex
 from bot.store.indexes.insights import Insights
 from bot.store.indexes.offboarding import HeldAccess, Sighting, Sightings
@@ -67,6 +68,9 @@ async def test_every_key_has_a_ttl_or_is_declared_permanent(store: Store) -> Non
     await store.lease(store.keys.shipper, "me", 1)
     await store.lease(store.keys.leavers, "me", 1)
     await store.lease(store.keys.account_checks, "me", 1)
+    await store.lease(store.keys.refresher, "me", 60)
+    await DirectorySnapshots(store).write(DirectorySnapshot(name="pd", generation="", at=1.0))
+    await DirectorySnapshots(store).write(CalendarSnapshot(name="freeze", generation="", at=1.0))
     waiting = await house.ask("eve", token="V1")
     await left(Sightings(store))
     await DirectoryChanges(store).gone("UMIA", 1.0, "deactivated")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bot.metrics import Metrics
 from bot.policy.catalog import Catalog
 from bot.store.indexes.directory_snapshots import DirectorySnapshots, Snapshots
 from bot.store.store import Store
@@ -197,6 +199,21 @@ async def test_nothing_is_kept_by_a_process_that_leads_no_more(desk: Desk) -> No
     await desk.refresh.leader.resign()
     await desk.refresh.look(desk.policy)
     assert await desk.store.redis.get(desk.store.keys.directory("pd")) == before
+
+
+async def test_a_scrape_says_how_old_each_is_and_how_often_a_look_failed(desk: Desk) -> None:
+    metrics = Metrics()
+    metrics.read(desk.refresh.ages)
+    desk.refresh.failed = metrics.not_read
+    await desk.looked()
+    await desk.server.stop()
+    await desk.looked()
+    _, page = await metrics.page()
+    text = page.decode()
+    assert 'jit_directory_failures_total{name="pd",source="directory"} 1.0' in text
+    [age] = re.findall(r'jit_directory_age_seconds{name="pd",source="directory"} (\S+)', text)
+    assert 0 <= float(age) < 30
+    assert 'jit_directory_age_seconds{name="freeze",source="calendar"}' in text
 
 
 async def until(condition: Any) -> None:
