@@ -10,6 +10,7 @@ from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncRespond
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.access.usage import REFUSALS
 from bot.core.errors import Crowded, LockedDown, StoreAway
 from handlers import (
     account_events,
@@ -32,6 +33,8 @@ from handlers.notify.poster import METADATA
 from handlers.slack import modal_stack, payloads
 from handlers.slack.payloads import Payload
 from handlers.views import modals
+
+_NOTES = (LockedDown, *REFUSALS)
 
 
 def register(app: AsyncApp, door: Door) -> None:
@@ -70,8 +73,9 @@ def register(app: AsyncApp, door: Door) -> None:
                 await door.context.refused_account(payloads.sender(body), payloads.tried(body), error)
         if "command" in body:
             return _json({"response_type": "ephemeral", "text": text})
-        if kind == "view_submission" and isinstance(error, LockedDown):  # more than a field has room for
-            return _json({"response_action": "update", "view": modals.note("Locked down", text).to_dict()})
+        if kind == "view_submission" and isinstance(error, _NOTES):  # more than a field has room for
+            heading = "Locked down" if isinstance(error, LockedDown) else "Not possible now"
+            return _json({"response_action": "update", "view": modals.note(heading, text).to_dict()})
         if kind == "view_submission":
             return _json({"response_action": "errors", "errors": {payloads.first_input(body): text[:150]}})
         if kind == "block_suggestion":  # a list of options has no room for a sentence

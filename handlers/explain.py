@@ -19,11 +19,13 @@ async def explain(door: Door, payload: Payload, rest: str) -> SlackMessage | str
     actor = await door.who(payload)
     found = await read.explain(door.context, actor, what)
     names = show.mentions(door, (group for each in found for group in each.groups))
+    more = {each.choice.name: await show.limits_of(door, actor, each.choice) for each in found[: role_terms.MOST]}
     if len(found) > 1:
-        return role_terms.all_explained(found, await names)
+        return role_terms.all_explained(found, await names, more)
     terms = found[0]
     requester = actor.person if terms.may_request else None
     known, people, lately = await asyncio.gather(
         names, reach.of_steps(door, terms.steps, requester), door.decision_history.of(role.name for role in terms.roles)
     )
-    return views.explained(terms, known, people, lately, await door.context.store.now())
+    limits = more[terms.choice.name]
+    return views.explained(terms, known, people, lately, await door.context.store.now(), limits)

@@ -11,7 +11,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.access import submit
+from bot.access import submit, usage
 from bot.access.parsed_line import RequestLine, Use
 from bot.access.request_line import names_a_time, understand
 from bot.access.submit import RequestForm
@@ -72,7 +72,7 @@ def register(app: AsyncApp, door: Door) -> None:
         actor, form = await door.who(body), payloads.chosen(body)
         offers = await submit.offers(door.context, actor)
         choice = await submit.offered(door.context, actor, offers, form.what)
-        await modal_stack.change(client, body, await _filled(door, offers, choice, form))
+        await modal_stack.change(client, body, await _filled(door, actor, offers, choice, form))
         await ack()
 
     @app.options(action_ids.CHOICE)
@@ -92,8 +92,8 @@ def register(app: AsyncApp, door: Door) -> None:
         form, actor = payloads.chosen(body), await door.who(body)
         try:
             made = await submit.submit(door.context, actor, form.model_copy(update={"token": payloads.view_id(body)}))
-        except LockedDown:
-            raise
+        except (LockedDown, *usage.REFUSALS):
+            raise  # more than a field has room for
         except JitError as error:
             await ack(response_action="errors", errors={_field(body, error): sentence(error)[:150]})
         else:
@@ -201,7 +201,7 @@ async def _by_line(door: Door, payload: Payload, actor: Actor, line: RequestLine
             note, form = _said_of(error), _without(form, error)
     elif (line.partial and not candidates) or (line.empty and line.unknown):
         await submit.prepare(door.context, actor, RequestForm(what=_typed(line)))  # raises what is near
-    found = await _view(door, form, candidates if len(candidates) > 1 else offers, note)
+    found = await _view(door, actor, form, candidates if len(candidates) > 1 else offers, note)
     await modal_stack.show(client, payload, found)
     return None
 
@@ -268,28 +268,30 @@ async def _open(
     offers = await _offers(door, actor, form.what)
     if pressed and all(choice.name != form.what for choice in offers):
         await submit.prepare(door.context, actor, form)  # raises why it is not offered
-    await modal_stack.show(client, payload, await _view(door, form, offers))
+    await modal_stack.show(client, payload, await _view(door, actor, form, offers))
 
 
-async def _view(door: Door, form: RequestForm, offers: Sequence[Choice], note: str = "") -> View:
+async def _view(door: Door, actor: Actor, form: RequestForm, offers: Sequence[Choice], note: str = "") -> View:
     """The modal, filled in. Raises `UnknownChoice`, `LockedDown`."""
     if not offers:
         raise UnknownChoice(form.what or "anything")
     await door.context.store.lockdowns.require(())
     chosen = next((choice for choice in offers if choice.name == form.what), None)
-    return await _filled(door, offers, chosen, form, note)
+    return await _filled(door, actor, offers, chosen, form, note)
 
 
 async def _filled(
-    door: Door, offers: Sequence[Choice], choice: Choice | None, form: RequestForm, note: str = ""
+    door: Door, actor: Actor, offers: Sequence[Choice], choice: Choice | None, form: RequestForm, note: str = ""
 ) -> View:
     if choice is None:
         return modals.ask(offers, None, modals.Filled(form.duration, form.reason, form.starts_at, note, form.inputs))
-    note = " ".join(each for each in (note, *_unfit(choice, form)) if each)
+    context = door.context
+    full = await usage.refusal(context.store, context.catalog(), actor.person, choice.roles)
+    note = " ".join(each for each in (note, *_unfit(choice, form), sentence(full) if full else "") if each)
     known = modals.Filled(form.duration, form.reason, form.starts_at, note, form.inputs)
     offers = offers if choice in offers else [choice, *offers]
     found, names = await show.of_choice(door, choice)
-    expires = await door.context.store.now() + found.within
+    expires = await context.store.now() + found.within
     return modals.ask(offers, modals.Chosen(found, names, expires), known)
 
 

@@ -9,18 +9,20 @@ from collections.abc import Iterable
 
 from slack_sdk.models.views import View
 
-from bot.access import read, terms
+from bot.access import read, submit, terms, usage
 from bot.access.review import awaiting_decision
 from bot.access.terms import Terms
 from bot.access.track_record import track_record
 from bot.core.request import Request
 from bot.core.verdict import Actor
+from bot.policy import conflicts
 from bot.policy.catalog import Choice
 from handlers.context import Door
+from handlers.error_messages import sentence
 from handlers.notify.poster import Waits
 from handlers.slack import payloads
 from handlers.slack.payloads import Payload
-from handlers.views import action_ids, request_list, role_terms
+from handlers.views import action_ids, limits, request_list, role_terms
 from handlers.views import request as showing
 from handlers.views.ladder import ladder
 from handlers.views.message import Needed, SlackMessage, given, section
@@ -68,6 +70,19 @@ async def who(door: Door, payload: Payload, rest: str) -> str:
     held = await read.holders(door.context, actor, system)
     everything = read.audits(door.context, actor)
     return request_list.holders(system, door.context.catalog().systems[system].title, held, everything=everything)
+
+
+async def limits_of(door: Door, actor: Actor, choice: Choice) -> list[str]:
+    """What limits a choice, and why this person could not request it now for that."""
+    context, catalog = door.context, door.context.catalog()
+    scopes = list(dict.fromkeys(name for ref in choice.roles for name in ref.names))
+    found = [(name, shape) for name in scopes if (shape := catalog.limits_of(name))]
+    offered = {each.name for each in await submit.offers(context, actor)} if catalog.conflicts else set[str]()
+    offered |= {name.partition("/")[0] for name in offered}
+    # A role that this person may not request is not named.
+    others = [pair for pair in conflicts.opposite(catalog.conflicts, scopes) if pair[1] in offered]
+    full = await usage.refusal(context.store, catalog, actor.person, choice.roles)
+    return [*limits.terms(found, others), *([sentence(full)] if full else [])]
 
 
 async def of_choice(door: Door, choice: Choice) -> tuple[Terms, role_terms.GroupNames]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from bot.core import lifecycle
+from bot.core.errors import JitError
 from bot.core.events import Approved, Denied, Event
 from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
 from bot.core.request import Person, Request
@@ -123,19 +124,20 @@ class RoleUse:
 
     def _entered(self, each: CountedUsage, request: Request) -> Op:
         if each.usage is None:  # only rules ask for it: a worker that is counting it begins again
-            return self.store.usage.unknown(each, request.id)
+            return self.store.usage.unknown(each.scope, request.id)
         usage = each.usage.having(use_of(request, each.scope))
         return self._after(each, usage, request.approved_at or request.created_at)
 
     def denied(self, request: Request, now: float) -> tuple[tuple[Guard, ...], tuple[Op, ...]]:
         """Note a denial where it is kept; an unknown count is counted again from the audit log."""
         kept = [each for each in self.own if self.catalog.denials_kept(each.scope)]
-        guards = tuple(self.store.usage.guard(each) for each in kept)
+        # An unknown count needs no guard: it stays unknown, and a worker that is counting it begins again.
+        guards = tuple(self.store.usage.guard(each) for each in kept if each.usage is not None)
         return guards, tuple(self._with_denial(each, request, now) for each in kept)
 
     def _with_denial(self, each: CountedUsage, request: Request, now: float) -> Op:
         if each.usage is None:
-            return self.store.usage.unknown(each, request.id)
+            return self.store.usage.unknown(each.scope, request.id)
         who = request.requester
         denial = PastDenial(id=request.id, by=who.id, identity=who.identity, at=now)
         usage = each.usage.without(request.id)
@@ -205,6 +207,18 @@ def _own(catalog: Catalog, refs: Iterable[RoleRef]) -> tuple[str, ...]:
 def names_of(refs: Iterable[RoleRef]) -> frozenset[str]:
     """Under which names these roles are counted: their own, and those of their systems."""
     return frozenset(name for ref in refs for name in ref.names)
+
+
+async def refusal(store: Store, catalog: Catalog, person: Person, refs: Iterable[RoleRef]) -> JitError | None:
+    """Why this person could not request these roles now, by what was counted: the check that `submit` makes."""
+    if not catalog.counted:
+        return None
+    use = await read(store, catalog, refs)
+    try:
+        use.check(person, await store.now())
+    except REFUSALS as error:
+        return error
+    return None
 
 
 # for rules

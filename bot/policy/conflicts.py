@@ -55,6 +55,9 @@ def flaws(shape: PolicyShape) -> Iterator[Flaw]:
     seen: dict[frozenset[str], int] = {}
     for n, (one, other) in enumerate(shape.conflicts):
         both, path = frozenset((one, other)), ("conflicts", n)
+        for side, name in enumerate((one, other)):
+            if name in shape.templates:
+                yield (*path, side), f"`{name}` is a template", "name its roles, as `system/role`, or systems"
         if one == other:
             yield path, "both sides are the same", "name two different roles or systems"
         elif both in seen:

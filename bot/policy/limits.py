@@ -166,3 +166,16 @@ def pruned(usage: Usage, now: float, approvals: int, denials: int) -> Usage:
         uses=tuple(use for use in usage.uses if use.live or use.approved_at > now - approvals),
         denials=tuple(denial for denial in usage.denials if denial.at > now - denials),
     )
+
+
+def in_words(limits: UsageLimitsShape) -> str:
+    """All of them in one line."""
+    found = _in_words(limits, "") + (_in_words(limits.per_person, " for each person") if limits.per_person else [])
+    if limits.cooldown:
+        found.append(f"not again within {durations.words(limits.cooldown)} after a denial")
+    return ", ".join(found)
+
+
+def _in_words(limits: _Counts, whom: str) -> list[str]:
+    counts = ((limits.live, "at a time"), (limits.per_day, "in 24 hours"), (limits.per_week, "in 7 days"))
+    return [f"{count} {when}{whom}" for count, when in counts if count]

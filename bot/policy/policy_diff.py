@@ -15,6 +15,7 @@ from bot.core.identity import identity_of
 from bot.policy.catalog import EVERYONE, Catalog, Choice, Role, Step
 from bot.policy.groups import GroupShape
 from bot.policy.inputs import InputShape
+from bot.policy.limits import in_words
 from bot.policy.permission_diff import Shift, shift
 from bot.policy.rule_words import conditions, outcome
 
@@ -118,6 +119,8 @@ def _role(catalog: Catalog, say: Say, system: str, role: Role) -> Terms:
         "provider": owner.provider,
         "config": _plain(owner.config),
         "channel": owner.channel,
+        "limits": in_words(role.limits) if role.limits else "",
+        "limits of its system": in_words(owner.limits) if owner.limits else "",
         "notify": f"mention {role.notify.mention}, dm {role.notify.dm}",
         "on call": _any_of(catalog, say, [owner.on_call]) if owner.on_call else "",
         "title": f"{owner.title}: {role.title or ''}".removesuffix(": "),
@@ -183,6 +186,7 @@ def _workspace(catalog: Catalog, say: Say) -> dict[str, Terms]:
     terms |= {name: _any_of(catalog, say, names) for name, names in _entitled(catalog).items()}
     times = ("pending", "remind", "warn", "start_grace", "grant_budget", "retention")
     terms |= {name: durations.short(seconds) for name in times if (seconds := getattr(shape, name))}
+    terms["conflicts"] = ", ".join(sorted(" and ".join(sorted(pair)) for pair in catalog.conflicts))
     return {"workspace": terms}
 
 

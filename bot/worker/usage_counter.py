@@ -35,6 +35,8 @@ COMPARED_EACH: Final = 300.0
 """Seconds after which ledgers that look well are counted again all the same."""
 _REWRITTEN_EACH: Final = 86_400.0
 """Seconds after which a ledger is written again, so that it does not expire."""
+_PAGE: Final = 200
+"""Records that are read at a time."""
 _APPROVALS: Final = ("approved", "approved_by_rule")
 
 
@@ -90,7 +92,7 @@ class UsageCounter:
         lacks = _lacking(each.usage, found) if each.usage else set()
         if each.usage and not lacks and now - each.at < _REWRITTEN_EACH:
             return
-        if await self.store.usage.replace(each, found, catalog.generation, now) and (lacks or (each.raw and each.n)):
+        if await self.store.usage.replace(each, found, catalog.generation, now) and (lacks or (each.stored and each.n)):
             why = f"it lacked {', '.join(sorted(lacks))}" if lacks else "it was missing, not ours, or of another policy"
             log.warning("the usage of %s was counted again: %s", each.scope, why)
 
@@ -107,9 +109,9 @@ class UsageCounter:
         scopes = (held & catalog.counted) | others
         if not scopes:
             return ""
-        unknown = {name: CountedUsage(name, "", None, 0) for name in scopes}
+        unknown = {name: CountedUsage(name, b"", None, 0) for name in scopes}
         found = await self.count(catalog, unknown, {})
-        counted = {name: CountedUsage(name, "", usage, 0) for name, usage in found.items()}
+        counted = {name: CountedUsage(name, b"", usage, 0) for name, usage in found.items()}
         return RoleUse(self.store, catalog, refs_of(request), counted).exceeds(request, windows=True)
 
     # count
@@ -125,11 +127,11 @@ class UsageCounter:
         now = await self.store.now()
         approvals = max((catalog.approvals_kept(name) for name in names), default=0)
         denials = max((catalog.denials_kept(name) for name in names), default=0)
-        open_ids = await self._open_ids()
+        requests = await self._open()
         lately = await self._of_kinds(_APPROVALS, now - approvals) if approvals else set()
         denied = await self._of_kinds(("denied",), now - denials) if denials else set()
         listed = {use.id for each in ledgers.values() if each.usage for use in each.usage.uses if use.live}
-        requests = await self._requests(open_ids, lately | denied | listed)
+        requests |= await self._requests((lately | denied | listed) - set(requests))
         found = {name: self._counted(catalog, name, requests.values(), now) for name in names}
         for name, each in ledgers.items():
             if name in found and each.usage:
@@ -137,11 +139,17 @@ class UsageCounter:
                 found[name] = Usage(uses=(*found[name].uses, *lost), denials=found[name].denials)
         return found
 
-    async def _open_ids(self) -> set[str]:
-        found = {loaded.request.id for loaded in await self.store.open_at_all()}
-        if self.recovery:
-            await self.recovery.trail.refresh()
-            found |= set(self.recovery.trail.open)
+    async def _open(self) -> dict[str, Request]:
+        """The requests that are open, by the set of due times and by the audit log."""
+        loaded = await self.store.open_at_all()
+        found = {each.request.id: each.request for each in loaded if not each.rolled_back}
+        if self.recovery is None:
+            return found
+        await self.recovery.trail.refresh()
+        known = set(self.recovery.trail.open)
+        found |= await self._requests(known - set(found))
+        if lost := sorted(known - set(found)):
+            raise Uncounted(f"{', '.join(lost[:5])}: open by the audit log, and its role is not known")
         return found
 
     async def _of_kinds(self, kinds: Iterable[str], since: float) -> set[str]:
@@ -149,18 +157,16 @@ class UsageCounter:
             return set()
         return {entry.id for entry in await self.recovery.trail.of_kinds(kinds, since)}
 
-    async def _requests(self, open_ids: set[str], others: set[str]) -> dict[str, Request]:
-        """The requests by their records, or where those are missing or not trusted, by their events."""
-        ids = sorted(open_ids | others)
-        loaded = await self.store.load_ours(ids)
-        found = {each.request.id: each.request for each in loaded if not each.rolled_back}
+    async def _requests(self, wanted: set[str]) -> dict[str, Request]:
+        """Requests by their records, or where those are missing or not trusted, by their events."""
+        ids, found = sorted(wanted), dict[str, Request]()
+        for n in range(0, len(ids), _PAGE):
+            loaded = await self.store.load_ours(ids[n : n + _PAGE])
+            found |= {each.request.id: each.request for each in loaded if not each.rolled_back}
+            await asyncio.sleep(0)  # however many there are, the loop is for others too
         for id_ in ids:
             if id_ not in found and (known := await self._truth(id_)):
                 found[id_] = known
-        if lost := sorted(open_ids - set(found)):
-            raise Uncounted(
-                f"{', '.join(lost[:5])}: open by the audit log, and no record or event tells what it is for"
-            )
         return found
 
     async def _truth(self, id_: str) -> Request | None:

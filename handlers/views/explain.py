@@ -19,7 +19,12 @@ _PARAGRAPH = 2_900
 
 
 def explained(
-    terms: Terms, names: GroupNames, people: Sequence[StepReach], lately: DecisionTimes | None, now: float
+    terms: Terms,
+    names: GroupNames,
+    people: Sequence[StepReach],
+    lately: DecisionTimes | None,
+    now: float,
+    limits: Sequence[str] = (),
 ) -> SlackMessage:
     """All of it. ``people``: the approvers of each step; empty where Slack does not tell who they are."""
     choice = terms.choice
@@ -36,6 +41,7 @@ def explained(
         took(lately),
         f"How long: {_how_long(choice)}.",
         *role_terms.asked_for(choice),
+        *limits,
         *role_terms.conditions(terms),
     ]
     if terms.may_request:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
 from bot.core.usage import LimitHit
-from bot.policy.limits import UsageLimitsShape
+from bot.policy.limits import UsageLimitsShape, in_words
 from handlers.views.text import clock, code, length, when
 
 _WITHIN = {"per_day": "24 hours", "per_week": "7 days"}
@@ -48,12 +50,11 @@ def conflicting(error: Conflicting) -> str:
     """Both sides of a conflict."""
     conflict = error.conflict
     mine, other = code(conflict.mine, 90), code(conflict.other, 90)
-    rule = f"{mine} and {other} may not be held by the same person"
+    rule = f"Nobody may hold both {mine} and {other}"
     if not conflict.request:
         return f"{rule}, so they cannot be one request. Leave one of them out."
     if error.own:
-        ends = f"End or cancel {conflict.request} first, then request {mine} again."
-        return f"{rule}, and you have or have requested {other} ({conflict.request}). {ends}"
+        return f"{rule}, and your request {conflict.request} is for {other}. End or cancel it first: `/jit list`."
     ends = f"Deny this, or approve it once {conflict.request} has ended."
     return f"{rule}, and the requester has {other} ({conflict.request}). {ends}"
 
@@ -67,17 +68,7 @@ def not_counted(error: NotCounted) -> str:
     )
 
 
-def described(limits: UsageLimitsShape) -> str:
-    """The limits in one line."""
-    said = [*_described(limits, "")]
-    if limits.per_person:
-        said += _described(limits.per_person, " for each person")
-    if limits.cooldown:
-        said.append(f"not again within {length(limits.cooldown)} after a denial")
-    return ", ".join(said)
-
-
-def _described(limits: object, whom: str) -> list[str]:
-    words = {"live": "at a time", "per_day": "in 24 hours", "per_week": "in 7 days"}
-    counts = {key: getattr(limits, key) for key in words}
-    return [f"{count} {words[key]}{whom}" for key, count in counts.items() if count]
+def terms(limits: Iterable[tuple[str, UsageLimitsShape]], others: Iterable[tuple[str, str]]) -> list[str]:
+    """What limits a choice, for `/jit explain`: the limits by what they are of, and what may not be held with it."""
+    lines = [f"Limits of {code(scope, 90)}: {in_words(each)}." for scope, each in limits]
+    return lines + [f"Nobody may hold both {code(mine, 90)} and {code(other, 90)}." for mine, other in others]

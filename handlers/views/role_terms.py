@@ -12,7 +12,8 @@ from handlers.views.text import code, fitting, length, risk, safe
 
 GroupNames = Mapping[str, str]
 """Each group as people read it: a mention, or its name."""
-_MOST = 8
+MOST = 8
+"""Choices that are explained in one answer."""
 _NAMED = 60
 _OPENS = 2_000
 """Characters of what the roles allow: a paragraph has room for the approvers, too."""
@@ -45,10 +46,10 @@ def _in_order(role: RoleTerms, names: GroupNames) -> str:
     return f"first {', then '.join(steps)}" if role.ordered and len(steps) > 1 else ", and ".join(steps)
 
 
-def all_explained(found: Sequence[Terms], names: GroupNames) -> str:
-    """Each of them; of very many the first few, and the names of the others."""
-    shown = [explained(each, names) for each in found[:_MOST]]
-    more = found[_MOST:]
+def all_explained(found: Sequence[Terms], names: GroupNames, more_of: Mapping[str, Sequence[str]] = {}) -> str:
+    """Each of them; of very many the first few, and the names of the others. ``more_of``: more lines, by choice."""
+    shown = [explained(each, names, more_of.get(each.choice.name, ())) for each in found[:MOST]]
+    more = found[MOST:]
     if more:
         names_ = ", ".join(code(each.choice.name, 90) for each in more[:_NAMED])
         unnamed = f" and {len(more) - _NAMED} others" if len(more) > _NAMED else ""
@@ -56,7 +57,7 @@ def all_explained(found: Sequence[Terms], names: GroupNames) -> str:
     return "\n\n".join(shown)
 
 
-def explained(terms: Terms, names: GroupNames) -> str:
+def explained(terms: Terms, names: GroupNames, more: Sequence[str] = ()) -> str:
     """All of it, for a person who has not requested it yet."""
     choice = terms.choice
     lines = [
@@ -66,6 +67,7 @@ def explained(terms: Terms, names: GroupNames) -> str:
         f"Who approves: {decides(terms, names)}. If nobody answers within {length(terms.within)}, the request expires.",
         f"How long: {how_long(choice)}.",
         *asked_for(choice),
+        *more,
     ]
     lines += conditions(terms)
     if terms.may_request:

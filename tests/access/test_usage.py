@@ -11,11 +11,13 @@ import pytest
 from bot.access import holder, review, usage
 from bot.access.review import ReviewDecision
 from bot.core.errors import JitError
+from bot.core.lifecycle import advance
 from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
 from bot.core.request import Request, State, Verb
 from bot.store.store import Store
-from tests.access.limited import limited
-from tests.house import House
+from bot.store.types import Change, CommitOutcome, GuardFailed
+from tests.access.limited import limited, policy
+from tests.house import House, catalog
 
 LIVE = frozenset({State.SCHEDULED, State.GRANTING, State.ACTIVE, State.REVOKING})
 RULES = "rules:\n  - {when: {sensitivity: low, at_most: 1h}, then: approve, budget: 20/day}\n"
@@ -215,7 +217,110 @@ async def test_what_was_approved_before_the_policy_changed_is_not_granted_beside
     assert (await house.now(one.id)).state is State.ACTIVE
 
 
+# a later start
+
+
+async def scheduled(house: House, name: str, what: str = "vault/read-only") -> Request:
+    """Requested for in an hour, and approved."""
+    request = await house.ask(name, what, starts_at=await house.store.now() + 3600)
+    return await house.approve("dan", request.id)
+
+
+async def started(house: House, request: Request) -> Request:
+    """Its start has come: the worker judges it, as if the hour had passed."""
+    judged = await house.judge(await house.now(request.id), await house.store.now())
+    assert judged
+    before = await house.now(request.id)
+    await house.store.commit(Change(before, advance(before, judged[0]), judged[0], guards=judged[1]))
+    return await house.now(request.id)
+
+
+async def test_a_start_is_judged_again_by_the_limit_of_that_time(store: Store) -> None:
+    house = await limited(store, role="{live: 3}")
+    first, second = await scheduled(house, "mia"), await scheduled(house, "sam")
+    house = await limited(store, role="{live: 1}")
+    assert (await started(house, second)).state is State.CANCELLED, "one that was approved before it has the place"
+    assert (await started(house, first)).state is State.GRANTING
+
+
+async def test_a_start_is_judged_again_by_the_conflicts_of_that_time(store: Store) -> None:
+    house = await limited(store)
+    later = await scheduled(house, "mia", "billing/approve")
+    held = await house.granted("mia")
+    house = await limited(store, conflicts=SIDES)
+    cancelled = await started(house, later)
+    assert cancelled.state is State.CANCELLED
+    assert f"has vault/read-only by {held.id}" in cancelled.closed_reason, "what is granted goes before it"
+
+
+async def test_a_start_waits_while_it_cannot_be_counted_and_its_guards_fail_where_the_count_has_changed(
+    store: Store,
+) -> None:
+    house = await limited(store, role="{live: 2}")
+    later, other = await scheduled(house, "mia"), await house.ask("sam")
+    judged = await house.judge(later, await store.now())
+    assert judged
+    await house.approve("dan", other.id)
+    before = await house.now(later.id)
+    with pytest.raises(GuardFailed):
+        await store.commit(Change(before, advance(before, judged[0]), judged[0], guards=judged[1]))
+    await store.redis.delete(store.keys.usage("vault/read-only"))
+    assert await house.judge(later, await store.now()) is None
+
+
 # what is not known
+
+
+async def test_a_count_by_another_policy_is_unknown_until_it_is_counted_again(store: Store) -> None:
+    house = await limited(store, role="{live: 1}")
+    unlimited = await limited(store)
+    await unlimited.granted("mia")
+    await store.policy.adopt(house.policy.generation)
+    # The worker of the other policy has deleted nothing: it never ran.
+    again = House(store, policy=catalog(policy(role="{live: 1, per_day: 9}")))
+    await store.policy.adopt(again.policy.generation)
+    with pytest.raises(NotCounted):
+        await again.ask("sam")
+    await again.counter.turn()
+    with pytest.raises(OverLimit):
+        await again.ask("sam")
+
+
+async def test_a_worker_deletes_the_counts_that_another_policy_does_not_keep(store: Store) -> None:
+    house = await limited(store, role="{live: 1}")
+    limits, without = house.policy, catalog(policy())
+    house.policy = without
+    await store.policy.adopt(without.generation)
+    await house.counter.turn()
+    await house.granted("mia")
+    house.policy = limits
+    await store.policy.adopt(limits.generation)
+    with pytest.raises(NotCounted):
+        await house.ask("sam")
+    await house.counter.turn()
+    with pytest.raises(OverLimit):
+        await house.ask("sam")
+
+
+async def test_a_count_that_was_made_while_somebody_approved_is_not_written(store: Store) -> None:
+    house = await limited(store, role="{live: 1}")
+    waiting = await house.ask("mia")
+    [read] = (await store.usage.read(["vault/read-only"], house.policy.generation)).values()
+    found = (await house.counter.count(house.policy, ["vault/read-only"], {}))["vault/read-only"]
+    await house.approve("dan", waiting.id)
+    assert not await store.usage.replace(read, found, house.policy.generation, await store.now())
+    assert await usage.live(store, house.policy, "vault/read-only") == 1
+
+
+async def test_a_count_after_everything_was_lost_is_trusted_by_those_who_remember_more(store: Store) -> None:
+    house = await limited(store, role="{live: 9}")
+    for n in range(3):
+        await house.approve("dan", (await house.ask(f"p{n}")).id)
+    await store.redis.delete(store.keys.usage("vault/read-only"))
+    fresh = House(Store(store.redis, store.workspace, store.ring), policy=house.policy)
+    await fresh.counter.turn()
+    assert await usage.live(store, house.policy, "vault/read-only") == 3
+
 
 Break = Callable[[Store, str, bytes], Awaitable[Any]]
 WAYS: dict[str, Break] = {
@@ -225,6 +330,7 @@ WAYS: dict[str, Break] = {
     "of another kind": lambda store, key, _: store.redis.eval(
         "redis.call('DEL', KEYS[1]) redis.call('SADD', KEYS[1], 'x')", 1, key
     ),
+    "no text": lambda store, key, _: store.redis.set(key, b"\xff\n?|x"),
     "another's": lambda store, key, _: store.redis.copy(store.keys.usage("vault"), key, replace=True),
 }
 
@@ -282,11 +388,36 @@ async def test_a_record_that_is_gone_keeps_its_place(store: Store) -> None:
 # who pays
 
 
-async def test_a_workspace_without_limits_sends_nothing_more(store: Store) -> None:
-    house = await limited(store)
+NOTHING: Any = None
+"""In place of a connection: whoever sends anything fails."""
+
+
+def touched(change: Change) -> list[str]:
+    """The keys that a commit declares beyond those of its record."""
+    return [*(guard.key for guard in change.guards), *(op.key for op in change.ops)]
+
+
+async def test_a_workspace_without_limits_reads_guards_and_writes_nothing_more(store: Store) -> None:
+    house, seen = await limited(store), list[CommitOutcome]()
     assert house.policy.counted == frozenset()
+    store.watch = seen.append
+    store.usage.redis = NOTHING
     request = await house.granted("mia")
+    await deny(house, (await house.ask("sam")).id)
     await house.counter.turn()
     assert request.state is State.ACTIVE
-    keys: Any = await store.redis.keys(store.keys.usage("*"))
-    assert keys == []
+    keys = [key for outcome in seen for key in touched(outcome.change)]
+    assert len(seen) > 4
+    assert [key for key in keys if ":usage:" in key] == []
+    sent = [(outcome.change.event.kind, len(outcome.change.guards)) for outcome in seen]
+    assert ("submitted", 3) in sent, "the policy, the person's ledger, and the lockdowns"
+    assert ("approved", 2) in sent, "the policy and the lockdowns"
+
+
+async def test_a_role_without_limits_beside_a_limited_one_reads_guards_and_writes_nothing_more(store: Store) -> None:
+    house, seen = await limited(store, role="{live: 1}"), list[CommitOutcome]()
+    store.watch = seen.append
+    store.usage.redis = NOTHING
+    assert (await house.granted("mia", "vault/shared")).state is State.ACTIVE
+    keys = [key for outcome in seen for key in touched(outcome.change)]
+    assert [key for key in keys if ":usage:" in key] == []

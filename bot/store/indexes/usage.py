@@ -43,14 +43,14 @@ class UsageLedger(Frozen):
 
 @dataclass(frozen=True)
 class CountedUsage:
-    """The use of one role or system, as it was read. ``raw``: the stored value, for the guard.
+    """The use of one role or system, as it was read. ``stored``: the value, for the guard.
 
     ``usage``: None where it is unknown; ``n``: the number of the ledger, or the newest that is known; ``next_end``:
     when the first access to it ends, 0 where none has an end.
     """
 
     scope: str
-    raw: str
+    stored: bytes
     usage: Usage | None
     n: int
     at: float = 0
@@ -85,7 +85,7 @@ class UsageStore:
         loaded = {each.request.id: each for each in await self.load(sorted(ids))}
         return {name: _by_records(each, loaded) for name, each in found.items()}
 
-    async def _values(self, names: Sequence[str]) -> list[str]:
+    async def _values(self, names: Sequence[str]) -> list[bytes]:
         async with self.redis.pipeline(transaction=False) as pipe:
             for name in names:
                 pipe.get(self.keys.usage(name))
@@ -93,11 +93,11 @@ class UsageStore:
         for each in found:
             if isinstance(each, Exception) and not str(each).startswith("WRONGTYPE"):
                 await away(raised(each))
-        return [_FOREIGN if isinstance(each, Exception) else text(each) for each in found]
+        return [_FOREIGN.encode() if isinstance(each, Exception) else each or b"" for each in found]
 
-    def _opened(self, scope: str, value: str, generation: str) -> CountedUsage:
+    def _opened(self, scope: str, value: bytes, generation: str) -> CountedUsage:
         known = self._newest.get(scope, 0)
-        ledger = self._ledger(scope, value)
+        ledger = self._ledger(scope, text(value))
         if ledger is None or ledger.n < known:
             return CountedUsage(scope, value, None, known)
         self._newest[scope] = ledger.n
@@ -117,29 +117,33 @@ class UsageStore:
 
     def guard(self, counted: CountedUsage) -> Guard:
         """Holds while the ledger is the one that was read."""
-        return Guard("EQUALS", self.keys.usage(counted.scope), counted.raw)
+        return Guard("EQUALS", self.keys.usage(counted.scope), text(counted.stored))
 
     def after(self, counted: CountedUsage, usage: Usage, generation: str, now: float) -> Op:
         """Writes the ledger with this use, in the commit that changes it."""
-        value = self._sealed(counted, usage, generation, now)
+        value = self._sealed(counted.scope, counted.n + 1, usage, generation, now)
         return Op("SET", self.keys.usage(counted.scope), (value, "EX", str(KEPT)))
 
-    def unknown(self, counted: CountedUsage, id_: str) -> Op:
+    def unknown(self, scope: str, id_: str) -> Op:
         """Marks an unknown ledger as changed, so that a worker that is counting begins again."""
-        return Op("SET", self.keys.usage(counted.scope), (f"{_FOREIGN} {id_}", "EX", str(KEPT)))
+        return Op("SET", self.keys.usage(scope), (f"{_FOREIGN} {id_}", "EX", str(KEPT)))
 
     def written(self, counted: CountedUsage) -> None:
         """The commit of `after` is written: an older ledger is not trusted from here on."""
         self._newest[counted.scope] = max(self._newest.get(counted.scope, 0), counted.n + 1)
 
     async def replace(self, counted: CountedUsage, usage: Usage, generation: str, now: float) -> bool:
-        """Write what a worker counted, if the ledger and the policy are still those of its start."""
-        value = self._sealed(counted, usage, generation, now)
+        """Write what a worker counted, if the ledger and the policy are still those of its start.
+
+        Its number is higher than any that another process may remember of a ledger that was lost: microseconds.
+        """
+        n = max(counted.n + 1, int(now * 1e6))
+        value = self._sealed(counted.scope, n, usage, generation, now)
         keys = [self.keys.usage(counted.scope), self.keys.policy]
-        answer = await away(self._write(keys=keys, args=[counted.raw, generation, value, KEPT]))
+        answer = await away(self._write(keys=keys, args=[counted.stored, generation, value, KEPT]))
         if text(answer) != "WRITTEN":
             return False
-        self.written(counted)
+        self._newest[counted.scope] = n
         return True
 
     async def forget(self, scopes: Iterable[str]) -> None:
@@ -147,12 +151,10 @@ class UsageStore:
         if keys := [self.keys.usage(scope) for scope in scopes]:
             await away(self.redis.delete(*keys))
 
-    def _sealed(self, counted: CountedUsage, usage: Usage, generation: str, now: float) -> str:
-        ledger = UsageLedger.model_construct(
-            n=counted.n + 1, at=now, generation=generation, uses=usage.uses, denials=usage.denials
-        )
+    def _sealed(self, scope: str, n: int, usage: Usage, generation: str, now: float) -> str:
+        ledger = UsageLedger.model_construct(n=n, at=now, generation=generation, uses=usage.uses, denials=usage.denials)
         body = json.dumps(ledger.model_dump(mode="json", exclude_defaults=True), separators=(",", ":"))
-        return f"{body}|{self.authorship.sign('usage', counted.scope, body)}"
+        return f"{body}|{self.authorship.sign('usage', scope, body)}"
 
 
 def _by_records(counted: CountedUsage, loaded: Mapping[str, Loaded]) -> CountedUsage:
@@ -174,4 +176,4 @@ def _by_records(counted: CountedUsage, loaded: Mapping[str, Loaded]) -> CountedU
             uses.append(use)
     ends = (request.ends_at for request in records if request.ends_at and has_place(request, counted.scope))
     usage = counted.usage.model_copy(update={"uses": tuple(uses)})
-    return CountedUsage(counted.scope, counted.raw, usage, counted.n, counted.at, min(ends, default=0.0))
+    return CountedUsage(counted.scope, counted.stored, usage, counted.n, counted.at, min(ends, default=0.0))
