@@ -7,7 +7,20 @@ import difflib
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from handlers import audit, explain, extend, help_text, holder, home, lockdown, reports, request, show, terminals
+from handlers import (
+    audit,
+    delegate,
+    explain,
+    extend,
+    help_text,
+    holder,
+    home,
+    lockdown,
+    reports,
+    request,
+    show,
+    terminals,
+)
 from handlers.context import Door
 from handlers.reports import digest
 from handlers.revoke import revoke
@@ -63,6 +76,8 @@ async def answer(door: Door, body: Payload, client: AsyncWebClient) -> str | Sla
             return await lockdown.lockdown(door, body, line.rest, client)
         case "terminal" if line.rest:
             return await terminals.command(door, body, line.rest)
+        case "delegate":
+            return await delegate.command(door, body, line.rest)
         case "audit":
             return await audit.command(door, body, line.rest, client)
         case "digest":

@@ -10,7 +10,7 @@ from bot.access.decision_times import DecisionHistory
 from bot.core.errors import IdentityTaken, LimitReached, LockedDown, NotAMember
 from bot.core.request import Request
 from bot.core.verdict import Actor
-from bot.policy import authorization
+from bot.policy import authorization, stand_ins
 from handlers.notify.announcer import Announcer
 from handlers.notify.home_tabs import HomeTabs
 from handlers.slack.background import BackgroundTasks
@@ -44,8 +44,11 @@ class Door:
         if not authorization.is_critical(catalog, request):
             return actor
         reviews = (*request.reviews, *(request.extension.reviews if request.extension else ()))
-        others = (request.requester.id, *(review.by.id for review in reviews))
-        return await self.people.look_up_now(actor.person.id, others, authorization.concerned(catalog, request))
+        instead = [review.stands_in_for.id for review in reviews if review.stands_in_for]
+        instead += [each.person.id for each in stand_ins.of_stand_in(actor.roster, actor.person)]
+        others = (request.requester.id, *(review.by.id for review in reviews), *instead)
+        groups = stand_ins.with_stand_ins(catalog, authorization.concerned(catalog, request))
+        return await self.people.look_up_now(actor.person.id, others, groups)
 
     async def who(self, payload: Payload) -> Actor:
         """Who sent it, looked up again. Raises `NotAMember`, `CouldNotCheck`, `IdentityTaken`."""

@@ -84,6 +84,16 @@ _REASONS: Mapping[Code, str] = {
     Code.NOT_AN_APPROVER: "Only {about} can approve this.",
     Code.ALREADY_FILLED: "Your group has already approved. It now waits for other approvers.",
     Code.NOT_YET_OPEN: "It is not your turn yet: {about} has to approve first. Your step opens after that.",
+    Code.LINKED: (
+        "One of you stands in for the other, so you can't approve each other's requests. Another approver has to."
+    ),
+    Code.FRESH_MEMBER: (
+        "You joined {about} only a short while ago, so you can't approve a critical role yet. Another approver has to; "
+        "you can deny it."
+    ),
+    Code.NO_STAND_IN: "Only approvers in {about} can name a stand-in.",
+    Code.NOT_A_STAND_IN: "Only somebody in {about} can stand in for you.",
+    Code.OWN_STAND_IN: "You can't stand in for yourself. Name somebody else.",
     Code.MAY_NOT_REVOKE: "only {about} can end this; ask one of them",
     Code.NOT_AN_OPERATOR: "only an operator of this workspace ({about}) can do this",
     Code.NOT_THE_REQUESTER: "only the requester can do this; `/jit list` shows what is yours",
@@ -237,6 +247,8 @@ def _limit(error: LimitReached) -> str:
         return f"You have {error.limit} open requests, the maximum. Cancel or release one first: `/jit list`."
     if error.kind == "reminders":
         return f"The approvers were reminded within the last {length(error.window)}. Please give them a moment."
+    if error.kind == "delegations":
+        return f"This workspace has {error.limit} stand-ins, the maximum. An operator can end some: `jit delegations`."
     if error.kind == "questions":
         return f"This request already has {error.limit} questions, the maximum. Approve it, or deny it with a reason."
     return f"You made {error.limit} requests within {length(error.window)}, the maximum. Please wait a few minutes."
@@ -319,7 +331,11 @@ _WORDS: dict[type[Exception], Callable[[Any], str]] = {
         "`jit people bind-cli` at the terminal prints a new one."
     ),
     NotLockedDown: _not_locked,
-    PolicyMoved: lambda _: "The policy has just changed. Nothing was recorded; please press again in a minute.",
+    PolicyMoved: lambda e: (
+        "Who stands in for whom has just changed. Nothing was recorded; please press again."
+        if e.args
+        else "The policy has just changed. Nothing was recorded; please press again in a minute."
+    ),
     CouldNotCheck: lambda e: (
         f"Slack did not answer in time ({safe(e.what, 200)}). Nothing was recorded; please try again in a moment."
     ),

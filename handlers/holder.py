@@ -8,6 +8,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncRespond
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.access import holder, read, revoke
+from bot.access.delegate import own_delegations
 from bot.access.remind import remind as send_reminder
 from bot.core.errors import JitError
 from bot.core.request import Request
@@ -17,7 +18,7 @@ from handlers.error_messages import sentence
 from handlers.slack import modal_stack, payloads
 from handlers.slack.api import AWAY, said
 from handlers.slack.payloads import Payload
-from handlers.views import action_ids, decided, modals, secrets
+from handlers.views import action_ids, decided, delegation, modals, secrets
 from handlers.views.request_list import listing
 from handlers.views.text import clock, safe, title
 from providers.systems.base import Secret
@@ -76,7 +77,8 @@ async def listed(door: Door, payload: Payload) -> str:
     own, others = await read.own_open(door.context, actor), await read.overseen(door.context, actor)
     asked = await read.recent(door.context, actor, await door.context.store.now() - read.WEEK)
     found = listing(own, others, [request for request in asked if request.is_over])
-    return "\n\n".join(part for part in (await lockdown.banner(door), found) if part)
+    stand_ins = delegation.listed(await own_delegations(door.context, actor))
+    return "\n\n".join(part for part in (await lockdown.banner(door), found, stand_ins) if part)
 
 
 async def release(door: Door, payload: Payload, rest: str) -> str:

@@ -9,6 +9,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CHANGES = "journeys/test_directory_changes.py"
+DELEGATE = "access/test_delegate.py"
+STAND_INS = "policy/test_stand_ins.py"
+WATCH = "worker/test_members_watch.py"
 PUT_BACK = "worker/test_recovery.py"
 
 PROOF: dict[str, list[str]] = {
@@ -70,6 +73,20 @@ PROOF: dict[str, list[str]] = {
         "access/test_lockdown.py::test_its_record_cannot_be_taken_away",
         "store/test_keys.py::test_the_security_guide_says_of_every_key_what_a_writer_gains_by_it",
     ],
+    "- A stand-in uses an approver's right": [
+        f"{STAND_INS}::test_both_together_fill_one_place",
+        f"{STAND_INS}::test_it_never_chains",
+        f"{STAND_INS}::test_who_stands_in_for_the_other_decides_nothing_of_theirs",
+        f"{STAND_INS}::test_no_sequence_of_delegations_and_clicks_needs_fewer_people_who_are_entitled",
+        f"{DELEGATE}::test_a_decision_counts_only_by_the_delegations_that_it_was_judged_by",
+        f"{DELEGATE}::test_a_forged_or_missing_record_means_no_stand_in_and_is_loud",
+        f"{DELEGATE}::test_a_worker_grants_nothing_that_was_approved_by_a_delegation_that_was_put_back",
+    ],
+    "- Somebody who was put into a group of approvers": [
+        f"{STAND_INS}::test_who_joined_lately_approves_no_critical_role_and_every_other",
+        f"{WATCH}::test_a_record_that_was_taken_away_makes_everybody_new_and_is_loud",
+        "journeys/test_delegation.py::test_who_joined_the_group_just_now_approves_no_critical_role_and_may_deny_it",
+    ],
     "- The holder gains no time": [
         "providers/test_postgresql_hostile.py",
         "providers/test_postgresql_end.py",
@@ -115,6 +132,8 @@ PROOF: dict[str, list[str]] = {
     "- Whoever may edit a schedule": [
         "journeys/test_on_call.py::test_when_the_shift_changes_it_is_the_next_who_approves"
     ],
+    "- Whoever takes over an approver's account": [f"{STAND_INS}::test_both_together_fill_one_place"],
+    "- Who was in a group before": [f"{WATCH}::test_a_new_workspace_takes_its_people_to_have_been_there_before"],
     "- Whoever is root on a machine": ["journeys/test_terminals.py::test_two_terminals_of_two_humans_lift_it"],
     "- After all processes were restarted": [
         "access/test_rule_outcomes.py::test_an_older_count_that_no_process_remembers_is_believed_until_it_is_counted_again",

@@ -21,11 +21,12 @@ from bot.core.events import Event
 from bot.core.ids import is_id, spelled
 from bot.core.request import Request, State
 from bot.core.verdict import Actor, Verdict
-from bot.policy import authorization
+from bot.policy import authorization, stand_ins
 from bot.policy.catalog import Catalog
 from bot.store.store import Store
 from bot.store.types import Change, Guard, GuardFailed, Loaded, Op, Superseded
 
+_STAND_INS = "who stands in for whom"
 _REFUSALS_WINDOW = 60
 """Seconds within which the same refusal is audited once."""
 
@@ -124,26 +125,40 @@ class AccessContext:
         *,
         deadline: float | None = None,
         guards: tuple[Guard, ...] = (),
+        delegations: tuple[Guard, ...] = (),
         ops: tuple[Op, ...] = (),
     ) -> Request | None:
-        """Advance and commit; None when the record, or what a guard holds, has changed: the caller judges again.
+        """Advance and commit; None when the record, or what one of ``guards`` is on, has changed: judge again.
 
         ``catalog``: the policy that the verdict relied on; None for a step that needs no guard on it, such as an end.
-        Raises `PolicyMoved` where the workspace has another policy by now, and `Late` after the ``deadline``.
+        ``delegations``: guards on those that it relied on. Raises `PolicyMoved` where the workspace has another policy
+        or other delegations by now, and `Late` after the ``deadline``.
         """
         after = lifecycle.advance(request, event)
         # The commit always compares the record's version; the guard adds that the policy is still that of the verdict.
         same_policy = (self.store.policy.same(catalog.generation),) if catalog else ()
-        change = Change(request, after, event, deadline=deadline, guards=(*same_policy, *guards), ops=ops)
+        relied_on = (*same_policy, *delegations, *guards)
         try:
-            await self.store.commit(change)
+            await self.store.commit(Change(request, after, event, deadline=deadline, guards=relied_on, ops=ops))
         except Superseded:
             return None
         except GuardFailed as error:
-            if error.guard in same_policy:
-                raise PolicyMoved from error
-            return None
+            if error.guard in guards:
+                return None
+            raise PolicyMoved(*(() if error.guard in same_policy else (_STAND_INS,))) from error
         return after
+
+    def delegation_guards(self, catalog: Catalog, actor: Actor, now: float) -> tuple[Guard, ...]:
+        """Guards on the delegations by which this person's groups were read; none where the policy allows none.
+
+        Raises `PolicyMoved` where they have changed since.
+        """
+        delegations = self.store.delegations
+        if not stand_ins.entitling(catalog):
+            return ()
+        if not stand_ins.judged_by(actor.roster, delegations.known, now):
+            raise PolicyMoved(_STAND_INS)
+        return delegations.guards()
 
     # audit refusals
 

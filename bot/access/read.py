@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from bot.access import rule_preview
 from bot.access.context import AccessContext
+from bot.access.delegate import OwnDelegations, own_delegations
 from bot.access.review import awaiting_decision
 from bot.access.revoke import REVOCABLE
 from bot.access.submit import offers
@@ -53,6 +54,7 @@ class Overview:
     """The ids of those in ``open`` that have a password to show."""
     locks: tuple[Lock, ...] = ()
     """The lockdowns of the workspace."""
+    delegations: OwnDelegations = field(default_factory=OwnDelegations)
     cards: Mapping[str, PostedMessage] = field(default_factory=dict)
     """Where the cards of those in ``waiting`` are, by request; of very many, only of the first."""
 
@@ -71,6 +73,7 @@ async def overview(context: AccessContext, actor: Actor) -> Overview:
         offers=tuple(await offers(context, actor)),
         secrets=frozenset(request.id for request in own if has_secret(request)),
         locks=(await context.store.lockdowns.read()).locks,
+        delegations=await own_delegations(context, actor),
         cards=await _cards(context, actor, others[:_MOST_LINKED]),
     )
 

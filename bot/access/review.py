@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from bot.access import usage
 from bot.access.context import AccessContext
 from bot.core import durations
-from bot.core.errors import AlreadyAnswered, BadDuration, CannotExtend, CouldNotCheck, Overtaken, RoleChanged
+from bot.core.errors import (
+    AlreadyAnswered,
+    BadDuration,
+    CannotExtend,
+    CouldNotCheck,
+    NotAllowed,
+    Overtaken,
+    RoleChanged,
+)
 from bot.core.events import (
     Approved,
     Cancelled,
@@ -102,10 +110,21 @@ async def review(
             context.require_fresh_lookup(actor, request)
             entitled = authorization.may_still_request(catalog, actor.roster, request, loaded.now)
             await context.check("review", actor, request, entitled)
-        event = judge(catalog, actor, loaded, decision)
+        delegations = context.delegation_guards(catalog, actor, loaded.now)
+        try:
+            event = judge(catalog, actor, loaded, decision)
+        except NotAllowed as error:
+            await context.refused("review", actor, request.id, error)
+            raise
         counting = await _counting(context, catalog, actor, request, event)
         after = await context.step(
-            catalog, request, event, deadline=loaded.deadline, guards=counting.guards, ops=counting.ops
+            catalog,
+            request,
+            event,
+            deadline=loaded.deadline,
+            guards=counting.guards,
+            delegations=delegations,
+            ops=counting.ops,
         )
         if after is None:
             continue  # the record, or what was counted, has changed: judge again
@@ -169,7 +188,8 @@ def _under_review(loaded: Loaded, n: int | None) -> UnderReview:
 def judge(catalog: Catalog, actor: Actor, case: UnderReview, decision: ReviewDecision) -> Event:
     """The event of a decision by somebody who may decide.
 
-    Raises `BadReason`, `BadDuration`, `CannotExtend`, `CouldNotCheck`.
+    Raises `BadReason`, `BadDuration`, `CannotExtend`, `CouldNotCheck`, and `NotAllowed` for an approval that does not
+    count yet.
     """
     who, now, request = actor.person, case.now, case.request
     if not authorization.unchanged(catalog, request):
@@ -180,12 +200,17 @@ def judge(catalog: Catalog, actor: Actor, case: UnderReview, decision: ReviewDec
             raise CannotExtend(request, "changed")
     if decision.verb is Verb.DENY:
         reason = bounded(decision.reason, 1, "why not")
-        return case.denied(Review(verb=Verb.DENY, by=who, at=now, duration=0, reason=reason))
-    review = Review(verb=Verb.APPROVE, by=who, at=now, duration=_duration(case, decision))
+        denial = Review(verb=Verb.DENY, by=who, at=now, duration=0, reason=reason)
+        return case.denied(authorization.in_right(catalog, actor.roster, case.as_reviewed, denial, now))
+    approval = Review(verb=Verb.APPROVE, by=who, at=now, duration=_duration(case, decision))
+    review = authorization.in_right(catalog, actor.roster, case.as_reviewed, approval, now)
+    early = authorization.counts_already(catalog, actor.roster, case.as_reviewed, review, now)
+    if not early.allowed:
+        raise NotAllowed(early)
     tally = authorization.tally(catalog, actor.roster, case.as_reviewed, now, also=review)
     if tally.complete:
         return case.approved(review, tally)
-    if unknown := authorization.in_doubt(actor.roster, case.as_reviewed, tally):
+    if unknown := authorization.in_doubt(catalog, actor.roster, case.as_reviewed, tally):
         # Nobody can approve twice: recorded now, it could be the last possible approval, and still not be enough.
         raise CouldNotCheck(f"who is in {', '.join(unknown)}")
     before = authorization.tally(catalog, actor.roster, case.as_reviewed, now)

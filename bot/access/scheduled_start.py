@@ -62,8 +62,8 @@ def _still_approved(
     steps = {(step.any_of, step.count) for step in request.required_steps}
     new = [step for step in ruling.required_steps if (step.any_of, step.count) not in steps]
     as_of_today = request.model_copy(update={"required_steps": (*request.required_steps, *new)})
-    tally = authorization.tally(catalog, roster, as_of_today, facts.now)
-    if authorization.in_doubt(roster, as_of_today, tally):
+    tally = authorization.tally(catalog, roster, as_of_today, facts.now, decided=True)
+    if authorization.in_doubt(catalog, roster, as_of_today, tally):
         return None
     unsure = len(ruling.surely_required) < len(ruling.required_steps)
     return True if tally.complete else None if unsure and _complete(catalog, roster, request, facts, ruling) else False
@@ -73,7 +73,7 @@ def _complete(catalog: Catalog, roster: Roster, request: Request, facts: Circums
     """Whether its approvals are enough for what is surely required."""
     steps = tuple(dict.fromkeys((*request.required_steps, *ruling.surely_required)))
     sure = request.model_copy(update={"required_steps": steps})
-    return authorization.tally(catalog, roster, sure, facts.now).complete
+    return authorization.tally(catalog, roster, sure, facts.now, decided=True).complete
 
 
 def _not_approved(request: Request, ruling: Ruling) -> str:

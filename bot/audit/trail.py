@@ -27,6 +27,7 @@ from bot.store.store import Store
 T = TypeVar("T")
 _PAGE: Final = 2_000
 _EVER: Final = 1e12
+DELEGATION_ENDED: Final = "delegation_ended"
 
 
 class TrailUnknown(Exception):
@@ -70,6 +71,8 @@ class Trail:
     _holes: deque[int] = field(default_factory=deque, init=False)
     _order: deque[tuple[int, str]] = field(default_factory=deque, init=False)
     _tail: dict[str, list[AuditEntry]] = field(default_factory=dict, init=False)
+    _ended: deque[AuditEntry] = field(default_factory=lambda: deque(maxlen=_PAGE), init=False)
+    """The last delegations that were ended, which the archive may not have yet."""
     _looked: float = field(default=-1.0, init=False)
 
     def __post_init__(self) -> None:
@@ -129,6 +132,19 @@ class Trail:
             return [entry for kind in wanted for entry in archive.of_kind(workspace, kind, since, _EVER)]
 
         return [*await self._asked(read), *(entry for entry in tail if entry.at > since)]
+
+    async def stood_in(self, request: Request) -> bool:
+        """Whether each approval by a stand-in was given before its delegation was ended."""
+        extension = request.extension
+        reviews = (*request.reviews, *(extension.reviews if extension else ()))
+        given = {review.delegation: review.at for review in reviews if review.stands_in_for}
+        if not given:
+            return True
+        await self.refresh()
+        workspace, until = self.store.workspace, max(given.values())
+        archived = await self._asked(lambda archive: archive.of_kind(workspace, DELEGATION_ENDED, 0, until))
+        ended = ((projection.facts(entry).get("delegation"), entry.at) for entry in (*archived, *self._ended))
+        return not any(at < given.get(str(id_), 0.0) for id_, at in ended)
 
     async def best(self, id_: str) -> Request | None:
         """What is known of it, be it not all: enough to close it, and never to open it."""
@@ -225,6 +241,8 @@ class Trail:
 
     def _note(self, entry: AuditEntry, due: str) -> None:
         if not entry.version:
+            if entry.kind == DELEGATION_ENDED:
+                self._ended.append(entry)
             return
         tail = self._tail.setdefault(entry.id, [])
         if any(known.version == entry.version and known.event == entry.event for known in tail):

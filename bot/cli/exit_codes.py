@@ -48,6 +48,8 @@ TABLE = {
     "people unbind": ExitCodes("the address is free", "refused", _STORE),
     "people bind-cli": ExitCodes("a code, or bound already", "refused", _STORE),
     "people unbind-cli": ExitCodes("bound to nobody", "refused", _STORE),
+    "delegations list": ExitCodes("shown", cannot=_STORE),
+    "delegations end": ExitCodes("ended", "there is none of that id", _STORE),
     "offboarding": ExitCodes("shown, or confirmed", cannot=_STORE),
     "lockdown": ExitCodes("shown, declared, or voted", "refused", _STORE),
     "reconcile": ExitCodes("nothing is wrong", "drift was found, or a system could not be read", _STORE),

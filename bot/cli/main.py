@@ -12,6 +12,7 @@ from bot import terminal
 from bot.cli import (
     audit,
     completion,
+    delegations,
     digest,
     doctor_command,
     exit_codes,
@@ -102,6 +103,7 @@ main.add_command(reconcile.reconcile)
 main.add_command(offboarding.offboarding)
 main.add_command(lockdown.lockdown)
 main.add_command(people.people)
+main.add_command(delegations.delegations)
 main.add_command(sinks.sinks)
 policy_command.policy.add_command(policy_cases.test)
 policy_command.policy.add_command(policy_diff_command.diff)

@@ -187,7 +187,7 @@ class NotAllowed(JitError):
 
 
 class LimitReached(JitError):
-    """One more than allowed. ``kind``: ``open``, ``submits``, ``reminders``, ``questions``; ``window`` in seconds."""
+    """One more than allowed. ``kind``: ``open``, ``submits``, ``reminders``, ``questions``, ``delegations``."""
 
     def __init__(self, kind: str, limit: int, window: int = 0) -> None:
         """Keep which limit it is."""
@@ -313,7 +313,7 @@ class NotLockedDown(JitError):
 
 
 class PolicyMoved(JitError):
-    """The workspace decides by another policy generation than this replica holds."""
+    """The workspace decides by another policy than this replica holds, or (with a text) by other delegations."""
 
 
 class CouldNotCheck(JitError):

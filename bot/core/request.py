@@ -140,6 +140,10 @@ class Review(Frozen):
     at: float
     duration: int
     reason: str = ""
+    stands_in_for: Person | None = None
+    """The approver in whose place it was given, where that is somebody else's."""
+    delegation: str = ""
+    """The id of the delegation that it rests on."""
 
 
 class ApproverQuestion(Frozen):

@@ -81,6 +81,19 @@ def read(words: Sequence[str], at: int, clock: Clock) -> Said | None:
     return max((said for said in readings if said), key=lambda said: said.words, default=None)
 
 
+def begins(words: Sequence[str], at: int, clock: Clock) -> float | None:
+    """When the day that is named there begins: ``tomorrow``, ``monday`` (the next one) or ``2026-12-24``."""
+    day = _day(_word(words, at))
+    today = start_times.today(clock.tz, clock.now)
+    if day in _WEEKDAYS:
+        ahead = (_WEEKDAYS[day] - today.weekday() - 1) % 7 + 1
+        return start_times.local(today + timedelta(days=ahead), "00:00", clock.tz)
+    try:
+        return start_times.parse(f"{day} 0:00", clock.tz, clock.now) if day else None
+    except NotAMoment:
+        return None
+
+
 # durations
 
 

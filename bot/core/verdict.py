@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
+from bot.core.delegation import Delegation
 from bot.core.frozen import Frozen
 from bot.core.request import Person
 
@@ -16,7 +17,8 @@ class Members(Frozen):
 
     ``nobody``: accounts, and addresses, that surely are no active full member's: they stand in groups, and count for
     nothing. ``accounts``: the identities of accounts, as far as they are known: a person who is in one group by account
-    and in another by address is one person.
+    and in another by address is one person. ``since``: since when each is known to be in it (Unix seconds), by account
+    or address; None where nobody keeps that. ``delegations``: those of its people.
     """
 
     identities: frozenset[str] = frozenset()
@@ -24,11 +26,19 @@ class Members(Frozen):
     known: bool = True
     nobody: frozenset[str] = frozenset()
     accounts: Mapping[str, str] = {}
+    since: Mapping[str, float] | None = None
+    delegations: tuple[Delegation, ...] = ()
 
     def holds(self, person: Person) -> bool:
         """True when the person is surely in it, and active."""
         listed = person.identity in self.identities or person.id in self.users
         return self.known and listed and person.id not in self.nobody
+
+    def joined_after(self, person: Person, moment: float) -> bool:
+        """Whether the person may have come into it after that moment; whoever is not known to be in it may have."""
+        if self.since is None:
+            return False
+        return min(self.since.get(who, moment + 1) for who in (person.id, person.identity)) > moment
 
     @property
     def active(self) -> frozenset[str]:
@@ -39,6 +49,14 @@ class Members(Frozen):
     def people(self) -> frozenset[str]:
         """The same, each person once: by identity where that is known."""
         return frozenset(self.accounts.get(who, who) for who in self.active) - self.nobody
+
+    def people_since(self, moment: float | None) -> frozenset[str]:
+        """The same, of those who surely joined by that moment; None for all."""
+        since = self.since
+        if moment is None or since is None:
+            return self.people
+        settled = (who for who in self.active if since.get(who, moment + 1) <= moment)
+        return frozenset(self.accounts.get(who, who) for who in settled) - self.nobody
 
 
 Roster = Mapping[str, Members]
@@ -76,6 +94,16 @@ class Code(StrEnum):
     """A rule of the policy denies it; ``about`` has its place there, and its sentence."""
     RULE_UNSURE = "rule_unsure"
     """The same where a condition of the rule cannot be told just now; ``about`` has that, too."""
+    LINKED = "linked"
+    """One of reviewer and requester stands in for the other."""
+    FRESH_MEMBER = "fresh_member"
+    """Joined the group too lately to approve a critical role."""
+    NO_STAND_IN = "no_stand_in"
+    """In none of the groups whose people may name a stand-in."""
+    NOT_A_STAND_IN = "not_a_stand_in"
+    """The other person is in none of the groups that may stand in."""
+    OWN_STAND_IN = "own_stand_in"
+    """Nobody stands in for themself."""
     UNKNOWN_GROUP = "unknown_group"
     """A directory does not tell who is in the group."""
 

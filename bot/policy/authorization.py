@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from bot.core.delegation import Delegation, same
 from bot.core.request import Person, Request, Review, Verb
 from bot.core.verdict import Code, Reason, Roster, Verdict
-from bot.policy import matching
+from bot.policy import stand_ins
 from bot.policy.catalog import EVERYONE, Catalog, Choice, Role, RoleRef
 from bot.policy.field_types import Sensitivity
-from bot.policy.steps import before, could_fill, groups_of, groups_of_role, steps_of, steps_of_roles
-from bot.policy.tally import StepTally, Tally
+from bot.policy.recount import in_doubt, is_critical, tally, unknown_groups
+from bot.policy.steps import could_fill, groups_of, groups_of_role, steps_of_roles
+from bot.policy.tally import Tally
+
+__all__ = ["Tally", "in_doubt", "is_critical", "same", "tally"]
+"""What is imported above and asked for here too."""
 
 
 def may_request(catalog: Catalog, roster: Roster, requester: Person, choice: Choice, now: float) -> Verdict:
@@ -25,11 +30,11 @@ def may_request(catalog: Catalog, roster: Roster, requester: Person, choice: Cho
         role = catalog.role(ref.system, ref.role)
         if role is None or not _may_request(role, roster, requester):
             reasons.append(Reason(code=Code.MAY_NOT_ASK, about=(f"{ref.system}/{ref.role}",)))
-            reasons += _unknown(roster, role.may_ask if role else ())
+            reasons += unknown_groups(roster, role.may_ask if role else ())
         elif f"{ref.system}/{ref.role}" not in fillable:
             reasons.append(Reason(code=Code.NOBODY_TO_APPROVE, about=(f"{ref.system}/{ref.role}",)))
             steps = steps_of_roles(catalog, roster, requester, (ref,), now)
-            reasons += _unknown(roster, (group for step in steps for group in step.any_of))
+            reasons += unknown_groups(roster, (group for step in steps for group in step.any_of))
     return Verdict(reasons=tuple(reasons))
 
 
@@ -37,18 +42,50 @@ def may_review(catalog: Catalog, roster: Roster, request: Request, reviewer: Per
     """Whether this person's answer, yes or no, would count now."""
     if same(reviewer, request.requester):
         return _no(Code.OWN_REQUEST)
-    so_far = tally(catalog, roster, request, now)
-    groups = tuple(dict.fromkeys(g for step in so_far.steps if not step.step.skipped_by for g in step.any_of))
-    if not _in_any(roster, groups, reviewer):
-        return Verdict(reasons=(Reason(code=Code.NOT_AN_APPROVER, about=groups), *_unknown(roster, groups)))
-    yes = Review(verb=Verb.APPROVE, by=reviewer, at=now, duration=request.duration)
+    if stand_ins.linked(roster, reviewer, request.requester, now):
+        return _no(Code.LINKED)
+    so_far = tally(catalog, roster, request, now, fresh=0)
+    groups = _groups(so_far)
+    ways = stand_ins.ways(catalog, roster, groups, reviewer, now)
+    if not ways:
+        unknown = unknown_groups(roster, stand_ins.with_stand_ins(catalog, groups))
+        return Verdict(reasons=(Reason(code=Code.NOT_AN_APPROVER, about=groups), *unknown))
     # With none open (somebody whose answer counts again has come back to a group), any answer completes it.
-    if so_far.complete or tally(catalog, roster, request, now, also=yes).people < so_far.people:
+    less = (_missing_after(catalog, roster, request, reviewer, now, way) < so_far.people for way in ways)
+    if so_far.complete or any(less):
         return Verdict()
     for step in so_far.open:
-        if step.waits and _in_any(roster, step.any_of, reviewer):
+        if step.waits and stand_ins.ways(catalog, roster, step.any_of, reviewer, now):
             return Verdict(reasons=(Reason(code=Code.NOT_YET_OPEN, about=so_far.comes_before(step)),))
     return _no(Code.ALREADY_FILLED)
+
+
+def in_right(catalog: Catalog, roster: Roster, request: Request, review: Review, now: float) -> Review:
+    """The review in the right in which it counts: the reviewer's own, or of somebody for whom they stand in."""
+    ways = stand_ins.ways(catalog, roster, _groups(tally(catalog, roster, request, now, fresh=0)), review.by, now)
+    after = {way.id if way else "": _missing_after(catalog, roster, request, review.by, now, way) for way in ways}
+    return stand_ins.given_by(review, min(ways, key=lambda way: after[way.id if way else ""], default=None))
+
+
+def counts_already(catalog: Catalog, roster: Roster, request: Request, review: Review, now: float) -> Verdict:
+    """Whether an approval counts already: where a role is critical, not of who joined its groups a short while ago."""
+    counted = tally(catalog, roster, request, now, also=review)
+    if counted.people <= tally(catalog, roster, request, now, also=review, fresh=0).people:
+        return Verdict()
+    return Verdict(reasons=(Reason(code=Code.FRESH_MEMBER, about=_groups(counted)),))
+
+
+def _groups(so_far: Tally) -> tuple[str, ...]:
+    """The groups of all steps that are needed."""
+    return tuple(dict.fromkeys(g for step in so_far.steps if not step.step.skipped_by for g in step.any_of))
+
+
+def _missing_after(
+    catalog: Catalog, roster: Roster, request: Request, reviewer: Person, now: float, way: Delegation | None
+) -> int:
+    """How many people are missing once this one has approved in that right."""
+    yes = Review(verb=Verb.APPROVE, by=reviewer, at=now, duration=request.duration)
+    return tally(catalog, roster, request, now, also=stand_ins.given_by(yes, way), fresh=0).people
 
 
 def may_still_request(
@@ -63,7 +100,7 @@ def may_still_request(
         role = catalog.role(leg.role.system, leg.role.role)
         if role is not None and not _may_request(role, roster, request.requester):
             reasons.append(Reason(code=Code.REQUESTER_MAY_NOT, about=(leg.role.name,)))
-            reasons += _unknown(roster, role.may_ask)
+            reasons += unknown_groups(roster, role.may_ask)
     return Verdict(reasons=tuple(reasons))
 
 
@@ -104,7 +141,7 @@ def may_revoke(catalog: Catalog, roster: Roster, request: Request, person: Perso
     groups = _responsible(catalog, request)
     if _in_any(roster, groups, person):
         return Verdict()
-    return Verdict(reasons=(Reason(code=Code.MAY_NOT_REVOKE, about=groups), *_unknown(roster, groups)))
+    return Verdict(reasons=(Reason(code=Code.MAY_NOT_REVOKE, about=groups), *unknown_groups(roster, groups)))
 
 
 def may_stop(catalog: Catalog, roster: Roster, person: Person) -> Verdict:
@@ -112,7 +149,7 @@ def may_stop(catalog: Catalog, roster: Roster, person: Person) -> Verdict:
     groups = catalog.workspace.operators
     if _in_any(roster, groups, person):
         return Verdict()
-    return Verdict(reasons=(Reason(code=Code.NOT_AN_OPERATOR, about=groups), *_unknown(roster, groups)))
+    return Verdict(reasons=(Reason(code=Code.NOT_AN_OPERATOR, about=groups), *unknown_groups(roster, groups)))
 
 
 def is_requester(request: Request, person: Person) -> Verdict:
@@ -122,7 +159,9 @@ def is_requester(request: Request, person: Person) -> Verdict:
 
 def may_read(catalog: Catalog, roster: Roster, request: Request, person: Person) -> Verdict:
     """Whether this person may know of the request at all."""
-    return Verdict() if same(person, request.requester) else may_revoke(catalog, roster, request, person)
+    if same(person, request.requester) or stand_ins.may_stand_in(catalog, roster, groups_of(catalog, request), person):
+        return Verdict()
+    return may_revoke(catalog, roster, request, person)
 
 
 def may_audit(catalog: Catalog, roster: Roster, person: Person) -> Verdict:
@@ -130,7 +169,7 @@ def may_audit(catalog: Catalog, roster: Roster, person: Person) -> Verdict:
     groups = catalog.workspace.auditors
     if _in_any(roster, groups, person):
         return Verdict()
-    return Verdict(reasons=(Reason(code=Code.NOT_AN_AUDITOR, about=groups), *_unknown(roster, groups)))
+    return Verdict(reasons=(Reason(code=Code.NOT_AN_AUDITOR, about=groups), *unknown_groups(roster, groups)))
 
 
 def may_see_findings(catalog: Catalog, roster: Roster, person: Person) -> Verdict:
@@ -138,49 +177,13 @@ def may_see_findings(catalog: Catalog, roster: Roster, person: Person) -> Verdic
     groups = tuple(dict.fromkeys((*catalog.workspace.auditors, *catalog.workspace.operators)))
     if _in_any(roster, groups, person):
         return Verdict()
-    return Verdict(reasons=(Reason(code=Code.NOT_AN_AUDITOR, about=groups), *_unknown(roster, groups)))
+    return Verdict(reasons=(Reason(code=Code.NOT_AN_AUDITOR, about=groups), *unknown_groups(roster, groups)))
 
 
 def may_snooze(catalog: Catalog, roster: Roster, person: Person, about: Iterable[str]) -> Verdict:
     """Whether this person may have a finding not shown for a while: never one ``about`` themself, by identity."""
     seen = may_see_findings(catalog, roster, person)
     return _no(Code.ABOUT_THEMSELF) if seen.allowed and person.identity in about else seen
-
-
-def tally(catalog: Catalog, roster: Roster, request: Request, now: float, also: Review | None = None) -> Tally:
-    """Which steps the approvals fill, recounted on today's policy and groups; one person fills one place in all roles.
-
-    So each role's own approvers decide about it, and one approval never counts for two. Where a role has its steps in
-    order, an approval counts for a step only if it came after all those that fill the step before.
-    """
-    approvals = _approvals(request, also)
-    steps = steps_of(catalog, roster, request, now)
-    fits = [
-        [n for n, step in enumerate(steps) if not step.skipped_by and _in_any(roster, step.any_of, review.by)]
-        for review in approvals
-    ]
-    firsts = before(steps)
-    seated = matching.seat(fits, [matching.Table(step.count, n) for step, n in zip(steps, firsts, strict=True)])
-    found: list[StepTally] = []
-    for step, first, who in zip(steps, firsts, seated, strict=True):
-        waits = first is not None and bool(found[first].missing)
-        found.append(StepTally(step=step, by=tuple(approvals[n] for n in who), waits=waits))
-    counted = {review.by.identity for each in found for review in each.by}
-    return Tally(steps=tuple(found), counted=tuple(r for r in approvals if r.by.identity in counted))
-
-
-def in_doubt(roster: Roster, request: Request, so_far: Tally) -> tuple[str, ...]:
-    """The groups that nobody tells just now, and by which an open step may be filled, or not be needed."""
-    counted = {review.by.identity for review in so_far.counted}
-    groups = [group for step in so_far.open for group in step.step.unsure]
-    if any(review.by.identity not in counted for review in _approvals(request, None)):
-        groups += [group for step in so_far.open for group in step.any_of]
-    return tuple(group for reason in _unknown(roster, groups) for group in reason.about)
-
-
-def same(one: Person, other: Person) -> bool:
-    """Whether two accounts are one human: by bound identity, or by account (an address may change)."""
-    return one.id == other.id or (bool(one.identity) and one.identity == other.identity)
 
 
 def unchanged(catalog: Catalog, request: Request) -> bool:
@@ -197,7 +200,7 @@ def systems_of(catalog: Catalog, roster: Roster, person: Person) -> tuple[str, .
         for name, system in catalog.systems.items()
         if operator
         or _in_any(roster, system.approvers, person)
-        or any(_in_any(roster, groups_of_role(role), person) for role in system.roles.values())
+        or any(_decides(catalog, roster, role, person) for role in system.roles.values())
     )
 
 
@@ -205,14 +208,9 @@ def answers_for(catalog: Catalog, roster: Roster, person: Person, ref: RoleRef) 
     """Whether this person decides about the role, owns its system, or is an operator: so may know of it."""
     role = catalog.role(ref.system, ref.role)
     owners = catalog.systems[ref.system].approvers if role else ()
-    groups = (*(groups_of_role(role) if role else ()), *owners, *catalog.workspace.operators)
-    return _in_any(roster, groups, person)
-
-
-def is_critical(catalog: Catalog, request: Request) -> bool:
-    """Whether a role of the request is critical, as it was asked for or as it is today."""
-    today = (role.sensitivity for role in _roles(catalog, request))
-    return Sensitivity.CRITICAL in {*today, *(leg.role.sensitivity for leg in request.legs)}
+    if role and _decides(catalog, roster, role, person):
+        return True
+    return _in_any(roster, (*owners, *catalog.workspace.operators), person)
 
 
 def deciding(catalog: Catalog) -> tuple[str, ...]:
@@ -221,6 +219,14 @@ def deciding(catalog: Catalog) -> tuple[str, ...]:
     steps = (group for system in systems for role in system.roles.values() for group in groups_of_role(role))
     owners = (group for system in systems for group in system.approvers)
     return tuple(dict.fromkeys((*steps, *owners, *catalog.workspace.operators)))
+
+
+def watched(catalog: Catalog) -> tuple[str, ...]:
+    """The groups of which it matters since when somebody is in them: those that decide, where a role is critical."""
+    roles = (role for system in catalog.systems.values() for role in system.roles.values())
+    if not catalog.workspace.fresh_member or not any(role.sensitivity is Sensitivity.CRITICAL for role in roles):
+        return ()
+    return stand_ins.with_stand_ins(catalog, deciding(catalog))
 
 
 def concerned(catalog: Catalog, request: Request) -> tuple[str, ...]:
@@ -243,6 +249,12 @@ def _roles(catalog: Catalog, request: Request) -> Iterable[Role]:
             yield role
 
 
+def _decides(catalog: Catalog, roster: Roster, role: Role, person: Person) -> bool:
+    """Whether the person is an approver of the role, or stands in for one."""
+    groups = groups_of_role(role)
+    return _in_any(roster, groups, person) or stand_ins.may_stand_in(catalog, roster, groups, person)
+
+
 def _responsible(catalog: Catalog, request: Request) -> tuple[str, ...]:
     systems = [catalog.systems[leg.role.system] for leg in request.legs if leg.role.system in catalog.systems]
     owners = (group for system in systems for group in system.approvers)
@@ -260,22 +272,6 @@ def _is_active(roster: Roster, person: Person) -> bool:
 
 def _in_any(roster: Roster, groups: Iterable[str], person: Person) -> bool:
     return any(group in roster and roster[group].holds(person) for group in groups)
-
-
-def _unknown(roster: Roster, groups: Iterable[str]) -> tuple[Reason, ...]:
-    dark = tuple(dict.fromkeys(g for g in groups if g != EVERYONE and not (g in roster and roster[g].known)))
-    return (Reason(code=Code.UNKNOWN_GROUP, about=dark),) if dark else ()
-
-
-def _approvals(request: Request, also: Review | None) -> list[Review]:
-    """Each person's approval, once, and never the requester's."""
-    all_reviews = (*request.reviews, also) if also else request.reviews
-    found: list[Review] = []
-    for review in all_reviews:
-        known = (request.requester, *(counted.by for counted in found))
-        if review.verb is Verb.APPROVE and not any(same(review.by, person) for person in known):
-            found.append(review)
-    return found
 
 
 def _no(code: Code) -> Verdict:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from bot.policy.field_types import Address, Name, Shape, Team, Usergroup, Zone, written
+from bot.policy.field_types import Address, Name, Names, Shape, Team, Usergroup, Zone, written
 
 _CALENDAR = (
     r"^(?:env:[A-Za-z_][A-Za-z0-9_]*|file:\S(?:.*\S)?|https://[^\s/@#]+(?:/[^\s#]*)?"
@@ -36,6 +36,9 @@ class GroupShape(Shape):
     """One of `directories`, which says who is in it."""
     group: Annotated[str, Field(max_length=200)] = ""
     """What the group is called in its directory, such as a schedule's id."""
+
+    may_stand_in: Names = ()
+    """Groups whose people may stand in for an approver of this one."""
 
     @property
     def is_listed(self) -> bool:

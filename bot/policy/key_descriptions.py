@@ -24,6 +24,8 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "grant_budget": "How long the worker may take to grant access.",
         "retention": "How long ended requests are kept in Redis.",
         "limits": "How much one person may request.",
+        "delegation": "How long approvers may name a stand-in for; a group's `may_stand_in` says whom.",
+        "fresh_member": "How long somebody new in a group approves no critical role; `0` for no wait.",
         "sinks": "Where the audit log is shipped to, by a name of yours.",
     },
     "MfaShape": {
@@ -44,6 +46,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
     "GroupShape": {
         "people": "By the e-mail address of their Slack profile.",
         "slack_usergroup": "The id of a Slack user group.",
+        "may_stand_in": "Groups whose people an approver of this group may name as their stand-in.",
     },
     "DirectoryShape": {
         "kind": "The directory: pagerduty, ical, or one that is installed.",

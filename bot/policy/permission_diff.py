@@ -20,7 +20,8 @@ class Right:
 
     Where a step escalates it is ``approve after 30m`` as well, where one is skipped ``skip the approval of … for``.
 
-    ``role`` is ``system/role``, or what of the workspace somebody may ``operate`` or ``read``.
+    ``role`` is ``system/role``, what of the workspace somebody may ``operate`` or ``read``, or the group whose people
+    they may ``stand in for``.
     """
 
     who: str
@@ -53,7 +54,14 @@ def _rights(catalog: Catalog) -> frozenset[Right]:
             *_of_steps(role),
         )
         for who in _people(catalog, groups)
-    ) | frozenset((*_by_rules(catalog), *_of_workspace(catalog)))
+    ) | frozenset((*_by_rules(catalog), *_of_workspace(catalog), *_stand_ins(catalog)))
+
+
+def _stand_ins(catalog: Catalog) -> Iterable[Right]:
+    """Who may be named to approve in the place of a group's people."""
+    for name, group in catalog.groups.items():
+        for who in _people(catalog, group.may_stand_in):
+            yield Right(who, "stand in for an approver in", name)
 
 
 def _of_steps(role: Role) -> Iterable[tuple[str, tuple[str, ...]]]:

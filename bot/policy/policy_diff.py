@@ -169,7 +169,7 @@ def _group(group: GroupShape) -> Terms:
         who = f"{group.told_by}{f' of {group.slack_team}' if group.slack_team else ''}"
     else:
         who = ", ".join(sorted(map(identity_of, group.people)))
-    return {"size": _size(group), "who": who}
+    return {"size": _size(group), "who": who, "may stand in": " or ".join(group.may_stand_in)}
 
 
 def _directories(catalog: Catalog, _: Say) -> dict[str, Terms]:
@@ -184,9 +184,10 @@ def _workspace(catalog: Catalog, say: Say) -> dict[str, Terms]:
     shape = catalog.workspace
     terms = {name: _plain(value) for name, value in shape.model_dump(mode="json", by_alias=True).items()}
     terms |= {name: _any_of(catalog, say, names) for name, names in _entitled(catalog).items()}
-    times = ("pending", "remind", "warn", "start_grace", "grant_budget", "retention")
+    times = ("pending", "remind", "warn", "start_grace", "grant_budget", "retention", "fresh_member")
     terms |= {name: durations.short(seconds) for name in times if (seconds := getattr(shape, name))}
     terms["conflicts"] = ", ".join(sorted(" and ".join(sorted(pair)) for pair in catalog.conflicts))
+    terms |= {"delegation": durations.short(shape.delegation.at_most)}
     return {"workspace": terms}
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from bot.policy.conflicts import ConflictShape
+from bot.policy.delegation_shapes import DelegationShape, FreshFor
 from bot.policy.field_types import (
     Channel,
     Duration,
@@ -94,6 +95,8 @@ class WorkspaceShape(Shape):
     grant_budget: Duration = 600
     retention: Duration = 30 * 86_400
     limits: LimitsShape = LimitsShape()
+    delegation: DelegationShape = DelegationShape()
+    fresh_member: FreshFor = 3600
     sinks: Annotated[dict[Name, SinkShape], Field(max_length=20)] = Field(default_factory=dict)
 
 

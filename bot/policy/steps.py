@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import islice
 
 from bot.core.escalation import Escalation
@@ -11,6 +12,8 @@ from bot.core.request import Person, Request, RequiredStep
 from bot.core.verdict import Roster
 from bot.policy import matching
 from bot.policy.catalog import Catalog, EscalateTo, Role, RoleRef, Step
+from bot.policy.field_types import Sensitivity
+from bot.policy.stand_ins import fresh_for, partners
 
 
 class RequestStep(Frozen):
@@ -190,13 +193,22 @@ def could_fill(
     steps = steps_of_roles(catalog, roster, requester, roles, now)
     places = [step for step in steps if not step.skipped_by for _ in range(step.count)]
     # As many people as there are places are enough for each place: of thousands, the others change nothing.
-    filled = matching.fillable([_others(roster, step, requester, len(places)) for step in places])
+    known = [role for ref in roles if (role := catalog.role(ref.system, ref.role))]
+    fresh = fresh_for(catalog, critical=any(role.sensitivity is Sensitivity.CRITICAL for role in known))
+    taken = {requester.identity, requester.id} | partners(roster, requester, now)
+    joined_by = now - fresh if fresh else None
+    filled = matching.fillable([_others(roster, step, taken, len(places), joined_by) for step in places])
     names = frozenset(f"{ref.system}/{ref.role}" for ref in roles)
     return names - {step.name for n, step in enumerate(places) if n not in filled}
 
 
-def _others(roster: Roster, step: RequestStep, requester: Person, most: int) -> frozenset[str]:
-    """So many of those who may be able to fill a step, each person once, and never the requester."""
+def _others(
+    roster: Roster, step: RequestStep, taken: AbstractSet[str], most: int, joined_by: float | None
+) -> frozenset[str]:
+    """So many of those who may be able to fill a step, each person once, and nobody who is ``taken``.
+
+    ``joined_by``: until when they have to have joined the group.
+    """
     known = [roster[group] for group in step.any_of if group in roster and roster[group].known]
-    people = (islice(members.people - {requester.identity, requester.id}, most) for members in known)
+    people = (islice(members.people_since(joined_by) - taken, most) for members in known)
     return frozenset(who for some in people for who in some)

@@ -149,6 +149,7 @@ class Checker:
             facts = self._installed.directories.find(directory.kind) if directory else None
             for below, sentence, hint in directory_flaws.of_group(name, group, self._entries("directories"), facts):
                 self.say(("groups", name, *below), sentence, hint, key=not below)
+            self._groups(shape, ("groups", name, "may_stand_in"), group.may_stand_in)
         for name, system in shape.systems.items():
             self._system(shape, ("systems", name), system)
         for name, template in shape.templates.items():

@@ -26,10 +26,12 @@ from bot.reports.digest import chart
 from bot.reports.digest.schedule import EVERY, Digesting, DigestReader
 from bot.reports.insights.scan import Watching
 from bot.store.types import Guard
+from bot.worker.delegation_ends import DelegationEnds
 from bot.worker.directory_refresh import DirectoryRefresh
 from bot.worker.key_rotation import KeyRotation
 from bot.worker.lockdown_enforcer import LockdownEnforcer
 from bot.worker.lockdown_high_water import LockdownHighWater
+from bot.worker.members_watch import MembersWatch
 from bot.worker.offboarding import Offboarding
 from bot.worker.reconcile import INTERVAL, Reconciler
 from bot.worker.recovery import Recovery
@@ -84,7 +86,10 @@ async def work(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
     # Before the worker starts, so that it grants nothing over a lockdown that the store was made to forget.
     lockdowns = start(stack, parts.wakeups.wake, {"lockdown mark": LockdownHighWater(parts.store, parts.archive).run})
     await asyncio.wait(lockdowns.values(), timeout=START_WITHIN)
+    watch = MembersWatch(parts.context, parts.people.roster, parts.archive)
     beside: dict[str, Run] = {
+        "approvers' groups": watch.run,
+        "delegations": DelegationEnds(parts.context, parts.people.accounts).run,
         "announcer": parts.announcer.run,
         "home tabs": parts.home_tabs.run,
         "shipping": shipping.run,
@@ -103,6 +108,8 @@ async def work(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
     runs = {name: partial(restarted, name, run) for name, run in beside.items()}
     started = start(stack, parts.wakeups.wake, {"worker": worker.run, **runs})
     started["worker"].add_done_callback(parts.broke)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(watch.seen.wait(), START_WITHIN)
 
 
 def _sealer(parts: Parts) -> tuple[Sealer, asyncio.Event]:

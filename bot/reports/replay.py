@@ -201,13 +201,15 @@ class _Judge:
         """What the decisions that were given would have come to."""
         at = past.first.at
         for review in past.reviews:
-            after = self._judge(replace(attempt, approvers=(*attempt.approvers, review.by)), review.at)
+            # Whose right it was counts: nobody stands in for anybody in a replay.
+            more = replace(attempt, approvers=(*attempt.approvers, review.stands_in_for or review.by))
+            after = self._judge(more, review.at)
             if after.refused:
                 continue  # by this policy it is not theirs to decide
             took = review.at - at
             if review.verb is Verb.DENY:
                 return Replayed(past, Fate.DENIED, outcome, took, _later(took, past.took))
-            attempt, outcome = replace(attempt, approvers=(*attempt.approvers, review.by)), after
+            attempt, outcome = more, after
             if not outcome.missing:
                 return Replayed(past, Fate.APPROVED, outcome, took, _later(took, past.took))
         if past.fate is Fate.CANCELLED:

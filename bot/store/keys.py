@@ -40,6 +40,9 @@ class Keys:
         self.policy = self._key("policy")
         self.poster = self._key("poster")
         self.lockdown = self._key("lockdown")
+        self.delegations = self._key("delegations")
+        self.members = self._key("directory", "members")
+        self.members_turn = self._key("directory", "members_turn")
         self.wake = self._key("wake")
         self.store = self._key("store")
         self.replicated = self._key("replicated")
@@ -181,6 +184,8 @@ PERMANENT = (
     "outbox:dead",
     "policy",
     "lockdown",
+    "delegations",
+    "directory:members",
     "store",
     "replicated",
     "sealed",

@@ -68,7 +68,7 @@ class LockdownStore:
         """Register the script; nothing is sent. ``note`` is `Store.note`, ``said`` `Store.said`."""
         self._said = said
         self._redis, self._keys, self._ring, self._workspace = redis, keys, ring, workspace
-        self._note, self._write = note, script(redis, "lockdown")
+        self._note, self._write = note, script(redis, "sealed_value")
         self._floor = 0
         self._known: Lockdowns | None = None
         self._value = ""

@@ -48,6 +48,7 @@ from bot.store.types import (
     Op,
     Superseded,
 )
+from bot.store.workspace_values import workspace_values
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +97,8 @@ class Store:
         self.identities = Identities(self.redis, self.keys, self.authorship)
         self.policy = PolicyGeneration(self.redis, self.keys, self.provenance.via, self.now, self.said)
         self.lockdowns = LockdownStore(self.redis, self.keys, self.ring, self.workspace, self.note, self.said)
+        values = workspace_values(self.redis, self.keys, self.ring, self.note, self.said)
+        self.delegations, self.members = values.delegations, values.members
 
     # reading
 

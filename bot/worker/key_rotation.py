@@ -1,4 +1,4 @@
-"""Key rotation: signs the lockdown record, which may not change for months, again with the current key."""
+"""Key rotation: signs records that may not change for months (lockdowns, delegations) again with the current key."""
 
 from __future__ import annotations
 
@@ -27,4 +27,6 @@ class KeyRotation:
 
     async def _turn(self) -> None:
         await self.store.lockdowns.re_sign()
+        await self.store.delegations.re_sign()
+        await self.store.members.re_sign()
         raise Done

@@ -1,7 +1,8 @@
-"""The high-water mark (newest revision) of the lockdown record, from the archive: an older one in the store locks down.
+"""The high-water marks (newest revisions) of the lockdowns, the delegations and the approvers' groups, by the archive.
 
-The archive is the audit log outside Redis. A worker reads the mark from it before it grants anything; while the archive
-does not answer, it retries each minute.
+An older lockdown record in the store locks down; an older one of the others counts as none. The archive is the audit
+log outside Redis. A worker reads the marks from it before it grants anything; while the archive does not answer, it
+retries each minute.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from bot.core.audit_chain import AuditEntry
 from bot.core.errors import StoreAway
 from bot.store.lockdowns import ID
 from bot.store.store import Store
+from bot.store.workspace_values import DELEGATIONS, GROUP_MEMBERS
 
 _PACE = 60.0
 
 
 @dataclass
 class LockdownHighWater:
-    """Raises the high-water mark of one process. ``archive`` opens the archive, which may not exist yet."""
+    """Raises the high-water marks of one process. ``archive`` opens the archive, which may not exist yet."""
 
     store: Store
     archive: Callable[[], Archive]
@@ -40,15 +42,18 @@ class LockdownHighWater:
 
     async def read(self) -> None:
         """Read the archive once. Raises `NoArchive`."""
-        revision = await asyncio.to_thread(_archived, self.archive, self.store.workspace)
-        self.store.lockdowns.at_least(revision)
+        revisions = await asyncio.to_thread(_archived, self.archive, self.store.workspace)
+        self.store.lockdowns.at_least(revisions[ID])
+        self.store.delegations.at_least(revisions[DELEGATIONS])
+        self.store.members.at_least(revisions[GROUP_MEMBERS])
 
 
-def _archived(open_: Callable[[], Archive], workspace: str) -> int:
-    """The newest revision in the archive. A forged newer one only locks everything down."""
+def _archived(open_: Callable[[], Archive], workspace: str) -> dict[str, int]:
+    """The newest revisions in the archive. A forged newer one only locks everything down, or has nobody stand in."""
     archive = open_()
     try:
-        return max((_revision(entry) for entry in noted(archive, workspace, ID)), default=0)
+        ids = (ID, DELEGATIONS, GROUP_MEMBERS)
+        return {id_: max(map(_revision, noted(archive, workspace, id_)), default=0) for id_ in ids}
     finally:
         archive.close()
 

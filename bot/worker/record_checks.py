@@ -16,7 +16,15 @@ from bot.core.request import Request
 from bot.store.store import Store
 from bot.store.types import ClaimedRequest, Superseded
 from bot.worker.claim import Claim, TryLater
-from bot.worker.recovery import OVER_BUDGET_REASON, Recovery, RuleBudgetExceeded, StaleRecord, ending
+from bot.worker.recovery import (
+    DELEGATION_REASON,
+    OVER_BUDGET_REASON,
+    DelegationOver,
+    Recovery,
+    RuleBudgetExceeded,
+    StaleRecord,
+    ending,
+)
 from bot.worker.usage_counter import Uncounted, UsageCounter
 
 log = logging.getLogger(__name__)
@@ -53,7 +61,7 @@ class RecordChecks:
         return True
 
     async def check(self, claim: Claim) -> None:
-        """Check a record before a grant. Raises `StaleRecord`, `RuleBudgetExceeded`, `TryLater`."""
+        """Check a record before a grant. Raises `StaleRecord`, `RuleBudgetExceeded`, `DelegationOver`, `TryLater`."""
         if self.recovery is None:
             return
         try:
@@ -77,7 +85,7 @@ class RecordChecks:
             await self.recovery.check(request)
         except StaleRecord:
             return True
-        except (RuleBudgetExceeded, TrailUnknown):
+        except (DelegationOver, RuleBudgetExceeded, TrailUnknown):
             return False
         return False
 
@@ -125,6 +133,12 @@ class RecordChecks:
         """End a request that a rule approved beyond its budget, since its counters were changed: people decide."""
         await self.store.alarm("budget", claim.request.id)
         if event := ending(claim.request, claim.now, OVER_BUDGET_REASON):
+            await claim.commit(event)
+
+    async def end_unfounded(self, claim: Claim) -> None:
+        """End a request that a stand-in approved after the delegation was ended, by a record that was put back."""
+        await self.store.alarm("delegation_over", claim.request.id)
+        if event := ending(claim.request, claim.now, DELEGATION_REASON):
             await claim.commit(event)
 
     async def _restored(self, id_: str, instead: Request | None = None) -> bool:

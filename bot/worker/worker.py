@@ -33,7 +33,7 @@ from bot.worker.claim import Claim, TryLater
 from bot.worker.grant import Granter, out_of_budget
 from bot.worker.provider_gateway import PATIENCE, NoFreeSlot, ProviderGateway
 from bot.worker.record_checks import RecordChecks
-from bot.worker.recovery import Recovery, RuleBudgetExceeded, StaleRecord
+from bot.worker.recovery import DelegationOver, Recovery, RuleBudgetExceeded, StaleRecord
 from bot.worker.revoke import NEVER_ATTEMPTED, Revoker
 from bot.worker.usage_counter import UsageCounter
 from providers.systems.base import System
@@ -142,6 +142,8 @@ class Worker:
             await self._stale(claim)
         except RuleBudgetExceeded:
             await self.records.end_over_budget(claim)
+        except DelegationOver:
+            await self.records.end_unfounded(claim)
         except (Superseded, IllegalEvent):
             await self._release_claim(claimed, None)
         except TryLater as error:

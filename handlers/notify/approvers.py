@@ -18,7 +18,7 @@ from bot.core import notifications
 from bot.core.errors import CouldNotCheck, IdentityTaken, NotAMember
 from bot.core.request import Request
 from bot.core.verdict import Roster
-from bot.policy import authorization
+from bot.policy import authorization, stand_ins
 from bot.policy.catalog import Catalog, Role
 from bot.policy.tally import StepTally, Tally
 from bot.store.indexes.card_queue import CardQueue
@@ -31,7 +31,7 @@ from handlers.slack.directory import People
 from handlers.views import dms
 from handlers.views.ladder import ladder
 from handlers.views.message import EscalatedStep, Needed, given
-from handlers.views.text import code
+from handlers.views.text import code, name
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,8 @@ APPROVER = "approver:"
 MOST = 20
 """How many get a message about one request; the card says when there are more."""
 _MOST_LOOKED_AT = 60
+_STAND_INS = 5
+"""Stand-ins that a card names."""
 _AGAIN = 1.0
 
 
@@ -64,15 +66,16 @@ class ApproverMessages:
         open_ = awaiting_decision(request)
         if open_ is None:
             return Needed()
-        catalog, roster = self.catalog(), await self.people.roster()
-        tally = authorization.tally(catalog, roster, open_, await self.store.now())
+        catalog, roster, now = self.catalog(), await self.people.roster(), await self.store.now()
+        tally = authorization.tally(catalog, roster, open_, now)
         there = {leg.role.name for leg in request.legs if channel in {"", leg.role.channel}}
         own = [step for step in tally.now if step.name in there]
         each, missing = Counter[tuple[str, ...]](), Counter[str]()
         for step in own:
             each[step.any_of] += step.missing
         for step in {step.any_of: step for step in own}.values():
-            missing[await self._named_groups(catalog, roster, step)] += each[step.any_of]
+            who = await self._named_groups(catalog, roster, step)
+            missing[who + _stand_ins(catalog, roster, step, request, now)] += each[step.any_of]
         note = "" if request.awaits_extension else _delivery_note(catalog, roster, own)
         others = {leg.n: _named(tally, leg.role.name) for leg in request.legs if leg.role.name not in there}
         steps = ladder(open_, tally, [leg.role.name for leg in request.legs if leg.role.name in there])
@@ -172,8 +175,11 @@ class ApproverMessages:
         now = await self.store.now()
         tally = authorization.tally(catalog, roster, request, now)
         groups = [group for step in tally.now for group in _by_message(catalog, roster, step)]
+        accounts = await self.people.accounts_of(dict.fromkeys(groups))
+        # Whoever stands in for somebody comes first: that person is away.
+        instead = [each.stand_in.id for name in groups if name in roster for each in roster[name].delegations]
         found: list[str] = []
-        for user in (await self.people.accounts_of(dict.fromkeys(groups)))[:_MOST_LOOKED_AT]:
+        for user in [*dict.fromkeys((*instead, *accounts))][:_MOST_LOOKED_AT]:
             if len(found) < MOST and await self._may_decide(catalog, roster, request, user, now):
                 found.append(user)
         return found
@@ -186,6 +192,22 @@ class ApproverMessages:
         except CouldNotCheck as error:
             raise Waits(_AGAIN) from error
         return authorization.may_review(catalog, roster, request, person, now).allowed
+
+
+def _stand_ins(catalog: Catalog, roster: Roster, step: StepTally, request: Request, now: float) -> str:
+    """Who can answer in the place of somebody of a step's groups, to follow its groups; empty where nobody can."""
+    role, _ = _role(catalog, step)
+    mentioned = role is None or role.notify.mention != "none"
+    found = [
+        each
+        for each in stand_ins.standing_in(catalog, roster, step.any_of, now)
+        if stand_ins.apart_from(roster, request.requester, (each.person, each.stand_in), now)
+    ]
+    said_ = [
+        f"{f'<@{each.stand_in.id}>' if mentioned else name(each.stand_in)} (for {name(each.person)})"
+        for each in found[:_STAND_INS]
+    ]
+    return "".join(f" or {one}" for one in said_)
 
 
 def _names(groups: Iterable[str]) -> str:

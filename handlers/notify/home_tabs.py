@@ -74,7 +74,8 @@ class HomeTabs:
         catalog = self.context.catalog()
         for request in new:
             groups = [roster[name] for name in authorization.approvers(catalog, request) if name in roster]
-            users = frozenset((request.requester.id, *(user for group in groups for user in group.users)))
+            instead = (each.stand_in.id for group in groups for each in group.delegations)
+            users = frozenset((request.requester.id, *(user for group in groups for user in group.users), *instead))
             identities = frozenset(one for group in groups for one in group.identities)
             await self.kept.stale(home_tabs.concerned(lookers, users, identities))
         if len(self._noted) > _MOST:

@@ -30,7 +30,7 @@ from handlers.notify.poster import Poster
 from handlers.notify.summary_card import SummaryCards
 from handlers.notify.texts import Capable, Texts, about, shows
 from handlers.slack.directory import People
-from handlers.views import dms, drift, lockdown, lost_writes, offboarding, policy_change, record_alarms
+from handlers.views import delegation, dms, drift, lockdown, lost_writes, offboarding, policy_change, record_alarms
 from handlers.views.message import SlackMessage
 
 CARD = notifications.CARD
@@ -48,6 +48,8 @@ SUMMARY_CARD = notifications.CROWD
 TAMPERED = "tampered"
 ROLLED_BACK = "rolled_back"
 BUDGET = "budget"
+DELEGATION_OVER = "delegation_over"
+DELEGATION = "delegation"
 FOUND = "found"
 LEAVING = "leaving"
 FORGOTTEN = "forgotten"
@@ -255,6 +257,11 @@ async def _digest(router: NotificationRouter, row: Row) -> None:
     await deliveries.deliver(row, noted, router.audit, await router.store.now())
 
 
+async def _delegation(router: NotificationRouter, row: Row) -> None:
+    message = delegation.notified(await router.texts.noted(row), row.request)
+    await router.poster.show(row, message, await router.channels.dm(row.request), row.version)
+
+
 async def _to_approvers(router: NotificationRouter, row: Row, request: Request) -> None:
     await router.approver_messages.deliver(row, request)
 
@@ -284,6 +291,8 @@ ROUTES: Mapping[str, Route] = MappingProxyType(
         TAMPERED: Route(_audit, text=about(record_alarms.tampered), rank=0),
         ROLLED_BACK: Route(_audit, text=about(record_alarms.rolled_back), rank=0),
         BUDGET: Route(_audit, text=about(record_alarms.beyond_budget), rank=0),
+        DELEGATION_OVER: Route(_audit, text=about(record_alarms.delegation_over), rank=0),
+        DELEGATION: Route(_named, deliver=_delegation),
         POLICY_FILE: Route(_audit, text=shows(policy_change.of_file), rank=0),
         RECORD: Route(_audit, text=shows(record_alarms.of_record), rank=0),
         LEAVING: Route(_audit, text=shows(offboarding.held), rank=0),

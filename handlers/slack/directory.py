@@ -21,9 +21,11 @@ from bot.core.errors import CouldNotCheck, IdentityTaken, NotAMember, StoreAway
 from bot.core.identity import identity_of, identity_or_none
 from bot.core.request import Person
 from bot.core.verdict import AccountStates, Actor, Members
+from bot.policy import authorization, stand_ins
 from bot.policy.catalog import Catalog
 from bot.store.indexes.directory_changes import DirectoryChanges, KnownChanges
 from bot.store.indexes.directory_snapshots import GROUPS_COUNT, GROUPS_COUNT_FRESH, DirectorySnapshots
+from bot.store.indexes.known_members import KnownMembers
 from bot.store.store import Store
 from handlers.slack.api import AWAY, NotNow, SaidNo, Unanswered, answered, code
 from handlers.slack.membership import LOST, member, updated
@@ -86,6 +88,7 @@ class People:
         self.usergroups = UserGroups(self.client, self.catalog)
         self.snapshots = DirectorySnapshots(self.store)
         self.presences = Presences(self.client, self._team)
+        self.joined = KnownMembers(self.store)
 
     async def actor(self, user: str) -> Actor:
         """Who acts, and every group as it is known now. Raises `NotAMember`, `CouldNotCheck`, `IdentityTaken`.
@@ -118,7 +121,8 @@ class People:
         listed = await self._told(GROUPS_COUNT_FRESH)
         # By a list of which Slack does not say how old it is, what its events took away still counts.
         told |= {group: Listed(users, told[group].updated if group in told else 0.0) for group, users in lists.items()}
-        roster = self._roster(told, listed, await self.changes.read(), gone)
+        known = self._roster(told, listed, await self.changes.read(), gone)
+        roster = await self._counting(known)
         return Actor(person=person.value, roster=roster, looked_up_now=True)
 
     async def person(self, user: str) -> Person:
@@ -180,7 +184,19 @@ class People:
 
     async def roster(self) -> dict[str, Members]:
         """Each group of the policy; one that Slack, or its directory, does not tell in time is unknown."""
-        return self._roster(await self._current(), await self._told(), await self.changes.read())
+        told, listed = await self._current(), await self._told()
+        return await self._counting(self._roster(told, listed, await self.changes.read()))
+
+    async def _counting(self, roster: dict[str, Members]) -> dict[str, Members]:
+        """The roster with who stands in for whom, and since when people are in the groups of critical roles."""
+        catalog = self.catalog()
+        if watched := [name for name in authorization.watched(catalog) if name in roster]:
+            known = await self.joined.known(watched)
+            roster |= {name: roster[name].model_copy(update={"since": known.of(name)}) for name in watched}
+        if not stand_ins.entitling(catalog):
+            return roster
+        delegations, now = await self.store.delegations.read()
+        return stand_ins.with_delegations(roster, delegations.lasting(now))
 
     async def _told(self, count: float = GROUPS_COUNT) -> dict[str, frozenset[str]]:
         """Who is in each group of a directory, by identity, as far as it counts; ``count``: for so many seconds."""
@@ -315,6 +331,11 @@ class People:
                 said = [await self._mention(address) for address in people]
                 found += [mention[2:-1] for mention in said if mention.startswith("<@")]
         return [user for user in dict.fromkeys(found) if user not in known.gone]
+
+    async def account_of(self, address: str) -> str:
+        """The account that has this address; '' where Slack knows none."""
+        mention = await self._mention(address)
+        return mention[2:-1] if mention.startswith("<@") else ""
 
     async def _mention(self, address: str) -> str:
         """``<@U…>`` for an address, or the address when nobody has it; a wrong guess is never made."""

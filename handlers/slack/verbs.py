@@ -17,6 +17,7 @@ COMMANDS = (
     "revoke",
     "lockdown",
     "terminal",
+    "delegate",
     "cancel",
     "digest",
     "audit",

@@ -27,7 +27,7 @@ from handlers.views.text import (
     tappable,
     title,
     when,
-    who,
+    who_reviewed,
 )
 
 DECIDE = "decide"
@@ -130,8 +130,8 @@ def by_rules(request: Request) -> list[str]:
 
 def _answered(request: Request, review: Review, needed: Needed) -> str:
     if review.verb is Verb.DENY:
-        return f":x: {who(review.by)} denied: {fitting(review.reason, 1_500)}"
-    return f":white_check_mark: {who(review.by)} approved ({for_how_long(request, review)}){_for(needed, review)}"
+        return f":x: {who_reviewed(review)} denied: {fitting(review.reason, 1_500)}"
+    return f":white_check_mark: {who_reviewed(review)} approved ({for_how_long(request, review)}){_for(needed, review)}"
 
 
 def _for(needed: Needed, review: Review) -> str:

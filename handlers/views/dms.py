@@ -20,6 +20,7 @@ from handlers.views.text import (
     length,
     linked_as,
     name,
+    reviewer,
     safe,
     title,
     when,
@@ -73,7 +74,7 @@ def extension_decided(request: Request, event: Event) -> SlackMessage:
     what = f"*{title(request)}* ({request.id})"
     match event:
         case ExtensionDenied(review=review):
-            why = f"{name(review.by)} denied the extension: {safe(review.reason, 500)}"
+            why = f"{reviewer(review)} denied the extension: {safe(review.reason, 500)}"
         case ExtensionFailed(error=error):
             why = f"Extending it failed: {safe(error)}."
         case _:
@@ -123,7 +124,7 @@ def _past(request: Request) -> str:
 
 
 def _extenders(request: Request) -> str:
-    by = " and ".join(name(review.by) for review in request.extension.reviews) if request.extension else ""
+    by = " and ".join(reviewer(review) for review in request.extension.reviews) if request.extension else ""
     return f" {by} approved." if by else ""
 
 

@@ -11,7 +11,7 @@ from bot.core.request import REASON_LIMIT, Extension, ExtensionState, Request
 from handlers.views import action_ids, modals
 from handlers.views.message import Needed
 from handlers.views.parts import others
-from handlers.views.text import clock, length, name, plain, safe
+from handlers.views.text import clock, length, name, plain, reviewer, safe
 
 _LABEL = "Reason (approvers will see this)"
 
@@ -39,7 +39,7 @@ def extension_status(request: Request, needed: Needed, *, own: bool = False) -> 
             return f"{_approvers(extension)} approved the extension until {clock(extension.until)}. Extending.{trouble}"
         case ExtensionState.DENIED:
             denial = extension.reviews[-1]
-            return f"{name(denial.by)} denied the extension: {safe(denial.reason, 300)}"
+            return f"{reviewer(denial)} denied the extension: {safe(denial.reason, 300)}"
         case ExtensionState.FAILED:
             return f"Not extended: {safe(extension.error, 200)}."
         case ExtensionState.DONE:
@@ -54,7 +54,7 @@ def undecided(request: Request, needed: Needed) -> str:
 
 
 def _approvers(extension: Extension) -> str:
-    return " and ".join(name(review.by) for review in extension.reviews)
+    return " and ".join(reviewer(review) for review in extension.reviews)
 
 
 def extend(request: Request, more: int | None = None, reason: str = "", note: str = "") -> View:

@@ -23,6 +23,7 @@ from bot.policy.catalog import Choice
 from handlers.views import action_ids, status
 from handlers.views.buttons import button
 from handlers.views.card import consequence
+from handlers.views.delegation import listed
 from handlers.views.extension import extension_status
 from handlers.views.lockdown import banner
 from handlers.views.message import Needed
@@ -61,6 +62,7 @@ def overview(mine: Overview) -> View:
         close="Close",
         blocks=[
             *_stopped(mine.locks),
+            *_stand_ins(mine),
             *_open(mine.open, mine.secrets),
             *_asked("Recent requests", mine.asked[:_LAST]),
             *_ways(mine.offers),
@@ -76,6 +78,7 @@ def home(mine: Overview, site: str = "", said: str = "") -> View:
         blocks=[
             *([_section(said)] if said else []),
             *_stopped(mine.locks),
+            *_stand_ins(mine),
             *_waiting(mine, site),
             *_open(mine.open, mine.secrets),
             *_ways(mine.offers),
@@ -92,6 +95,12 @@ def refused(text: str) -> View:
 def _stopped(locks: Sequence[Lock]) -> list[Drawn]:
     """Lockdowns, before anything else."""
     return [_section(banner(locks))] if locks else []
+
+
+def _stand_ins(mine: Overview) -> list[Drawn]:
+    """Who stands in for this person, and for whom they stand in."""
+    said = listed(mine.delegations)
+    return [_note(said)] if said else []
 
 
 def _waiting(mine: Overview, site: str) -> list[Drawn]:

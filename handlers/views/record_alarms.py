@@ -31,6 +31,14 @@ def beyond_budget(id_: str) -> SlackMessage:
     )
 
 
+def delegation_over(id_: str) -> SlackMessage:
+    """An approval by a stand-in whose delegation had been ended."""
+    return warning(
+        f"A stand-in approved {safe(id_, 40)} after the delegation had ended: the record of delegations in Redis was "
+        "put back. The worker did not grant it."
+    )
+
+
 def of_record(noted: Mapping[str, Any]) -> SlackMessage:
     """What concerns the audit log itself: an alarm, or that all is well again."""
     said = safe(str(noted.get("said")), 500)

@@ -22,6 +22,7 @@ from handlers.views.text import (
     fitting,
     length,
     name,
+    reviewer,
     safe,
     sensitivity,
     title,
@@ -212,9 +213,9 @@ _REVOKING = Status(
 
 def _denied_decision(request: Request) -> str:
     """The reason is what helps most; what to do next comes last."""
-    by, why = name(request.reviews[-1].by), safe(request.reviews[-1].reason, 500)
+    by, why = reviewer(request.reviews[-1]), safe(request.reviews[-1].reason, 500)
     stop = "" if why.endswith((".", "!", "?")) else "."
-    return f"{by} denied: {why}{stop} Answer that in a new request, or ask {by}."
+    return f"{by} denied: {why}{stop} Answer that in a new request, or ask {name(request.reviews[-1].by)}."
 
 
 _DENIED = Status(
@@ -223,7 +224,7 @@ _DENIED = Status(
     label=lambda request: f"denied by {user(request.closed_by)}: {fitting(request.reviews[-1].reason, 60)}",
     clause=lambda request: f"was denied by {user(request.closed_by)}",
     decision=_denied_decision,
-    verdict=lambda request: f"was denied by {name(request.reviews[-1].by)}",
+    verdict=lambda request: f"was denied by {reviewer(request.reviews[-1])}",
 )
 
 

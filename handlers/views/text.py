@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from bot.core import durations
 from bot.core.given_inputs import given_inputs, shown
-from bot.core.request import ByRule, Person, Request
+from bot.core.request import ByRule, Person, Request, Review
 from bot.core.role_snapshot import GivenInput
 from bot.core.typed import bounded, isolated
 
@@ -139,6 +139,20 @@ def name(person: Person) -> str:
     return safe(person.name or person.email, 80)
 
 
+def reviewer(review: Review) -> str:
+    """Who gave a review by name, and in whose place: ``Kim for Dan``."""
+    return f"{name(review.by)}{_in_place(review)}"
+
+
+def who_reviewed(review: Review) -> str:
+    """The same by name and bound address."""
+    return f"{who(review.by)}{_in_place(review)}"
+
+
+def _in_place(review: Review) -> str:
+    return f" for {name(review.stands_in_for)}" if review.stands_in_for else ""
+
+
 def roles(request: Request) -> str:
     """What the request grants."""
     return ", ".join(safe(leg.role.title, 120) for leg in request.legs)
@@ -170,7 +184,7 @@ def by_rule(rule: ByRule) -> str:
 
 def approvers(request: Request) -> str:
     """Who approved it: people by name, or a rule."""
-    return by_rule(request.rule) if request.rule else " and ".join(name(review.by) for review in request.reviews)
+    return by_rule(request.rule) if request.rule else " and ".join(reviewer(review) for review in request.reviews)
 
 
 def title(request: Request) -> str:

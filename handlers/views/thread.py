@@ -35,7 +35,7 @@ from handlers.views.ended import proof
 from handlers.views.extension import undecided
 from handlers.views.message import Needed, SlackMessage, warning
 from handlers.views.parts import refused
-from handlers.views.text import by_rule, clock, fitting, length, name, safe, title, user, when
+from handlers.views.text import by_rule, clock, fitting, length, name, reviewer, safe, title, user, when
 
 _SAID = 1_000
 """Characters of a question or an answer."""
@@ -62,23 +62,23 @@ def line(request: Request, event: Event, needed: Needed) -> str:
         case ApprovedByRule(rule=rule):
             return f"Approved by {by_rule(rule)}. Granting access for {length(request.duration)}."
         case Approved(review=review, duration=duration) if request.starts_at > event.at:
-            return f"{name(review.by)} approved ({length(duration)}). Access starts {when(request.starts_at)}."
+            return f"{reviewer(review)} approved ({length(duration)}). Access starts {when(request.starts_at)}."
         case ExtensionRequested(extension=extension):
             until, reason = clock(extension.until), safe(extension.reason, 500)
             asked = f"{name(request.requester)} asks to extend {title(request)} until {until}: {reason}"
             return f"{asked}\n{undecided(request, needed)}"
         case ExtensionEndorsed(review=review):
-            return f"{name(review.by)} approved the extension. {_still(needed)}"
+            return f"{reviewer(review)} approved the extension. {_still(needed)}"
         case ExtensionApproved(review=review, until=until):
-            return f"{name(review.by)} approved the extension until {clock(until)}. Extending access."
+            return f"{reviewer(review)} approved the extension until {clock(until)}. Extending access."
         case ExtensionDenied(review=review):
-            return f"{name(review.by)} denied the extension: {safe(review.reason, 500)}"
+            return f"{reviewer(review)} denied the extension: {safe(review.reason, 500)}"
         case ExtensionFailed(error=error):
             return f"Not extended: {safe(error)}. Access ends at {clock(request.ends_at)} as planned."
         case Extended():
             return f"Extended. Access now ends at {clock(request.ends_at)}."
         case Endorsed(review=review):
-            return f"{name(review.by)} approved ({for_how_long(request, review)}). {_still(needed)}"
+            return f"{reviewer(review)} approved ({for_how_long(request, review)}). {_still(needed)}"
         case QuestionAsked(question=question):
             asks = f"{name(question.by)} asks {user(request.requester.id)}: {fitting(question.text, _SAID)}"
             return f"{asks}\nThe requester answers in a direct message from this app."
@@ -87,9 +87,9 @@ def line(request: Request, event: Event, needed: Needed) -> str:
             to = f" {user(answered.by.id)}" if answered else ""
             return f"{name(request.requester)} answers{to}: {fitting(answer, _SAID)}"
         case Approved(review=review, duration=duration):
-            return f"{name(review.by)} approved ({length(duration)}). Granting access."
+            return f"{reviewer(review)} approved ({length(duration)}). Granting access."
         case Denied(review=review):
-            return f"{name(review.by)} denied: {safe(review.reason, 500)}"
+            return f"{reviewer(review)} denied: {safe(review.reason, 500)}"
         case Cancelled(by="policy", reason=reason):
             return f"The policy cancelled the request: {safe(reason)}. Please request again."
         case Cancelled():

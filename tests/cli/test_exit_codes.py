@@ -116,6 +116,10 @@ CASES: list[Case] = [
     (CANNOT, ("policy", "diff", "jit.yaml", "{folder}/bad.yaml"), {}),
     (GOOD, ("policy", "replay", "jit.yaml", "--last", "366d"), {}),
     (CANNOT, ("policy", "replay", "jit.yaml"), NO_ARCHIVE),
+    (GOOD, ("delegations", "list"), {}),
+    (CANNOT, ("delegations", "list"), AWAY),
+    (WRONG, ("delegations", "end", "D-222222"), {}),
+    (CANNOT, ("delegations", "end", "D-222222"), AWAY),
     (GOOD, ("requests", "list"), {}),
     (CANNOT, ("requests", "list"), AWAY),
     (WRONG, ("requests", "stuck"), {}),
@@ -174,6 +178,7 @@ ELSEWHERE = {
     ("people bind-cli", GOOD): "tests/journeys/test_terminals.py",
     ("people bind-cli", WRONG): "tests/journeys/test_terminals.py",
     ("people unbind-cli", WRONG): "tests/journeys/test_terminals.py",
+    ("delegations end", GOOD): "tests/journeys/test_delegation.py",
     ("reconcile", WRONG): "tests/journeys/test_reconciling.py",
     ("audit verify", WRONG): "tests/cli/test_audit.py",
 }
@@ -219,7 +224,17 @@ def test_a_wrong_option_is_2_and_the_help_ends_with_the_codes(words: str) -> Non
     assert f"Exit codes: 0 {TABLE[words].good}" in said
 
 
-LISTS = ["requests list", "requests stuck", "offboarding", "lockdown", "reconcile", "sinks", "audit search", "insights"]
+LISTS = [
+    "requests list",
+    "delegations list",
+    "requests stuck",
+    "offboarding",
+    "lockdown",
+    "reconcile",
+    "sinks",
+    "audit search",
+    "insights",
+]
 
 
 @pytest.mark.parametrize(

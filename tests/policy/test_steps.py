@@ -209,9 +209,9 @@ def test_while_nobody_can_tell_whether_a_step_is_needed_nothing_is_decided() -> 
     roster = {**ROSTER, "platform": Members(known=False)}
     request = admin(yes("sam"))
     tally = authorization.tally(policy(SKIPS), roster, request, NOW)
-    assert authorization.in_doubt(roster, request, tally) == ("platform",)
+    assert authorization.in_doubt(policy(SKIPS), roster, request, tally) == ("platform",)
     filled = authorization.tally(policy(SKIPS), roster, request, NOW, also=yes("dan"))
-    assert authorization.in_doubt(roster, request, filled) == ()
+    assert authorization.in_doubt(policy(SKIPS), roster, request, filled) == ()
 
 
 def test_a_role_never_goes_without_any_step() -> None:

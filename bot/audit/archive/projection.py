@@ -46,6 +46,9 @@ NOTES = (
     "insight",
     "set_aside",
     "policy_file_good",
+    "delegated",
+    "delegation_ended",
+    "group_members",
 )
 """The kinds of events that change no request."""
 KINDS = frozenset({*BEGINNINGS, *ANYWHERE, *(kind for kinds in TRANSITIONS.values() for kind in kinds), *NOTES})
@@ -149,8 +152,9 @@ def _note(entry: AuditEntry, told: Projected) -> None:
     """A refusal, a read, an alarm: it changes no request, and may be about one or about a role."""
     said = facts(entry)
     by, what = said.get("by"), said.get("about")
-    if isinstance(by, str) and by and by not in _NOBODY:
-        told.words.add(word("person", by))
+    for who in (by, said.get("person"), said.get("stand_in")):
+        if isinstance(who, str) and who and who not in _NOBODY:
+            told.words.add(word("person", who))
     if isinstance(what, str) and re.match(ID_PATTERN, what):
         told.words.add(word("request", what))
     if told.life:
@@ -175,6 +179,8 @@ def _people(event: Event) -> Iterator[Person]:
     review = getattr(event, "review", None)
     if isinstance(review, Review):
         yield review.by
+        if review.stands_in_for:
+            yield review.stands_in_for
     if isinstance(event, QuestionAsked):
         yield event.question.by
 

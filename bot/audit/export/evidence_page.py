@@ -48,7 +48,7 @@ def _shown(pack: Mapping[str, Any]) -> str:
         ("Last head", pack["head"]),
     ]
     reviews = [
-        (human_times.spelled(review["at"]), review["by"]["email"], review["verb"], review["reason"])
+        (human_times.spelled(review["at"]), _reviewer(review), review["verb"], review["reason"])
         for review in pack["reviews"]
     ]
     legs = [(f"{leg['role']['system']}/{leg['role']['role']}", _json(leg["receipt"])) for leg in pack["grants"]]
@@ -74,6 +74,12 @@ def _inputs(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """What the requester gave for the roles' inputs, each once."""
     found = {given["name"]: given for leg in request["legs"] for given in leg["role"].get("inputs", ())}
     return list(found.values())
+
+
+def _reviewer(review: Mapping[str, Any]) -> str:
+    """Who answered, and in whose place."""
+    instead = review.get("stands_in_for")
+    return f"{review['by']['email']} for {instead['email']}" if instead else str(review["by"]["email"])
 
 
 def _rule(rule: Mapping[str, Any]) -> str:

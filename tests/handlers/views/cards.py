@@ -154,6 +154,9 @@ def granted(leg: int = 0) -> list[Event]:
     ]
 
 
+IN_PLACE: dict[str, Any] = {"stands_in_for": DAN, "delegation": "D-7K3QWX"}
+INSTEAD = yes(EVE).model_copy(update=IN_PLACE)
+"""Eve's approval in Dan's place."""
 OPEN: list[Event] = [asked(), approved(), *granted()]
 TWO = catalog(POLICY.replace("templates:\n", ORDERS, 1))
 """A policy with a second system, which has a channel and approvers of its own."""
@@ -270,6 +273,9 @@ STORIES: Mapping[str, Sequence[Event]] = {
     "steps-owner": [in_steps("owner"), Endorsed(at=AT + 60, by=SAM.id, review=yes(SAM))],
     "steps-required": [in_steps("skipped", required_steps=(FROZEN,))],
     "steps-ten": [in_steps("ten"), Endorsed(at=AT + 60, by=DAN.id, review=yes())],
+    "pending-critical-half-by-a-stand-in": [asked("vault/admin"), Endorsed(at=AT + 60, by=EVE.id, review=INSTEAD)],
+    "open-by-a-stand-in": [asked(), Approved(at=AT + 60, by=EVE.id, review=INSTEAD, duration=1800), *granted()],
+    "denied-by-a-stand-in": [asked(), Denied(at=AT + 60, by=EVE.id, review=no().model_copy(update=IN_PLACE))],
     "pending-question": [asked(), question()],
     "pending-answered": [asked(), question(), ANSWER, question(2, EVE)],
     "denied-unanswered": [asked(), question(), Denied(at=AT + 160, by=EVE.id, review=no())],

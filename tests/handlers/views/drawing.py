@@ -18,6 +18,7 @@ from slack_sdk.models.views import View
 from bot.access import submit, terms
 from bot.access.audit_query import AuditPage, SearchFilters
 from bot.access.decision_times import DecisionTimes
+from bot.access.delegate import OwnDelegations
 from bot.access.inputs import check_inputs
 from bot.access.lockdown import LiftVote
 from bot.access.read import Overview
@@ -26,6 +27,7 @@ from bot.access.rule_preview import preview
 from bot.audit.archive.projection import Holding
 from bot.core import ssh_keys
 from bot.core.audit_chain import AuditEntry
+from bot.core.delegation import Delegation
 from bot.core.events import Submitted
 from bot.core.lifecycle import begin
 from bot.core.lockdown import Lock, Operator, Vote
@@ -42,6 +44,7 @@ from bot.reports.insights.scan import Scan, SeenInsight
 from bot.store.outbox import PostedMessage
 from handlers.views import (
     audit,
+    delegation,
     dms,
     explain,
     home,
@@ -50,6 +53,7 @@ from handlers.views import (
     modals,
     policy_change,
     reach,
+    record_alarms,
     request_list,
     role_terms,
     secrets,
@@ -218,6 +222,20 @@ LOCK_OF_VAULT = Lock(system="vault", operator=Operator(by="cli:kim@host", name="
 def told(what: str, **more: Any) -> dict[str, Any]:
     """A lockdown as the audit trail has it."""
     return {"what": what, "by": PAT.by, "name": PAT.name, "system": "", "reason": EVIL, "votes": [], **more}
+
+
+STANDS_IN = Delegation(id="D-7K3QWX", person=DAN, stand_in=EVE, at=AT, until=AT + 72 * HOUR)
+
+
+def _back() -> Delegation:
+    """The other way round, with a name that is none."""
+    return STANDS_IN.model_copy(update={"person": EVE.model_copy(update={"name": EVIL}), "stand_in": DAN})
+
+
+def delegated(**more: Any) -> dict[str, Any]:
+    """A delegation as the audit trail has it."""
+    plain = {"by": DAN.id, "person": DAN.id, "name": "Dan", "stand_in": EVE.id, "stand_in_name": EVIL}
+    return {**plain, "until": STANDS_IN.until, **more}
 
 
 LINK = "https://local.slack.com/archives/C0VAULT01/p1800000000000100"
@@ -419,6 +437,22 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     "digest-quiet-details": lambda: views_digest.details(golden("quiet")),
     "digest-weekly": lambda: views_digest.told(weekly_of(), ("weekly-2026-11-13",), late=True),
     "digest-weekly-details": lambda: views_digest.details(weekly_of(), ("weekly-2026-11-13",)),
+    "delegation-named": lambda: delegation.named(STANDS_IN, ("dba", "security")),
+    "delegation-ended": lambda: delegation.ended(STANDS_IN),
+    "delegation-list": lambda: delegation.listed(OwnDelegations(DAN, (STANDS_IN, _back()))),
+    "delegation-nobody": lambda: delegation.NOBODY,
+    "delegation-not-understood": lambda: delegation.not_understood(EVIL),
+    "delegation-told-the-stand-in": lambda: delegation.notified(delegated(), EVE.id),
+    "delegation-told-the-approver": lambda: delegation.notified(delegated(by="cli:pat@host"), DAN.id),
+    **{
+        f"delegation-{why}-told": lambda why=why, by=by: delegation.notified(delegated(by=by, why=why), EVE.id)  # type: ignore[misc]  # bound now
+        for why, by in (("ended", "UDAN"), ("expired", "clock"), ("deactivated", "worker"), ("replaced", "UDAN"))
+    },
+    "delegation-ended-at-a-terminal-told": lambda: delegation.notified(
+        delegated(by="cli:pat@host", why="ended"), DAN.id
+    ),
+    "delegation-over": lambda: record_alarms.delegation_over("J-7K3Q"),
+    "home-standing-in": lambda: home.home(mine(delegations=OwnDelegations(DAN, (STANDS_IN, _back())))),
     "lockdown-told": lambda: lockdown.told(told("locked_down")),
     "lockdown-told-of-a-system": lambda: lockdown.told(told("locked_down", system="vault")),
     "lockdown-lift-told": lambda: lockdown.told(told("lift_voted", votes=["Pat"])),
