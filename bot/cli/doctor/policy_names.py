@@ -162,7 +162,7 @@ class Named:
         listed = {name for name, group in self._catalog.groups.items() if not group.directory}
         dark = [steps for steps in needed if not all(listed.issuperset(step.any_of) for step in steps)]
         roles = [role for steps in dark for role in needed.pop(steps)]
-        why = "who is in its groups of directories changes by the hour; what is said of each group is of now"
+        why = "groups of directories change by the hour; see how many people each of them has now"
         unknown = [unchecked(f"steps of {', '.join(roles)}", why)] if roles else []
         groups = {group for steps in needed for step in steps for group in step.any_of}
         try:
