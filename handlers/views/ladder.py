@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from bot.core.escalation import Escalation
-from bot.core.request import Request
+from bot.core.request import Request, Review
 from bot.policy.tally import StepTally, Tally
 from handlers.views.text import clock, code, fitting
 
@@ -85,7 +85,7 @@ def _is_of(escalation: Escalation, step: StepTally) -> bool:
 
 
 def _people(step: StepTally) -> str:
-    names = [fitting(review.by.name or review.by.email, 40) for review in step.by]
+    names = [_reviewer(review) for review in step.by]
     more = [f"{len(names) - _PEOPLE} more"] if len(names) > _PEOPLE else []
     return " and ".join([*names[:_PEOPLE], *more])
 
@@ -94,3 +94,10 @@ def _groups(groups: Sequence[str], *, brief: bool = False) -> str:
     most = 1 if brief else _GROUPS
     said = " or ".join(code(group, 40) for group in groups[:most])
     return f"{said or 'nobody who is here'}{' or others' if len(groups) > most else ''}"
+
+
+def _reviewer(review: Review) -> str:
+    """Who approved, and in whose place."""
+    instead = review.stands_in_for
+    shown = fitting(review.by.name or review.by.email, 40)
+    return f"{shown} for {fitting(instead.name or instead.email, 40)}" if instead else shown

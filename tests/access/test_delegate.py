@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from redis.asyncio import BlockingConnectionPool, Redis
 
-from bot.access import delegate, review
+from bot.access import delegate, extend, review
 from bot.access.delegate import NOTIFIED
 from bot.access.review import ReviewDecision
 from bot.audit.archive.archive import Archive
@@ -21,8 +22,10 @@ from bot.core.request import Request, State, Verb
 from bot.core.verdict import AccountStates, Actor, Code
 from bot.policy import stand_ins
 from bot.store.indexes.directory_changes import DirectoryChanges
+from bot.store.keyring import KeyRing
 from bot.store.store import Store
 from bot.worker.delegation_ends import DelegationEnds
+from bot.worker.key_rotation import KeyRotation
 from bot.worker.lockdown_high_water import LockdownHighWater
 from bot.worker.recovery import Recovery
 from tests.house import House, catalog, person
@@ -192,6 +195,31 @@ async def test_an_operator_ends_anybodys_at_a_terminal(house: Standing) -> None:
     [ended] = await noted(house.store, "delegation_ended")
     assert ended["by"] == "cli:pat@host"
     assert await told(house.store) == {"UDAN", "ULEE"}
+
+
+async def test_a_stand_in_decides_about_an_extension_as_well(house: Standing) -> None:
+    await house.delegated()
+    live = await house.ask("eve", "vault/shared")
+    await house.reviewed("dan", live.id)
+    await house.until(live.id, State.ACTIVE)
+    asked = await extend.extend(house.context, await house.who("eve"), live.id, 600, "INC-1 goes on")
+    assert asked.extension
+    lee = await house.who("lee")
+    after = await review.review(house.context, lee, live.id, YES, extension=asked.extension.n)
+    assert after.extension
+    [given] = after.extension.reviews
+    assert given.stands_in_for
+
+
+async def test_it_is_sealed_with_the_current_key_before_the_old_one_goes(house: Standing, redis: RedisServer) -> None:
+    await house.delegated()
+    both = KeyRing.parse(f"{KeyRing.generate('k2').spelled()},{house.store.ring.spelled()}")
+    client = Redis.from_pool(BlockingConnectionPool.from_url(redis.socket_url))
+    await KeyRotation(Store(client, house.store.workspace, both), after=0.0).run(asyncio.Event())
+    value: Any = await client.get(house.store.keys.delegations)
+    assert b"|k2:" in value
+    assert (await Store(client, house.store.workspace, both).delegations.read())[0].each
+    await client.aclose()
 
 
 # what a writer of Redis gains

@@ -10,13 +10,16 @@ import pytest
 from bot.access.track_record import TrackRecord
 from bot.core.events import QuestionAnswered
 from bot.core.lifecycle import TRANSITIONS, advance, begin, fold
-from bot.core.request import MOST_QUESTIONS, QUESTION_LIMIT, Ending, LegState, State
+from bot.core.request import MOST_QUESTIONS, QUESTION_LIMIT, Ending, LegState, Review, State, Verb
 from bot.playground import LocalSlack
+from bot.policy.steps import RequestStep
+from bot.policy.tally import StepTally, Tally
 from handlers.views import card
+from handlers.views.ladder import ladder
 from handlers.views.message import Needed
 from handlers.views.text import clock, when
 from tests.handlers.views.cards import FOLDER, SITE, STORIES, asked, needed, question, spelled, told
-from tests.handlers.views.drawing import AT, HOUR, MIA, NAMES
+from tests.handlers.views.drawing import AT, DAN, EVE, HOUR, MIA, NAMES, request
 from tests.handlers.views.shown import assert_labelled, buttons_of, flaws
 
 
@@ -209,3 +212,12 @@ def _rows(message: dict[str, Any]) -> list[list[dict[str, Any]]]:
 
 def _buttons(message: dict[str, Any]) -> list[dict[str, Any]]:
     return [element for row in _rows(message) for element in row]
+
+
+def test_the_ladder_names_in_whose_place_a_step_was_approved() -> None:
+    made = request()
+    name = made.legs[0].role.name
+    first, second = (RequestStep(name=name, n=n, own=("dba",), count=1) for n in (1, 2))
+    given = Review(verb=Verb.APPROVE, by=EVE, at=AT, duration=60, stands_in_for=DAN, delegation="D-7K3QWX")
+    [line] = ladder(made, Tally(steps=(StepTally(step=first, by=(given,)), StepTally(step=second))), [name])
+    assert "1. `dba`: Eve for Dan approved" in line
