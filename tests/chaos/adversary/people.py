@@ -304,12 +304,12 @@ class People:
     async def _accepted(self, who: str, message: Message, action: str, id_: str) -> bool:
         """Whether a press was taken: a refusal is told to the person alone, and soon."""
         human = self._human(who)
-        told = len(human.ephemerals)
+        told = len(_answers(human))
         if (await self._press(who, message, action, id_)).status != 200:
             return False
         until = time.monotonic() + _REFUSED_WITHIN
         while time.monotonic() < until:
-            if len(human.ephemerals) > told:
+            if len(_answers(human)) > told:
                 return False
             await asyncio.sleep(_LOOK)
         return True
@@ -334,6 +334,11 @@ def _with_button(messages: list[Message], id_: str, action: str) -> Message | No
         if button and button.get("value") == id_:
             return message
     return None
+
+
+def _answers(human: Human) -> list[Message]:
+    """What only this person sees, but for what follows a request by itself."""
+    return [message for message in human.ephemerals if "reached now" not in message.said()]
 
 
 def _view(human: Human, callback: str, about: str = "") -> View | None:

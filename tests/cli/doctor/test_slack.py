@@ -12,7 +12,7 @@ from slack_sdk.models.views import View
 
 from bot.cli.doctor.checks import CheckResult, CheckVerdict, gathered
 from bot.cli.doctor.policy_names import MOST_PEOPLE, most_filled
-from bot.cli.doctor.slack import Slack
+from bot.cli.doctor.slack import Slack, SlackUnavailable, not_told
 from bot.playground import SCOPES, LocalSlack
 from bot.policy.catalog import Step
 from bot.redaction import Secrets
@@ -89,6 +89,19 @@ async def test_slack_that_cannot_be_reached_is_said_once_and_the_store_is_still_
         assert found.one(name).verdict is CheckVerdict.UNCHECKED, name
         assert "Slack cannot be reached" in found.one(name).found, name
     assert found.one("store").verdict is found.one("system vault").verdict is CheckVerdict.GOOD
+
+
+async def test_a_connection_that_fails_where_another_came_about_is_a_finding_of_its_own(
+    env: Env, slack: LocalSlack
+) -> None:
+    async with aiohttp.ClientSession() as session:
+        doctor, elsewhere = Slack(client_of(slack, session), load(env, "doctor")), client_of(slack, session)
+        elsewhere.base_url = f"http://127.0.0.1:{free_port()}/api/"
+        with pytest.raises(SlackUnavailable) as caught:
+            await doctor.ask(elsewhere.api_test)
+        await doctor.identity.stop()
+    assert not caught.value.unreachable
+    assert not_told("people", caught.value).verdict is CheckVerdict.WRONG
 
 
 async def test_scopes_that_are_missing_are_wrong_and_those_too_many_a_note(env: Env, slack: LocalSlack) -> None:
