@@ -148,7 +148,7 @@ def _approve(request: Request, event: Approved) -> Request:
 
 def approve_by_rule(request: Request, event: ApprovedByRule) -> Request:
     """The request that nobody is asked about."""
-    return _approved(_with(request, rule=event.rule), event.at)
+    return _approved(_with(request, rule=event.rule, escalations=()), event.at)
 
 
 def _approved(request: Request, at: float) -> Request:

@@ -364,3 +364,8 @@ def test_every_event_kind_has_a_place() -> None:
     placed: set[str] = {kind for events in TRANSITIONS.values() for kind in events} | set(BEGINNINGS) | ANYWHERE
     kinds: set[Any] = {event.model_fields["kind"].default for event in Event.__origin__.__args__}  # type: ignore[attr-defined]  # typing's own
     assert placed == kinds
+
+
+def test_what_a_rule_approved_has_nothing_that_escalates() -> None:
+    request = begin(by_rule().model_copy(update={"escalations": (escalation(1200.0),)}))
+    assert (request.state, request.escalations) == (State.GRANTING, ())
