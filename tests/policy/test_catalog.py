@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bot.policy.catalog import EVERYONE, Catalog, RoleRef, Step
+from bot.policy.catalog import EVERYONE, Catalog, EscalateTo, RoleRef, Step
 from bot.policy.field_types import Sensitivity
 from tests.policy.policies import WHOLE, catalog, mistakes
 
@@ -56,6 +56,23 @@ def test_steps_keep_their_order_and_counts() -> None:
     role = catalog(WHOLE).role("prod-db", "admin")
     assert role
     assert role.steps == (Step(any_of=("dba",)), Step(any_of=("platform",), count=2))
+
+
+def test_a_step_can_be_of_the_owners_skipped_for_some_and_escalate_and_all_of_them_in_order() -> None:
+    steps = "{owner: true, skip_if_requester_in: [platform]}, {any_of: [platform], escalate: {after: 30m, to: [dba]}}"
+    old = "{steps: [{any_of: [dba]}, {any_of: [platform], count: 2}]}"
+    text = WHOLE.replace(old, f"{{ordered: true, steps: [{steps}]}}")
+    role = catalog(text).role("prod-db", "admin")
+    assert role
+    assert role.ordered
+    assert role.steps == (
+        Step(any_of=("dba",), owner=True, skip_if_requester_in=("platform",)),
+        Step(any_of=("platform",), escalate=EscalateTo(after=1800, to=("dba",))),
+    )
+    plain = catalog(WHOLE).role("prod-db", "admin")
+    assert plain
+    assert not plain.ordered
+    assert plain.digest == role.digest, "what is granted is the same: nothing that was requested is cancelled"
 
 
 def test_a_template_is_found_by_its_name() -> None:

@@ -107,6 +107,18 @@ def test_each_way_to_write_it_is_accepted_by_both(old: str, new: str) -> None:
         ("may_ask: [everyone]", "may_ask: everyone", "systems.prod-db.roles.read-only.may_ask"),
         ("may_ask: [everyone]", "may_ask: []", "systems.prod-db.roles.read-only.may_ask"),
         ("count: 2", "count: 0", "systems.prod-db.roles.admin.approval.steps.1.count"),
+        ("count: 2", "owner: maybe", "systems.prod-db.roles.admin.approval.steps.1.owner"),
+        (
+            "count: 2",
+            "escalate: {after: 30m}",
+            "systems.prod-db.roles.admin.approval.steps.1.escalate",
+        ),
+        (
+            "count: 2",
+            "escalate: {after: soon, to: [dba]}",
+            "systems.prod-db.roles.admin.approval.steps.1.escalate.after",
+        ),
+        ("{steps: [", "{ordered: first, steps: [", "systems.prod-db.roles.admin.approval.ordered"),
         ("S0DBA0001", "dba", "groups.dba.slack_usergroup"),
         ("pat@example.com", "pat", "groups.platform.people.0"),
         ("  prod-db:", "  Prod DB:", "systems"),
