@@ -234,6 +234,35 @@ async def test_the_clock_s_reminder_of_what_has_no_card_is_the_summary(
         assert len(lines) == ROOM
 
 
+async def test_what_escalates_without_a_card_has_one_as_soon_as_there_is_room_and_says_so_beneath_it(
+    slack: LocalSlack, redis: RedisServer, tmp_path: Path
+) -> None:
+    steps = "approval: {steps: [{any_of: [dba], escalate: {after: 20s, to: [platform]}}]}"
+    policy = POLICY.replace("        sensitivity: low", f"        {steps}\n        sensitivity: low")
+    async with running(settings_for(slack, redis, "http", tmp_path, policy)) as app:
+        slack.deliver_to(f"http://127.0.0.1:{app.port}/slack/events")
+        town = Town(slack, app)
+        ids = await crowd(town, ROOM + 1)
+
+        async def escalated() -> bool:
+            found = [(await app.context.get(id_)).request for id_ in ids]
+            return all(each.escalated_at for request in found for each in request.escalations)
+
+        await until(escalated, "all of them to escalate", patience=60)
+        await until(lambda: len(_lines(slack)) == ROOM, "a line beneath each card", patience=60)
+        assert set(cards(slack)) == set(ids[:ROOM])
+        await town.pat.click(cards(slack)[ids[0]], "approve")
+        card = (await carded(town, lambda c: ids[ROOM] in c))[ids[ROOM]]
+        await slack.sees(CHANNEL, lambda m: "Escalated:" in m.text, thread=card.ts)
+        assert len(_lines(slack)) == ROOM + 1
+
+
+def _lines(slack: LocalSlack) -> list[Message]:
+    """What was said of escalations, beneath any card."""
+    threads = [slack.messages(CHANNEL, thread=card.ts) for card in cards(slack).values()]
+    return [message for thread in threads for message in thread if "Escalated:" in message.text]
+
+
 async def test_nobody_keeps_a_place_who_does_not_wait(town: Town) -> None:
     line = town.app.store.keys.waiting(CHANNEL)
     await town.app.store.redis.zadd(
