@@ -13,9 +13,11 @@ import pytest
 from bot.app import App
 from bot.core.request import State
 from bot.playground import LocalSlack
+from bot.startup import CannotStart
 from tests.house import POLICY
 from tests.journeys.conftest import CHANNEL, Mode, Town, running, settings_for
 from tests.providers.calendars import calendar, shift
+from tests.providers.ticket_server import SECRET, Tickets
 from tests.servers import RedisServer
 
 RULES = "\nrules:\n  - {when: {sensitivity: low, requester_in: [dba], at_most: 1h}, then: approve, budget: 1/day}\n"
@@ -159,3 +161,46 @@ async def test_a_freeze_calendar_denies_while_it_has_an_event_and_is_explained(
         # What is to start after the release may be requested.
         later = await town.mia.command("/jit", "request debug 30m in 2 days -- INC-1 the vault is stuck", CHANNEL)
         assert "You requested" in later.text
+
+
+@pytest.mark.parametrize("mode", ["http", "socket"])
+async def test_a_ticket_that_exists_is_approved_at_once_and_any_other_waits_for_people(
+    slack: LocalSlack, redis: RedisServer, tmp_path: Path, mode: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tickets = Tickets()
+    await tickets.start()
+    monkeypatch.setenv("TICKET_SECRET", SECRET)
+    text = f"""{POLICY}
+tickets:
+  jira: {{url: "http://127.0.0.1:{tickets.port}/rest/{{ticket}}", secret: "env:TICKET_SECRET"}}
+rules:
+  - when: {{sensitivity: low, at_most: 1h, ticket: {{check: jira, pattern: "[A-Z]+-[0-9]+"}}}}
+    then: approve
+    budget: 3/day
+"""
+    async with running(settings_for(slack, redis, mode, tmp_path, text)) as app:
+        if mode == "http":
+            slack.deliver_to(f"http://127.0.0.1:{app.port}/slack/events")
+        await (slack.connected() if mode == "socket" else asyncio.sleep(0))
+        town = Town(slack, app)
+        reply = await town.mia.command("/jit", "request debug 30m -- INC-42 the vault is stuck", CHANNEL)
+        assert "Approved by rule 1: low risk, up to 1 h, a ticket in the reason exists in jira" in reply.text
+        card = await town.card(f"J-{reply.text.split(' (J-')[1][:4]}", "active until")
+        assert "INC-42 exists in jira" in card.said()
+        waits = await town.asked("dan", "request debug 30m -- INC-43 the vault is stuck")
+        assert "INC-43 does not exist in jira" in waits.said()
+        tickets.misbehaves = "500"
+        waits = await town.asked("eve", "request debug 30m -- INC-42 the vault is stuck")
+        assert "jira" not in waits.said()
+        assert tickets.paths == ["/rest/INC-42", "/rest/INC-43", "/rest/INC-42"]
+    await tickets.stop()
+
+
+async def test_a_bot_without_the_secret_of_a_ticket_system_does_not_start(
+    slack: LocalSlack, redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TICKET_SECRET", raising=False)
+    text = f'{POLICY}tickets: {{jira: {{url: "https://jira.example.com/{{ticket}}", secret: "env:TICKET_SECRET"}}}}\n'
+    with pytest.raises(CannotStart, match=r"ticket system jira: .*TICKET_SECRET is not set"):
+        async with running(settings_for(slack, redis, "http", tmp_path, text)):
+            pass
