@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bot.access import extend, review, scheduled_start, submit
+from bot.access import extend, review, scheduled_start, submit, usage
 from bot.access.circumstances import PATIENCE
 from bot.access.review import ReviewDecision
 from bot.access.rule_lookups import RuleLookups
@@ -236,9 +236,14 @@ async def test_a_count_that_is_gone_or_forged_loosens_nothing(store: Store, how:
     assert (await house.ask("mia")).rule
     key = store.keys.usage("vault/read-only")
     await (store.redis.delete(key) if how == "deleted" else store.redis.append(key, "x"))
-    assert (await house.ask("sam")).state is State.PENDING
+    waiting = await house.ask("sam")
+    assert waiting.state is State.PENDING
+    assert (await house.approve("dan", waiting.id)).state is State.GRANTING, "people decide meanwhile"
+    marked: Any = await store.redis.get(key)
+    assert marked.decode() == f"? {waiting.id}", "a worker that is counting begins again"
     await counted(house)
-    assert (await house.ask("kim")).state is State.PENDING, "counted again, one is live"
+    assert (await usage.live(store, house.policy, "vault/read-only")) == 2
+    assert (await house.ask("kim")).state is State.PENDING
     strict = await ruled(store, World(), twice)
     await (store.redis.delete(key) if how == "deleted" else store.redis.append(key, "x"))
     with pytest.raises(NotAllowed) as refused:
