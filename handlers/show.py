@@ -15,7 +15,7 @@ from bot.access.terms import Terms
 from bot.access.track_record import track_record
 from bot.core.request import Request
 from bot.core.verdict import Actor
-from bot.policy import conflicts
+from bot.policy import conflicts, counted
 from bot.policy.catalog import Choice
 from handlers.context import Door
 from handlers.error_messages import sentence
@@ -75,8 +75,8 @@ async def who(door: Door, payload: Payload, rest: str) -> str:
 async def limits_of(door: Door, actor: Actor, choice: Choice) -> list[str]:
     """What limits a choice, and why this person could not request it now for that."""
     context, catalog = door.context, door.context.catalog()
-    scopes = list(dict.fromkeys(name for ref in choice.roles for name in ref.names))
-    found = [(name, shape) for name in scopes if (shape := catalog.limits_of(name))]
+    scopes = counted.names_of(choice.roles)
+    found = [(name, shape) for name in scopes if (shape := counted.limits_of(catalog, name))]
     offered = {each.name for each in await submit.offers(context, actor)} if catalog.conflicts else set[str]()
     offered |= {name.partition("/")[0] for name in offered}
     # A role that this person may not request is not named.

@@ -29,11 +29,12 @@ from bot.core.events import ApprovedByRule, Submitted
 from bot.core.frozen import Frozen
 from bot.core.ids import new_id
 from bot.core.lifecycle import OPEN
+from bot.core.limit_errors import Conflicting
 from bot.core.request import Request, State
 from bot.core.role_snapshot import RoleSnapshot
 from bot.core.rule_effects import CheckedTicket
 from bot.core.verdict import Actor, Code, Reason, Verdict
-from bot.policy import authorization, bindings, rules, steps
+from bot.policy import authorization, bindings, conflicts, counted, rules, steps
 from bot.policy.catalog import Catalog, Choice, cannot_combine
 from bot.policy.conditions import Circumstances, Wanted
 from bot.policy.vocabulary import TOGETHER
@@ -109,7 +110,10 @@ def _offers(catalog: Catalog, actor: Actor, now: float) -> list[Choice]:
 
 
 async def prepare(context: AccessContext, actor: Actor, form: RequestForm) -> Submission:
-    """The form with its choice, allowed by today's policy. Raises `UnknownChoice`, `CannotCombine`, `NotAllowed`."""
+    """The form with its choice, allowed by today's policy.
+
+    Raises `UnknownChoice`, `CannotCombine`, `NotAllowed`, `Conflicting`.
+    """
     now = await context.store.now()
     return allowed(context.catalog(), actor, form, now)
 
@@ -127,6 +131,8 @@ def allowed(catalog: Catalog, actor: Actor, form: RequestForm, now: float) -> Su
     verdict = authorization.may_request(catalog, actor.roster, actor.person, choice, now)
     if not verdict.allowed:
         raise NotAllowed(verdict)
+    if conflict := conflicts.within(catalog.conflicts, counted.names_of(choice.roles)):
+        raise Conflicting(conflict)
     return Submission(actor, form, catalog, choice)
 
 
@@ -143,7 +149,7 @@ async def submit(context: AccessContext, actor: Actor, form: RequestForm) -> Req
     """Record a new request. Raises what errors.py has under NotUnderstood, NotAllowed (audited) and LimitReached."""
     try:
         submission = await prepare(context, actor, form)
-    except NotAllowed as error:
+    except (NotAllowed, Conflicting) as error:
         await context.refused("submit", actor, form.what, error)
         raise
     return await record(context, submission)

@@ -17,6 +17,7 @@ from bot.core.request import Person, Request
 from bot.core.usage import Conflict, PastDenial, Usage, Use, use_of
 from bot.policy import conflicts, limits
 from bot.policy.catalog import Catalog, RoleRef
+from bot.policy.counted import approvals_kept, denials_kept, limits_of, names_of
 from bot.store.indexes.usage import CountedUsage
 from bot.store.store import Store
 from bot.store.types import Guard, Op
@@ -53,7 +54,7 @@ class RoleUse:
         """Whether this person may request one more. Raises `NotCounted`, `Conflicting`, `OverLimit`."""
         self.require_counted()
         for each in self.own:
-            limit = self.catalog.limits_of(each.scope)
+            limit = limits_of(self.catalog, each.scope)
             if limit and each.usage and (hit := limits.in_cooldown(limit, each.scope, each.usage, person, now)):
                 raise OverLimit(hit)
         self._check(person, now, self.conflict(person, lambda _: True), "", own=True)
@@ -71,7 +72,7 @@ class RoleUse:
         if conflict:
             raise Conflicting(conflict, own=own)
         for each in self.own:
-            if (found := self.catalog.limits_of(each.scope)) and each.usage:
+            if (found := limits_of(self.catalog, each.scope)) and each.usage:
                 hit = limits.reached(found, each.scope, each.usage.without(but), person, now)
                 if hit and hit.kind == "live" and not hit.personal:
                     hit = hit.model_copy(update={"until": each.next_end})
@@ -89,7 +90,7 @@ class RoleUse:
             held = f"has {conflict.other} by {conflict.request}" if conflict.request else f"would have {conflict.other}"
             return f"the requester {held}, which conflicts with {conflict.mine}"
         for each in self.own:
-            found = self.catalog.limits_of(each.scope)
+            found = limits_of(self.catalog, each.scope)
             if found and each.usage and (hit := limits.exceeded(found, each.scope, each.usage, request, windows)):
                 return f"{hit.scope} has no more room: {limits.said(hit)}"
         return ""
@@ -130,7 +131,7 @@ class RoleUse:
 
     def denied(self, request: Request, now: float) -> tuple[tuple[Guard, ...], tuple[Op, ...]]:
         """Note a denial where it is kept; an unknown count is counted again from the audit log."""
-        kept = [each for each in self.own if self.catalog.denials_kept(each.scope)]
+        kept = [each for each in self.own if denials_kept(self.catalog, each.scope)]
         # An unknown count needs no guard: it stays unknown, and a worker that is counting it begins again.
         guards = tuple(self.store.usage.guard(each) for each in kept if each.usage is not None)
         return guards, tuple(self._with_denial(each, request, now) for each in kept)
@@ -151,7 +152,9 @@ class RoleUse:
                 self.store.usage.written(each)
 
     def _after(self, each: CountedUsage, usage: Usage, now: float) -> Op:
-        kept = limits.pruned(usage, now, self.catalog.approvals_kept(each.scope), self.catalog.denials_kept(each.scope))
+        kept = limits.pruned(
+            usage, now, approvals_kept(self.catalog, each.scope), denials_kept(self.catalog, each.scope)
+        )
         return self.store.usage.after(each, kept, self.catalog.generation, now)
 
     def _is_side(self, scope: str) -> bool:
@@ -201,12 +204,7 @@ def refs_of(request: Request) -> tuple[RoleRef, ...]:
 
 
 def _own(catalog: Catalog, refs: Iterable[RoleRef]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for ref in refs for name in ref.names if name in catalog.counted))
-
-
-def names_of(refs: Iterable[RoleRef]) -> frozenset[str]:
-    """Under which names these roles are counted: their own, and those of their systems."""
-    return frozenset(name for ref in refs for name in ref.names)
+    return tuple(name for name in names_of(refs) if name in catalog.counted)
 
 
 async def refusal(store: Store, catalog: Catalog, person: Person, refs: Iterable[RoleRef]) -> JitError | None:
@@ -237,9 +235,9 @@ async def live(store: Store, catalog: Catalog, scope: str) -> int | None:
 async def denials(store: Store, catalog: Catalog, scope: str, person: Person, within: float, now: float) -> int | None:
     """How many of this person's requests for it were denied lately; None where that is unknown.
 
-    They are kept for as long as `Catalog.denials_kept` says; of a longer time nothing is known.
+    They are kept for as long as `denials_kept` says; of a longer time nothing is known.
     """
-    if catalog.denials_kept(scope) < within:
+    if denials_kept(catalog, scope) < within:
         return None
     usage = (await store.usage.read([scope], catalog.generation))[scope].usage
     return None if usage is None else usage.denied_within(within, now, person)

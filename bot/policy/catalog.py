@@ -16,7 +16,6 @@ from pydantic import Field
 from bot.core.errors import CannotCombine
 from bot.core.frozen import Frozen
 from bot.core.role_snapshot import RoleSnapshot
-from bot.core.usage import names
 from bot.policy import bindings
 from bot.policy.field_types import Sensitivity
 from bot.policy.groups import CalendarShape, DirectoryShape, GroupShape
@@ -116,11 +115,6 @@ class RoleRef(Frozen):
     system: str
     role: str
 
-    @property
-    def names(self) -> tuple[str, str]:
-        """Under which names it is counted: its own, and its system's."""
-        return names(self.system, self.role)
-
 
 class Choice(Frozen):
     """What can be asked for: a template, a role by itself (``system/role``) or several. Durations in seconds."""
@@ -216,26 +210,8 @@ class Catalog(Frozen):
     def limited(self) -> frozenset[str]:
         """Those with limits, and sides of conflicts: nothing new is allowed while they are not counted."""
         found = {name for name, system in self.systems.items() if system.limits}
-        for name, system in self.systems.items():
-            found |= {f"{name}/{role}" for role, its in system.roles.items() if its.limits}
-        return frozenset(found.union(*self.conflicts))
-
-    def limits_of(self, scope: str) -> UsageLimitsShape | None:
-        """The limits of a role (``system/role``) or of a system."""
-        system, slash, name = scope.partition("/")
-        found = self.role(system, name) if slash else self.systems.get(system)
-        return found.limits if found else None
-
-    def approvals_kept(self, scope: str) -> int:
-        """For how many seconds it has to be known what was approved of a role or system."""
-        limits = self.limits_of(scope)
-        return limits.kept if limits else 0
-
-    def denials_kept(self, scope: str) -> int:
-        """For how many seconds it has to be known what was denied of it."""
-        limits = self.limits_of(scope)
-        for_rules = max((rule.counts_denials for rule in self.rules), default=0) if "/" in scope else 0
-        return max(for_rules, limits.cooldown or 0 if limits else 0)
+        roles = ((f"{name}/{role}", its) for name, system in self.systems.items() for role, its in system.roles.items())
+        return frozenset(found.union((name for name, its in roles if its.limits), *self.conflicts))
 
     def parts(self, what: str) -> list[Choice]:
         """The roles that are named together, each once, in order; none where one of them is no role."""

@@ -185,9 +185,8 @@ class Checker:
             self.say(path, "`/jit lockdown lift` lifts a lockdown, so no system has that name", key=True)
         facts = self._find(system.provider) if system.provider in self._providers else None
         if system.provider not in self._providers:
-            near = (
-                did_you_mean(self._like(system.provider, self._providers)) or f"there are {', '.join(self._providers)}"
-            )
+            known = f"there are {', '.join(self._providers)}"
+            near = did_you_mean(self._like(system.provider, self._providers)) or known
             self.say((*path, "provider"), f"there is no provider `{system.provider[:60]}`", near)
         elif facts is None:
             extra = f"pip install 'jit-access[{system.provider}]'"

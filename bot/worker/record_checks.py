@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from bot.audit.trail import TrailUnknown
 from bot.core.errors import StoreAway
 from bot.core.request import Request
+from bot.policy.catalog import Catalog
 from bot.store.store import Store
 from bot.store.types import ClaimedRequest, Superseded
 from bot.worker.claim import Claim, TryLater
@@ -25,6 +26,7 @@ from bot.worker.recovery import (
     StaleRecord,
     ending,
 )
+from bot.worker.standing_access import StandingAccess
 from bot.worker.usage_counter import Uncounted, UsageCounter
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,7 @@ class RecordChecks:
     store: Store
     recovery: Recovery | None
     counter: UsageCounter | None = None
+    standing: StandingAccess | None = None
 
     async def end_if_exceeding(self, claim: Claim) -> bool:
         """End an approved request that exceeds a limit or has a conflict by now, by the audit log. Whether it was.
@@ -49,7 +52,7 @@ class RecordChecks:
         if self.counter is None or any(leg.attempts for leg in request.legs):
             return False
         try:
-            why = await self.counter.exceeds(request)
+            why = await self.counter.exceeds(request) or await self._conflicting(self.counter.policy(), request)
         except (TrailUnknown, Uncounted) as error:
             log.warning("%s: not granted yet, since limits cannot be counted: %s", request.id, error)
             raise TryLater(claim.now + _CHECK_AGAIN) from error
@@ -59,6 +62,15 @@ class RecordChecks:
         log.error("%s: not granted: %s", request.id, why)
         await claim.commit(event)
         return True
+
+    async def _conflicting(self, catalog: Catalog, request: Request) -> str:
+        """Why the requester's access without a request forbids this one; empty where nothing is known to."""
+        if self.standing is None or not catalog.conflicts:
+            return ""
+        found = await self.standing.conflict(catalog, request)
+        if found is None:
+            return ""
+        return f"the requester has {found.other} without a request, which conflicts with {found.mine}"
 
     async def check(self, claim: Claim) -> None:
         """Check a record before a grant. Raises `StaleRecord`, `RuleBudgetExceeded`, `DelegationOver`, `TryLater`."""

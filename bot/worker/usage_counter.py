@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from bot.access.usage import RoleUse, names_of, refs_of
+from bot.access.usage import RoleUse, refs_of
 from bot.audit.trail import TrailUnknown
 from bot.background import Loop
 from bot.core.errors import StoreAway
@@ -23,6 +23,7 @@ from bot.core.request import Request, State
 from bot.core.usage import PastDenial, Usage, Use, concerns, has_place, use_of
 from bot.policy import conflicts
 from bot.policy.catalog import Catalog
+from bot.policy.counted import approvals_kept, denials_kept, names_of
 from bot.store.indexes.usage import CountedUsage
 from bot.store.store import Store
 from bot.worker.recovery import Recovery
@@ -37,6 +38,8 @@ _REWRITTEN_EACH: Final = 86_400.0
 """Seconds after which a ledger is written again, so that it does not expire."""
 _PAGE: Final = 200
 """Records that are read at a time."""
+_REMEMBERED: Final = 10_000
+"""Requests that are over and remembered."""
 _APPROVALS: Final = ("approved", "approved_by_rule")
 
 
@@ -55,6 +58,8 @@ class UsageCounter:
     _generation: str = field(default="", init=False)
     _scopes: frozenset[str] = field(default=frozenset(), init=False)
     _compared: float = field(default=-COMPARED_EACH, init=False)
+    _over: dict[str, Request] = field(default_factory=dict, init=False)
+    """Requests that are over, which count for a day or a week and do not change."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep the ledgers right until ``stop`` is set; a turn that fails is retried."""
@@ -104,7 +109,7 @@ class UsageCounter:
         Counted here and now, whatever the ledgers say. Raises `TrailUnknown`, `Uncounted`.
         """
         catalog = self.policy()
-        held = names_of(refs_of(request))
+        held = frozenset(names_of(refs_of(request)))
         others = {other for _, other in conflicts.opposite(catalog.conflicts, held)}
         scopes = (held & catalog.counted) | others
         if not scopes:
@@ -125,8 +130,8 @@ class UsageCounter:
         """
         names = list(scopes)
         now = await self.store.now()
-        approvals = max((catalog.approvals_kept(name) for name in names), default=0)
-        denials = max((catalog.denials_kept(name) for name in names), default=0)
+        approvals = max((approvals_kept(catalog, name) for name in names), default=0)
+        denials = max((denials_kept(catalog, name) for name in names), default=0)
         requests = await self._open()
         lately = await self._of_kinds(_APPROVALS, now - approvals) if approvals else set()
         denied = await self._of_kinds(("denied",), now - denials) if denials else set()
@@ -143,6 +148,8 @@ class UsageCounter:
         """The requests that are open, by the set of due times and by the audit log."""
         loaded = await self.store.open_at_all()
         found = {each.request.id: each.request for each in loaded if not each.rolled_back}
+        for id_ in found:
+            self._over.pop(id_, None)  # the id was given out again
         if self.recovery is None:
             return found
         await self.recovery.trail.refresh()
@@ -159,7 +166,8 @@ class UsageCounter:
 
     async def _requests(self, wanted: set[str]) -> dict[str, Request]:
         """Requests by their records, or where those are missing or not trusted, by their events."""
-        ids, found = sorted(wanted), dict[str, Request]()
+        found = {id_: self._over[id_] for id_ in wanted if id_ in self._over}
+        ids = sorted(wanted - set(found))
         for n in range(0, len(ids), _PAGE):
             loaded = await self.store.load_ours(ids[n : n + _PAGE])
             found |= {each.request.id: each.request for each in loaded if not each.rolled_back}
@@ -167,13 +175,16 @@ class UsageCounter:
         for id_ in ids:
             if id_ not in found and (known := await self._truth(id_)):
                 found[id_] = known
+        self._over |= {id_: request for id_, request in found.items() if request.is_over}
+        while len(self._over) > _REMEMBERED:
+            del self._over[next(iter(self._over))]
         return found
 
     async def _truth(self, id_: str) -> Request | None:
         return await self.recovery.truth(id_) if self.recovery else None
 
     def _counted(self, catalog: Catalog, scope: str, requests: Iterable[Request], now: float) -> Usage:
-        approvals, denials = catalog.approvals_kept(scope), catalog.denials_kept(scope)
+        approvals, denials = approvals_kept(catalog, scope), denials_kept(catalog, scope)
         is_side = any(scope in pair for pair in catalog.conflicts)
         uses, past = list[Use](), list[PastDenial]()
         for request in requests:

@@ -25,6 +25,7 @@ from bot.core.events import AccessExpired, Event, Revoked
 from bot.core.request import ExtensionState, Request, State
 from bot.core.transitions import IllegalEvent
 from bot.store.due_set import new_fence
+from bot.store.indexes.drift import Found
 from bot.store.shared_entitlements import SharedEntitlements
 from bot.store.store import Store
 from bot.store.types import ClaimedRequest, Guard, Superseded
@@ -35,6 +36,7 @@ from bot.worker.provider_gateway import PATIENCE, NoFreeSlot, ProviderGateway
 from bot.worker.record_checks import RecordChecks
 from bot.worker.recovery import DelegationOver, Recovery, RuleBudgetExceeded, StaleRecord
 from bot.worker.revoke import NEVER_ATTEMPTED, Revoker
+from bot.worker.standing_access import StandingAccess
 from bot.worker.usage_counter import UsageCounter
 from providers.systems.base import System
 
@@ -79,11 +81,12 @@ class Worker:
 
     def __post_init__(self) -> None:
         """Build a gateway, with its slots, for each system."""
-        self.records = RecordChecks(self.store, self.recovery, self.counter)
+        self.gateways = {name: ProviderGateway(system, self.patience, name) for name, system in self.systems.items()}
+        standing = StandingAccess(Found(self.store), self.gateways)
+        self.records = RecordChecks(self.store, self.recovery, self.counter, standing)
         entitlements = SharedEntitlements(self.store, self.records.is_stale)
         self.granter = Granter(entitlements, self.margin, self.records.open_on, self.records.archived)
         self.revoker = Revoker(entitlements)
-        self.gateways = {name: ProviderGateway(system, self.patience, name) for name, system in self.systems.items()}
         self.active = ActiveAccess(self.gateways, self.deliver, self.records.check)
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False

@@ -16,6 +16,7 @@ from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
 from bot.core.request import Request, State, Verb
 from bot.store.store import Store
 from bot.store.types import Change, CommitOutcome, GuardFailed
+from bot.worker.reconcile import Reconciler
 from tests.access.limited import limited, policy
 from tests.house import House, catalog
 
@@ -215,6 +216,19 @@ async def test_what_was_approved_before_the_policy_changed_is_not_granted_beside
     assert "the requester has billing" not in failed.closed_reason
     assert f"has vault/read-only by {one.id}, which conflicts with billing" in failed.closed_reason
     assert (await house.now(one.id)).state is State.ACTIVE
+
+
+async def test_access_without_a_request_that_a_comparison_found_forbids_the_other_side(store: Store) -> None:
+    house = await limited(store, conflicts="[[billing, vault/shared]]")
+    house.sandbox.open_by_hand("hall", "mia@example.com")
+    unknown = await house.granted("mia", "billing/approve")
+    assert unknown.state is State.ACTIVE, "nothing has compared the system yet"
+    await end(house, unknown)
+    await Reconciler(store, house.worker.gateways, lambda: house.policy, margin=0.05).reconcile("vault")
+    failed = await house.granted("mia", "billing/approve")
+    assert failed.state is State.FAILED
+    assert "the requester has vault/shared without a request, which conflicts with billing" in failed.closed_reason
+    assert (await house.granted("sam", "billing/approve")).state is State.ACTIVE, "another person's access"
 
 
 # a later start

@@ -22,6 +22,7 @@ from bot.core.request import Request, State, Verb
 from bot.core.usage import has_place
 from bot.core.verdict import Actor
 from bot.policy.catalog import Catalog
+from bot.policy.counted import limits_of
 from bot.store.keyring import KeyRing
 from bot.store.quarantine import Client
 from bot.store.store import Store
@@ -134,7 +135,7 @@ def excess(found: list[Request], rules: Catalog) -> dict[tuple[str, ...], int]:
     people = {each.requester.identity for each in found}
     over: dict[tuple[str, ...], int] = {}
     for scope in rules.counted:
-        limits = rules.limits_of(scope)
+        limits = limits_of(rules, scope)
         if limits and limits.live:
             over[scope,] = live(found, scope) - limits.live
         if limits and limits.per_person and limits.per_person.live:

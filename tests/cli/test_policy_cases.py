@@ -86,6 +86,13 @@ def test_what_a_case_gives_for_inputs_is_judged_as_at_the_door(
     assert sentence in found[1]
 
 
+def test_two_roles_that_conflict_are_refused_in_one_request(tmp_path: Path) -> None:
+    apart = POLICY[: POLICY.index("  both:")] + "conflicts: [[vault/read-only, vault/shared]]\n"
+    found = came(tmp_path, f"{{{MIA}, what: vault/read-only + vault/shared, expect: asks}}", policy=apart)
+    assert found[0] == "refused"
+    assert "Nobody may hold both `vault/read-only` and `vault/shared`, so they cannot be one request" in found[1]
+
+
 def test_a_case_that_fails_is_named_with_its_inputs(tmp_path: Path) -> None:
     case = f"{{{MIA}, what: vault/shared, inputs: {{room: attic}}, duration: 1h, expect: refused}}"
     done = run_cases(tmp_path, case, policy=ASKING)
