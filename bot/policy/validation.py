@@ -1,7 +1,4 @@
-"""The policy file as a careful reader looks at it: what refers to nothing, what cannot be, what is not built yet.
-
-It gathers mistakes and never stops at the first; one mistake brings no others along.
-"""
+"""What refers to nothing, cannot be or is not built yet in a policy file; one mistake hides or brings no other."""
 
 from __future__ import annotations
 

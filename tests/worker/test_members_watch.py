@@ -188,8 +188,7 @@ async def test_only_groups_that_decide_are_watched_and_only_where_a_role_is_crit
 
 async def test_a_process_reads_again_what_it_does_not_know_yet(groups: Groups) -> None:
     store = Store(groups.house.store.redis, groups.house.store.workspace, groups.house.store.ring)
-    known = KnownMembers(store)
+    known = KnownMembers(store, again=0.0)
     assert (await known.known(["dba"])).of("dba") == {}
     await groups.looks()
-    known._read_at -= 1.0
     assert (await known.known(["dba"])).of("dba") == {"UDAN": BEFORE, "UEVE": BEFORE}
