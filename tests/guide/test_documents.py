@@ -80,7 +80,9 @@ def test_each_command_that_is_named_exists(path: Path) -> None:
 
 def test_the_rule_of_the_policy_guide_is_good() -> None:
     [rules] = re.findall(r"```yaml\n(rules:.*?)```", _read(ROOT / "bot/guides/policy.md"), re.DOTALL)
-    assert parse([Source("policy.md", POLICY + rules)], facts, registry.names()).rules[0].budget == 3
+    policy = POLICY.replace("    approvers: [dba]\n", "    approvers: [dba]\n    on_call: dba\n", 1) + rules
+    known = parse([Source("policy.md", policy)], facts, registry.names()).rules
+    assert [rule.then.outcome for rule in known] == ["approve", "deny", "require", "shorten"]
 
 
 def test_the_tests_of_the_policy_guide_pass_with_the_starter(tmp_path: Path) -> None:
@@ -137,7 +139,8 @@ def test_the_times_of_the_policy_guide_are_the_defaults() -> None:
     from bot.core import durations
     from bot.policy.schema import WorkspaceShape
 
-    rows = re.findall(r"^\| `(\w+)` \| .* \| (.+) \|$", _read(ROOT / "bot/guides/policy.md"), re.MULTILINE)
+    [times] = re.findall(r"^## Times\n(.*?)^## ", _read(ROOT / "bot/guides/policy.md"), re.DOTALL | re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| .* \| (.+) \|$", times, re.MULTILINE)
     assert {name for name, _ in rows} == {"pending", "remind", "warn", "start_grace", "grant_budget", "retention"}
     for name, default in rows:
         known = WorkspaceShape.model_fields[name].default
