@@ -48,6 +48,7 @@ from bot.core.errors import (
 from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
 from bot.core.verdict import Code, Reason
 from handlers.slack.outcome import said
+from handlers.views import rule_lines
 from handlers.views.limits import conflicting, not_counted, over_limit
 from handlers.views.lockdown import locked, stopped
 from handlers.views.status import clause
@@ -227,19 +228,8 @@ def _not_allowed(error: NotAllowed) -> str:
 
 def _about(reason: Reason) -> str:
     if reason.code in {Code.DENIED_BY_RULE, Code.RULE_UNSURE}:
-        return _by_rule(*reason.about)
+        return rule_lines.denial(*reason.about)
     return " or ".join(code(word, 80) for word in reason.about) or "nobody"
-
-
-def _by_rule(n: str, sentence: str, unsure: str = "") -> str:
-    """What a rule says; a sentence of the policy ends as sentences do."""
-    whole = safe(sentence.rstrip("."), 200)
-    if not unsure:
-        return f"Rule {safe(n, 3)} of the policy denies this: {whole}."
-    doubt = (
-        f"Rule {safe(n, 3)} of the policy may deny this ({whole}), and it cannot be checked now: {safe(unsure, 300)}."
-    )
-    return f"{doubt} Please try again in a minute."
 
 
 def _limit(error: LimitReached) -> str:

@@ -17,6 +17,15 @@ def lines(found: Sequence[Finding]) -> list[str]:
     return [*map(line, found[:_MOST]), *more]
 
 
+def denial(n: str, sentence: str = "", unsure: str = "") -> str:
+    """What a rule of the policy refuses with; a sentence of the policy ends as sentences do."""
+    whole = safe(sentence.rstrip("."), 200)
+    if not unsure:
+        return f"Rule {safe(n, 3)} of the policy denies this: {whole}."
+    doubt = f"Rule {safe(n, 3)} of the policy may deny this ({whole}), and it cannot be checked now"
+    return f"{doubt}: {safe(unsure, 300)}. Please try again in a minute."
+
+
 def line(finding: Finding) -> str:
     """What it does to a request of the reader's now, or why it does not."""
     rule = finding.rule
