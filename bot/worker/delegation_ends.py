@@ -15,7 +15,7 @@ from bot.background import Loop
 from bot.core.verdict import AccountStates
 from bot.store.indexes.directory_changes import DirectoryChanges
 
-PACE = 30.0
+PACE = 10.0
 """Seconds between two looks; sooner where one ends before."""
 _SOONEST = 0.2
 
