@@ -105,9 +105,9 @@ async def recent(context: AccessContext, actor: Actor, since: float) -> list[Req
 
 
 async def overseen(context: AccessContext, actor: Actor) -> list[Request]:
-    """The open requests of others on this person's systems: as an approver, an owner, or an operator."""
+    """The open requests of others that this person may read: as an approver, an owner, or an operator."""
     catalog, me = context.catalog(), actor.person
-    mine = authorization.systems_of(catalog, actor.roster, me)
+    mine = authorization.may_have_requests_of(catalog, actor.roster, me)
     found = [loaded.request for loaded in await context.store.open_on(mine)]
     others = [request for request in found if request.requester.id != me.id]
     return [request for request in others if authorization.may_read(catalog, actor.roster, request, me).allowed]

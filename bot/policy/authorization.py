@@ -204,6 +204,13 @@ def systems_of(catalog: Catalog, roster: Roster, person: Person) -> tuple[str, .
     )
 
 
+def may_have_requests_of(catalog: Catalog, roster: Roster, person: Person) -> tuple[str, ...]:
+    """The systems of which there may be requests for this person to approve; `may_read` says of each request."""
+    if _in_any(roster, _required_by_rules(catalog), person):
+        return tuple(catalog.systems)
+    return systems_of(catalog, roster, person)
+
+
 def answers_for(catalog: Catalog, roster: Roster, person: Person, ref: RoleRef) -> bool:
     """Whether this person decides about the role, owns its system, or is an operator: so may know of it."""
     role = catalog.role(ref.system, ref.role)
@@ -218,7 +225,13 @@ def deciding(catalog: Catalog) -> tuple[str, ...]:
     systems = catalog.systems.values()
     steps = (group for system in systems for role in system.roles.values() for group in groups_of_role(role))
     owners = (group for system in systems for group in system.approvers)
-    return tuple(dict.fromkeys((*steps, *owners, *catalog.workspace.operators)))
+    return tuple(dict.fromkeys((*steps, *owners, *_required_by_rules(catalog), *catalog.workspace.operators)))
+
+
+def _required_by_rules(catalog: Catalog) -> tuple[str, ...]:
+    """The groups of the steps that rules require, of whatever system."""
+    required = (rule.then.require.steps for rule in catalog.rules if rule.then.require)
+    return tuple(dict.fromkeys(group for steps in required for step in steps for group in step.any_of))
 
 
 def watched(catalog: Catalog) -> tuple[str, ...]:

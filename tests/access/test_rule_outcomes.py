@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bot.access import extend, review, scheduled_start, submit, usage
+from bot.access import read as read_access
 from bot.access.circumstances import PATIENCE
 from bot.access.review import ReviewDecision
 from bot.access.rule_lookups import RuleLookups
@@ -20,6 +21,7 @@ from bot.core.events import EVENT, Cancelled, Event, Started
 from bot.core.lifecycle import fold
 from bot.core.request import Request, State, Verb
 from bot.core.verdict import Code, Members
+from bot.policy import authorization
 from bot.policy.catalog import Catalog, catalog_of
 from bot.policy.schema import PolicyShape
 from bot.policy.yaml_source import Source, read
@@ -138,6 +140,19 @@ async def test_what_is_required_stays_required_once_the_rule_no_longer_holds(sto
     await house.open()
     assert (await house.approve("dan", request.id)).state is State.PENDING
     assert (await house.approve("kim", request.id)).state is State.GRANTING
+
+
+async def test_a_group_that_only_a_rule_names_reads_what_waits_for_it_and_nothing_else(store: Store) -> None:
+    world = World(frozen=True)
+    house = await ruled(store, world, MORE.replace("[security]", "[on-call]"))
+    request = await house.ask("sam")
+    world.frozen = False
+    await house.ask("kim")
+    on_call = house.actor("mia")
+    assert authorization.systems_of(house.policy, on_call.roster, on_call.person) == ()
+    assert [each.id for each in await read_access.waiting(house.context, on_call)] == [request.id]
+    assert [each.id for each in await read_access.overseen(house.context, on_call)] == [request.id]
+    assert "on-call" in authorization.deciding(house.policy), "Slack is asked about its people"
 
 
 async def test_what_nobody_could_approve_is_refused(store: Store) -> None:
