@@ -37,7 +37,11 @@ FORMS = "refused, approved-by-rule, approved, asks, or {asks: [dba, 2 of platfor
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("what: debug", "wat: debug", "t.yaml:5:5: cases.0.wat: there is no key `wat` here; did you mean `what` or"),
+        (
+            "what: debug",
+            "wat: debug",
+            "5:5: cases.0.wat: there is no key `wat` here; did you mean `what` or `at`?",
+        ),
         ("what: debug", "what: debgu", "5:11: cases.0.what: there is nothing called `debgu` to request; did you mean"),
         (
             "what: debug",

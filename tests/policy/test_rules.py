@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -248,6 +249,7 @@ def test_the_example_of_the_starter_is_a_rule() -> None:
 
     text = files("bot").joinpath("guides", "starter.yaml").read_text(encoding="utf-8")
     before, _, example = text.partition("# rules:\n")
-    lines = [line.removeprefix("# ") for line in example.splitlines()]
+    own = itertools.takewhile(lambda line: line.startswith("#   "), example.splitlines())
+    lines = [line.removeprefix("# ") for line in own]
     whole = parsed(before + "rules:\n" + "\n".join(lines) + "\n")
     assert [(rule.when.sensitivity, rule.when.at_most, rule.budget) for rule in whole.rules] == [("low", 3600, 3)]
