@@ -9,7 +9,7 @@ from bot.access.delegate import OwnDelegations
 from bot.core.delegation import Delegation, same
 from bot.core.request import Person
 from handlers.views.message import SlackMessage
-from handlers.views.text import name, safe, when
+from handlers.views.text import code, name, safe, when
 
 EXAMPLES = "`/jit delegate @kim until monday`, `/jit delegate @kim for 3 days` or `… until 2026-12-24 18:00`"
 NOBODY = f"Nobody stands in for you, and you stand in for nobody. To name somebody: {EXAMPLES}."
@@ -19,7 +19,7 @@ CANNOT = "That account can't stand in: guests, apps and deactivated accounts app
 
 def named(delegation: Delegation, groups: Sequence[str]) -> str:
     """To the approver who named a stand-in."""
-    who, where = name(delegation.stand_in), " and ".join(f"`{safe(group, 40)}`" for group in groups)
+    who, where = name(delegation.stand_in), " and ".join(code(group, 40) for group in groups)
     return (
         f"{who} stands in for you in {where} until {when(delegation.until)}. You can still approve; the two of "
         f"you count once. {who} gets a message. To end it: `/jit delegate off`."
