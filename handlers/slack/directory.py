@@ -13,12 +13,12 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.errors import CouldNotCheck, IdentityTaken, NotAMember, StoreAway
-from bot.core.identity import identity_of, identity_or_none
+from bot.core.identity import identity_of
 from bot.core.request import Person
 from bot.core.verdict import AccountStates, Actor, Members
 from bot.policy import authorization, stand_ins
@@ -27,10 +27,12 @@ from bot.store.indexes.directory_changes import DirectoryChanges, KnownChanges
 from bot.store.indexes.directory_snapshots import GROUPS_COUNT, GROUPS_COUNT_FRESH, DirectorySnapshots
 from bot.store.indexes.known_members import KnownMembers
 from bot.store.store import Store
+from handlers.slack.addresses import Addresses, account_in
 from handlers.slack.api import AWAY, NotNow, SaidNo, Unanswered, answered, code
+from handlers.slack.lookups import MOST_REMEMBERED, LookupAnswer, remember
 from handlers.slack.membership import LOST, member, updated
 from handlers.slack.presence import Presences
-from handlers.slack.usergroups import FRESH, Listed, UserGroups, remain
+from handlers.slack.usergroups import Listed, UserGroups, remain
 from handlers.views.text import safe
 
 log = logging.getLogger(__name__)
@@ -46,27 +48,12 @@ _ALTOGETHER = 12.0
 """Seconds after which no more accounts are asked about in one look."""
 _DOUBTS = 2
 """Answers that did not come, after which Slack is not asked on."""
-_MOST = 20_000
 _MOST_MENTIONED = 10
 """Of a directory's group; the others are meant by its name."""
 _MOST_ASKED_FOR = 100
 """Of a directory's group, whose accounts are asked for by their addresses."""
 NO_SUCH = frozenset({"user_not_found", "user_not_visible"})
 """Slack's codes for an account that is none of this workspace."""
-
-
-@dataclass(frozen=True)
-class LookupAnswer:
-    """An answer, when it came (a steady clock's seconds), and when Slack says it last changed, Unix seconds."""
-
-    value: Any
-    at: float
-    updated: float = 0.0
-
-    @property
-    def fresh(self) -> bool:
-        """Whether it may still be relied on."""
-        return time.monotonic() - self.at < FRESH
 
 
 @dataclass
@@ -78,13 +65,13 @@ class People:
     home: str
     catalog: Callable[[], Catalog]
     _people: dict[str, LookupAnswer] = field(default_factory=dict, repr=False)
-    _addresses: dict[str, LookupAnswer] = field(default_factory=dict, repr=False)
     _identities: dict[str, str] = field(default_factory=dict, repr=False)
     """Whose an account is, as it is bound."""
 
     def __post_init__(self) -> None:
         """Nothing is asked yet."""
         self.changes = DirectoryChanges(self.store)
+        self.addresses = Addresses(self.client, self._note)
         self.usergroups = UserGroups(self.client, self.catalog)
         self.snapshots = DirectorySnapshots(self.store)
         self.presences = Presences(self.client, self._team)
@@ -156,7 +143,7 @@ class People:
         if not await self.store.identities.bind(person.identity, person.id):
             raise IdentityTaken(person.id)
         self._note(user, person.identity)
-        return _remember(self._people, user, person, at)
+        return remember(self._people, user, person, at)
 
     async def _active(self, user: str) -> bool:
         """Whether somebody else whose word counts is an active full member now. Raises `CouldNotCheck`."""
@@ -252,7 +239,7 @@ class People:
                 self._note(user, identity)
 
     def _note(self, user: str, identity: str) -> None:
-        if len(self._identities) >= _MOST:
+        if len(self._identities) >= MOST_REMEMBERED:
             self._identities.clear()
         self._identities[user] = identity
 
@@ -308,10 +295,10 @@ class People:
             if group.slack_usergroup:
                 said.append(f"<!subteam^{group.slack_usergroup}>")
             elif group.is_listed:
-                said += [await self._mention(address) for address in group.people]
+                said += [await self.addresses.mention(address) for address in group.people]
             else:
                 people = sorted(listed.get(name, ()))
-                found = {address: await self._mention(address) for address in people[:_MOST_MENTIONED]}
+                found = {address: await self.addresses.mention(address) for address in people[:_MOST_MENTIONED]}
                 # An address that others chose, and nobody here has, is marked up as nothing.
                 said += [safe(address) if mention == address else mention for address, mention in found.items()]
                 said += [f"`{name}`"] if len(people) > _MOST_MENTIONED or not people else []
@@ -328,34 +315,13 @@ class People:
                 found += sorted(remain(listed, known.left.get(group.slack_usergroup, ()))) if listed else []
             elif group is not None:
                 people = group.people if group.is_listed else sorted(directories.get(name, ()))[:_MOST_ASKED_FOR]
-                said = [await self._mention(address) for address in people]
-                found += [mention[2:-1] for mention in said if mention.startswith("<@")]
+                said = [await self.addresses.mention(address) for address in people]
+                found += filter(None, map(account_in, said))
         return [user for user in dict.fromkeys(found) if user not in known.gone]
 
     async def account_of(self, address: str) -> str:
         """The account that has this address; '' where Slack knows none."""
-        mention = await self._mention(address)
-        return mention[2:-1] if mention.startswith("<@") else ""
-
-    async def _mention(self, address: str) -> str:
-        """``<@U…>`` for an address, or the address when nobody has it; a wrong guess is never made."""
-        seen = self._addresses.get(address)
-        if seen is None or not seen.fresh:
-            try:
-                answer = await self.client.users_lookupByEmail(email=address)
-            except AWAY as error:
-                if code(error) != "users_not_found":
-                    return address
-                seen = _remember(self._addresses, address, address)
-            else:
-                # Slack's own idea of which addresses are alike is wider than ours.
-                user = answer["user"]
-                told = identity_or_none(str((user.get("profile") or {}).get("email") or ""))
-                mention = f"<@{user['id']}>" if told == identity_of(address) else address
-                if mention != address:
-                    self._note(str(user["id"]), identity_of(address))
-                seen = _remember(self._addresses, address, mention)
-        return str(seen.value)
+        return account_in(await self.addresses.mention(address))
 
 
 async def _soon(what: str, call: Awaitable[T]) -> T:
@@ -366,10 +332,3 @@ async def _soon(what: str, call: Awaitable[T]) -> T:
         if code(error) in NO_SUCH:
             raise NotAMember("external") from error
         raise CouldNotCheck(what) from error
-
-
-def _remember(memory: dict[str, LookupAnswer], key: str, value: object, at: float = 0.0) -> LookupAnswer:
-    if len(memory) >= _MOST:
-        memory.clear()
-    memory[key] = LookupAnswer(value, time.monotonic(), at)
-    return memory[key]
