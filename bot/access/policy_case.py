@@ -69,7 +69,7 @@ def judge(
         if attempt.tickets is not None:
             asked = circumstances.tickets_named(catalog, submission.wanted)
             facts = facts.model_copy(update={"tickets": {each: each[1] in attempt.tickets for each in asked}})
-        ruling = rules.judge(catalog, attempt.roster, submission.wanted, facts, attempt.used)
+        ruling = rules.judge(catalog, attempt.roster, submission.wanted, facts, attempt.used, why=True)
         event = submit.first_event(submission, facts, attempt.used, consequence, can_extend)
         request, duration = lifecycle.begin(event), event.duration
         for person in attempt.approvers:

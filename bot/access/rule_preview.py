@@ -24,5 +24,7 @@ async def facts_of(
 def preview(catalog: Catalog, actor: Actor, choice: Choice, facts: Circumstances) -> tuple[Finding, ...]:
     """Each rule that speaks of the choice, as if it were requested for a short time and nothing were used up yet."""
     wanted = Wanted(requester=actor.person, what=choice.name, roles=choice.roles, duration=0)
-    found = rules.judge(catalog, actor.roster, wanted, facts, {rule.key: 0 for rule in catalog.rules}).findings
+    found = rules.judge(
+        catalog, actor.roster, wanted, facts, {rule.key: 0 for rule in catalog.rules}, why=True
+    ).findings
     return tuple(each for each in found if each.speaks_of_it)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from pydantic import Field
@@ -76,6 +77,16 @@ def judge(shape: WhenShape, case: Case) -> dict[str, Known]:
     return {name: _CONDITIONS[name](shape, case) for name in shape.conditions}
 
 
+def fails(shape: WhenShape, case: Case) -> bool:
+    """Whether one of them surely does not hold."""
+    return any(_CONDITIONS[name](shape, case) is False for name in shape.conditions)
+
+
+def holds_any(shape: WhenShape, case: Case) -> bool:
+    """Whether one of them surely holds."""
+    return any(_CONDITIONS[name](shape, case) is True for name in shape.conditions)
+
+
 def every(known: Iterable[Known]) -> Known:
     """Whether all hold: one that does not is enough for a no, and else one that is unknown leaves it unknown."""
     found = tuple(known)
@@ -134,8 +145,7 @@ def _hours(shape: WhenShape, case: Case) -> Known:
 
 def within(hours: HoursShape, at: float) -> bool:
     """Whether a moment is in these hours, by the clocks of their zone: also on the days on which those change."""
-    there = datetime.fromtimestamp(at, UTC).astimezone(start_times.zone(hours.timezone))
-    day, clock = there.date(), f"{there:%H:%M}"
+    day, clock = _there(hours.timezone, at)
     if hours.from_ is None or hours.to is None:
         return _named(day.weekday(), hours)
     if hours.from_ < hours.to:
@@ -143,6 +153,13 @@ def within(hours: HoursShape, at: float) -> bool:
     if clock < hours.to:  # they began on the day before
         return _named((day - timedelta(days=1)).weekday(), hours)
     return _named(day.weekday(), hours) and clock >= hours.from_
+
+
+@lru_cache(maxsize=64)
+def _there(timezone: str, at: float) -> tuple[date, str]:
+    """The day and the time of day in a zone; the rules of a policy ask for few zones, all at one moment."""
+    there = datetime.fromtimestamp(at, UTC).astimezone(start_times.zone(timezone))
+    return there.date(), f"{there:%H:%M}"
 
 
 def _named(weekday: int, hours: HoursShape) -> bool:

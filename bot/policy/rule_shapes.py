@@ -134,7 +134,8 @@ class WhenShape(Shape):
     @property
     def conditions(self) -> tuple[str, ...]:
         """The names of those that are written."""
-        return tuple(name for name in type(self).model_fields if getattr(self, name) is not None)
+        # Not kept: a copy with other conditions would keep them, too.
+        return tuple([name for name, written in self.__dict__.items() if written is not None])
 
 
 class RequiredStepShape(Shape):

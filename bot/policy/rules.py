@@ -77,12 +77,22 @@ class Ruling(Frozen):
         return tuple(step for step in self.required_steps if step.rule in sure)
 
 
-def judge(catalog: Catalog, roster: Roster, wanted: Wanted, facts: Circumstances, used: Mapping[str, int]) -> Ruling:
+def judge(
+    catalog: Catalog,
+    roster: Roster,
+    wanted: Wanted,
+    facts: Circumstances,
+    used: Mapping[str, int],
+    *,
+    why: bool = False,
+) -> Ruling:
     """What the rules make of it. ``used``: approvals within `WINDOW`, by rule key.
 
-    A rule that is not counted counts as used up: whoever asks must have looked.
+    A rule that is not counted counts as used up: whoever asks must have looked. ``why``: whether somebody asks about
+    the rules that have no effect, too; else they are left out of the findings, once a condition fails.
     """
-    findings = tuple(_finding(catalog, roster, rule, wanted, facts, used) for rule in catalog.rules)
+    looked_at = (rule for rule in catalog.rules if why or _may_apply(catalog, roster, rule, wanted, facts))
+    findings = tuple(_finding(catalog, roster, rule, wanted, facts, used) for rule in looked_at)
     effective = [each for each in findings if each.takes_effect]
     denied = tuple(each for each in effective if each.rule.then.deny is not None)
     required = tuple(step for each in effective for step in _steps(each.rule))
@@ -113,7 +123,10 @@ def unfillable(catalog: Catalog, roster: Roster, request: Request, now: float) -
     them = {request.requester.identity, request.requester.id}
     known = [[roster[g] for g in step.any_of if g in roster and roster[g].known] for step in steps]
     # As many people as there are places are enough for each place: of thousands, the others change nothing.
-    people = [frozenset(who for m in groups for who in islice(m.people - them, len(steps))) for groups in known]
+    people = [
+        frozenset(who for m in groups for who in islice((each for each in m.people if each not in them), len(steps)))
+        for groups in known
+    ]
     filled = matching.fillable(people)
     return tuple(dict.fromkeys(step.name for n, step in enumerate(steps) if n not in filled))
 
@@ -144,6 +157,16 @@ def _finding(
         missing = [found for found in each if every(found.values()) is applies]
     short_of = dict.fromkeys((name, known) for found in missing for name, known in found.items() if known is not True)
     return Finding(rule=rule, applies=applies, short_of=() if applies else tuple(short_of))
+
+
+def _may_apply(catalog: Catalog, roster: Roster, rule: Rule, wanted: Wanted, facts: Circumstances) -> bool:
+    """Whether no condition surely fails, for some role; it stops at the first that does."""
+
+    def surely_fails(ref: RoleRef) -> bool:
+        cases = [Case(catalog, roster, wanted, ref, facts, broad=broad) for broad in (not rule.approves, rule.approves)]
+        return conditions.fails(rule.when, cases[0]) or conditions.holds_any(rule.unless, cases[1])
+
+    return not all(map(surely_fails, wanted.roles))
 
 
 def _conditions(

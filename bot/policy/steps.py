@@ -210,5 +210,6 @@ def _others(
     ``joined_by``: until when they have to have joined the group.
     """
     known = [roster[group] for group in step.any_of if group in roster and roster[group].known]
-    people = (islice(members.people_since(joined_by) - taken, most) for members in known)
+    all_ = (members.people_since(joined_by) for members in known)
+    people = (islice((who for who in them if who not in taken), most) for them in all_)
     return frozenset(who for some in people for who in some)

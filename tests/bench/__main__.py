@@ -1,8 +1,9 @@
 """`python -m tests.bench [PART …]`: the figures of one run on this machine, beside their peers; nothing is asserted.
 
 Each figure is printed as soon as it is known, what is done meanwhile goes to stderr. Parts: `acknowledging` (`/jit
-request` → committed), `granting` (click → granted, bytes a grant), `ending` (deadline → revoke started, 10,000 due at
-one instant, idle CPU, beside keyspace notifications alone), `starting`, `auditing`; all of them where none is named.
+request` → committed), `deciding` (a verdict by a large policy), `granting` (click → granted, bytes a grant), `ending`
+(deadline → revoke started, 10,000 due at one instant, idle CPU, beside keyspace notifications alone), `starting`,
+`auditing`; all of them where none is named.
 Machines are shared and noisy: read the ratios.
 """
 
@@ -15,7 +16,7 @@ import tempfile
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
-from tests.bench import acknowledging, auditing, ending, granting, starting
+from tests.bench import acknowledging, auditing, deciding, ending, granting, starting
 from tests.bench.printing import Row, heading, progress, show
 from tests.servers import redis_server
 
@@ -51,8 +52,14 @@ async def _auditing(options: argparse.Namespace) -> AsyncGenerator[Row, None]:
         yield row
 
 
+async def _deciding(_: argparse.Namespace) -> AsyncGenerator[Row, None]:
+    for row in deciding.measure():
+        yield row
+
+
 PARTS: dict[str, Part] = {
     "acknowledging": _acknowledging,
+    "deciding": _deciding,
     "granting": _granting,
     "ending": _ending,
     "starting": _starting,

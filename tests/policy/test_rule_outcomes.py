@@ -121,10 +121,12 @@ def wanted(what: str = "vault/ops", duration: int = 1800, reason: str = "", **in
     return Wanted(requester=DAN, what=what, roles=choice.roles, duration=duration, reason=reason, inputs=given)
 
 
-def judged(whole: Catalog, form: Wanted, changed: tuple[dict[str, Members], dict[str, Any]] = ({}, {})) -> Ruling:
+def judged(
+    whole: Catalog, form: Wanted, changed: tuple[dict[str, Members], dict[str, Any]] = ({}, {}), *, why: bool = False
+) -> Ruling:
     roster, facts = changed
     used = dict.fromkeys((rule.key for rule in whole.rules), 0)
-    return rules.judge(whole, {**ROSTER, **roster}, form, FACTS.model_copy(update=facts), used)
+    return rules.judge(whole, {**ROSTER, **roster}, form, FACTS.model_copy(update=facts), used, why=why)
 
 
 def written(outcome: str, when: dict[str, Any], unless: dict[str, Any]) -> dict[str, Any]:
@@ -211,6 +213,20 @@ def test_no_unknown_loosens_anything(
     assert unknown[1] >= known[1]
     assert unknown[2] >= known[2]
     assert unknown[3] >= known[3]
+
+
+@given(RULES, FORMS, TOLD)
+def test_whoever_does_not_ask_why_gets_the_same_ruling(
+    some: list[dict[str, Any]], form: Wanted, told: tuple[dict[str, Members], dict[str, Any]]
+) -> None:
+    whole = house(*some)
+    short, full = judged(whole, form, told), judged(whole, form, told, why=True)
+    assert short.model_copy(update={"findings": ()}) == full.model_copy(update={"findings": ()})
+    assert [each for each in short.findings if each.takes_effect] == [
+        each for each in full.findings if each.takes_effect
+    ]
+    assert len(full.findings) == len(whole.rules)
+    assert short.surely_required == full.surely_required
 
 
 @given(RULES, FORMS, TOLD, st.randoms())

@@ -48,7 +48,7 @@ def wanted(whole: Catalog, what: str = "debug", who: Person = DAN, duration: int
 
 def judged(whole: Catalog, form: Wanted, used: int = 0, roster: Any = ROSTER, facts: Any = FACTS) -> Ruling:
     """What the rules make of it, of each of which so many were used."""
-    return rules.judge(whole, roster, form, facts, {rule.key: used for rule in whole.rules})
+    return rules.judge(whole, roster, form, facts, {rule.key: used for rule in whole.rules}, why=True)
 
 
 def short_of(ruling: Ruling, n: int = 1) -> tuple[str, ...]:
