@@ -110,7 +110,8 @@ class Metrics:
         if answered.status != "OK" or before is None:
             return
         if before.state is State.PENDING and isinstance(event, _DECIDED):
-            self._decision.labels(event.kind).observe(max(0.0, at - before.created_at))
+            since = before.consented_at or before.created_at
+            self._decision.labels(event.kind).observe(max(0.0, at - since))
         if isinstance(event, AccessExpired):
             self._ends.labels("started").observe(max(0.0, at - before.ends_at))
         elif isinstance(event, Revoked) and after.state is State.ENDED and after.ending is Ending.EXPIRED:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from bot.access.audit_query import AuditSearch
 from bot.access.context import AccessContext
 from bot.access.decision_times import DecisionHistory
-from bot.core.errors import IdentityTaken, LimitReached, LockedDown, NotAMember
-from bot.core.request import Request
+from bot.core.errors import IdentityTaken, LimitReached, LockedDown, NotAMember, UnknownPerson
+from bot.core.identity import NotAnIdentity, identity_of
+from bot.core.request import Person, Request
 from bot.core.verdict import Actor
 from bot.policy import authorization, stand_ins
 from handlers.notify.announcer import Announcer
@@ -46,9 +47,27 @@ class Door:
         reviews = (*request.reviews, *(request.extension.reviews if request.extension else ()))
         instead = [review.stands_in_for.id for review in reviews if review.stands_in_for]
         instead += [each.person.id for each in stand_ins.of_stand_in(actor.roster, actor.person)]
-        others = (request.requester.id, *(review.by.id for review in reviews), *instead)
+        others = (*(party.id for party in request.parties), *(review.by.id for review in reviews), *instead)
         groups = stand_ins.with_stand_ins(catalog, authorization.concerned(catalog, request))
         return await self.people.look_up_now(actor.person.id, others, groups)
+
+    async def person_for(self, typed: str) -> Person:
+        """The person whom access is requested for, by account or by e-mail address.
+
+        Raises `UnknownPerson`, `NotAMember` with whose account it is, `CouldNotCheck`.
+        """
+        try:
+            user = typed if "@" not in typed else await self.people.account_of(identity_of(typed))
+        except NotAnIdentity:
+            user = ""
+        if not user:
+            raise UnknownPerson(typed[:80])
+        try:
+            return await self.people.person(user)
+        except NotAMember as error:
+            raise NotAMember(error.kind, user) from error
+        except IdentityTaken as error:
+            raise NotAMember("taken", user) from error
 
     async def who(self, payload: Payload) -> Actor:
         """Who sent it, looked up again. Raises `NotAMember`, `CouldNotCheck`, `IdentityTaken`."""

@@ -49,8 +49,10 @@ from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
 from bot.core.verdict import Code, Reason
 from handlers.slack.outcome import said
 from handlers.views import rule_lines
+from handlers.views.accounts import not_a_member
+from handlers.views.extension import cannot_extend
 from handlers.views.limits import conflicting, not_counted, over_limit
-from handlers.views.lockdown import locked, stopped
+from handlers.views.lockdown import locked, not_locked
 from handlers.views.status import clause
 from handlers.views.text import clock, code, length, safe, when
 
@@ -60,23 +62,6 @@ UNEXPECTED = (
     "This failed, and it is our fault, not yours. `/jit list` shows what was recorded; if yours is not there, "
     "try again. If it fails again, tell an operator: the log says why."
 )
-
-_MEMBERS: Mapping[str, str] = {
-    "guest": "Guests cannot request or approve access. Ask a full member of this workspace.",
-    "external": (
-        "You belong to another organisation, so you cannot request or approve access here. "
-        "Ask a member of this workspace."
-    ),
-    "bot": "Apps cannot request or approve access. A person has to, from their own account.",
-    "deactivated": (
-        "This account is deactivated, so it cannot request or approve access. A Slack admin can activate it."
-    ),
-    "odd_email": (
-        "Your Slack profile's e-mail address has a character outside ASCII, which can imitate another address, so "
-        "access cannot be bound to it. Ask a Slack admin to change it to an ASCII address."
-    ),
-    "no_email": "Your Slack profile shows no e-mail address, and access is bound to one. Ask a Slack admin to add it.",
-}
 
 _REASONS: Mapping[Code, str] = {
     Code.MAY_NOT_ASK: "you are in none of the groups that may request {about}; an operator can tell you which may",
@@ -99,6 +84,8 @@ _REASONS: Mapping[Code, str] = {
     Code.NOT_AN_OPERATOR: "only an operator of this workspace ({about}) can do this",
     Code.NOT_THE_REQUESTER: "only the requester can do this; `/jit list` shows what is yours",
     Code.REQUESTER_MAY_NOT: "the requester is no longer in a group that may request {about}; deny it, or wait",
+    Code.MAY_NOT_ASK_FOR: "you are in none of the groups that may request {about} for others",
+    Code.PERSON_MAY_NOT_ASK: "that person is in none of the groups that may request {about}, so nobody can for them",
     Code.NOT_AN_AUDITOR: "only {about} can read the audit log",
     Code.ABOUT_THEMSELF: "this is about you; another auditor or operator can snooze it",
     Code.DENIED_BY_RULE: "{about}",
@@ -208,17 +195,6 @@ def _start(error: BadStart) -> str:
     return f"The start has to be {bounds}. Choose another, or none."
 
 
-def _cannot_extend(error: CannotExtend) -> str:
-    ends = f"{error.request.id} ends at {clock(error.request.ends_at)}"
-    return {
-        "cap": f"{ends}, and its role allows {clock(error.latest)} at the latest. Request again after it has ended.",
-        "rule": f"{ends}, and a rule allows {clock(error.latest)} at the latest. Request again after it has ended.",
-        "asked": f"An extension is already waiting for approval. Until then, {ends}.",
-        "systems": f"This system does not support extensions: {ends}. Request again with `/jit request`.",
-        "changed": f"The policy changed its role, so it cannot be extended: {ends}. Request again after that.",
-    }[error.why]
-
-
 def _not_allowed(error: NotAllowed) -> str:
     said = [_REASONS[reason.code].format(about=_about(reason)) for reason in error.verdict.reasons]
     whole = [words for words in said if words.endswith(".")]
@@ -235,6 +211,8 @@ def _about(reason: Reason) -> str:
 def _limit(error: LimitReached) -> str:
     if error.kind == "open":
         return f"You have {error.limit} open requests, the maximum. Cancel or release one first: `/jit list`."
+    if error.kind == "open_for":
+        return f"That person has {error.limit} open requests, the maximum. They can cancel or release one first."
     if error.kind == "reminders":
         return f"The approvers were reminded within the last {length(error.window)}. Please give them a moment."
     if error.kind == "delegations":
@@ -258,20 +236,8 @@ def _ambiguous(error: Ambiguous) -> str:
 
 def _overtaken(error: Overtaken) -> str:
     request = error.request
-    never = "yet" if request.awaits_decision else "any more"
+    never = "yet" if request.awaits_decision or request.is_draft else "any more"
     return f"{request.id} {clause(request)}, so this cannot be done {never}. `/jit show {request.id}` shows it."
-
-
-def _not_locked(error: NotLockedDown) -> str:
-    if not error.locked:
-        return "Nothing is locked down, so there is nothing to lift."
-    none, stand = (_of(system) for system in (error.system, error.locked[0]))
-    lift = f"/jit lockdown lift {error.locked[0]}".strip()
-    return f"There is no lockdown of {none}, only of {stand}: {code(lift, 80)} lifts it."
-
-
-def _of(system: str) -> str:
-    return stopped(system) if system else "everything"
 
 
 _WORDS: dict[type[Exception], Callable[[Any], str]] = {
@@ -290,15 +256,18 @@ _WORDS: dict[type[Exception], Callable[[Any], str]] = {
     ),
     UnknownWord: _word,
     BadStart: _start,
-    CannotExtend: _cannot_extend,
-    NotAMember: lambda e: _MEMBERS[e.kind],
+    CannotExtend: cannot_extend,
+    NotAMember: not_a_member,
     NotAllowed: _not_allowed,
     LimitReached: _limit,
     OverLimit: over_limit,
     Conflicting: conflicting,
     NotCounted: not_counted,
     AlreadyRequested: lambda e: (
-        f"You have already requested this: {e.request.id} {clause(e.request)}. `/jit cancel {e.request.id}` cancels it."
+        "That person has the same request open already. `/jit list` shows it, if you made it."
+        if e.of_another
+        else f"You have already requested this: {e.request.id} {clause(e.request)}. "
+        f"`/jit cancel {e.request.id}` cancels it."
     ),
     NotFound: lambda e: f"There is no request {code(e.id, 20)} that you can see. `/jit list` shows yours.",
     Ambiguous: _ambiguous,
@@ -320,7 +289,7 @@ _WORDS: dict[type[Exception], Callable[[Any], str]] = {
         f"No terminal is waiting with {code(e.what, 60)}: a code works once, within ten minutes. "
         "`jit people bind-cli` at the terminal prints a new one."
     ),
-    NotLockedDown: _not_locked,
+    NotLockedDown: not_locked,
     PolicyMoved: lambda e: (
         "Who stands in for whom has just changed. Nothing was recorded; please press again."
         if e.args

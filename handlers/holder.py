@@ -74,9 +74,10 @@ def register(app: AsyncApp, door: Door) -> None:
 async def listed(door: Door, payload: Payload) -> str:
     """``/jit list``."""
     actor = await door.who(payload)
-    own, others = await read.own_open(door.context, actor), await read.overseen(door.context, actor)
+    own, filed = await read.open_as_party(door.context, actor)
+    others = await read.overseen(door.context, actor)
     asked = await read.recent(door.context, actor, await door.context.store.now() - read.WEEK)
-    found = listing(own, others, [request for request in asked if request.is_over])
+    found = listing(own, others, [request for request in asked if request.is_over], filed)
     stand_ins = delegation.listed(await own_delegations(door.context, actor))
     return "\n\n".join(part for part in (await lockdown.banner(door), found, stand_ins) if part)
 

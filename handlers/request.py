@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.models.views import View
@@ -26,19 +28,21 @@ from bot.core.errors import (
     JitError,
     LockedDown,
     NotAllowed,
+    NotAMember,
     NotUnderstood,
     UnknownChoice,
 )
 from bot.core.request import Request
 from bot.core.time_phrases import Clock
 from bot.core.verdict import Actor
-from bot.policy import inputs
+from bot.policy import authorization
 from bot.policy.catalog import Catalog, Choice
 from bot.policy.field_types import Sensitivity
 from bot.policy.vocabulary import TOGETHER
 from handlers import reach, show
 from handlers.context import Door
 from handlers.error_messages import sentence
+from handlers.request_form import filled, filled_with, form_choices, person_for
 from handlers.slack import modal_stack, payloads
 from handlers.slack.api import NotNow, SaidNo, Unanswered, answered, said
 from handlers.slack.payloads import Payload
@@ -69,29 +73,28 @@ def register(app: AsyncApp, door: Door) -> None:
     @app.action(action_ids.CHOICE)
     @app.action(action_ids.ADD_ROLE)
     async def choosing(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
-        actor, form = await door.who(body), payloads.chosen(body)
-        offers = await submit.offers(door.context, actor)
-        choice = await submit.offered(door.context, actor, offers, form.what)
-        await modal_stack.change(client, body, await _filled(door, actor, offers, choice, form))
+        await modal_stack.change(client, body, await _chosen(door, await door.who(body), body))
         await ack()
 
     @app.options(action_ids.CHOICE)
     async def searching(ack: AsyncAck, body: Payload) -> None:
-        offers = await submit.offers(door.context, await door.who(body))
+        offers = (await form_choices(door, await door.who(body))).offers
         groups = modals.suggested(offers, payloads.searched(body))
         await (ack(option_groups=groups) if groups else ack(options=[]))
 
     @app.options(action_ids.ADD_ROLE)
     async def searching_roles(ack: AsyncAck, body: Payload) -> None:
-        offers = await submit.offers(door.context, await door.who(body))
+        offers = (await form_choices(door, await door.who(body))).offers
         groups = modals.suggested([choice for choice in offers if "/" in choice.name], payloads.searched(body))
         await (ack(option_groups=groups) if groups else ack(options=[]))
 
     @app.view(action_ids.ASK_VIEW)
     async def submitted(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
-        form, actor = payloads.chosen(body), await door.who(body)
+        form, actor, whom = payloads.chosen(body), await door.who(body), payloads.chosen_person(body)
         try:
-            made = await submit.submit(door.context, actor, form.model_copy(update={"token": payloads.view_id(body)}))
+            them = await person_for(door, actor, whom)
+            more = {"token": payloads.view_id(body), "requested_for": them}
+            made = await submit.submit(door.context, actor, form.model_copy(update=more))
         except (LockedDown, *usage.REFUSALS):
             raise  # more than a field has room for
         except JitError as error:
@@ -116,9 +119,13 @@ def register(app: AsyncApp, door: Door) -> None:
     async def requesting_again(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         actor = await door.who(body)
         before = (await door.context.find(actor, payloads.pressed(body))).request
-        form = RequestForm(
-            what=before.what, duration=before.asked, reason=before.reason, inputs=given_inputs.values(before)
-        )
+        them = before.requester if authorization.is_filer(before, actor.person) else None
+        known: dict[str, Any] = {
+            "duration": before.asked,
+            "reason": before.reason,
+            "inputs": given_inputs.values(before),
+        }
+        form = RequestForm(what=before.what, requested_for=them, **known)
         await _open(door, client, body, actor, form, pressed=True)
         await ack()
 
@@ -137,6 +144,16 @@ def register(app: AsyncApp, door: Door) -> None:
 def _requested(made: Request, more: str = "") -> View:
     """In place of the form: what was requested. ``more``: who can be reached."""
     return modals.note("Requested", "\n".join(filter(None, [views.requested(made), more])), views.next_steps(made))
+
+
+async def _chosen(door: Door, actor: Actor, body: Payload) -> View:
+    """The form with what was chosen in it."""
+    form, whom = payloads.chosen(body), payloads.chosen_person(body)
+    shown = await form_choices(door, actor, whom)
+    if TOGETHER in form.what:
+        form = form.model_copy(update={"requested_for": await person_for(door, actor, whom)})
+    choice = await submit.offered(door.context, actor, shown.offers, form)
+    return await filled_with(door, actor, shown, choice, form)
 
 
 async def request(door: Door, payload: Payload, rest: str, client: AsyncWebClient) -> Answer:
@@ -165,7 +182,7 @@ async def without_verb(
 
 
 async def _answered(door: Door, payload: Payload, actor: Actor, line: RequestLine, client: AsyncWebClient) -> Answer:
-    if line.person and line.person != actor.person.id:
+    if line.person and line.person != actor.person.id and not submit.offers_for_others(door.context, actor):
         return views.not_for_others(line.person, " ".join(word for word, use in line.words if use in _SAID))
     return await _by_line(door, payload, actor, line, client)
 
@@ -178,18 +195,29 @@ async def understood(door: Door, actor: Actor, text: str) -> RequestLine:
 
 async def _by_line(door: Door, payload: Payload, actor: Actor, line: RequestLine, client: AsyncWebClient) -> Answer:
     named, apart = line.names[0] if line.names else "", ""
+    # A name is nobody's account: the form asks who it is.
+    them = None if line.person.startswith("@") else await person_for(door, actor, line.person)
+    whom = them.id if them else ""
     try:
-        offers = await _offers(door, actor, named)
+        shown = await form_choices(door, actor, whom, RequestForm(what=named, requested_for=them))
     except CannotCombine as error:
         # The form opens with the first of them, so that nothing of the line is lost.
-        offers, apart = await submit.offers(door.context, actor), sentence(error)
+        shown, apart = await form_choices(door, actor, whom), sentence(error)
         line = line.model_copy(update={"names": (named.split(TOGETHER)[0],)})
-    candidates = _candidates(door.context.catalog(), offers, line)
+    theirs = submit.offers_for_others(door.context, actor) if line.person else await submit.offers(door.context, actor)
+    candidates = _candidates(door.context.catalog(), [*shown.several, *theirs], line)
     what = candidates[0].name if len(candidates) == 1 else "" if line.partial else next(iter(line.names), "")
     said = {"duration": line.duration, "reason": line.reason, "starts_at": line.starts_at}
-    form = RequestForm(what=what, inputs=dict(line.inputs), **said)
-    note = f"{apart} {views.note(line, candidates, await _nearest(door, actor, line))}".strip()
-    if line.clear and not apart:
+    form = RequestForm(what=what, inputs=dict(line.inputs), requested_for=them, **said)
+    unsure = line.person if line.person and not them and line.person.startswith("@") else line.named_only
+    unsure = unsure if shown.for_others else ""
+    notes = (
+        apart,
+        views.pick_person(unsure) if unsure else "",
+        views.note(line, candidates, await _nearest(door, actor, line)),
+    )
+    note = " ".join(each for each in notes if each)
+    if line.clear and not apart and not unsure:
         try:
             made = await _submit(door, actor, form.model_copy(update={"token": payloads.token(payload)}))
             if made:
@@ -201,20 +229,11 @@ async def _by_line(door: Door, payload: Payload, actor: Actor, line: RequestLine
             note, form = _said_of(error), _without(form, error)
     elif (line.partial and not candidates) or (line.empty and line.unknown):
         await submit.prepare(door.context, actor, RequestForm(what=_typed(line)))  # raises what is near
-    found = await _view(door, actor, form, candidates if len(candidates) > 1 else offers, note)
+    if len(candidates) > 1:
+        shown = replace(shown, offers=candidates)
+    found = await filled(door, actor, form, shown, note)
     await modal_stack.show(client, payload, found)
     return None
-
-
-async def _offers(door: Door, actor: Actor, what: str) -> list[Choice]:
-    """What this person may request, and first several roles in one request where ``what`` names them.
-
-    Raises `NotAllowed` where they may not request each of them, `CannotCombine`.
-    """
-    offers = await submit.offers(door.context, actor)
-    if TOGETHER not in what:
-        return offers
-    return [(await submit.prepare(door.context, actor, RequestForm(what=what))).choice, *offers]
 
 
 def _candidates(catalog: Catalog, offers: Sequence[Choice], line: RequestLine) -> list[Choice]:
@@ -265,46 +284,10 @@ async def _open(
 
     Raises `UnknownChoice`, `NotAllowed`, `LockedDown`.
     """
-    offers = await _offers(door, actor, form.what)
-    if pressed and all(choice.name != form.what for choice in offers):
+    shown = await form_choices(door, actor, form.requested_for.id if form.requested_for else "", form)
+    if pressed and all(choice.name != form.what for choice in shown.offers):
         await submit.prepare(door.context, actor, form)  # raises why it is not offered
-    await modal_stack.show(client, payload, await _view(door, actor, form, offers))
-
-
-async def _view(door: Door, actor: Actor, form: RequestForm, offers: Sequence[Choice], note: str = "") -> View:
-    """The modal, filled in. Raises `UnknownChoice`, `LockedDown`."""
-    if not offers:
-        raise UnknownChoice(form.what or "anything")
-    await door.context.store.lockdowns.require(())
-    chosen = next((choice for choice in offers if choice.name == form.what), None)
-    return await _filled(door, actor, offers, chosen, form, note)
-
-
-async def _filled(
-    door: Door, actor: Actor, offers: Sequence[Choice], choice: Choice | None, form: RequestForm, note: str = ""
-) -> View:
-    if choice is None:
-        return modals.ask(offers, None, modals.Filled(form.duration, form.reason, form.starts_at, note, form.inputs))
-    context = door.context
-    full = await usage.refusal(context.store, context.catalog(), actor.person, choice.roles)
-    note = " ".join(each for each in (note, *_unfit(choice, form), sentence(full) if full else "") if each)
-    known = modals.Filled(form.duration, form.reason, form.starts_at, note, form.inputs)
-    offers = offers if choice in offers else [choice, *offers]
-    found, names = await show.of_choice(door, choice)
-    expires = await context.store.now() + found.within
-    return modals.ask(offers, modals.Chosen(found, names, expires), known)
-
-
-def _unfit(choice: Choice, form: RequestForm) -> list[str]:
-    """What is wrong with each input that was typed."""
-    said = []
-    for name, text in form.inputs.items():
-        asks = {name: choice.inputs[name]} if name in choice.inputs else choice.inputs
-        try:
-            inputs.checked(asks, choice.name, {name: text})
-        except BadInput as error:
-            said.append(sentence(error))
-    return said
+    await modal_stack.show(client, payload, await filled(door, actor, form, shown))
 
 
 async def _link(client: AsyncWebClient, channel: str, ts: str) -> str:
@@ -322,4 +305,5 @@ def _field(body: Payload, error: JitError) -> str:
     blocks = [str(block["block_id"]) for block in body["view"]["blocks"]]
     wanted = _FIELDS.get(type(error), action_ids.CHOICE)
     wanted = f"{action_ids.INPUT}:{error.name}:" if isinstance(error, BadInput) else wanted
+    wanted = action_ids.FOR if isinstance(error, NotAMember) else wanted
     return next((block for block in blocks if block.startswith(wanted)), action_ids.CHOICE)

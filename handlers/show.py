@@ -15,7 +15,7 @@ from bot.access.terms import Terms
 from bot.access.track_record import track_record
 from bot.core.request import Request
 from bot.core.verdict import Actor
-from bot.policy import conflicts, counted
+from bot.policy import authorization, conflicts, counted
 from bot.policy.catalog import Choice
 from handlers.context import Door
 from handlers.error_messages import sentence
@@ -57,6 +57,7 @@ async def _shown(door: Door, actor: Actor, id_: str | None) -> SlackMessage:
     request = await read.one(door.context, actor, id_)
     reader = Reader(
         asked=read.is_mine(actor, request),
+        filed=authorization.is_filer(request, actor.person),
         acts=await read.may_review(door.context, actor, request) or read.may_end(door.context, actor, request),
         secret=read.has_secret(request),
     )

@@ -22,6 +22,13 @@ PROOF: dict[str, list[str]] = {
         "worker/test_races_and_kills.py::test_the_asker_never_counts_not_under_a_new_address_and_not_from_a_second_account",
         "journeys/test_identities.py::test_who_looks_like_an_approver_neither_decides_nor_takes_away",
     ],
+    "- Nobody is given access that somebody else requested": [
+        "access/test_consent.py::test_nobody_else_answers_for_the_person",
+        "access/test_consent.py::test_the_same_at_the_approval_and_a_denial_never_waits_for_it",
+        "access/test_consent.py::test_the_same_at_a_later_start",
+        "policy/test_on_behalf.py::test_neither_of_the_two_approves_it_nor_the_same_human_by_another_account",
+        "core/test_lifecycle.py::test_approvers_see_nothing_of_a_draft_and_it_leads_nowhere_without_consent",
+    ],
     "- What cannot be checked is a no": [
         "policy/test_authorization.py::test_a_group_that_is_not_known_allows_nothing_and_says_so",
         "journeys/test_leavers.py::test_a_slack_that_does_not_answer_takes_nothing_away",

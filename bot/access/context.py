@@ -78,14 +78,20 @@ class AccessContext:
             raise NotFound(id_)
         return found
 
-    async def resolve(self, actor: Actor, typed: str | None, states: tuple[State, ...]) -> Loaded:
+    async def resolve(
+        self, actor: Actor, typed: str | None, states: tuple[State, ...], *, for_others: bool = False
+    ) -> Loaded:
         """The request of that id, or the person's only request in these states, of that role, template or system.
 
-        Raises `NotFound`, `Ambiguous`.
+        ``for_others``: also what they requested for others. Raises `NotFound`, `Ambiguous`.
         """
         if typed and (is_id(typed) or not self.catalog().vocabulary.named(typed)):
             return await self.find(actor, typed)
-        own = [found for found in await self.store.open_of(actor.person.id) if found.request.state in states]
+        own = [
+            found
+            for found in await self.store.open_of(actor.person.id)
+            if found.request.state in states and (for_others or found.request.requester.id == actor.person.id)
+        ]
         fits = [found for found in own if not typed or self.is_of(found.request, typed)]
         if len(fits) != 1:
             raise Ambiguous(tuple(found.request.id for found in fits))

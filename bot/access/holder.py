@@ -1,4 +1,7 @@
-"""What only the requester may do with their own request: cancel it, end the access early, have its secret shown."""
+"""What only the requester may do with their own request: cancel it, end the access early, have its secret shown.
+
+Whoever requested it for them may cancel and end it, too: that only takes access away.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,29 @@ from bot.core.request import Ending, Request, Reveal, State
 from bot.core.verdict import Actor
 from bot.policy import authorization
 
+_BY_FILER = "requested for somebody else, and no longer needed"
+"""Why access ends, where whoever requested it for the requester ends it."""
+
 
 async def cancel(context: AccessContext, actor: Actor, id_: str | None) -> Request:
     """Cancel a pending or scheduled request. Raises `NotFound`, `Ambiguous`, `NotAllowed`, `Overtaken`."""
-    states = (State.PENDING, State.SCHEDULED)
-    return await _own(context, "cancel", actor, id_, states, lambda now: Cancelled(at=now, by=actor.person.id))
+    states = (State.DRAFT, State.PENDING, State.SCHEDULED)
+
+    def cancelled(now: float, _: Request) -> Event:
+        return Cancelled(at=now, by=actor.person.id)
+
+    return await _own(context, "cancel", actor, id_, states, cancelled, for_others=True)
 
 
 async def release(context: AccessContext, actor: Actor, id_: str | None) -> Request:
     """End access early, also while it is being granted. Raises `NotFound`, `Ambiguous`, `NotAllowed`, `Overtaken`."""
 
-    def released(now: float) -> Event:
-        return EndedEarly(at=now, by=actor.person.id, ending=Ending.RELEASED)
+    def released(now: float, request: Request) -> Event:
+        if authorization.is_requester(request, actor.person).allowed:
+            return EndedEarly(at=now, by=actor.person.id, ending=Ending.RELEASED)
+        return EndedEarly(at=now, by=actor.person.id, ending=Ending.REVOKED, reason=_BY_FILER)
 
-    return await _own(context, "release", actor, id_, (State.ACTIVE, State.GRANTING), released)
+    return await _own(context, "release", actor, id_, (State.ACTIVE, State.GRANTING), released, for_others=True)
 
 
 async def reveal(context: AccessContext, actor: Actor, id_: str, view: str, leg: int | None = None) -> Request:
@@ -33,7 +45,7 @@ async def reveal(context: AccessContext, actor: Actor, id_: str, view: str, leg:
     ``leg``: of which role; None for the first that has one. Raises `NotFound`, `NotAllowed`, `Overtaken`.
     """
 
-    def asked(now: float) -> Event:
+    def asked(now: float, _: Request) -> Event:
         return RevealRequested(at=now, by=actor.person.id, reveal=Reveal(view=view, at=now, leg=leg))
 
     return await _own(context, "reveal", actor, id_, (State.ACTIVE,), asked)
@@ -45,15 +57,21 @@ async def _own(
     actor: Actor,
     id_: str | None,
     states: tuple[State, ...],
-    event: Callable[[float], Event],
+    event: Callable[[float, Request], Event],
+    *,
+    for_others: bool = False,
 ) -> Request:
-    """One step of the requester's own request; the id may be omitted when a single request fits."""
+    """One step of the requester's own request; the id may be omitted when a single request fits.
+
+    ``for_others``: whoever requested it for somebody else may, too.
+    """
     while True:
-        loaded = await context.resolve(actor, id_, states)
+        loaded = await context.resolve(actor, id_, states, for_others=for_others)
         request = loaded.request
         # Permission before state: nobody but the requester learns the state of the request.
-        await context.check(verb, actor, request, authorization.is_requester(request, actor.person))
+        if not (for_others and authorization.is_party(request, actor.person)):
+            await context.check(verb, actor, request, authorization.is_requester(request, actor.person))
         if request.state not in states:
             raise Overtaken(request)
-        if after := await context.step(None, request, event(loaded.now)):
+        if after := await context.step(None, request, event(loaded.now, request)):
             return after

@@ -62,7 +62,8 @@ class RequestLine(Frozen):
     @property
     def clear(self) -> bool:
         """Whether it can mean only one thing, even if something is missing."""
-        return len(self.names) == 1 and not (self.partial_name or self.unknown or self.problems or self.person)
+        unsure = self.partial_name or self.unknown or self.problems or self.person.startswith("@")
+        return len(self.names) == 1 and not unsure
 
     @property
     def typed(self) -> str:
@@ -73,6 +74,15 @@ class RequestLine(Frozen):
     def partial(self) -> bool:
         """Whether several choices may be meant, or a part of a name was typed."""
         return self.partial_name or len(self.names) > 1
+
+    @property
+    def named_only(self) -> str:
+        """Who it may be for, by a name that is nobody's account: the one word after "for" that is not understood."""
+        for (before, _), (word, use), after in zip(self.words, self.words[1:], [*self.words[2:], None], strict=False):
+            alone = after is None or after[1] is not Use.UNKNOWN
+            if before.casefold() == "for" and use is Use.UNKNOWN and alone and word.rstrip(",:").isalpha():
+                return word.rstrip(",:")
+        return ""
 
     @property
     def empty(self) -> bool:

@@ -55,6 +55,8 @@ class Overview:
     locks: tuple[Lock, ...] = ()
     """The lockdowns of the workspace."""
     delegations: OwnDelegations = field(default_factory=OwnDelegations)
+    filed: tuple[Request, ...] = ()
+    """The open requests that they made for others."""
     cards: Mapping[str, PostedMessage] = field(default_factory=dict)
     """Where the cards of those in ``waiting`` are, by request; of very many, only of the first."""
 
@@ -64,12 +66,12 @@ class Overview:
 
 async def overview(context: AccessContext, actor: Actor) -> Overview:
     """What concerns this person now. Raises `Tampered`."""
-    since = await context.store.now() - WEEK
-    own, others = await own_open(context, actor), await waiting(context, actor)
+    (own, filed), others = await open_as_party(context, actor), await waiting(context, actor)
     return Overview(
         open=tuple(own),
+        filed=tuple(filed),
         waiting=tuple(others),
-        asked=tuple(await recent(context, actor, since)),
+        asked=tuple(await recent(context, actor, await context.store.now() - WEEK)),
         offers=tuple(await offers(context, actor)),
         secrets=frozenset(request.id for request in own if has_secret(request)),
         locks=(await context.store.lockdowns.read()).locks,
@@ -96,7 +98,13 @@ def card_for(catalog: Catalog, roster: Roster, request: Request, person: Person)
 
 async def own_open(context: AccessContext, actor: Actor) -> list[Request]:
     """The person's own open requests, the latest first."""
-    return [found.request for found in await context.store.open_of(actor.person.id)]
+    return (await open_as_party(context, actor))[0]
+
+
+async def open_as_party(context: AccessContext, actor: Actor) -> tuple[list[Request], list[Request]]:
+    """The person's own open requests, and those that they made for others, the latest first."""
+    open_, me = [found.request for found in await context.store.open_of(actor.person.id)], actor.person.id
+    return [r for r in open_ if r.requester.id == me], [r for r in open_ if r.requested_by and r.requested_by.id == me]
 
 
 async def recent(context: AccessContext, actor: Actor, since: float) -> list[Request]:
@@ -109,7 +117,7 @@ async def overseen(context: AccessContext, actor: Actor) -> list[Request]:
     catalog, me = context.catalog(), actor.person
     mine = authorization.may_have_requests_of(catalog, actor.roster, me)
     found = [loaded.request for loaded in await context.store.open_on(mine)]
-    others = [request for request in found if request.requester.id != me.id]
+    others = [request for request in found if all(party.id != me.id for party in request.parties)]
     return [request for request in others if authorization.may_read(catalog, actor.roster, request, me).allowed]
 
 

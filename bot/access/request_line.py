@@ -26,6 +26,7 @@ _ANY_TIME = re.compile(r"\d:\d\d|\d ?[ap]m\b|\b(?:in|noon|until|till|til)\b", re
 _AROUND = "\"'`\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb.,;:!?()[]{}*_~"
 _PERSON = re.compile(r"<@([UW][A-Z0-9]{1,30})(?:\|[^<>]*)?>")
 _NAMED = re.compile(r"@[\w.-]{1,80}")
+_ADDRESS = re.compile(r"[^\s<>|@]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 
 
 _NONE = Vocabulary({}, {}, {}, 0)
@@ -72,6 +73,8 @@ class _LineParser:
     inputs: dict[str, str] = field(default_factory=dict)
     reason_at: int | None = None
     reason_end: int = 0
+    in_reason: bool = False
+    """Whether a reason without a dash has begun: an address that ends it is a part of it."""
     problems: list[Problem] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -126,6 +129,7 @@ class _LineParser:
 
     def _trailing(self, start: int) -> int:
         """Where the words at the end that state what, how long or when begin; the line's end where there are none."""
+        self.in_reason = True
         for end in range(start + 1, len(self.words)):
             before, at = self._state(), end
             while at < len(self.words) and (taken := self._take(at)):
@@ -189,12 +193,14 @@ class _LineParser:
         )
 
     def _for_whom(self, at: int) -> str:
-        """The account at the beginning of the line, or after "for"."""
-        word = self.words[at].rstrip(",:")
-        if self.person or not (at == 0 or self.clean[at - 1] == "for"):
+        """The account at the beginning of the line, or after "for"; there, before a reason, an e-mail address too."""
+        word, behind = self.words[at].rstrip(",:"), at > 0 and self.clean[at - 1] == "for"
+        if self.person or not (at == 0 or behind):
             return ""
-        found = _PERSON.fullmatch(word)
-        return found[1] if found else word if _NAMED.fullmatch(word) else ""
+        if found := _PERSON.fullmatch(word):
+            return found[1]
+        by_address = behind and not (self.optional or self.in_reason) and _ADDRESS.fullmatch(word)
+        return word if by_address or _NAMED.fullmatch(word) else ""
 
     def _choice(self, at: int) -> tuple[int, tuple[str, ...], bool] | None:
         """The longest name or title that begins at ``at``: its word count, what it may mean, whether it is partial."""

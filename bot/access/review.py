@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.access import usage
+from bot.access.consent import CHANGED, why_not_for_others
 from bot.access.context import AccessContext
 from bot.core import durations
 from bot.core.errors import (
@@ -18,6 +19,7 @@ from bot.core.errors import (
     CannotExtend,
     CouldNotCheck,
     NotAllowed,
+    NotFound,
     Overtaken,
     RoleChanged,
 )
@@ -130,7 +132,7 @@ async def review(
             continue  # the record, or what was counted, has changed: judge again
         counting.use.written(counting.ops)
         if isinstance(event, Cancelled):
-            raise RoleChanged(after)
+            raise RoleChanged(after) if event.reason == CHANGED else Overtaken(after)
         return after
 
 
@@ -165,6 +167,8 @@ def awaiting_decision(request: Request) -> Request | None:
 
 async def _reviewable(context: AccessContext, actor: Actor, id_: str, extension: int | None) -> UnderReview:
     loaded = await context.load_by_id(id_)
+    if loaded.request.unseen and not authorization.is_party(loaded.request, actor.person):
+        raise NotFound(id_)  # a draft does not exist for approvers
     found = _under_review(loaded, extension)
     if any(authorization.same(review.by, actor.person) for review in found.as_reviewed.reviews):
         raise AlreadyAnswered(found.request)
@@ -195,13 +199,15 @@ def judge(catalog: Catalog, actor: Actor, case: UnderReview, decision: ReviewDec
     if not authorization.unchanged(catalog, request):
         if case.extension is None:
             # Even for a denial: a role that has changed since it was requested cannot be approved any more.
-            return Cancelled(at=now, by="policy", reason="its role was changed in the policy")
+            return Cancelled(at=now, by="policy", reason=CHANGED)
         if decision.verb is Verb.APPROVE:
             raise CannotExtend(request, "changed")
     if decision.verb is Verb.DENY:
         reason = bounded(decision.reason, 1, "why not")
         denial = Review(verb=Verb.DENY, by=who, at=now, duration=0, reason=reason)
         return case.denied(authorization.in_right(catalog, actor.roster, case.as_reviewed, denial, now))
+    if case.extension is None and (why := why_not_for_others(catalog, actor.roster, request)):
+        return Cancelled(at=now, by="policy", reason=why)
     approval = Review(verb=Verb.APPROVE, by=who, at=now, duration=_duration(case, decision))
     review = authorization.in_right(catalog, actor.roster, case.as_reviewed, approval, now)
     early = authorization.counts_already(catalog, actor.roster, case.as_reviewed, review, now)

@@ -187,7 +187,7 @@ async def offboard(context: AccessContext, id_: str, reason: str, catalog: Catal
         loaded = await context.get(id_)
         event: Event
         match loaded.request.state:
-            case State.PENDING | State.SCHEDULED:
+            case State.DRAFT | State.PENDING | State.SCHEDULED:
                 event = Cancelled(at=loaded.now, by="policy", reason=reason)
             case State.GRANTING | State.ACTIVE:
                 event = EndedEarly(at=loaded.now, by="policy", ending=Ending.REVOKED, reason=reason)

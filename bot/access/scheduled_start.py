@@ -7,12 +7,13 @@ approvals that count and the steps that still need one.
 from __future__ import annotations
 
 from bot.access import circumstances, usage
+from bot.access.consent import FILER_MAY_NOT
 from bot.access.context import AccessContext
 from bot.core.events import Cancelled, Event, Started
 from bot.core.limit_errors import NotCounted
 from bot.core.request import Request
 from bot.core.verdict import Roster
-from bot.policy import authorization, rules
+from bot.policy import authorization, on_behalf, rules
 from bot.policy.catalog import Catalog
 from bot.policy.conditions import Circumstances, every
 from bot.policy.rules import Ruling
@@ -32,12 +33,15 @@ async def begin(
     facts = await circumstances.gather(context, catalog, request.requester, use, now, now, request.tickets, request.id)
     ruling = rules.judge(catalog, roster, rules.wanted_of(request), facts, {})
     approved = _still_approved(catalog, roster, request, facts, ruling)
+    for_others = on_behalf.may_still_request_for(catalog, roster, request)
     if not authorization.unchanged(catalog, request):
         why = "its role was changed in the policy"
-    elif may_have.unknown or ruling.verdict.unknown or approved is None:
+    elif may_have.unknown or for_others.unknown or ruling.verdict.unknown or approved is None:
         return None  # unknown is no verdict: it is checked again until the grace period is over
     elif not may_have.allowed:
         why = "the requester may no longer request it"
+    elif not for_others.allowed:
+        why = FILER_MAY_NOT
     elif ruling.denied:
         why = f"rule {ruling.denied[0].rule.n} denies it now: {ruling.denied[0].rule.then.deny}"
     elif not approved:

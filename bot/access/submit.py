@@ -7,15 +7,15 @@ be requested; a generation, the hash of the policy; a person's ledger, their rec
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-
-from pydantic import Field
+from collections.abc import Sequence
+from dataclasses import replace
 
 from bot.access import circumstances, usage
-from bot.access.context import AccessContext, CanExtend, Consequence
+from bot.access.context import AccessContext
+from bot.access.first_event import first_event, snapshot, submitted_event
 from bot.access.form_fields import check_duration, check_reason, check_start
 from bot.access.inputs import check_inputs
+from bot.access.request_form import RequestForm, Submission
 from bot.core import given_inputs, lifecycle
 from bot.core.errors import (
     AlreadyRequested,
@@ -25,71 +25,20 @@ from bot.core.errors import (
     PolicyMoved,
     UnknownChoice,
 )
-from bot.core.events import ApprovedByRule, Submitted
-from bot.core.frozen import Frozen
-from bot.core.ids import new_id
 from bot.core.lifecycle import OPEN
 from bot.core.limit_errors import Conflicting
 from bot.core.request import Request, State
-from bot.core.role_snapshot import RoleSnapshot
 from bot.core.rule_effects import CheckedTicket
-from bot.core.verdict import Actor, Code, Reason, Verdict
-from bot.policy import authorization, bindings, conflicts, counted, rules, steps
+from bot.core.verdict import Actor
+from bot.policy import authorization, conflicts, counted, on_behalf
 from bot.policy.catalog import Catalog, Choice, cannot_combine
-from bot.policy.conditions import Circumstances, Wanted
 from bot.policy.vocabulary import TOGETHER
 from bot.store.commit_encoding import SUBMIT_WINDOW
 from bot.store.types import Change, Counters, GuardFailed, Superseded
 
+__all__ = ["RequestForm", "Submission", "first_event", "snapshot", "submitted_event"]
+"""What is imported above and asked for here too."""
 _TRIES = 50
-
-
-class RequestForm(Frozen):
-    """The fields of a line or a modal; those not filled in are None or empty.
-
-    ``what``: a template or system/role. ``duration`` in seconds; None for the first that is offered. ``token`` makes
-    the submission idempotent: delivered twice, it creates one request.
-    """
-
-    what: str = ""
-    duration: int | None = None
-    reason: str = ""
-    starts_at: float = 0
-    """The start in Unix seconds; 0 for now."""
-    inputs: Mapping[str, str] = Field(default_factory=dict)
-    """What was typed for the inputs of its roles, by name."""
-    token: str = ""
-
-
-@dataclass(frozen=True)
-class Submission:
-    """A form whose choice was found and allowed by ``catalog``, the policy; nothing is recorded yet."""
-
-    actor: Actor
-    form: RequestForm
-    catalog: Catalog
-    choice: Choice
-
-    @property
-    def complete(self) -> bool:
-        """Whether no field has to be guessed: such a line needs no modal."""
-        known = self.form.duration is not None or len(self.choice.durations) == 1
-        asked = [name for name, shape in self.choice.inputs.items() if shape.default is None]
-        known = known and all(self.form.inputs.get(name) for name in asked)
-        return known and (bool(self.form.reason) or not self.choice.reason.required)
-
-    @property
-    def wanted(self) -> Wanted:
-        """What it requests, as rules look at it."""
-        form, choice = self.form, self.choice
-        return Wanted(
-            requester=self.actor.person,
-            what=choice.name,
-            roles=choice.roles,
-            duration=form.duration or 0,
-            reason=form.reason,
-            inputs=form.inputs,
-        )
 
 
 # choose
@@ -109,6 +58,12 @@ def _offers(catalog: Catalog, actor: Actor, now: float) -> list[Choice]:
     ]
 
 
+def offers_for_others(context: AccessContext, actor: Actor) -> list[Choice]:
+    """The choices that this person may request for somebody else."""
+    catalog = context.catalog()
+    return [each for each in catalog.choices() if on_behalf.offered(catalog, actor.roster, actor.person, each)]
+
+
 async def prepare(context: AccessContext, actor: Actor, form: RequestForm) -> Submission:
     """The form with its choice, allowed by today's policy.
 
@@ -120,6 +75,9 @@ async def prepare(context: AccessContext, actor: Actor, form: RequestForm) -> Su
 
 def allowed(catalog: Catalog, actor: Actor, form: RequestForm, now: float) -> Submission:
     """The same by this policy."""
+    them = form.requested_for
+    if them and authorization.same(them, actor.person):
+        form = form.model_copy(update={"requested_for": None})
     choice = catalog.find(form.what)
     if choice is None:
         # A role that this person may not request is not suggested: not even its name is shown.
@@ -128,7 +86,10 @@ def allowed(catalog: Catalog, actor: Actor, form: RequestForm, now: float) -> Su
         if parts and visible.issuperset(each.name for each in parts) and (error := cannot_combine(parts)):
             raise CannotCombine(error.problem, most=error.most, name=error.name)
         raise UnknownChoice(form.what, tuple(name for name in catalog.nearest(form.what) if name in visible))
-    verdict = authorization.may_request(catalog, actor.roster, actor.person, choice, now)
+    if them := form.requested_for:
+        verdict = on_behalf.may_request_for(catalog, actor.roster, actor.person, them, choice, now)
+    else:
+        verdict = authorization.may_request(catalog, actor.roster, actor.person, choice, now)
     if not verdict.allowed:
         raise NotAllowed(verdict)
     if conflict := conflicts.within(catalog.conflicts, counted.names_of(choice.roles)):
@@ -136,10 +97,10 @@ def allowed(catalog: Catalog, actor: Actor, form: RequestForm, now: float) -> Su
     return Submission(actor, form, catalog, choice)
 
 
-async def offered(context: AccessContext, actor: Actor, choices: Sequence[Choice], what: str) -> Choice:
-    """The choice of that name among this person's offers. Raises `UnknownChoice`, `NotAllowed`."""
-    found = next((choice for choice in choices if choice.name == what), None)
-    return found or (await prepare(context, actor, RequestForm(what=what))).choice
+async def offered(context: AccessContext, actor: Actor, choices: Sequence[Choice], form: RequestForm) -> Choice:
+    """The choice that the form names among this person's offers. Raises `UnknownChoice`, `NotAllowed`."""
+    found = next((choice for choice in choices if choice.name == form.what), None)
+    return found or (await prepare(context, actor, form)).choice
 
 
 # submit
@@ -186,15 +147,13 @@ def completed(submission: Submission, now: float) -> Submission:
 async def _try(context: AccessContext, submission: Submission, tickets: tuple[CheckedTicket, ...]) -> Request | None:
     """Try to commit once; None when the state that it relied on has changed meanwhile."""
     actor, catalog, token = submission.actor, submission.catalog, submission.form.token
-    counters = await context.store.counters(actor.person.id, [rule.key for rule in catalog.rules])
-    counters = await _within_limits(context, submission, counters)
-    now = counters.now
+    counters = await _counters(context, submission)
+    theirs, requester = counters[submission.requester.id], submission.requester
+    now = theirs.now
     use = await usage.read(context.store, catalog, submission.choice.roles)
-    use.check(actor.person, now)
-    facts = await circumstances.gather(
-        context, catalog, actor.person, use, now, submission.form.starts_at or now, tickets
-    )
-    event = first_event(submission, facts, counters.rule_uses, context.consequence, context.can_extend)
+    use.check(requester, now, filed=submission.filer is not None)
+    facts = await circumstances.gather(context, catalog, requester, use, now, submission.form.starts_at or now, tickets)
+    event = first_event(submission, facts, theirs.rule_uses, context.consequence, context.can_extend)
     request = lifecycle.begin(event)
     # Guards: the counters that limits and rules relied on, the token, and the policy that judged all this.
     guards, ops = context.store.submission(request, token, counters)
@@ -218,16 +177,33 @@ async def _submitted_before(context: AccessContext, actor: Actor, token: str) ->
     """The request that this submission created the first time; a token of somebody else's request is deleted."""
     known = await context.store.asked_by(token)
     loaded = await context.store.load_ours([known]) if known else []
-    own = [found.request for found in loaded if found.request.requester.id == actor.person.id]
+    own = [found.request for found in loaded if found.request.parties[-1].id == actor.person.id]
     if known and not own:
         await context.store.forget_token(token)
     return own[0] if own else None
 
 
+async def _counters(context: AccessContext, submission: Submission) -> dict[str, Counters]:
+    """What limits and rules rely on, by person: how much who requests it did lately, what is open for whom it is for.
+
+    Raises `AlreadyRequested`, `LimitReached`.
+    """
+    store, who, limits = context.store, submission.actor.person, submission.catalog.workspace.limits
+    rules = [rule.key for rule in submission.catalog.rules]
+    theirs = await store.counters(submission.requester.id, rules)
+    found = {submission.requester.id: theirs}
+    if submission.filer:
+        found[who.id] = await store.counters(who.id)
+    found[submission.requester.id] = await _within_limits(context, submission, theirs)
+    if found[who.id].submits >= limits.submits:
+        raise LimitReached("submits", limits.submits, SUBMIT_WINDOW)
+    return found
+
+
 async def _within_limits(context: AccessContext, submission: Submission, counters: Counters) -> Counters:
     """The counters, with only the open requests that records confirm. Raises `AlreadyRequested`, `LimitReached`."""
-    limits, person = submission.catalog.workspace.limits, submission.actor.person
-    not_active_yet = {State.PENDING, State.SCHEDULED, State.GRANTING}
+    limits, person = submission.catalog.workspace.limits, submission.requester
+    not_active_yet = {State.DRAFT, State.PENDING, State.SCHEDULED, State.GRANTING}
     # Anybody who can write to Redis can empty or fill an index; only the record shows whose a request is.
     loaded = [found.request for found in await context.store.load_ours(counters.open_ids)]
     open_ = [request for request in loaded if request.requester.id == person.id and request.state in OPEN]
@@ -235,110 +211,13 @@ async def _within_limits(context: AccessContext, submission: Submission, counter
         same = _parts(request.what) == _parts(submission.choice.name)
         same = same and given_inputs.values(request) == submission.form.inputs
         if same and request.state in not_active_yet:
-            raise AlreadyRequested(request)
+            raise AlreadyRequested(request, of_another=not authorization.is_party(request, submission.actor.person))
     if len(open_) >= limits.open:
-        raise LimitReached("open", limits.open)
-    if counters.submits >= limits.submits:
-        raise LimitReached("submits", limits.submits, SUBMIT_WINDOW)
+        raise LimitReached("open_for" if submission.filer else "open", limits.open)
     ids = tuple(request.id for request in open_)
     return replace(counters, open_ids=ids, ledger=counters.ledger.model_copy(update={"open": ids}))
-
-
-def first_event(
-    submission: Submission,
-    facts: Circumstances,
-    used: Mapping[str, int],
-    consequence: Consequence,
-    can_extend: CanExtend,
-) -> Submitted | ApprovedByRule:
-    """The first event: submitted to approvers, as rules require and shorten it, or approved by a rule.
-
-    ``used``: see `Counters`. Raises `NotAllowed` where a rule denies it, or requires approvals that nobody could give.
-    """
-    actor, catalog = submission.actor, submission.catalog
-    ruling = rules.judge(catalog, actor.roster, submission.wanted, facts, used)
-    if not ruling.verdict.allowed:
-        raise NotAllowed(ruling.verdict)
-    effects: dict[str, object] = {
-        "required_steps": ruling.required_steps,
-        "shortened": ruling.shortened,
-        "tickets": tuple(
-            CheckedTicket(check=check, ticket=ticket, exists=exists)
-            for (check, ticket), exists in facts.tickets.items()
-            if exists is not None
-        ),
-    }
-    if ruling.shortened:
-        effects["duration"] = ruling.shortened.duration
-    submitted = submitted_event(submission, facts.now, consequence, can_extend).model_copy(update=effects)
-    if ruling.by is not None:
-        shared = {name: getattr(submitted, name) for name in Submitted.model_fields if name not in {"kind", "by"}}
-        return ApprovedByRule(rule=ruling.by, **shared)
-    if ruling.required_steps:
-        request = lifecycle.begin(submitted)
-        if names := rules.unfillable(catalog, actor.roster, request, facts.now):
-            raise NotAllowed(Verdict(reasons=(Reason(code=Code.NOBODY_TO_APPROVE, about=names),)))
-    return submitted
 
 
 def _parts(what: str) -> frozenset[str]:
     """What is requested, in any order."""
     return frozenset(what.split(TOGETHER))
-
-
-def submitted_event(submission: Submission, now: float, consequence: Consequence, can_extend: CanExtend) -> Submitted:
-    """The event with which a complete form begins a request, under a new id."""
-    catalog, choice, form = submission.catalog, submission.choice, submission.form
-    workspace = catalog.workspace
-    decide_by = form.starts_at + workspace.start_grace if form.starts_at else now + workspace.pending
-    remind_at = now + (workspace.remind or (decide_by - now) / 2)
-    person, roster = submission.actor.person, submission.actor.roster
-    opened = steps.first_open(steps.steps_of_roles(catalog, roster, person, choice.roles, now))
-    return Submitted(
-        at=now,
-        by=submission.actor.person.id,
-        id=new_id(),
-        requester=submission.actor.person,
-        what=choice.name,
-        title=choice.title,
-        reason=form.reason,
-        duration=form.duration or 0,
-        roles=tuple(
-            snapshot(catalog, ref.system, ref.role, consequence, can_extend, form.inputs) for ref in choice.roles
-        ),
-        generation=catalog.generation,
-        grant_budget=workspace.grant_budget,
-        decide_by=decide_by,
-        remind_at=remind_at if remind_at < decide_by else 0.0,
-        starts_at=form.starts_at,
-        start_grace=workspace.start_grace if form.starts_at else 0,
-        warn_before=workspace.warn,
-        escalations=steps.escalations_of(opened, (), now, decide_by),
-    )
-
-
-def snapshot(
-    catalog: Catalog,
-    system: str,
-    name: str,
-    consequence: Consequence,
-    can_extend: CanExtend,
-    values: Mapping[str, str] | None = None,
-) -> RoleSnapshot:
-    """A snapshot of the role: what will be granted, even if the policy changes later. ``values``: of its inputs."""
-    owner, role = catalog.systems[system], catalog.systems[system].roles[name]
-    params = bindings.bound(role.grants, values or {})
-    return RoleSnapshot(
-        system=system,
-        role=name,
-        title=f"{owner.title}: {role.title or name}",
-        channel=owner.channel,
-        provider=owner.provider,
-        params=params,
-        sensitivity=role.sensitivity,
-        cap=role.max,
-        consequence=consequence(owner.provider, params),
-        can_extend=can_extend(owner.provider, params),
-        digest=role.digest,
-        inputs=tuple(shape.given(key, (values or {})[key]) for key, shape in role.asks.items()),
-    )

@@ -12,7 +12,7 @@ from bot.policy.steps import groups_of_step
 
 
 class RoleTerms(Frozen):
-    """What a role allows, who may request it and who approves. ``cap``: the maximum duration in seconds."""
+    """What a role allows, who may request it, or for others, and who approves. ``cap``: the longest, in seconds."""
 
     name: str
     title: str
@@ -20,6 +20,7 @@ class RoleTerms(Frozen):
     sensitivity: str
     cap: int
     requester_groups: tuple[str, ...]
+    filer_groups: tuple[str, ...]
     steps: tuple[Step, ...]
     ordered: bool = False
 
@@ -79,6 +80,7 @@ def _role(catalog: Catalog, name: str, role: Role) -> RoleTerms:
         sensitivity=role.sensitivity,
         cap=role.max,
         requester_groups=role.may_ask,
+        filer_groups=role.may_ask_for,
         steps=role.steps,
         ordered=role.ordered,
     )

@@ -50,14 +50,18 @@ class RoleUse:
 
     # judge
 
-    def check(self, person: Person, now: float) -> None:
-        """Whether this person may request one more. Raises `NotCounted`, `Conflicting`, `OverLimit`."""
+    def check(self, person: Person, now: float, *, filed: bool = False) -> None:
+        """Whether this person may request one more; ``filed``: or somebody else for them.
+
+        Raises `NotCounted`, `Conflicting`, `OverLimit`.
+        """
+        reader = person if filed else None
         self.require_counted()
         for each in self.own:
             limit = limits_of(self.catalog, each.scope)
             if limit and each.usage and (hit := limits.in_cooldown(limit, each.scope, each.usage, person, now)):
-                raise OverLimit(hit)
-        self._check(person, now, self.conflict(person, lambda _: True), "", own=True)
+                raise OverLimit(hit, filed_for=reader)
+        self._check(person, now, self.conflict(person, lambda _: True), "", own=True, filed_for=reader)
 
     def check_approval(self, request: Request, now: float) -> None:
         """Whether the request may be approved; of two that conflict, the first approval wins.
@@ -67,17 +71,26 @@ class RoleUse:
         conflict = self.conflict(request.requester, lambda use: use.id != request.id and bool(use.approved_at))
         self._check(request.requester, now, conflict, request.id, own=False)
 
-    def _check(self, person: Person, now: float, conflict: Conflict | None, but: str, *, own: bool) -> None:
+    def _check(
+        self,
+        person: Person,
+        now: float,
+        conflict: Conflict | None,
+        but: str,
+        *,
+        own: bool,
+        filed_for: Person | None = None,
+    ) -> None:
         self.require_counted()
         if conflict:
-            raise Conflicting(conflict, own=own)
+            raise Conflicting(conflict, own=own, filed_for=filed_for)
         for each in self.own:
             if (found := limits_of(self.catalog, each.scope)) and each.usage:
                 hit = limits.reached(found, each.scope, each.usage.without(but), person, now)
                 if hit and hit.kind == "live" and not hit.personal:
                     hit = hit.model_copy(update={"until": each.next_end})
                 if hit:
-                    raise OverLimit(hit, own=own)
+                    raise OverLimit(hit, own=own, filed_for=filed_for)
 
     def exceeds(self, request: Request, *, windows: bool = False) -> str:
         """Why an approved request may not begin after all; empty where it may. Raises `NotCounted`.
@@ -116,7 +129,9 @@ class RoleUse:
     # write
 
     def entering(self, request: Request) -> tuple[Op, ...]:
-        """Count the request, as it is after the commit, with its roles and systems."""
+        """Count the request, as it is after the commit, with its roles and systems; a draft has no place yet."""
+        if request.is_draft:
+            return ()
         return tuple(
             self._entered(each, request)
             for each in self.own
@@ -207,13 +222,18 @@ def _own(catalog: Catalog, refs: Iterable[RoleRef]) -> tuple[str, ...]:
     return tuple(name for name in names_of(refs) if name in catalog.counted)
 
 
-async def refusal(store: Store, catalog: Catalog, person: Person, refs: Iterable[RoleRef]) -> JitError | None:
-    """Why this person could not request these roles now, by what was counted: the check that `submit` makes."""
+async def refusal(
+    store: Store, catalog: Catalog, person: Person, refs: Iterable[RoleRef], *, filed: bool = False
+) -> JitError | None:
+    """Why this person could not request these roles now, by what was counted: the check that `submit` makes.
+
+    ``filed``: why somebody else could not request them for this person.
+    """
     if not catalog.counted:
         return None
     use = await read(store, catalog, refs)
     try:
-        use.check(person, await store.now())
+        use.check(person, await store.now(), filed=filed)
     except REFUSALS as error:
         return error
     return None

@@ -32,8 +32,11 @@ def report(found: Report, known: int) -> Iterator[str]:
 
 def row(entry: AuditEntry, request: Request | None) -> str:
     """One event of a list. ``request``: what it belongs to."""
+    by = f" (requested by {request.requested_by.email})" if request and request.requested_by else ""
     about = (
-        f"{request.requester.email} {request.what} {spelled(request)}".rstrip() if request else projection.about(entry)
+        f"{request.requester.email}{by} {request.what} {spelled(request)}".rstrip()
+        if request
+        else projection.about(entry)
     )
     at, by = human_times.spelled(entry.at), projection.by(entry)
     return f"{entry.seq:>9}  {at}  {entry.kind:<16} {by:<12} {entry.id:<8} {about}"

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, TypeVar
 
 from bot.audit.archive import projection
@@ -18,7 +19,7 @@ from bot.audit.archive.archive import Archive, Archived, NoArchive
 from bot.audit.archive.projection import Life
 from bot.audit.open_requests import Latest, OpenRequests
 from bot.core.audit_chain import AuditEntry
-from bot.core.events import EVENT, ApprovedByRule
+from bot.core.events import EVENT, ApprovedByRule, Consented
 from bot.core.request import Request
 from bot.policy.rules import WINDOW
 from bot.store.audit_stream import Window
@@ -28,6 +29,8 @@ T = TypeVar("T")
 _PAGE: Final = 2_000
 _EVER: Final = 1e12
 DELEGATION_ENDED: Final = "delegation_ended"
+_BY_RULE: Final = ("approved_by_rule", "consented")
+"""The events by which a rule may have approved a request."""
 
 
 class TrailUnknown(Exception):
@@ -108,16 +111,20 @@ class Trail:
         if rule is None:
             return 0
         await self.refresh()
-        since = request.created_at - WINDOW
-        workspace, kind = self.store.workspace, "approved_by_rule"
-        archived = await self._asked(lambda archive: archive.of_kind(workspace, kind, since, request.created_at))
-        waiting = [entry for entries in self._tail.values() for entry in entries if entry.kind == kind]
+        since, until = request.approved_at - WINDOW, request.approved_at
+        workspace = self.store.workspace
+        entries = [entry for entries in self._tail.values() for entry in entries if entry.kind in _BY_RULE]
+        for kind in _BY_RULE:
+            entries += await self._asked(
+                partial(Archive.of_kind, workspace=workspace, kind=kind, after=since, until=until)
+            )
         uses: set[str] = set()
-        for entry in (*archived, *waiting):
+        for entry in entries:
             event = EVENT.validate_json(entry.event)
-            if not isinstance(event, ApprovedByRule) or event.requester.id != request.requester.id:
-                continue
-            if event.rule.key == rule.key and since < event.at <= request.created_at:
+            by = event.rule if isinstance(event, ApprovedByRule | Consented) else None
+            # Nobody but the requester consents.
+            whose = event.requester.id if isinstance(event, ApprovedByRule) else event.by
+            if by and whose == request.requester.id and by.key == rule.key and since < event.at <= until:
                 uses.add(entry.id)
         return len(uses | {request.id})
 

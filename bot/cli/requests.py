@@ -116,7 +116,9 @@ def row(request: Request) -> str:
     left = "" if when is None else f" in {durations.words(int(max(0, when - time.time())))}"
     who = request.requester.email
     given = f"  {said}" if (said := spelled(request)) else ""
-    return f"{request.id}  {request.state.value:<9}  {who:<30}  {request.what:<30}  next{left or ': nothing'}{given}"
+    by = f"  requested by {request.requested_by.email}" if request.requested_by else ""
+    said = f"{request.id}  {request.state.value:<9}  {who:<30}  {request.what:<30}  next{left or ': nothing'}"
+    return f"{said}{by}{given}"
 
 
 def entry(request: Request) -> dict[str, Any]:
@@ -125,6 +127,7 @@ def entry(request: Request) -> dict[str, Any]:
         "id": request.id,
         "state": request.state.value,
         "requester": request.requester.email,
+        "requested_by": request.requested_by.email if request.requested_by else "",
         "what": request.what,
         "inputs": values(request),
         "due": due(request),

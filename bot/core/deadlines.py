@@ -14,6 +14,8 @@ _SHORTEST_WARNING = 15
 def due(request: Request) -> float | None:
     """When something must next be done, in Unix seconds; None exactly when the request is over."""
     match request.state:
+        case State.DRAFT:
+            return request.waits_until
         case State.PENDING:
             return min(_pending_dues(request))
         case State.SCHEDULED:
@@ -40,6 +42,8 @@ def budget_ends(request: Request) -> float:
 def due_event(request: Request, now: float) -> RequestExpired | Reminded | Escalated | Warned | AccessExpired | None:
     """The event that the passing of time alone brings about, if it is due at ``now``."""
     match request.state:
+        case State.DRAFT if now >= request.waits_until:
+            return RequestExpired(at=now)
         case State.PENDING if now >= request.decide_by:
             return RequestExpired(at=now)
         case State.PENDING if request.remind_at and now >= request.remind_at:

@@ -167,14 +167,14 @@ class BadStart(NotUnderstood):
 class NotAMember(JitError):
     """Not a full, active member of this workspace.
 
-    ``kind`` is ``guest``, ``external``, ``bot``, ``deactivated``, ``no_email`` or
-    ``odd_email`` (not ASCII).
+    ``kind``: ``guest``, ``external``, ``bot``, ``deactivated``, ``no_email``, ``odd_email`` (not ASCII), ``taken``.
+    ``who``: another account that access is requested for; empty for the own one.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, who: str = "") -> None:
         """Keep what the account is."""
         super().__init__(kind)
-        self.kind = kind
+        self.kind, self.who = kind, who
 
 
 class NotAllowed(JitError):
@@ -187,7 +187,7 @@ class NotAllowed(JitError):
 
 
 class LimitReached(JitError):
-    """One more than allowed. ``kind``: ``open``, ``submits``, ``reminders``, ``questions``, ``delegations``."""
+    """One more than allowed, of ``kind`` (the sentences have them all); ``window`` in seconds."""
 
     def __init__(self, kind: str, limit: int, window: int = 0) -> None:
         """Keep which limit it is."""
@@ -196,12 +196,12 @@ class LimitReached(JitError):
 
 
 class AlreadyRequested(JitError):
-    """The same person has already requested the same, and it is not granted yet."""
+    """The same person has the same already, and it is not granted yet. ``of_another``: of another than who asks."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, *, of_another: bool = False) -> None:
         """Keep the request that waits."""
         super().__init__(request.id)
-        self.request = request
+        self.request, self.of_another = request, of_another
 
 
 class NotFound(JitError):

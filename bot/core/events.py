@@ -11,12 +11,22 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from bot.core.escalation import Escalation
-from bot.core.frozen import Facts, Frozen
+from bot.core.extension_events import (
+    Extended,
+    ExtensionApproved,
+    ExtensionDenied,
+    ExtensionEndorsed,
+    ExtensionFailed,
+    ExtensionRequested,
+    ExtensionRetried,
+    Happening,
+)
+from bot.core.frozen import Facts
 from bot.core.request import (
     ApproverQuestion,
     ByRule,
+    DraftWait,
     Ending,
-    Extension,
     Person,
     RequiredStep,
     Reveal,
@@ -25,22 +35,26 @@ from bot.core.request import (
 from bot.core.role_snapshot import RoleSnapshot
 from bot.core.rule_effects import CheckedTicket, Shortened
 
-
-class Happening(Frozen):
-    """What every event has. ``via``: the process that wrote it, ``web@host``; ``generation``: of the policy it held."""
-
-    at: float
-    by: str = "worker"
-    via: str = ""
-    generation: str = ""
+__all__ = [
+    "Extended",
+    "ExtensionApproved",
+    "ExtensionDenied",
+    "ExtensionEndorsed",
+    "ExtensionFailed",
+    "ExtensionRequested",
+    "ExtensionRetried",
+    "Happening",
+]
+"""What is imported above and asked for here too."""
 
 
 class Requested(Happening):
     """How a request begins; each fact that later decisions rest on is in it."""
 
-    kind: Literal["submitted", "approved_by_rule"]
+    kind: Literal["submitted", "approved_by_rule", "drafted"]
     id: str
     requester: Person
+    requested_by: Person | None = None
     what: str
     title: str
     reason: str
@@ -72,6 +86,27 @@ class ApprovedByRule(Requested):
     kind: Literal["approved_by_rule"] = "approved_by_rule"
     by: str = "policy"
     rule: ByRule
+
+
+class Drafted(Requested):
+    """Asked for; something has to come before approvers see it."""
+
+    kind: Literal["drafted"] = "drafted"
+    waits_for: DraftWait
+    waits_until: float
+
+
+class Consented(Happening):
+    """The person whom somebody else requested it for accepts; approvers decide now, or ``rule`` has."""
+
+    kind: Literal["consented"] = "consented"
+    decide_by: float
+    remind_at: float = 0
+    rule: ByRule | None = None
+    required_steps: tuple[RequiredStep, ...] = ()
+    shortened: Shortened | None = None
+    tickets: tuple[CheckedTicket, ...] = ()
+    escalations: tuple[Escalation, ...] = ()
 
 
 class Reminded(Happening):
@@ -134,7 +169,7 @@ class Denied(Happening):
 
 
 class Cancelled(Happening):
-    """Taken back before it was decided, or void (``by`` is ``policy``)."""
+    """Taken back before it was decided, declined by the person it is for, or void (``by`` is ``policy``)."""
 
     kind: Literal["cancelled"] = "cancelled"
     reason: str = ""
@@ -215,59 +250,6 @@ class Warned(Happening):
     by: str = "clock"
 
 
-class ExtensionRequested(Happening):
-    """The requester wants a later end."""
-
-    kind: Literal["extension_requested"] = "extension_requested"
-    extension: Extension
-
-
-class ExtensionEndorsed(Happening):
-    """One answer more to the extension, and more are needed. ``opened``: see `Endorsed`."""
-
-    kind: Literal["extension_endorsed"] = "extension_endorsed"
-    review: Review
-    opened: tuple[str, ...] = ()
-
-
-class ExtensionApproved(Happening):
-    """The last answer to the extension that was needed. ``until`` is the least of those counted."""
-
-    kind: Literal["extension_approved"] = "extension_approved"
-    review: Review
-    until: float
-
-
-class ExtensionDenied(Happening):
-    """One entitled person said no to the extension; the end stays as it was."""
-
-    kind: Literal["extension_denied"] = "extension_denied"
-    review: Review
-
-
-class ExtensionRetried(Happening):
-    """A system did not confirm the new end; another try follows."""
-
-    kind: Literal["extension_retried"] = "extension_retried"
-    error: str
-    retry_at: float
-
-
-class ExtensionFailed(Happening):
-    """A system refused the new end, or cannot have one; the end stays as it was."""
-
-    kind: Literal["extension_failed"] = "extension_failed"
-    error: str
-
-
-class Extended(Happening):
-    """The systems know the new end, and from here on it holds."""
-
-    kind: Literal["extended"] = "extended"
-    receipts: tuple[Facts, ...]
-    """Of each leg, as the systems know it now."""
-
-
 class AccessExpired(Happening):
     """Its time was up."""
 
@@ -317,6 +299,8 @@ class RecordRestored(Happening):
 Event = Annotated[
     Submitted
     | ApprovedByRule
+    | Drafted
+    | Consented
     | Reminded
     | Escalated
     | QuestionAsked

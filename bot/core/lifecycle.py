@@ -10,12 +10,17 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from bot.core.events import ApprovedByRule, Event, Happening, RecordRestored, Requested
+from bot.core.events import ApprovedByRule, Drafted, Event, Happening, RecordRestored, Requested
 from bot.core.request import Leg, Request, State
 from bot.core.transitions import IllegalEvent, apply, approve_by_rule
 
 TRANSITIONS: Mapping[State, Mapping[str, tuple[State, ...]]] = MappingProxyType(
     {
+        State.DRAFT: {
+            "consented": (State.PENDING, State.GRANTING, State.SCHEDULED),
+            "cancelled": (State.CANCELLED,),
+            "request_expired": (State.EXPIRED,),
+        },
         State.PENDING: {
             "reminded": (State.PENDING,),
             "escalated": (State.PENDING,),
@@ -72,6 +77,7 @@ BEGINNINGS: Mapping[str, tuple[State, ...]] = MappingProxyType(
     {
         "submitted": (State.PENDING,),
         "approved_by_rule": (State.GRANTING, State.SCHEDULED),
+        "drafted": (State.DRAFT,),
     }
 )
 """The events that a request begins with, and where they lead."""
@@ -82,7 +88,7 @@ OPEN = frozenset(state for state, events in TRANSITIONS.items() if events)
 ANYWHERE = frozenset({"record_restored"})
 """The events that have a place in every state, the last ones too: they lead nowhere."""
 
-EXPOSED = frozenset({State.PENDING, State.SCHEDULED, State.GRANTING, State.ACTIVE})
+EXPOSED = frozenset({State.DRAFT, State.PENDING, State.SCHEDULED, State.GRANTING, State.ACTIVE})
 """The states in which there is something to lose for whoever asked: what is open, or may still be opened."""
 
 
@@ -93,6 +99,7 @@ def begin(event: Requested) -> Request:
         version=1,
         workspace=event.requester.workspace,
         requester=event.requester,
+        requested_by=event.requested_by,
         what=event.what,
         title=event.title,
         reason=event.reason,
@@ -113,7 +120,11 @@ def begin(event: Requested) -> Request:
         tickets=event.tickets,
         escalations=event.escalations,
     )
-    request = approve_by_rule(request, event) if isinstance(event, ApprovedByRule) else request
+    if isinstance(event, ApprovedByRule):
+        request = approve_by_rule(request, event)
+    elif isinstance(event, Drafted):
+        draft = {"state": State.DRAFT, "waits_for": event.waits_for, "waits_until": event.waits_until}
+        request = request.model_copy(update=draft)
     return request.model_copy(update={"lineage": _lineage("", event)})
 
 

@@ -15,25 +15,26 @@ from typing import TYPE_CHECKING
 from bot.core.errors import JitError
 
 if TYPE_CHECKING:
+    from bot.core.request import Person
     from bot.core.usage import Conflict, LimitHit
 
 
 class OverLimit(JitError):
-    """No room for one more request. ``own``: whether the reader is the requester."""
+    """No room for one more request. ``own``: whether the reader is the requester, or requests it for ``filed_for``."""
 
-    def __init__(self, hit: LimitHit, *, own: bool = True) -> None:
+    def __init__(self, hit: LimitHit, *, own: bool = True, filed_for: Person | None = None) -> None:
         """Keep which limit it is."""
         super().__init__(f"{hit.kind} of {hit.scope}")
-        self.hit, self.own = hit, own
+        self.hit, self.own, self.filed_for = hit, own, filed_for
 
 
 class Conflicting(JitError):
-    """Nobody holds both sides of this conflict. ``own``: whether the reader is the requester."""
+    """Nobody holds both sides of this conflict. ``own`` and ``filed_for`` as in `OverLimit`."""
 
-    def __init__(self, conflict: Conflict, *, own: bool = True) -> None:
+    def __init__(self, conflict: Conflict, *, own: bool = True, filed_for: Person | None = None) -> None:
         """Keep which conflict it is."""
         super().__init__(f"{conflict.mine} and {conflict.other} {conflict.request}".strip())
-        self.conflict, self.own = conflict, own
+        self.conflict, self.own, self.filed_for = conflict, own, filed_for
 
 
 class NotCounted(JitError):

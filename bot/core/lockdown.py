@@ -19,6 +19,8 @@ BEGINS = frozenset(
     {
         "submitted",
         "approved_by_rule",
+        "drafted",
+        "consented",
         "endorsed",
         "approved",
         "started",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from bot.core.events import Endorsed, Event, ExtensionEndorsed, QuestionAnswered, QuestionAsked, Retried, Revoked
-from bot.core.request import LegState, Request, State
+from bot.core.request import Ending, LegState, Request, State
 
 CARD = "card"
 """The message in the channel of the first role's system, rendered whole.
@@ -34,6 +34,12 @@ RECEIVED = "received"
 """The requester's DM of earlier versions: who can approve. It is posted no more; the answer in place says it."""
 QUESTION = "question"
 """The requester's DM with a question of an approver's: one message a question (``question@2``), with its answer."""
+CONSENT = "consent"
+"""The DM to the person whom somebody else requests it for: whether they accept it."""
+FILED = "filed"
+"""The DM to who requested it for somebody else: whether that person accepted it."""
+FILED_OUTCOME = "filed_outcome"
+"""The DM to who requested it for somebody else: what became of it."""
 ALARM = "alarm:#"
 """An alarm in the channel, a message of its own."""
 
@@ -47,6 +53,12 @@ AUDIT = "audit:#"
 
 _QUIET = frozenset({"grant_attempted", "reveal_requested", "revealed"})
 _FIRST_ALARM = 3
+_UNGRANTED = frozenset({State.DENIED, State.CANCELLED, State.EXPIRED})
+_FILED_KINDS = frozenset({
+    *("approved", "denied", "cancelled", "request_expired", "started", "granted", "refused", "grant_uncertain"),
+    *("extended", "ended_early", "access_expired", "revoked", "closed_manually"),
+})  # fmt: skip
+"""The events after which what the person reads who requested it for somebody else is another."""
 _CARD = re.compile(rf"{CARD}(?::[CG][A-Z0-9]{{1,30}})?", re.ASCII)
 
 
@@ -101,13 +113,16 @@ def notices(after: Request, event: Event) -> tuple[str, ...]:
     """The audiences of an event: of a DM to the requester, `is_news` says whether it is posted or only edited."""
     if event.kind in _QUIET:
         return ()
+    if after.unseen:
+        return _of_draft(event)
     if event.kind == "warned":
         return (ending(after.extended),)
     if isinstance(event, Retried):
         return (*cards(after), ALARM) if _alarming(after, event) else cards(after)
     if event.kind in {"extension_retried", "record_restored"}:
         return cards(after)
-    return (*cards(after), *_thread(after, event), *_dms(after, event), *_questions(after, event), *_audit(event))
+    dms = (*_dms(after, event), *_filed(after, event), *_questions(after, event))
+    return (*cards(after), *_thread(after, event), *dms, *_audit(event))
 
 
 def is_news(request: Request, audience: str) -> bool:
@@ -115,6 +130,10 @@ def is_news(request: Request, audience: str) -> bool:
 
     Nothing is that they did themself, nor what a later message says better: that access was granted, once it is over.
     """
+    if audience in {CONSENT, FILED, FILED_OUTCOME}:
+        return _is_news_for_two(request, audience)
+    if request.unseen:
+        return False
     if (end := which_end(audience)) is not None:
         return request.is_active and end == request.extended and _was_warned(request)
     if (n := which_question(audience)) is not None:
@@ -133,6 +152,35 @@ def is_news(request: Request, audience: str) -> bool:
             return True
 
 
+def _of_draft(event: Event) -> tuple[str, ...]:
+    """Only the two whose request it is learn of a draft."""
+    if event.kind == "drafted":
+        return (CONSENT,)
+    return (CONSENT, FILED) if event.kind in {"cancelled", "request_expired"} else ()
+
+
+def _filed(after: Request, event: Event) -> tuple[str, ...]:
+    """What the person who requested it for somebody else is told, and what is edited of it later."""
+    if after.requested_by is None:
+        return ()
+    if event.kind == "consented":
+        return (CONSENT, FILED)
+    told = event.kind in _FILED_KINDS and (event.kind not in {"granted", "revoked"} or after.is_active or after.is_over)
+    return (FILED, FILED_OUTCOME) if told else ()
+
+
+def _is_news_for_two(request: Request, audience: str) -> bool:
+    """Whether a DM about a request for somebody else is worth a push now."""
+    if audience == CONSENT:
+        return request.is_draft
+    if request.requested_by is None or (request.is_over and request.closed_by == request.requested_by.id):
+        return False
+    if audience == FILED:
+        return (request.unseen and request.is_over) or request.state in {State.PENDING, State.SCHEDULED}
+    failed = request.ending in {Ending.REFUSED, Ending.UNCERTAIN}
+    return not request.unseen and (request.is_active or failed or request.state in _UNGRANTED)
+
+
 def _starts_later(request: Request) -> bool:
     """Whether people approved it for a later start: who asks learns of a rule's approval in the same moment."""
     return request.state is State.SCHEDULED and request.rule is None
@@ -147,7 +195,7 @@ def _was_warned(request: Request) -> bool:
 
 
 def _thread(after: Request, event: Event) -> tuple[str, ...]:
-    if event.kind == "submitted":
+    if event.kind == "submitted" or (event.kind == "consented" and not after.rule):
         return ()
     if event.kind == "granted" and after.state is not State.ACTIVE:
         return ()
@@ -182,7 +230,7 @@ def _dms(after: Request, event: Event) -> tuple[str, ...]:
     """The requester's DMs that an event posts or edits, in the order in which they read them."""
     warning = ending(after.extended)
     match event.kind:
-        case "approved" | "approved_by_rule":
+        case "approved" | "approved_by_rule" | "consented":
             return (DECIDED,) if after.state is State.SCHEDULED else ()
         case "denied" | "request_expired" | "cancelled":
             return (DECIDED, ENDED) if after.approved_at else (DECIDED,)

@@ -8,8 +8,12 @@ from pydantic import Field
 
 from bot.core.escalation import Escalation
 from bot.core.frozen import Facts, Frozen
+from bot.core.reviews import ByRule, Person, RequiredStep, Review, Verb
 from bot.core.role_snapshot import RoleSnapshot
 from bot.core.rule_effects import CheckedTicket, Shortened
+
+__all__ = ["ByRule", "Person", "RequiredStep", "Review", "Verb"]
+"""What is imported above and asked for here too."""
 
 ID_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """Without 0, O, 1 and I, which are confused when an id is read aloud."""
@@ -26,6 +30,8 @@ MOST_QUESTIONS = 5
 class State(StrEnum):
     """The state of a request. The transitions are in lifecycle.py."""
 
+    DRAFT = "draft"
+    """Waits for what has to come before approvers see it: that the person whom it is for accepts it."""
     PENDING = "pending"
     """Waits for its approvers."""
     SCHEDULED = "scheduled"
@@ -39,13 +45,20 @@ class State(StrEnum):
     DENIED = "denied"
     """An approver denied it."""
     CANCELLED = "cancelled"
-    """Cancelled by the requester before anything was granted, or by the policy since the role changed."""
+    """Cancelled by the requester or by who requested it for them, before anything was granted; or by the policy."""
     EXPIRED = "expired"
     """Nobody decided in time."""
     FAILED = "failed"
     """A provider refused, and no access was given."""
     ENDED = "ended"
     """Was granted, or may have been; verified as revoked."""
+
+
+class DraftWait(StrEnum):
+    """What a draft waits for."""
+
+    CONSENT = "consent"
+    """Somebody else requested it: the person whom it is for has to accept it."""
 
 
 class LegState(StrEnum):
@@ -78,72 +91,6 @@ class Ending(StrEnum):
     """A provider refused one of its legs."""
     UNCERTAIN = "grant_uncertain"
     """A provider gave no definite answer within the grant budget."""
-
-
-class Person(Frozen):
-    """Who acts. ``identity`` is what tells people apart: the bound e-mail address (see identity.py)."""
-
-    workspace: str
-    id: str
-    identity: str
-    email: str
-    name: str = ""
-    tz: str = "UTC"
-
-
-class Verb(StrEnum):
-    """What an approver can answer."""
-
-    APPROVE = "approve"
-    """Approved, perhaps for less time."""
-    DENY = "deny"
-    """Denied, with a reason."""
-
-
-class ByRule(Frozen):
-    """The rule of the policy that approved a request at once, as it stood then. ``at_most`` in seconds.
-
-    ``n``: its place in the policy, from 1; ``key`` names its conditions, whatever its place. ``used``: which of the
-    ``budget`` approvals of the last 24 hours this one is. ``also``: its other conditions, in words.
-    """
-
-    n: int
-    key: str
-    sensitivity: str
-    requester_in: tuple[str, ...] = ()
-    at_most: int
-    what: tuple[str, ...] = ()
-    used: int
-    budget: int
-    also: tuple[str, ...] = ()
-
-
-class RequiredStep(Frozen):
-    """An approval step that a rule of the policy required of one request, beside the steps of its roles.
-
-    ``role``: ``system/role``, or empty for the whole request; ``rule``: the rule's place in the policy, from 1;
-    ``because``: its sentence.
-    """
-
-    any_of: tuple[str, ...]
-    count: int = 1
-    role: str = ""
-    rule: int = 0
-    because: str = ""
-
-
-class Review(Frozen):
-    """One answer. ``duration`` (seconds) is at most what was asked for."""
-
-    verb: Verb
-    by: Person
-    at: float
-    duration: int
-    reason: str = ""
-    stands_in_for: Person | None = None
-    """The approver in whose place it was given, where that is somebody else's."""
-    delegation: str = ""
-    """The id of the delegation that it rests on."""
 
 
 class ApproverQuestion(Frozen):
@@ -232,12 +179,20 @@ class Leg(Frozen):
 
 
 class Request(Frozen):
-    """One person requesting access, and everything that followed. ``version`` counts its events."""
+    """A request of access for one person, the ``requester``, and what followed. ``version`` counts its events."""
 
     id: str = Field(pattern=ID_PATTERN)
     version: int
     workspace: str
     requester: Person
+    requested_by: Person | None = None
+    """Who requested it for the requester; None where they did themself."""
+    waits_for: DraftWait | None = None
+    """What it waits for as a draft; it stays where the draft ended without it: approvers never saw that request."""
+    waits_until: float = 0
+    """When a draft expires."""
+    consented_at: float = 0
+    """When the person whom somebody else requested it for accepted it."""
     what: str
     title: str
     reason: str
@@ -300,6 +255,21 @@ class Request(Frozen):
     def order_id(self, n: int) -> str:
         """The order id of leg ``n``, by which a provider knows it."""
         return f"{self.id}.{n}"
+
+    @property
+    def is_draft(self) -> bool:
+        """Whether something has to come before approvers see it."""
+        return self.state is State.DRAFT
+
+    @property
+    def unseen(self) -> bool:
+        """Whether approvers never saw it: a draft, or one that ended as a draft."""
+        return self.waits_for is not None
+
+    @property
+    def parties(self) -> tuple[Person, ...]:
+        """Whose request it is: who gets the access, and who requested it for them. Neither counts as an approver."""
+        return (self.requester, self.requested_by) if self.requested_by else (self.requester,)
 
     @property
     def awaits_decision(self) -> bool:

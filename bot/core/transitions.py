@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from bot.core.deadlines import last_end, warning_at
 from bot.core.events import (
     AccessExpired,
@@ -11,7 +9,9 @@ from bot.core.events import (
     ApprovedByRule,
     Cancelled,
     ClosedManually,
+    Consented,
     Denied,
+    Drafted,
     EndedEarly,
     Endorsed,
     Escalated,
@@ -40,20 +40,27 @@ from bot.core.events import (
     Submitted,
     Warned,
 )
-from bot.core.frozen import Facts
-from bot.core.request import MOST_QUESTIONS, Ending, Extension, ExtensionState, Leg, LegState, Request, State
+from bot.core.extension_transitions import IllegalEvent, extend
+from bot.core.request import (
+    MOST_QUESTIONS,
+    DraftWait,
+    Ending,
+    Leg,
+    LegState,
+    Request,
+    State,
+)
 
 LEG_MAY_HAVE_ACCESS = frozenset({LegState.GRANTING, LegState.ACTIVE, LegState.REVOKING})
 """The leg states in which access may exist."""
-_ANSWERS = (ExtensionEndorsed, ExtensionApproved, ExtensionDenied)
-
-
-class IllegalEvent(ValueError):
-    """An event that the request's state has no place for."""
+__all__ = ["IllegalEvent"]
+"""What is imported above and asked for here too."""
 
 
 def apply(request: Request, event: Event) -> Request:  # one line an event, to be read as the table's other half
     match event:
+        case Consented():
+            return _consent(request, event)
         case Reminded():
             # One that the requester gave leaves the clock's own to come.
             return _with(request, remind_at=0.0) if event.by == "clock" else request
@@ -70,7 +77,7 @@ def apply(request: Request, event: Event) -> Request:  # one line an event, to b
             | ExtensionFailed()
             | Extended()
         ):
-            return _extend(request, event)
+            return extend(request, event)
         case QuestionAsked():
             return _ask(request, event)
         case QuestionAnswered():
@@ -114,8 +121,19 @@ def apply(request: Request, event: Event) -> Request:  # one line an event, to b
             return _close_manually(request, event)
         case RecordRestored():
             return request
-        case Submitted() | ApprovedByRule():
+        case Submitted() | ApprovedByRule() | Drafted():
             raise IllegalEvent(f"{request.id} is submitted already")
+
+
+def _consent(request: Request, event: Consented) -> Request:
+    if request.waits_for is not DraftWait.CONSENT:
+        raise IllegalEvent(f"{request.id} waits for nobody's consent")
+    times = {"consented_at": event.at, "decide_by": event.decide_by, "remind_at": event.remind_at}
+    seen = _with(request, state=State.PENDING, waits_for=None, waits_until=0.0, **times)
+    duration = event.shortened.duration if event.shortened else request.duration
+    ruled = {"required_steps": event.required_steps, "shortened": event.shortened, "tickets": event.tickets}
+    seen = _with(seen, duration=duration, escalations=() if event.rule else event.escalations, **ruled)
+    return _approved(_with(seen, rule=event.rule), event.at) if event.rule else seen
 
 
 def _ask(request: Request, event: QuestionAsked) -> Request:
@@ -167,58 +185,6 @@ def _begun(request: Request, at: float) -> Request:
         not_after=at + request.grant_budget + request.duration,
         legs=tuple(leg.model_copy(update=ready) for leg in request.legs),
     )
-
-
-def _extend(request: Request, event: Event) -> Request:
-    """Apply an extension event; until `Extended`, access still ends at the current end."""
-    if isinstance(event, ExtensionRequested):
-        if request.extension and request.extension.undone:
-            raise IllegalEvent(f"{request.id}: another extension is not finished")
-        if not request.ends_at < event.extension.until <= last_end(request):
-            raise IllegalEvent(f"{request.id}: an extension never shortens, and never goes past the cap")
-        return _with(request, extension=event.extension)
-    wanted = ExtensionState.PENDING if isinstance(event, _ANSWERS) else ExtensionState.EXTENDING
-    extension = request.extension
-    if extension is None or extension.state is not wanted:
-        raise IllegalEvent(f"{request.id} has no extension that is {wanted}")
-    match event:
-        case ExtensionEndorsed(review=review):
-            return _extension(request, extension, reviews=(*extension.reviews, review))
-        case ExtensionApproved(review=review, until=until):
-            if not request.ends_at < until <= extension.until:
-                raise IllegalEvent(f"{request.id}: an extension never shortens, and is never longer than was asked")
-            said = {"reviews": (*extension.reviews, review), "until": until, "retry_at": event.at}
-            return _extension(request, extension, state=ExtensionState.EXTENDING, **said)
-        case ExtensionDenied(review=review):
-            reviews = (*extension.reviews, review)
-            return _extension(request, extension, state=ExtensionState.DENIED, reviews=reviews)
-        case ExtensionRetried(error=error, retry_at=retry_at):
-            return _extension(request, extension, tries=extension.tries + 1, error=error, retry_at=retry_at)
-        case ExtensionFailed(error=error):
-            return _extension(request, extension, state=ExtensionState.FAILED, error=error)
-        case Extended(receipts=receipts):
-            return _extended(request, extension, receipts, event.at)
-        case _:
-            raise IllegalEvent(f"{request.id}: {event.kind} says nothing of an extension")
-
-
-def _extended(request: Request, extension: Extension, receipts: Sequence[Facts], at: float) -> Request:
-    if len(receipts) != len(request.legs):
-        raise IllegalEvent(f"{request.id}: every leg has a receipt of its new end, or none has")
-    request = _extension(request, extension, state=ExtensionState.DONE, error="")
-    legs = zip(request.legs, receipts, strict=True)
-    return _with(
-        request,
-        legs=tuple(leg.model_copy(update={"receipt": receipt}) for leg, receipt in legs),
-        ends_at=extension.until,
-        not_after=max(request.not_after, extension.until),
-        warn_at=warning_at(request, extension.until, at),
-        extended=request.extended + 1,
-    )
-
-
-def _extension(request: Request, extension: Extension, **changes: object) -> Request:
-    return _with(request, extension=extension.model_copy(update=changes))
 
 
 def _attempt(request: Request, event: GrantAttempted) -> Request:

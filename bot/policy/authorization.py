@@ -22,14 +22,20 @@ __all__ = ["Tally", "in_doubt", "is_critical", "same", "tally"]
 """What is imported above and asked for here too."""
 
 
-def may_request(catalog: Catalog, roster: Roster, requester: Person, choice: Choice, now: float) -> Verdict:
-    """Whether this person may ask for every role of the choice, and somebody could approve it."""
+def may_request(
+    catalog: Catalog, roster: Roster, requester: Person, choice: Choice, now: float, filer: Person | None = None
+) -> Verdict:
+    """Whether this person may ask for every role of the choice, and somebody else could approve it.
+
+    ``filer``: who requests it for them; whether they may is `on_behalf.may_request_for`.
+    """
     reasons: list[Reason] = []
-    fillable = could_fill(catalog, roster, requester, choice.roles, now)
+    fillable = could_fill(catalog, roster, requester, choice.roles, now, filer)
     for ref in choice.roles:
         role = catalog.role(ref.system, ref.role)
         if role is None or not _may_request(role, roster, requester):
-            reasons.append(Reason(code=Code.MAY_NOT_ASK, about=(f"{ref.system}/{ref.role}",)))
+            code = Code.PERSON_MAY_NOT_ASK if filer else Code.MAY_NOT_ASK
+            reasons.append(Reason(code=code, about=(f"{ref.system}/{ref.role}",)))
             reasons += unknown_groups(roster, role.may_ask if role else ())
         elif f"{ref.system}/{ref.role}" not in fillable:
             reasons.append(Reason(code=Code.NOBODY_TO_APPROVE, about=(f"{ref.system}/{ref.role}",)))
@@ -40,9 +46,9 @@ def may_request(catalog: Catalog, roster: Roster, requester: Person, choice: Cho
 
 def may_review(catalog: Catalog, roster: Roster, request: Request, reviewer: Person, now: float) -> Verdict:
     """Whether this person's answer, yes or no, would count now."""
-    if same(reviewer, request.requester):
+    if is_party(request, reviewer):
         return _no(Code.OWN_REQUEST)
-    if stand_ins.linked(roster, reviewer, request.requester, now):
+    if stand_ins.linked_to_any(roster, reviewer, request.parties, now):
         return _no(Code.LINKED)
     so_far = tally(catalog, roster, request, now, fresh=0)
     groups = _groups(so_far)
@@ -104,38 +110,6 @@ def may_still_request(
     return Verdict(reasons=tuple(reasons))
 
 
-def resting_on_groups(catalog: Catalog) -> frozenset[tuple[str, str]]:
-    """The roles that are for the people of some groups to ask, who do not come and go by shifts; by system and name."""
-    return frozenset(
-        (system, name)
-        for system, owner in catalog.systems.items()
-        for name, role in owner.roles.items()
-        if catalog.rests_on_groups(role)
-    )
-
-
-def lost(catalog: Catalog, roster: Roster, request: Request) -> tuple[str, ...]:
-    """The roles of the request that who asked surely may not ask for any more; what is not told is not lost.
-
-    A group without anybody is no answer: Slack keeps none, so whoever says so is mistaken.
-    """
-    return outside(catalog, roster, request.requester, [(leg.role.system, leg.role.role) for leg in request.legs])
-
-
-def outside(catalog: Catalog, roster: Roster, requester: Person, roles: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """The same of roles by system and name."""
-    names: list[str] = []
-    for system, name in roles:
-        role = catalog.role(system, name)
-        if role is None or not catalog.rests_on_groups(role):
-            continue
-        groups = [roster[group] for group in role.may_ask if group in roster]
-        told = len(groups) == len(role.may_ask) and all(g.known and (g.users or g.identities) for g in groups)
-        if told and not _in_any(roster, role.may_ask, requester):
-            names.append(f"{system}/{name}")
-    return tuple(names)
-
-
 def may_revoke(catalog: Catalog, roster: Roster, request: Request, person: Person) -> Verdict:
     """Whether this person may take the access away: an approver of it, or an operator."""
     groups = _responsible(catalog, request)
@@ -157,9 +131,23 @@ def is_requester(request: Request, person: Person) -> Verdict:
     return Verdict() if same(person, request.requester) else _no(Code.NOT_THE_REQUESTER)
 
 
+def is_party(request: Request, person: Person) -> bool:
+    """Whether it is this person's request: they get the access, or requested it for who gets it."""
+    return any(same(person, party) for party in request.parties)
+
+
+def is_filer(request: Request, person: Person) -> bool:
+    """Whether this person requested it for somebody else."""
+    return request.requested_by is not None and same(request.requested_by, person)
+
+
 def may_read(catalog: Catalog, roster: Roster, request: Request, person: Person) -> Verdict:
-    """Whether this person may know of the request at all."""
-    if same(person, request.requester) or stand_ins.may_stand_in(catalog, roster, groups_of(catalog, request), person):
+    """Whether this person may know of the request at all: of a draft, only those whose request it is."""
+    if is_party(request, person):
+        return Verdict()
+    if request.unseen:
+        return _no(Code.NOT_THE_REQUESTER)
+    if stand_ins.may_stand_in(catalog, roster, groups_of(catalog, request), person):
         return Verdict()
     return may_revoke(catalog, roster, request, person)
 
@@ -243,11 +231,12 @@ def watched(catalog: Catalog) -> tuple[str, ...]:
 
 
 def concerned(catalog: Catalog, request: Request) -> tuple[str, ...]:
-    """The groups that a decision about the request depends on: of its approvers, and those that its requester is in."""
+    """The groups that a decision about the request depends on: of its approvers, and of those who may request it."""
     roles = list(_roles(catalog, request))
-    requesters = (group for role in roles for group in role.may_ask if group != EVERYONE)
+    requesters = [group for role in roles for group in role.may_ask if group != EVERYONE]
+    filers = [group for role in roles for group in role.may_ask_for] if request.requested_by else []
     skips = (group for role in roles for step in role.steps for group in step.skip_if_requester_in)
-    return tuple(dict.fromkeys((*approvers(catalog, request), *requesters, *skips)))
+    return tuple(dict.fromkeys((*approvers(catalog, request), *requesters, *filers, *skips)))
 
 
 def approvers(catalog: Catalog, request: Request) -> tuple[str, ...]:

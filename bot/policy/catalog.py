@@ -75,6 +75,7 @@ class Role(Frozen):
     sensitivity: Sensitivity
     max: int
     may_ask: tuple[str, ...]
+    may_ask_for: tuple[str, ...]
     steps: tuple[Step, ...]
     notify: Notify
     digest: str
@@ -302,6 +303,7 @@ def _role_of(system: SystemShape, role: RoleShape) -> Role:
         sensitivity=role.sensitivity,
         max=role.max,
         may_ask=role.may_ask,
+        may_ask_for=role.may_ask_for,
         steps=tuple(_step_of(system, step) for step in steps),
         ordered=role.approval.ordered,
         notify=Notify(mention=role.notify.mention, dm=role.notify.dm or ("on-call" if system.on_call else "none")),

@@ -17,6 +17,7 @@ _OWN_SIGNS = frozenset({"hint", "pattern"})
 _LISTS = {
     "approvers",
     "may_ask",
+    "may_ask_for",
     "operators",
     "auditors",
     "any_of",

@@ -16,7 +16,9 @@ from bot.policy.rule_words import terms
 
 @dataclass(frozen=True, order=True)
 class Right:
-    """What somebody may do: ``verb`` is ``request``, ``approve``, ``operate``, ``read`` or, by a rule, ``get … of``.
+    """What somebody may do.
+
+    ``verb``: ``request``, ``request for others``, ``approve``, ``operate``, ``read`` or, by a rule, ``get … of``.
 
     Where a step escalates it is ``approve after 30m`` as well, where one is skipped ``skip the approval of … for``.
 
@@ -50,6 +52,7 @@ def _rights(catalog: Catalog) -> frozenset[Right]:
         for short, role in system.roles.items()
         for verb, groups in (
             ("request", role.may_ask),
+            ("request for others", role.may_ask_for),
             ("approve", tuple(group for step in role.steps for group in step.any_of)),
             *_of_steps(role),
         )

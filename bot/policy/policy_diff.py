@@ -113,6 +113,7 @@ def _role(catalog: Catalog, say: Say, system: str, role: Role) -> Terms:
         "sensitivity": role.sensitivity.value,
         "max": durations.short(role.max),
         "may request": _any_of(catalog, say, role.may_ask),
+        "may request for others": _any_of(catalog, say, role.may_ask_for),
         "approvers": _steps(catalog, say, role),
         "may end it": _any_of(catalog, say, owner.approvers),
         "grants": _plain(role.grants),
@@ -184,7 +185,7 @@ def _workspace(catalog: Catalog, say: Say) -> dict[str, Terms]:
     shape = catalog.workspace
     terms = {name: _plain(value) for name, value in shape.model_dump(mode="json", by_alias=True).items()}
     terms |= {name: _any_of(catalog, say, names) for name, names in _entitled(catalog).items()}
-    times = ("pending", "remind", "warn", "start_grace", "grant_budget", "retention", "fresh_member")
+    times = ("pending", "consent", "remind", "warn", "start_grace", "grant_budget", "retention", "fresh_member")
     terms |= {name: durations.short(seconds) for name in times if (seconds := getattr(shape, name))}
     terms["conflicts"] = ", ".join(sorted(" and ".join(sorted(pair)) for pair in catalog.conflicts))
     terms |= {"delegation": durations.short(shape.delegation.at_most)}

@@ -90,11 +90,11 @@ def unknown_groups(roster: Roster, groups: Iterable[str]) -> tuple[Reason, ...]:
 
 
 def _approvals(request: Request, also: Review | None) -> list[Review]:
-    """Each person's approval, once, and never the requester's."""
+    """Each person's approval, once, and none of those whose request it is."""
     all_reviews = (*request.reviews, also) if also else request.reviews
     found: list[Review] = []
     for review in all_reviews:
-        known = (request.requester, *(counted.by for counted in found))
+        known = (*request.parties, *(counted.by for counted in found))
         if review.verb is Verb.APPROVE and not any(same(review.by, person) for person in known):
             found.append(review)
     return found

@@ -21,6 +21,7 @@ from bot.policy.catalog import Catalog, RoleRef
 from bot.policy.conditions import Case, Circumstances, Known, Wanted, every, opposite, some
 from bot.policy.rule import Rule
 from bot.policy.rule_words import BUDGET, COVERS, UNLESS, requirement, terms, worded
+from bot.policy.stand_ins import never_counting
 from bot.policy.steps import steps_of
 
 WINDOW = 86_400
@@ -120,7 +121,7 @@ def still(catalog: Catalog, roster: Roster, request: Request, facts: Circumstanc
 def unfillable(catalog: Catalog, roster: Roster, request: Request, now: float) -> tuple[str, ...]:
     """The roles of a request with a step, of their own or required, that not enough others could fill."""
     steps = [step for step in steps_of(catalog, roster, request, now) for _ in range(step.count)]
-    them = {request.requester.identity, request.requester.id}
+    them = never_counting(roster, request.parties, now)
     known = [[roster[g] for g in step.any_of if g in roster and roster[g].known] for step in steps]
     # As many people as there are places are enough for each place: of thousands, the others change nothing.
     people = [

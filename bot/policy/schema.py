@@ -86,6 +86,8 @@ class WorkspaceShape(Shape):
     auditors: Names = ()
     """Who may read the record from Slack."""
     pending: Duration = 4 * 3600
+    consent: Duration = 1800
+    """How long a request for somebody else waits for that person to accept it, at most as long as `pending`."""
     remind: Duration | None = None
     """When approvers are reminded, counted from the request; by default after half of the time to decide."""
     warn: Duration = 600
@@ -163,6 +165,8 @@ class RoleShape(Shape):
     sensitivity: Annotated[Sensitivity, Field(strict=False)] = Sensitivity.HIGH
     max: Duration
     may_ask: Annotated[Names, Field(min_length=1)]
+    may_ask_for: Names = ()
+    """Groups whose people may request it for others, who have to be in `may_ask` and to accept it."""
     approval: ApprovalShape = ApprovalShape()
     notify: NotifyShape = NotifyShape()
     limits: UsageLimitsShape | None = None

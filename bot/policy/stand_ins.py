@@ -102,9 +102,15 @@ def linked(roster: Roster, one: Person, other: Person, now: float) -> bool:
     return any(same(one, partner) for partner in _partners(roster, other, now))
 
 
-def partners(roster: Roster, person: Person, now: float) -> frozenset[str]:
-    """The same, everybody with whom the person is linked so: by identity, and by account."""
-    return frozenset(who for partner in _partners(roster, person, now) for who in (partner.identity, partner.id))
+def linked_to_any(roster: Roster, one: Person, others: Iterable[Person], now: float) -> bool:
+    """The same with any of the others."""
+    return any(linked(roster, one, other, now) for other in others)
+
+
+def never_counting(roster: Roster, parties: Sequence[Person], now: float) -> frozenset[str]:
+    """Those whose request it is, and everybody with whom one of them is linked so: by identity, and by account."""
+    people = (person for party in parties for person in (party, *_partners(roster, party, now)))
+    return frozenset(who for person in people for who in (person.identity, person.id))
 
 
 def _partners(roster: Roster, person: Person, now: float) -> Iterable[Person]:
@@ -117,13 +123,13 @@ def _partners(roster: Roster, person: Person, now: float) -> Iterable[Person]:
 
 
 def apart(roster: Roster, request: Request, review: Review, now: float) -> bool:
-    """Whether an approval is not the requester's: neither by nor for them, nor for or by whom they stand in for."""
-    return apart_from(roster, request.requester, (review.by, right_of(review)), now)
+    """Whether an approval is not of those whose request it is: by, for, or linked with none of them."""
+    return apart_from(roster, request.parties, (review.by, right_of(review)), now)
 
 
-def apart_from(roster: Roster, requester: Person, people: Iterable[Person], now: float) -> bool:
-    """Whether none of the people is the requester, or linked with them by a delegation."""
-    return not any(same(who, requester) or linked(roster, who, requester, now) for who in people)
+def apart_from(roster: Roster, parties: Sequence[Person], people: Iterable[Person], now: float) -> bool:
+    """Whether none of the people is one of the parties, or linked with one by a delegation."""
+    return not any(same(who, party) or linked(roster, who, party, now) for who in people for party in parties)
 
 
 def right_of(review: Review) -> Person:

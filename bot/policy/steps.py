@@ -13,7 +13,7 @@ from bot.core.verdict import Roster
 from bot.policy import matching
 from bot.policy.catalog import Catalog, EscalateTo, Role, RoleRef, Step
 from bot.policy.field_types import Sensitivity
-from bot.policy.stand_ins import fresh_for, partners
+from bot.policy.stand_ins import fresh_for, never_counting
 
 
 class RequestStep(Frozen):
@@ -187,15 +187,23 @@ def groups_of_step(step: Step) -> tuple[str, ...]:
 
 
 def could_fill(
-    catalog: Catalog, roster: Roster, requester: Person, roles: tuple[RoleRef, ...], now: float
+    catalog: Catalog,
+    roster: Roster,
+    requester: Person,
+    roles: tuple[RoleRef, ...],
+    now: float,
+    filer: Person | None = None,
 ) -> frozenset[str]:
-    """The roles (``system/role``) whose steps others can fill at the same time, each place by a person of its own."""
+    """The roles (``system/role``) whose steps others can fill at the same time, each place by a person of its own.
+
+    ``filer``: who requests it for the requester; neither of the two is one of the others.
+    """
     steps = steps_of_roles(catalog, roster, requester, roles, now)
     places = [step for step in steps if not step.skipped_by for _ in range(step.count)]
     # As many people as there are places are enough for each place: of thousands, the others change nothing.
     known = [role for ref in roles if (role := catalog.role(ref.system, ref.role))]
     fresh = fresh_for(catalog, critical=any(role.sensitivity is Sensitivity.CRITICAL for role in known))
-    taken = {requester.identity, requester.id} | partners(roster, requester, now)
+    taken = never_counting(roster, (requester, filer) if filer else (requester,), now)
     joined_by = now - fresh if fresh else None
     filled = matching.fillable([_others(roster, step, taken, len(places), joined_by) for step in places])
     names = frozenset(f"{ref.system}/{ref.role}" for ref in roles)

@@ -197,6 +197,7 @@ class Checker:
 
     def _role(self, shape: PolicyShape, path: Path, role: RoleShape, facts: ProviderFacts | None) -> None:
         self._groups(shape, (*path, "may_ask"), role.may_ask, EVERYONE)
+        self._groups(shape, (*path, "may_ask_for"), role.may_ask_for)
         if role.approval.mfa == "required":
             sentence = "a second factor is required here, and this version has none built in"
             self.say((*path, "approval", "mfa"), sentence, "leave it out, knowingly")

@@ -27,7 +27,9 @@ from bot.core.events import (
     Approved,
     ApprovedByRule,
     Cancelled,
+    Consented,
     Denied,
+    Drafted,
     Endorsed,
     RequestExpired,
     Submitted,
@@ -38,7 +40,10 @@ from bot.policy.catalog import Catalog
 from bot.policy.conditions import Circumstances
 from bot.policy.rules import WINDOW
 
-_KINDS = ("submitted", "approved_by_rule", "endorsed", "approved", "denied", "request_expired", "cancelled")
+_KINDS = (
+    *("submitted", "approved_by_rule", "drafted", "consented"),
+    *("endorsed", "approved", "denied", "request_expired", "cancelled"),
+)
 
 
 class Fate(StrEnum):
@@ -120,14 +125,21 @@ def _read(entries: Iterator[AuditEntry]) -> tuple[list[PastRequest], int]:
     """Each request that begins in the span; an id that is drawn again begins another."""
     found: list[PastRequest] = []
     latest: dict[str, PastRequest] = {}
+    drafts: dict[str, Drafted] = {}
     unreadable = 0
     for entry in entries:
         try:
             event = EVENT.validate_json(entry.event)
         except ValidationError:
-            unreadable += entry.kind in {"submitted", "approved_by_rule"}
+            unreadable += entry.kind in {"submitted", "approved_by_rule", "drafted"}
             latest.pop(entry.id, None)
             continue
+        draft = drafts.pop(entry.id, None)
+        if isinstance(event, Drafted):
+            drafts[entry.id] = event
+            continue
+        if isinstance(event, Consented) and draft:
+            event = _as_their_own(draft, event)
         if isinstance(event, Submitted | ApprovedByRule):
             ruled = isinstance(event, ApprovedByRule)
             past = PastRequest(event, fate=Fate.BY_RULE if ruled else Fate.WAITS, took=0.0 if ruled else None)
@@ -136,6 +148,17 @@ def _read(entries: Iterator[AuditEntry]) -> tuple[list[PastRequest], int]:
         elif known := latest.get(entry.id):
             _tell(known, event)
     return found, unreadable
+
+
+def _as_their_own(draft: Drafted, accepted: Consented) -> Submitted | ApprovedByRule:
+    """What somebody requested for another counts as that person's own, from when they accepted it."""
+    given = {
+        name: getattr(draft, name) for name in Submitted.model_fields if name not in {"kind", "by", "requested_by"}
+    }
+    facts = given | {"at": accepted.at, "decide_by": accepted.decide_by, "remind_at": accepted.remind_at}
+    if accepted.rule:
+        return ApprovedByRule(rule=accepted.rule, **facts)
+    return Submitted(by=accepted.by, **facts)
 
 
 def _tell(past: PastRequest, event: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,18 +48,18 @@ class Spelling:
         return keys.all, words
 
     def submission(
-        self, request: Request, token: str, read: str, ledger: str
+        self, request: Request, token: str, read: Mapping[str, str], ledgers: Mapping[str, str]
     ) -> tuple[tuple[Guard, ...], tuple[Op, ...]]:
-        """What a new request adds to the commit: the person's ledger, over the one that was read; a token's use."""
+        """What a new request adds to the commit: the ledgers of people, over those that were read; a token's use."""
         k, person, at = self.keys, request.requester.id, stamp(request.created_at)
         # For as long as requests can be read it is known what the person asked before.
         kept = max(self.retention(), SUBMIT_WINDOW)
-        # Written in the script that checks it: a verdict that relied on the older counters fails its guard.
-        guards = [Guard("EQUALS", k.ledger(person), read)]
+        written = [self.ledger(who, read[who], ledger) for who, ledger in ledgers.items()]
+        guards = [guard for found, _ in written for guard in found]
         ops = [
             # An id that is drawn again has no messages of its former life.
             Op("DEL", k.posts(request.id), ()),
-            Op("SET", k.ledger(person), (ledger, "EX", str(KEPT))),
+            *(op for _, found in written for op in found),
             Op("ZADD", k.submits(person), (at, request.id)),
             Op("ZREMRANGEBYSCORE", k.submits(person), ("-inf", stamp(request.created_at - kept))),
             Op("EXPIRE", k.submits(person), (str(kept),)),
@@ -68,6 +68,12 @@ class Spelling:
             guards.append(Guard("EQUALS", k.once(token), ""))
             ops.append(Op("SET", k.once(token), (request.id, "EX", str(_ONCE))))
         return tuple(guards), tuple(ops)
+
+    def ledger(self, person: str, read: str, ledger: str) -> tuple[tuple[Guard, ...], tuple[Op, ...]]:
+        """A person's ledger, over the one that was read."""
+        # Written in the script that checks it: a verdict that relied on the older counters fails its guard.
+        key = self.keys.ledger(person)
+        return (Guard("EQUALS", key, read),), (Op("SET", key, (ledger, "EX", str(KEPT))),)
 
     def _fixed_keys(self, id_: str) -> list[str]:
         k = self.keys
@@ -112,7 +118,8 @@ class Spelling:
 
     def unindexed(self, request: Request) -> tuple[Op, ...]:
         """Removes a closed request from every index."""
-        keys = {self.keys.of_system(leg.role.system) for leg in request.legs} | {self.keys.mine(request.requester.id)}
+        keys = {self.keys.of_system(leg.role.system) for leg in request.legs}
+        keys |= {self.keys.mine(person.id) for person in request.parties}
         ops = [Op("SREM", key, (request.id,)) for key in sorted(keys)]
         ops.append(Op("ZREM", self.keys.exposure, (exposure_entry(request),)))
         ops += [Op("ZREM", self.keys.waiting(channel), (request.id,)) for channel in request.channels]
@@ -130,7 +137,7 @@ class Spelling:
         if request is None or request.state not in OPEN:
             return set()
         systems = {self.keys.of_system(leg.role.system) for leg in request.legs}
-        return systems | {self.keys.mine(request.requester.id)}
+        return systems | {self.keys.mine(person.id) for person in request.parties}
 
 
 def exposure_entry(request: Request) -> str:

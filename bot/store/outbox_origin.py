@@ -12,14 +12,25 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from bot.core.notifications import DECIDED, ENDED, GRANTED, RECEIVED, is_card, which_end, which_question
+from bot.core.notifications import (
+    CONSENT,
+    DECIDED,
+    ENDED,
+    FILED,
+    FILED_OUTCOME,
+    GRANTED,
+    RECEIVED,
+    is_card,
+    which_end,
+    which_question,
+)
 from bot.core.request import ID_PATTERN
 from bot.store.encoding import away, text
 from bot.store.keys import Keys
 from bot.store.outbox_rows import Row
 from bot.store.record_seal import Authorship
 
-_PROJECTIONS = frozenset({RECEIVED, DECIDED, GRANTED, ENDED, "approvers"})
+_PROJECTIONS = frozenset({RECEIVED, DECIDED, GRANTED, ENDED, CONSENT, FILED, FILED_OUTCOME, "approvers"})
 """What is rendered from the record alone, for those whom the record names: asked for by anybody, it is only right."""
 _REQUEST = re.compile(ID_PATTERN)
 _MOST_REMEMBERED = 10_000

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -41,11 +41,10 @@ from bot.store.types import (
     Change,
     CommitOutcome,
     Counters,
-    Guard,
     GuardFailed,
+    GuardsAndOps,
     Loaded,
     NotSafe,
-    Op,
     Superseded,
 )
 from bot.store.workspace_values import workspace_values
@@ -248,15 +247,21 @@ class Store:
         self.watch(CommitOutcome(change, text(answer[0]), float(answer[1]), time.monotonic() - began))
         return answer
 
-    def submission(self, request: Request, token: str, counters: Counters) -> tuple[tuple[Guard, ...], tuple[Op, ...]]:
-        """What a new request adds to the commit: a guard on the person's counters, and a token that is used once."""
-        after = counters.ledger.after(request, SUBMIT_WINDOW)
-        sealed = self._ledgers.sealed(request.requester.id, after)
-        return self._spelling.submission(request, token, counters.ledger_raw, sealed)
+    def submission(self, request: Request, token: str, counters: Mapping[str, Counters]) -> GuardsAndOps:
+        """What a new request adds to the commit: guards on ``counters``, by person, and a token that is used once."""
+        read = {person: each.ledger_raw for person, each in counters.items()}
+        after = {person: each.ledger.after(request, SUBMIT_WINDOW, person) for person, each in counters.items()}
+        return self._spelling.submission(request, token, read, self._ledgers.all_sealed(after))
 
-    def counted(self, request: Request, counters: Counters) -> None:
-        """The commit is written: an older ledger of the person is not believed from here on."""
-        self._ledgers.seen(request.requester.id, counters.ledger.after(request, SUBMIT_WINDOW))
+    def counted(self, request: Request, counters: Mapping[str, Counters]) -> None:
+        """The commit is written: no older ledger of these people is believed from here on."""
+        for person, each in counters.items():
+            self._ledgers.seen(person, each.ledger.next(request, SUBMIT_WINDOW, person))
+
+    def ruling(self, request: Request, counters: Counters) -> GuardsAndOps:
+        """What an approval by a rule adds to the commit, where the request was recorded before."""
+        person, after = request.requester.id, counters.ledger.after_rule(request)
+        return self._spelling.ledger(person, counters.ledger_raw, self._ledgers.sealed(person, after))
 
     async def note(
         self, kind: str, event: str, *, id_: str = "", window: int = 0, once: str = "", row: str = ""

@@ -55,6 +55,10 @@ class Op:
     words: tuple[str, ...]
 
 
+GuardsAndOps = tuple[tuple[Guard, ...], tuple[Op, ...]]
+"""What something adds to a commit."""
+
+
 @dataclass(frozen=True)
 class Loaded:
     """A request as it was read at ``now``, Redis' time. ``rolled_back``: it is older than its high-water mark."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from bot.core.request import Person, Request
 from bot.core.verdict import Roster
-from bot.policy import authorization
+from bot.policy import lost_rights
 from bot.policy.catalog import Catalog
 from bot.store.indexes.exposure import ExposureIndex, is_exposed
 
@@ -46,7 +46,7 @@ class GroupMembership:
 
     async def resting(self, catalog: Catalog) -> Collection[str]:
         """The ids of open requests, also those being revoked, for roles restricted to groups; loads only new ones."""
-        roles = authorization.resting_on_groups(catalog)
+        roles = lost_rights.resting_on_groups(catalog)
         ids = await self.exposure.on({system for system, _ in roles})
         for id_ in self._roles_of.keys() - ids:
             del self._roles_of[id_]
@@ -67,7 +67,7 @@ class GroupMembership:
             self._by, self._judged, self._lost = (catalog.generation, roster), set(), set()
         for id_ in self._restricted - self._judged:
             asked = self._roles_of[id_]
-            if authorization.outside(catalog, roster, asked.requester, asked.roles):
+            if lost_rights.outside(catalog, roster, asked.requester, asked.roles):
                 self._lost.add(id_)
         self._judged, self._lost = set(self._restricted), self._lost & self._restricted
         doubted = self._lost | (self._restricted & set(also))

@@ -29,6 +29,8 @@ _SHOWN = 20
 _DID = {
     "submitted": "requested {what}",
     "approved_by_rule": "requested {what}, which a rule approved",
+    "drafted": "requested {what} for somebody else",
+    "consented": "accepted {what}",
     "endorsed": "gave one of the approvals of {what}",
     "approved": "approved {what}",
     "denied": "denied {what}",

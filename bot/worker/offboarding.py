@@ -24,7 +24,7 @@ from bot.background import Loop
 from bot.core.errors import NotFound, PolicyMoved, Tampered
 from bot.core.request import Request
 from bot.core.verdict import AccountStates, Roster
-from bot.policy import authorization
+from bot.policy import authorization, lost_rights
 from bot.policy.catalog import Catalog
 from bot.store.indexes.exposure import ExposureIndex
 from bot.store.indexes.offboarding import Sightings
@@ -215,7 +215,7 @@ class Offboarding:
             scan.mass_by_groups = mass(len(gone), len(await self.membership.people() | gone))
 
     def _note_lost_right(self, scan: OffboardingScan, catalog: Catalog, roster: Roster, request: Request) -> None:
-        if names := authorization.lost(catalog, roster, request):
+        if names := lost_rights.lost(catalog, roster, request):
             scan.sight(request.id, request.requester.id, catalog.generation)
             if scan.now - scan.seen[request.id].first >= self.groups_apart:
                 why = f"the requester is in none of the groups that may request {', '.join(names)}"

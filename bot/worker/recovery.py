@@ -75,7 +75,7 @@ class DelegationOver(Exception):
 def ending(request: Request, now: float, why: str = ROLLED_BACK_REASON) -> Event | None:
     """The event that ends a request whose record is not trusted, by its state; None where there is nothing to end."""
     match request.state:
-        case State.PENDING | State.SCHEDULED:
+        case State.DRAFT | State.PENDING | State.SCHEDULED:
             return Cancelled(at=now, by="policy", reason=why)
         case State.GRANTING:
             tried = any(leg.attempts or leg.state is LegState.ACTIVE for leg in request.legs)

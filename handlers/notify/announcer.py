@@ -106,7 +106,9 @@ class Announcer:
         lanes: dict[str, list[Notification]] = {}
         loaded = await self._loaded(rows)
         await self.home_tabs.changed(
-            request for row, request in loaded if request and row.audience == notifications.CARD
+            request
+            for row, request in loaded
+            if request and row.audience in {notifications.CARD, notifications.CONSENT}
         )
         for row, request in loaded:
             lanes.setdefault(self.router.lane(row, request), []).append((row, request))

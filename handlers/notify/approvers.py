@@ -201,7 +201,7 @@ def _stand_ins(catalog: Catalog, roster: Roster, step: StepTally, request: Reque
     found = [
         each
         for each in stand_ins.standing_in(catalog, roster, step.any_of, now)
-        if stand_ins.apart_from(roster, request.requester, (each.person, each.stand_in), now)
+        if stand_ins.apart_from(roster, request.parties, (each.person, each.stand_in), now)
     ]
     said_ = [
         f"{f'<@{each.stand_in.id}>' if mentioned else name(each.stand_in)} (for {name(each.person)})"

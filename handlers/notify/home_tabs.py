@@ -75,7 +75,9 @@ class HomeTabs:
         for request in new:
             groups = [roster[name] for name in authorization.approvers(catalog, request) if name in roster]
             instead = (each.stand_in.id for group in groups for each in group.delegations)
-            users = frozenset((request.requester.id, *(user for group in groups for user in group.users), *instead))
+            groups = [] if request.unseen else groups
+            own = (person.id for person in request.parties)
+            users = frozenset((*own, *(user for group in groups for user in group.users), *instead))
             identities = frozenset(one for group in groups for one in group.identities)
             await self.kept.stale(home_tabs.concerned(lookers, users, identities))
         if len(self._noted) > _MOST:

@@ -42,6 +42,9 @@ EXTENSION = "extension"
 ENDING = notifications.ENDING
 ENDED = notifications.ENDED
 QUESTION = notifications.QUESTION
+CONSENT = notifications.CONSENT
+FILED = notifications.FILED
+FILED_OUTCOME = notifications.FILED_OUTCOME
 ALARM = "alarm"
 BY_HAND = "audit"
 SUMMARY_CARD = notifications.CROWD
@@ -124,6 +127,8 @@ class NotificationRouter:
             await self._deliver_of_request(row, request, route)
 
     async def _deliver_of_request(self, row: Row, request: Request, route: Route) -> None:
+        if request.unseen and kind(row) not in {CONSENT, FILED}:
+            raise Undeliverable("only those whose request it is know of a draft")
         if kind(row) == CARD and not notifications.card_channel(request, row.audience):
             raise Undeliverable("its request has no card there")
         if route.deliver_of_request:
@@ -218,6 +223,10 @@ def _requester(router: NotificationRouter, _: Row, request: Request | None) -> s
     return request.requester.id if request else router.audit_channel
 
 
+def _filer(router: NotificationRouter, _: Row, request: Request | None) -> str:
+    return request.requested_by.id if request and request.requested_by else router.audit_channel
+
+
 def _named(_: NotificationRouter, row: Row, __: Request | None) -> str:
     """The channel or person that the row is about."""
     return row.request
@@ -284,6 +293,9 @@ ROUTES: Mapping[str, Route] = MappingProxyType(
         ENDING: Route(_requester, render=Texts.ending, dm=True, rank=5),
         ENDED: Route(_requester, render=Texts.ended, dm=True, rank=6),
         QUESTION: Route(_requester, render=Texts.question, dm=True),
+        CONSENT: Route(_requester, render=Texts.consent, dm=True, rank=1),
+        FILED: Route(_filer, render=Texts.filed, dm=True),
+        FILED_OUTCOME: Route(_filer, render=Texts.filed_outcome, dm=True, rank=3),
         BY_HAND: Route(_audit, render=Texts.at_terminal),
         APPROVERS: Route(_system, deliver_of_request=_to_approvers),
         ONE_APPROVER: Route(_approver, deliver_of_request=_to_approvers),

@@ -18,7 +18,7 @@ from handlers.notify.card_links import CardLinks
 from handlers.notify.channels import Undeliverable
 from handlers.slack.directory import People
 from handlers.views import card as cards
-from handlers.views import dms, drift
+from handlers.views import dms, drift, for_others
 from handlers.views.message import SlackMessage
 from handlers.views.text import name
 from handlers.views.thread import by_hand, line
@@ -87,6 +87,15 @@ class Texts:
     async def question(self, row: Row, request: Request) -> SlackMessage | None:
         asked = request.question(notifications.which_question(row.audience) or 0)
         return dms.question(request, asked, await self.links.of(request)) if asked else None
+
+    async def consent(self, _: Row, request: Request) -> SlackMessage:
+        return for_others.consent(request)
+
+    async def filed(self, _: Row, request: Request) -> SlackMessage | None:
+        return for_others.answer(request) if request.requested_by else None
+
+    async def filed_outcome(self, _: Row, request: Request) -> SlackMessage | None:
+        return for_others.outcome(request) if request.requested_by else None
 
     async def noted(self, row: Row) -> Mapping[str, Any]:
         """The audit event of no request that a row tells. Raises `Undeliverable`."""

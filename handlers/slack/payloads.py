@@ -314,6 +314,11 @@ def _carried(payload: Payload) -> tuple[str, str]:
     return duration, start
 
 
+def chosen_person(payload: Payload) -> str:
+    """The account that access is requested for in the ask modal; empty for one's own."""
+    return next((value for block, value in _values(payload).items() if block.startswith(action_ids.FOR)), "")
+
+
 def reason(payload: Payload) -> str:
     """What was typed as a reason."""
     return _values(payload).get(action_ids.REASON, "")
@@ -340,6 +345,6 @@ def _values(payload: Payload) -> dict[str, str]:
     found: dict[str, str] = {}
     for block, inputs in payload["view"]["state"]["values"].items():
         for entry in inputs.values():
-            option = entry.get("selected_option") or {}
-            found[block] = str(entry.get("value") or option.get("value") or entry.get("selected_date_time") or "")
+            picked = (entry.get("selected_option") or {}).get("value") or entry.get("selected_date_time")
+            found[block] = str(entry.get("value") or picked or entry.get("selected_user") or "")
     return found

@@ -9,6 +9,8 @@ QUESTION = "question"
 ANSWER = "answer"
 REVOKE = "revoke"
 CANCEL = "cancel"
+ACCEPT = "accept"
+DECLINE = "decline"
 RELEASE = "release"
 REVEAL = "reveal"
 EXTEND = "extend"
@@ -34,6 +36,7 @@ ADD_ROLE = "add_role"
 DURATION = "duration"
 REASON = "reason"
 START = "start"
+FOR = "for"
 INPUT = "input"
 """Begins the id of the block of a typed input; its name and what it is for follow."""
 SCOPE = "scope"
@@ -41,6 +44,7 @@ SCOPE = "scope"
 ASK_VIEW = "ask"
 APPROVE_LESS_VIEW = "approve_less"
 DENY_VIEW = "deny"
+DECLINE_VIEW = "decline"
 QUESTION_VIEW = "question"
 ANSWER_VIEW = "answer"
 REVOKE_VIEW = "revoke"
@@ -68,6 +72,8 @@ BUTTONS = (
     ANSWER,
     REVOKE,
     CANCEL,
+    ACCEPT,
+    DECLINE,
     RELEASE,
     REVEAL,
     EXTEND,
@@ -93,6 +99,7 @@ VIEWS = (
     ASK_VIEW,
     APPROVE_LESS_VIEW,
     DENY_VIEW,
+    DECLINE_VIEW,
     QUESTION_VIEW,
     ANSWER_VIEW,
     REVOKE_VIEW,

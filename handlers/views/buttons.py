@@ -69,13 +69,21 @@ def answers(request: Request) -> Row:
     return [answer(request, waiting[0])] if waiting else []
 
 
+def consent(request: Request) -> Row:
+    """For the person whom somebody else requests it for."""
+    return [
+        _of(request, "Accept", action_ids.ACCEPT, style="primary"),
+        _of(request, "Decline…", action_ids.DECLINE, style="danger"),
+    ]
+
+
 def cancel(request: Request) -> ButtonElement:
-    """For the requester, while nothing is open."""
+    """For the requester, and for who requested it for them, while nothing is open."""
     return _of(request, "Cancel request", action_ids.CANCEL)
 
 
 def release(request: Request, style: str | None = None) -> ButtonElement:
-    """For the requester, who needs it no longer."""
+    """For the requester, and for who requested it for them: it is needed no longer."""
     return _of(request, "End access", action_ids.RELEASE, style=style)
 
 

@@ -13,6 +13,7 @@ from handlers.views import ended, status
 from handlers.views.message import Needed, SlackMessage, context, section, warning
 from handlers.views.text import (
     by_rule,
+    by_whom,
     fitting,
     headed,
     inert,
@@ -109,7 +110,8 @@ def _heading(request: Request, site: str) -> str:
 
 def _standing(request: Request, needed: Needed, earlier: TrackRecord | None) -> str:
     """Whose approval it needs, by when, and what follows; or what came of it, and who did it."""
-    said = [_answered(request, review, needed) for review in request.reviews]
+    said = [f":busts_in_silhouette: {by}"] if (by := by_whom(request)) else []
+    said += [_answered(request, review, needed) for review in request.reviews]
     if request.rule:
         said.append(f":ballot_box_with_check: Approved by {by_rule(request.rule)}")
     said += by_rules(request)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from slack_sdk.models.blocks import ActionsBlock, Block, ButtonElement, MarkdownTextObject, SectionBlock
-
 from bot.core.events import Event, ExtensionDenied, ExtensionFailed
 from bot.core.request import ApproverQuestion, Ending, Request, State
-from handlers.views import buttons, connect, ended, status
+from handlers.views import buttons, connect, ended, status, text
 from handlers.views.extension import extension_status
-from handlers.views.message import Needed, SlackMessage, context, lock_screen
+from handlers.views.message import Needed, SlackMessage, context, lock_screen, paragraphs
 from handlers.views.parts import refused
 from handlers.views.text import (
     OPEN_CARD,
@@ -24,22 +20,21 @@ from handlers.views.text import (
     safe,
     title,
     when,
-    who,
 )
 
 
 def to_decide(request: Request, needed: Needed, link: str) -> SlackMessage:
     """To an approver: what waits for them and where; later, why no answer is needed any more."""
-    asks = f"{who(request.requester)} requests *{title(request)}* for {length(request.asked)} ({request.id})"
+    asks = f"{text.asks(request)} *{title(request)}* for {length(request.asked)} ({request.id})"
     if not request.awaits_decision:
         said = f"{asks}. No answer is needed any more: it {status.of(request).verdict(request)}."
-        return with_card(_message(said), link)
+        return with_card(paragraphs(said), link)
     reason = f": {safe(request.reason, 300)}" if request.reason else ""
     by = f"by {clock(request.decide_by)}"
     more = f"it needs {needed} {by}." if needed.ladder else f"{needed.missing} more needed {by}."
     so_far = f"{approvers(request)} approved; {more}"
     waits = so_far if request.reviews else f"You can approve or deny it {by}."
-    return with_card(_message(f"{asks}{reason}\n{waits}"), link)
+    return with_card(paragraphs(f"{asks}{reason}\n{waits}"), link)
 
 
 def with_card(message: SlackMessage, link: str) -> SlackMessage:
@@ -56,17 +51,17 @@ def decided(request: Request) -> SlackMessage:
     row = status.of(request)
     said = f"*{title(request)}* ({request.id}): {row.decision(request)}"
     if request.granted_at or request.is_over or request.is_closing:
-        return _message(said)
-    return _message(f"{said} {row.news(request)}", row.dm_buttons(request, False))
+        return paragraphs(said)
+    return paragraphs(f"{said} {row.news(request)}", row.dm_buttons(request, False))
 
 
 def granted(request: Request, *, secret: bool) -> SlackMessage:
     """To the requester: access is granted, how to connect and the way to the password; later, that it has ended."""
     if not request.is_active:
-        return _message(_past(request))
+        return paragraphs(_past(request))
     row = status.of(request)
     said = f"You have access until {when(request.ends_at)}: *{title(request)}* ({request.id}). {row.decision(request)}"
-    return _message(said, row.dm_buttons(request, secret), connect.ways(request, secret=secret))
+    return paragraphs(said, row.dm_buttons(request, secret), connect.ways(request, secret=secret))
 
 
 def extension_decided(request: Request, event: Event) -> SlackMessage:
@@ -78,8 +73,8 @@ def extension_decided(request: Request, event: Event) -> SlackMessage:
         case ExtensionFailed(error=error):
             why = f"Extending it failed: {safe(error)}."
         case _:
-            return _message(f"{what} is extended until {when(request.ends_at)}.{_extenders(request)}")
-    return _message(f"{what} is not extended. It ends at {clock(request.ends_at)} as planned. {why}")
+            return paragraphs(f"{what} is extended until {when(request.ends_at)}.{_extenders(request)}")
+    return paragraphs(f"{what} is not extended. It ends at {clock(request.ends_at)} as planned. {why}")
 
 
 def ending(request: Request, needed: Needed, of: int = 0) -> SlackMessage:
@@ -89,8 +84,8 @@ def ending(request: Request, needed: Needed, of: int = 0) -> SlackMessage:
     """
     if of < request.extended:
         moved = f"*{title(request)}* ({request.id}) is extended until {when(request.ends_at)}."
-        return _message(f"{moved}{_extenders(request)}")
-    return _near_end(request, needed) if request.is_active else _message(_past(request))
+        return paragraphs(f"{moved}{_extenders(request)}")
+    return _near_end(request, needed) if request.is_active else paragraphs(_past(request))
 
 
 def ended_access(request: Request) -> SlackMessage:
@@ -98,10 +93,10 @@ def ended_access(request: Request) -> SlackMessage:
     if request.ending in {Ending.REFUSED, Ending.UNCERTAIN}:
         left = "No access was given." if request.state is State.FAILED else _left(request)
         why = f"{refused(request)}{safe(request.closed_reason, 500)}"
-        return _message(f"*{title(request)}* ({request.id}) could not be granted. {left} The reason: {why}.")
+        return paragraphs(f"*{title(request)}* ({request.id}) could not be granted. {left} The reason: {why}.")
     if request.state in {State.CANCELLED, State.EXPIRED}:
-        return _message(f"*{title(request)}* ({request.id}): {status.of(request).decision(request)}")
-    return _message(_end(request))
+        return paragraphs(f"*{title(request)}* ({request.id}): {status.of(request).decision(request)}")
+    return paragraphs(_end(request))
 
 
 def _left(request: Request) -> str:
@@ -133,13 +128,15 @@ def question(request: Request, asked: ApproverQuestion, link: str) -> SlackMessa
     about = f"about your request *{title(request)}* ({request.id}): {fitting(asked.text, 1_000)}"
     card = f"\n{linked_as(link, OPEN_CARD)}" if link else ""
     if asked.answer:
-        return _message(f"You answered {name(asked.by)}: {fitting(asked.answer, 1_000)}", (), [f"Asked {about}{card}"])
+        return paragraphs(
+            f"You answered {name(asked.by)}: {fitting(asked.answer, 1_000)}", (), [f"Asked {about}{card}"]
+        )
     said = f"{name(asked.by)} asks {about}"
     if not request.awaits_decision:
         verdict = status.of(request).verdict(request)
-        return _message(f"{said}\nNo answer is needed any more: it {verdict}.", (), [card.strip()] if card else ())
+        return paragraphs(f"{said}\nNo answer is needed any more: it {verdict}.", (), [card.strip()] if card else ())
     waits = f"All approvers will see your answer. If nobody decides by {clock(request.decide_by)}, it expires.{card}"
-    whole = _message(said, [buttons.answer(request, asked.n)], [waits])
+    whole = paragraphs(said, [buttons.answer(request, asked.n)], [waits])
     return SlackMessage(lock_screen(f"{name(asked.by)} asks: {safe(asked.text)}"), whole.blocks)
 
 
@@ -154,14 +151,4 @@ def _near_end(request: Request, needed: Needed) -> SlackMessage:
     said = f"*{title(request)}* ({request.id}) ends {when(request.ends_at)}."
     if request.extension:
         said = f"{said}\n{extension_status(request, needed, own=True)}".strip()
-    return _message(said, [*buttons.extend(request), buttons.release(request)])
-
-
-def _message(text: str, offered: Sequence[ButtonElement] = (), more: Sequence[str] = ()) -> SlackMessage:
-    """The text, which a lock screen shows, then what is only read in Slack, then the buttons."""
-    blocks: list[Block] = [
-        SectionBlock(text=MarkdownTextObject(text=words[:3000], verbatim=True)) for words in (text, *more)
-    ]
-    if offered:
-        blocks.append(ActionsBlock(block_id="mine", elements=list(offered)))
-    return SlackMessage(text, [block.to_dict() for block in blocks])
+    return paragraphs(said, [*buttons.extend(request), buttons.release(request)])

@@ -7,6 +7,7 @@ from slack_sdk.models.views import View
 
 from bot.core import durations
 from bot.core.deadlines import last_end
+from bot.core.errors import CannotExtend
 from bot.core.request import REASON_LIMIT, Extension, ExtensionState, Request
 from handlers.views import action_ids, modals
 from handlers.views.message import Needed
@@ -104,3 +105,15 @@ def deny(request: Request, n: int) -> View:
             InputBlock(block_id=action_ids.REASON, label="Reason (the requester will see this)", element=element),
         ],
     )
+
+
+def cannot_extend(error: CannotExtend) -> str:
+    """Why it cannot be extended now."""
+    ends = f"{error.request.id} ends at {clock(error.request.ends_at)}"
+    return {
+        "cap": f"{ends}, and its role allows {clock(error.latest)} at the latest. Request again after it has ended.",
+        "rule": f"{ends}, and a rule allows {clock(error.latest)} at the latest. Request again after it has ended.",
+        "asked": f"An extension is already waiting for approval. Until then, {ends}.",
+        "systems": f"This system does not support extensions: {ends}. Request again with `/jit request`.",
+        "changed": f"The policy changed its role, so it cannot be extended: {ends}. Request again after that.",
+    }[error.why]

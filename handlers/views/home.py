@@ -20,7 +20,7 @@ from bot.access.read import Overview
 from bot.core.lockdown import Lock
 from bot.core.request import Request
 from bot.policy.catalog import Choice
-from handlers.views import action_ids, status
+from handlers.views import action_ids, for_others, status
 from handlers.views.buttons import button
 from handlers.views.card import consequence
 from handlers.views.delegation import listed
@@ -31,6 +31,7 @@ from handlers.views.request import decide_blocks, own_buttons
 from handlers.views.role_terms import how_long
 from handlers.views.text import (
     OPEN_CARD,
+    by_whom,
     fitting,
     lasts,
     length,
@@ -64,6 +65,7 @@ def overview(mine: Overview) -> View:
             *_stopped(mine.locks),
             *_stand_ins(mine),
             *_open(mine.open, mine.secrets),
+            *_filed(mine.filed),
             *_asked("Recent requests", mine.asked[:_LAST]),
             *_ways(mine.offers),
         ],
@@ -81,6 +83,7 @@ def home(mine: Overview, site: str = "", said: str = "") -> View:
             *_stand_ins(mine),
             *_waiting(mine, site),
             *_open(mine.open, mine.secrets),
+            *_filed(mine.filed),
             *_ways(mine.offers),
             *_asked("Your requests this week", mine.asked[:_MOST_ASKED]),
         ],
@@ -122,7 +125,14 @@ def _summary(request: Request, site: str, link: str) -> str:
         return f"{has}\n{levels}\n{extension_status(request, Needed())}"
     asks = f"{person} requests *{title(request)}* for {length(request.duration)} ({request.id})"
     reason = fitting(request.reason, 500)
-    lines = (asks, levels, f"> {reason}" if reason else "", consequence(request, 1_200), f"_{status.label(request)}_")
+    lines = (
+        asks,
+        by_whom(request),
+        levels,
+        f"> {reason}" if reason else "",
+        consequence(request, 1_200),
+        f"_{status.label(request)}_",
+    )
     return "\n".join(line for line in lines if line)
 
 
@@ -130,11 +140,22 @@ def _open(requests: Sequence[Request], secrets: frozenset[str]) -> list[Block]:
     """This person's active access and open requests."""
     blocks: list[Block] = [HeaderBlock(text="Your access")]
     for request in requests[:_MOST_OPEN]:
-        blocks.append(_section(f"*{title(request)}* for {lasts(request)} ({request.id})\n{status.label(request)}"))
+        said = f"*{title(request)}* for {lasts(request)} ({request.id})\n{status.label(request)}"
+        blocks.append(_section("\n".join(line for line in (said, by_whom(request)) if line)))
         buttons = own_buttons(request, secret=request.id in secrets)
         if buttons:
             blocks.append(ActionsBlock(block_id=f"mine:{request.id}", elements=list(buttons)))
     return [*blocks, *_rest(len(requests), _MOST_OPEN, "You have no active access and no open requests.")]
+
+
+def _filed(requests: Sequence[Request]) -> list[Block]:
+    """What this person requested for others; nothing where that is nothing."""
+    blocks: list[Block] = [HeaderBlock(text="Requested for others")] if requests else []
+    for request in requests[:_MOST_OPEN]:
+        blocks.append(_section(for_others.summary(request)))
+        if offered := for_others.filer_buttons(request):
+            blocks.append(ActionsBlock(block_id=f"filed:{request.id}", elements=list(offered)))
+    return [*blocks, *(_rest(len(requests), _MOST_OPEN, "") if requests else [])]
 
 
 def _asked(heading: str, requests: Iterable[Request]) -> list[Block]:

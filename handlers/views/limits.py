@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
 from bot.core.usage import LimitHit
 from bot.policy.limits import UsageLimitsShape, in_words
-from handlers.views.text import clock, code, length, when
+from handlers.views.text import clock, code, length, name, when
 
 _WITHIN = {"per_day": "24 hours", "per_week": "7 days"}
 
@@ -15,6 +15,8 @@ _WITHIN = {"per_day": "24 hours", "per_week": "7 days"}
 def over_limit(error: OverLimit) -> str:
     """No room for one more."""
     hit, what = error.hit, code(error.hit.scope, 90)
+    if error.filed_for and (hit.personal or hit.kind == "cooldown"):
+        return _for_other(hit, what, name(error.filed_for))
     if hit.kind == "cooldown":
         when_again = f"You can request it again at {when(hit.until)}."
         return f"Your last request for {what} was denied less than {length(hit.limit)} ago. {when_again}"
@@ -24,6 +26,13 @@ def over_limit(error: OverLimit) -> str:
     whom = (" for you" if error.own else " for this requester") if hit.personal else ""
     room = f"There is room again at {when(hit.until)}."
     return f"{what} was approved {times}{whom} within {_WITHIN[hit.kind]}, the maximum. {room}"
+
+
+def _for_other(hit: LimitHit, what: str, them: str) -> str:
+    """To who requests it for somebody else: that there is no room for that person, and nothing of what became of it."""
+    if hit.kind == "live":
+        return f"{them} already has as many requests for {what} approved as one person may. They can end one first."
+    return f"Nobody can request {what} for {them} now. It can be requested again at {when(hit.until)}."
 
 
 def _live(hit: LimitHit, what: str, *, own: bool) -> str:
@@ -53,6 +62,10 @@ def conflicting(error: Conflicting) -> str:
     rule = f"Nobody may hold both {mine} and {other}"
     if not conflict.request:
         return f"{rule}, so they cannot be one request. Leave one of them out."
+    if error.filed_for:  # who requests it for somebody else does not learn what that person has
+        them = name(error.filed_for)
+        has = f"{them} has, or has requested, access that nobody may hold together with {mine}."
+        return f"{has} They can end or cancel it first: `/jit list` shows it to them."
     if error.own:
         return f"{rule}, and your request {conflict.request} is for {other}. End or cancel it first: `/jit list`."
     ends = f"Deny this, or approve it once {conflict.request} has ended."

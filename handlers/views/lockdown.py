@@ -9,6 +9,7 @@ from slack_sdk.models.blocks import InputBlock, Option, PlainTextInputElement, S
 from slack_sdk.models.views import View
 
 from bot.access.lockdown import LiftVote
+from bot.core.errors import NotLockedDown
 from bot.core.lockdown import NEEDED, Lock
 from bot.core.request import REASON_LIMIT
 from handlers.views import action_ids, modals
@@ -110,3 +111,12 @@ def _why(reason: str, label: str) -> InputBlock:
         initial_value=plain(reason, REASON_LIMIT) or None,
     )
     return InputBlock(block_id=action_ids.REASON, label=label, element=element)
+
+
+def not_locked(error: NotLockedDown) -> str:
+    """Nothing to lift there."""
+    if not error.locked:
+        return "Nothing is locked down, so there is nothing to lift."
+    none, stand = (_object(system) for system in (error.system, error.locked[0]))
+    lift = f"/jit lockdown lift {error.locked[0]}".strip()
+    return f"There is no lockdown of {none}, only of {stand}: {code(lift, 80)} lifts it."

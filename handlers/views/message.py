@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from slack_sdk.models.blocks import (
+    ActionsBlock,
+    Block,
+    ButtonElement,
     ContextBlock,
     MarkdownTextObject,
     SectionBlock,
@@ -118,6 +121,16 @@ def section(text: str) -> SectionBlock:
     """A paragraph; the end of one that is too long says that there is more."""
     whole = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
     return SectionBlock(text=MarkdownTextObject(text=whole, verbatim=True))
+
+
+def paragraphs(text: str, offered: Sequence[ButtonElement] = (), more: Sequence[str] = ()) -> SlackMessage:
+    """The text, which a lock screen shows, then what is only read in Slack, then the buttons."""
+    blocks: list[Block] = [
+        SectionBlock(text=MarkdownTextObject(text=words[:3000], verbatim=True)) for words in (text, *more)
+    ]
+    if offered:
+        blocks.append(ActionsBlock(block_id="mine", elements=list(offered)))
+    return SlackMessage(text, [block.to_dict() for block in blocks])
 
 
 def context(text: str) -> ContextBlock:

@@ -19,6 +19,7 @@ from slack_sdk.models.blocks import (
     PlainTextInputElement,
     SectionBlock,
     StaticSelectElement,
+    UserSelectElement,
 )
 from slack_sdk.models.views import View
 
@@ -66,12 +67,17 @@ class Filled:
     starts_at: float = 0
     note: str = ""
     inputs: Mapping[str, str] = field(default_factory=dict)
+    person: str = ""
+    """The account of the person whom it is for; empty for oneself."""
+    for_others: bool = False
+    """Whether there is a field for that."""
 
 
 def ask(choices: Sequence[Choice], chosen: Chosen | None = None, known: Filled = Filled()) -> View:
     """The request form: only what this person may request, filled in with what is known, never guessed."""
     blocks: list[Block] = [text(f":information_source: {known.note}")] if known.note else []
     blocks.append(_what(choices, chosen.choice if chosen else None))
+    blocks += [_for(known.person)] if known.for_others else []
     if chosen:
         blocks += _another(choices, chosen.choice)
         blocks += _too_long(chosen.choice, known.duration)
@@ -121,6 +127,12 @@ def deny(request: Request, page: str = "") -> View:
     return _reasoned(request, action_ids.DENY_VIEW, "Deny", "Deny", "Reason (the requester will see this)", page)
 
 
+def decline(request: Request) -> View:
+    """Decline what somebody else requested for this person, with a reason."""
+    label = "Reason (who requested it for you will see this)"
+    return _reasoned(request, action_ids.DECLINE_VIEW, "Decline", "Decline", label)
+
+
 def question(request: Request, page: str = "") -> View:
     """Ask the requester something. ``page``: where in which list of waiting requests it was pressed."""
     label = "Your question (the requester and the other approvers will see this)"
@@ -151,6 +163,13 @@ def _what(choices: Sequence[Choice], chosen: Choice | None) -> InputBlock:
     # A block of its own, since Slack keeps what was selected in one of the same id.
     block = f"{action_ids.CHOICE}:{chosen.name}" if chosen and TOGETHER in chosen.name else action_ids.CHOICE
     return InputBlock(block_id=block, label="What do you need?", dispatch_action=True, element=element)
+
+
+def _for(person: str) -> InputBlock:
+    """Who is to get the access. A block of its own for each person, since Slack keeps what was selected in one."""
+    block, label = f"{action_ids.FOR}:{person}" if person else action_ids.FOR, "For (leave empty for yourself)"
+    element = UserSelectElement(action_id=action_ids.FOR, placeholder="Choose a person", initial_user=person or None)
+    return InputBlock(block_id=block, label=label, element=element, optional=True)
 
 
 def _another(choices: Sequence[Choice], chosen: Choice) -> list[Block]:

@@ -9,7 +9,7 @@ from slack_sdk.models.blocks import ActionsBlock, Block, ButtonElement, Markdown
 from bot.access.parsed_line import Problem, RequestLine
 from bot.core.request import Request, State
 from bot.policy.catalog import Choice
-from handlers.views import action_ids, buttons
+from handlers.views import action_ids, buttons, for_others
 from handlers.views.message import SlackMessage
 from handlers.views.text import by_rule, clock, code, length, safe, title, when
 
@@ -53,12 +53,19 @@ def _left(line: RequestLine) -> str:
 def not_for_others(person: str, typed: str) -> str:
     """Who may request for whom."""
     again = code(f"/jit request {typed}", 213) if typed else "`/jit request`"
-    whom = safe(person, 80) if person.startswith("@") else f"<@{safe(person, 30)}>"
+    whom = safe(person, 80) if "@" in person else f"<@{safe(person, 30)}>"
     return f"You can only request access for yourself. Ask {whom} to type {again}."
+
+
+def pick_person(typed: str) -> str:
+    """A name says nobody for sure."""
+    return f'I don\'t know whose account "{safe(typed, 60)}" is: pick the person below, under "For".'
 
 
 def requested(made: Request) -> str:
     """What was requested, and what comes next."""
+    if made.requested_by:
+        return for_others.requested(made)
     until, shortened = clock(made.decide_by), _shortened(made)
     if made.rule:
         starts = "Granting access." if made.is_live else f"Access starts {when(made.starts_at)}."
@@ -77,7 +84,7 @@ def _shortened(made: Request) -> str:
 
 def next_steps(made: Request) -> list[ButtonElement]:
     """What the requester can do about it now."""
-    return [buttons.cancel(made)] if made.state in {State.PENDING, State.SCHEDULED} else []
+    return [buttons.cancel(made)] if made.state in {State.DRAFT, State.PENDING, State.SCHEDULED} else []
 
 
 def answer(made: Request) -> SlackMessage:

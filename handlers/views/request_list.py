@@ -13,14 +13,18 @@ _MOST = 20
 _LATEST = 5
 
 
-def listing(mine: Sequence[Request], others: Sequence[Request], over: Sequence[Request] = ()) -> str:
-    """The person's own open requests, and those on the systems that they approve for.
+def listing(
+    mine: Sequence[Request], others: Sequence[Request], over: Sequence[Request] = (), filed: Sequence[Request] = ()
+) -> str:
+    """The person's own open requests, those that they made for others, those on the systems that they approve for.
 
     ``over``: the person's own of the last week that are over; the latest are shown too.
     """
     parts = []
     if mine:
         parts.append("*Yours*\n" + _lines(mine, own=True))
+    if filed:
+        parts.append("*Requested for others*\n" + _lines(filed, own=False))
     if others:
         parts.append("*On your systems*\n" + _lines(others, own=False))
     opened = "\n\n".join(parts) or "Nothing is open. Type `/jit request` to request access."
@@ -60,4 +64,5 @@ def _lines(requests: Sequence[Request], *, own: bool) -> str:
 
 def _what(request: Request, *, own: bool) -> str:
     about = f"{title(request)} for {lasts(request)}"
-    return about if own else f"{name(request.requester)}: {about}"
+    by = f" (requested by {name(request.requested_by)})" if request.requested_by else ""
+    return f"{about}{by}" if own else f"{name(request.requester)}: {about}{by}"

@@ -64,6 +64,7 @@ def explained(terms: Terms, names: GroupNames, more: Sequence[str] = ()) -> str:
         f"*{safe(choice.title, 80)}* ({code(choice.name, 90)})",
         f"Grants:\n{opens(terms)}",
         f"Who may request it: {requesters(terms)}",
+        *_filers(terms),
         f"Who approves: {decides(terms, names)}. If nobody answers within {length(terms.within)}, the request expires.",
         f"How long: {how_long(choice)}.",
         *asked_for(choice),
@@ -123,6 +124,14 @@ def _typed(value: str) -> str:
 def requesters(terms: Terms) -> str:
     """Who may request it. A choice of several roles is for those who may ask for each of them."""
     return ", and ".join(dict.fromkeys(_any_of(role) for role in terms.roles))
+
+
+def _filers(terms: Terms) -> list[str]:
+    """Who may request it for others; nothing where nobody may."""
+    if not all(role.filer_groups for role in terms.roles):
+        return []
+    each = (" or ".join(f"{code(group, 40)}" for group in role.filer_groups) for role in terms.roles)
+    return [f"Who may request it for others: {', and '.join(dict.fromkeys(each))}; that person has to accept it."]
 
 
 def _any_of(role: RoleTerms) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from bot.core.given_inputs import spelled
 from bot.core.request import Request, State
-from handlers.views import buttons, ended, parts
+from handlers.views import buttons, cancelled, ended, parts
 from handlers.views.extension import extension_status
 from handlers.views.message import Needed
 from handlers.views.text import (
@@ -130,6 +130,9 @@ def _pending_text(request: Request) -> str:
     given = f" ({fitting(words, 20)})" if (words := spelled(request)) else ""
     what = f"{fitting(request.title, 25 if given else 40)}{given}"
     asked = f"{fitting(_person(request), 30)} requests {what} for {length(request.duration)}"
+    if filer := request.requested_by:
+        whom = f"for {fitting(_person(request), 20)}, {length(request.duration)}"
+        asked = f"{fitting(filer.name or filer.email, 20)} requests {what} {whom}"
     level = sensitivity(request)
     loud = f"{level.capitalize()} risk: " if level in {"high", "critical"} else ""
     reason = fitting(request.reason, 30)
@@ -140,6 +143,16 @@ def _pending_text(request: Request) -> str:
 def _person(request: Request) -> str:
     return request.requester.name or request.requester.email
 
+
+_DRAFT = Status(
+    badge=lambda request: f":hourglass_flowing_sand: waiting for {name(request.requester)} to accept",
+    details=lambda request, _: [
+        f"Approvers see it once {name(request.requester)} accepts. It expires {clock(request.waits_until)}."
+    ],
+    label=lambda request: f"waiting for {name(request.requester)} to accept, expires {clock(request.waits_until)}",
+    clause=lambda request: f"is still waiting for {name(request.requester)} to accept it",
+    own_buttons=lambda request, _: buttons.consent(request),
+)
 
 _PENDING = Status(
     badge=lambda _: ":hourglass_flowing_sand: waiting for approval",
@@ -228,48 +241,26 @@ _DENIED = Status(
 )
 
 
-def _by_policy(request: Request) -> bool:
-    return request.closed_by == "policy"
-
-
-def _cancelled_details(request: Request, _: Needed) -> list[str]:
-    if _by_policy(request):
-        return [f"Cancelled by the policy: {safe(request.closed_reason)}. Please request again."]
-    return [f"Cancelled by {user(request.closed_by)}. {safe(request.closed_reason)}".strip()]
-
-
-def _cancelled_clause(request: Request) -> str:
-    if _by_policy(request):
-        return f"was cancelled by the policy ({safe(request.closed_reason, 200)})"
-    return f"was cancelled by {user(request.closed_by)}"
-
-
-def _cancelled_decision(request: Request) -> str:
-    if _by_policy(request):
-        return f"The policy cancelled it: {safe(request.closed_reason)}. Please request again."
-    if request.closed_by != request.requester.id:
-        return f"{user(request.closed_by)} cancelled it: {safe(request.closed_reason, 500)}."
-    return "You cancelled it."
-
-
 _CANCELLED = Status(
-    badge=lambda request: (
-        f":leftwards_arrow_with_hook: {'cancelled by the policy' if _by_policy(request) else 'cancelled'}"
-    ),
-    details=_cancelled_details,
-    label=lambda request: "cancelled by the policy" if _by_policy(request) else "cancelled",
-    clause=_cancelled_clause,
-    decision=_cancelled_decision,
-    verdict=lambda request: "was cancelled by the policy" if _by_policy(request) else "was cancelled",
+    badge=lambda request: f":leftwards_arrow_with_hook: {cancelled.label(request)}",
+    details=lambda request, _: cancelled.details(request),
+    label=cancelled.label,
+    clause=cancelled.clause,
+    decision=cancelled.decision,
+    verdict=lambda request: "was cancelled by the policy" if cancelled.is_by_policy(request) else "was cancelled",
 )
 
 
 def _lapsed_details(request: Request, _: Needed) -> list[str]:
+    if request.unseen:
+        return [f"{name(request.requester)} did not accept it by {clock(request.waits_until)}."]
     missed = f"Access could not start by {when(request.starts_at + request.start_grace)}."
     return [missed if request.approved_at else f"Nobody answered by {clock(request.decide_by)}."]
 
 
 def _lapsed_decision(request: Request) -> str:
+    if request.unseen:
+        return "It was not accepted in time, so the request expired."
     if request.approved_at:
         return "Access could not start in time, so the request expired. No access was given."
     return "Nobody answered in time, so the request expired. Request again when an approver is around."
@@ -279,7 +270,7 @@ _LAPSED = Status(
     badge=lambda _: ":zzz: expired; no access was given",
     details=_lapsed_details,
     label=lambda _: "expired",
-    clause=lambda request: f"expired at {clock(request.decide_by)}",
+    clause=lambda request: f"expired at {clock(request.waits_until if request.unseen else request.decide_by)}",
     decision=_lapsed_decision,
     verdict=lambda _: "expired",
 )
@@ -311,6 +302,7 @@ _ENDED = Status(
 
 STATUSES: Mapping[State, Status] = MappingProxyType(
     {
+        State.DRAFT: _DRAFT,
         State.PENDING: _PENDING,
         State.SCHEDULED: _SCHEDULED,
         State.GRANTING: _GRANTING,

@@ -153,6 +153,21 @@ def _in_place(review: Review) -> str:
     return f" for {name(review.stands_in_for)}" if review.stands_in_for else ""
 
 
+def by_whom(request: Request) -> str:
+    """Who requested it for whom, and that they accepted; empty for what somebody requested for themself."""
+    if request.requested_by is None:
+        return ""
+    them = name(request.requester)
+    answered = f"{them} accepted {clock(request.consented_at)}" if request.consented_at else f"{them} has not accepted"
+    return f"{who(request.requested_by)} requested it for {them}; {answered}."
+
+
+def asks(request: Request) -> str:
+    """Who requests it, and for whom where that is somebody else."""
+    filer = request.requested_by
+    return f"{who(filer)} requests for {who(request.requester)}:" if filer else f"{who(request.requester)} requests"
+
+
 def roles(request: Request) -> str:
     """What the request grants."""
     return ", ".join(safe(leg.role.title, 120) for leg in request.legs)

@@ -8,6 +8,7 @@ from bot.core.events import (
     ApprovedByRule,
     Cancelled,
     ClosedManually,
+    Consented,
     Denied,
     EndedEarly,
     Endorsed,
@@ -29,7 +30,7 @@ from bot.core.events import (
     Revoked,
     Started,
 )
-from bot.core.request import Ending, Request, State
+from bot.core.request import ByRule, Ending, Request, State
 from handlers.views.card import for_how_long
 from handlers.views.ended import proof
 from handlers.views.extension import undecided
@@ -93,7 +94,13 @@ def line(request: Request, event: Event, needed: Needed) -> str:
         case Cancelled(by="policy", reason=reason):
             return f"The policy cancelled the request: {safe(reason)}. Please request again."
         case Cancelled():
-            return f"{name(request.requester)} cancelled the request."
+            filer = request.requested_by
+            by = filer if filer and event.by == filer.id else request.requester
+            return f"{name(by)} cancelled the request."
+        case Consented(rule=ByRule() as rule) if request.starts_at > event.at:
+            return f"Approved by {by_rule(rule)}. Access starts {when(request.starts_at)}."
+        case Consented(rule=ByRule() as rule):
+            return f"Approved by {by_rule(rule)}. Granting access for {length(request.duration)}."
         case RequestExpired():
             return "Nobody answered in time, so the request expired. No access was given."
         case Granted():

@@ -120,6 +120,11 @@ def _select(element: Json) -> str:
     return f'<div class="box">{shown}<span class="dim">⌄</span></div>{inside}'
 
 
+def _person(element: Json) -> str:
+    shown = literal(element["initial_user"]) if "initial_user" in element else text(element["placeholder"])
+    return f'<div class="box"><span class="dim">👤 {shown}⌄</span></div>'
+
+
 def _moment(element: Json) -> str:
     return f'<div class="box"><span class="dim">📅 {literal(str(element.get("initial_date_time", "")))}</span></div>'
 
@@ -135,6 +140,7 @@ _ELEMENTS = {
     "button": (_button, frozenset({"action_id", "text", "value", "style", "confirm", "url", "accessibility_label"})),
     "static_select": (_select, _CHOICE),
     "external_select": (_select, _CHOICE),
+    "users_select": (_person, frozenset({"action_id", "placeholder", "initial_user"})),
     "datetimepicker": (_moment, frozenset({"action_id", "initial_date_time"})),
     "plain_text_input": (
         _typed,

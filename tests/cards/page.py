@@ -73,9 +73,9 @@ def _story_part(name: str, part: Any) -> str:
     if name == "thread":
         shown = "".join(f'<div class="reply">{_post(to_html(line))}</div>' for line in part)
         return f"<h3>thread</h3>{shown}" if part else ""
-    if name == "rings":
+    if name in {"rings", "rings who requested it"}:
         shown = "".join(f'<div class="lock-screen">{to_html(line)}</div>' for line in part)
-        return f"<h3>rings the requester</h3>{shown}" if part else ""
+        return f"<h3>{'rings the requester' if name == 'rings' else name}</h3>{shown}" if part else ""
     if not isinstance(part, dict) or not set(part) <= {"text", "blocks"}:
         raise UnknownBlock(f"nothing draws a story's {name}")
     return f"<h3>{escape(name)}</h3>{_message(part)}"

@@ -8,16 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core import deadlines, lifecycle
+from bot.core import deadlines, lifecycle, notifications
 from bot.core.deadlines import due
 from bot.core.escalation import Escalation
 from bot.core.events import (
+    EVENT,
     AccessExpired,
     Approved,
     ApprovedByRule,
     Cancelled,
     ClosedManually,
+    Consented,
     Denied,
+    Drafted,
     EndedEarly,
     Endorsed,
     Escalated,
@@ -50,6 +53,7 @@ from bot.core.lifecycle import ANYWHERE, BEGINNINGS, OPEN, TRANSITIONS, advance,
 from bot.core.request import (
     ApproverQuestion,
     ByRule,
+    DraftWait,
     Ending,
     Extension,
     LegState,
@@ -65,6 +69,9 @@ from bot.core.transitions import LEG_MAY_HAVE_ACCESS, IllegalEvent
 
 MIA = Person(workspace="T1", id="UMIA", identity="mia@example.com", email="mia@example.com", name="Mia")
 DAN = Person(workspace="T1", id="UDAN", identity="dan@example.com", email="dan@example.com", name="Dan")
+KIM = Person(workspace="T1", id="UKIM", identity="kim@example.com", email="kim@example.com", name="Kim")
+NEW = ("requested_by", "waits_for", "waits_until", "consented_at")
+"""Fields that older records do not have."""
 PRIOR = {"present": False, "facts": {}}
 
 
@@ -109,6 +116,13 @@ def by_rule(legs: int = 1) -> ApprovedByRule:
     return ApprovedByRule(rule=rule, **facts)
 
 
+def drafted(legs: int = 1) -> Drafted:
+    """The same, requested by Kim for Mia, who has until 1030 to accept it."""
+    facts = {name: getattr(submitted(legs), name) for name in Submitted.model_fields if name not in {"kind", "by"}}
+    more = {"waits_for": DraftWait.CONSENT, "waits_until": 1030.0, "requested_by": KIM}
+    return Drafted(by="UKIM", **{**facts, **more})
+
+
 def review(verb: Verb = Verb.APPROVE, at: float = 1001.0) -> Review:
     """Dan's answer."""
     return Review(verb=verb, by=DAN, at=at, duration=1800, reason="because")
@@ -128,9 +142,13 @@ def attempted(leg: int, at: float) -> GrantAttempted:
 
 def any_event(at: float, leg: int) -> st.SearchStrategy[Event]:
     """Any event at all, fitting or not."""
+    rule = by_rule().rule
     events: list[Event] = [
         submitted(),
         by_rule(),
+        drafted(),
+        Consented(at=at, by="UMIA", decide_by=at + 1000, remind_at=at + 500),
+        Consented(at=at, by="UMIA", decide_by=at + 1000, rule=rule),
         Endorsed(at=at, review=review(at=at)),
         Approved(at=at, review=review(at=at), duration=1800),
         Denied(at=at, review=review(Verb.DENY, at)),
@@ -171,7 +189,8 @@ def any_event(at: float, leg: int) -> st.SearchStrategy[Event]:
 def histories(draw: st.DrawFn) -> tuple[Request, list[Event]]:
     """A request after a run of events, the illegal ones left out; and the events that took effect."""
     legs = draw(st.integers(1, 3))
-    first: Submitted | ApprovedByRule = by_rule(legs) if draw(st.booleans()) else submitted(legs)
+    begins: list[Submitted | ApprovedByRule | Drafted] = [submitted(legs), by_rule(legs), drafted(legs)]
+    first = draw(st.sampled_from(begins))
     plan: dict[str, Any] = {
         "starts_at": draw(st.sampled_from([0.0, 1005.0, 1100.0])),
         "remind_at": 1500.0,
@@ -309,6 +328,54 @@ def test_an_answer_replaces_what_is_to_escalate() -> None:
     request = advance(request, Endorsed(at=1100.0, review=review(), escalations=(escalation(1500.0, step=2),)))
     assert [(each.step, each.escalate_at) for each in request.escalations] == [(2, 1500.0)]
     assert advance(request, Endorsed(at=1101.0, review=review())).escalations == ()
+
+
+@given(histories())
+def test_approvers_see_nothing_of_a_draft_and_it_leads_nowhere_without_consent(
+    history: tuple[Request, list[Event]],
+) -> None:
+    request, events = history
+    consented = any(isinstance(event, Consented) for event in events)
+    drafted_ = isinstance(events[0], Drafted)
+    assert request.unseen == (drafted_ and not consented)
+    if request.unseen:
+        assert request.state in {State.DRAFT, State.CANCELLED, State.EXPIRED}
+        told = {audience for event in events for audience in notifications.notices(request, event)}
+        assert told <= {notifications.CONSENT, notifications.FILED}
+        assert not request.reviews
+        assert not request.questions
+    assert request.requested_by == (KIM if drafted_ else None)
+
+
+def test_the_time_to_decide_counts_from_the_consent() -> None:
+    request = fold([drafted(), Consented(at=1020.0, by="UMIA", decide_by=5000.0, remind_at=3000.0)])
+    assert (request.state, request.decide_by, request.remind_at) == (State.PENDING, 5000.0, 3000.0)
+    assert (request.created_at, request.consented_at, due(request)) == (1000.0, 1020.0, 3000.0)
+
+
+def test_a_draft_that_nobody_accepts_expires_on_time_and_is_not_accepted_after_that() -> None:
+    request = begin(drafted())
+    assert (due(request), deadlines.due_event(request, 1029.9)) == (1030.0, None)
+    expired = advance(request, RequestExpired(at=1030.0))
+    assert (deadlines.due_event(request, 1030.0), expired.state) == (RequestExpired(at=1030.0), State.EXPIRED)
+    with pytest.raises(IllegalEvent):
+        advance(expired, Consented(at=1031.0, by="UMIA", decide_by=5000.0))
+
+
+def test_a_rule_may_approve_what_was_accepted_at_once_or_for_later() -> None:
+    accepted = Consented(at=1020.0, by="UMIA", decide_by=5000.0, rule=by_rule().rule)
+    now = fold([drafted(), accepted])
+    assert (now.state, now.approved_at, now.begun_at) == (State.GRANTING, 1020.0, 1020.0)
+    later = fold([drafted().model_copy(update={"starts_at": 4000.0}), accepted])
+    assert (later.state, due(later)) == (State.SCHEDULED, 4000.0)
+
+
+def test_a_record_of_before_there_were_drafts_still_loads() -> None:
+    old = {k: v for k, v in begin(submitted()).model_dump(mode="json").items() if k not in NEW}
+    assert Request.model_validate(old) == begin(submitted())
+    event = {k: v for k, v in submitted().model_dump(mode="json").items() if k != "requested_by"}
+    assert EVENT.validate_python(event) == submitted()
+    assert begin(submitted()).lineage == "ca58d2744ee0aebeb2211f2f"
 
 
 def test_the_end_is_within_the_cap_and_not_after_the_record_said_so() -> None:

@@ -141,7 +141,15 @@ def test_the_times_of_the_policy_guide_are_the_defaults() -> None:
 
     [times] = re.findall(r"^## Times\n(.*?)^## ", _read(ROOT / "bot/guides/policy.md"), re.DOTALL | re.MULTILINE)
     rows = re.findall(r"^\| `(\w+)` \| .* \| (.+) \|$", times, re.MULTILINE)
-    assert {name for name, _ in rows} == {"pending", "remind", "warn", "start_grace", "grant_budget", "retention"}
+    assert {name for name, _ in rows} == {
+        "pending",
+        "consent",
+        "remind",
+        "warn",
+        "start_grace",
+        "grant_budget",
+        "retention",
+    }
     for name, default in rows:
         known = WorkspaceShape.model_fields[name].default
         assert default == ("half of `pending`" if known is None else f"`{durations.short(known)}`")

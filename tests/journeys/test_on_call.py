@@ -12,7 +12,7 @@ import pytest
 
 from bot.app import App
 from bot.playground import LocalSlack, Message
-from bot.policy import authorization
+from bot.policy import authorization, lost_rights
 from bot.startup import CannotStart
 from bot.store.indexes.directory_snapshots import DirectorySnapshots
 from tests.house import POLICY
@@ -163,7 +163,7 @@ async def test_who_was_on_call_keeps_what_was_granted_when_the_shift_ends(
         assert roster
         assert roster["oncall"].known
         request = (await town.app.store.load(town.id_of(card))).request  # type: ignore[union-attr]
-        assert authorization.lost(town.app.catalog, roster, request) == ()
+        assert lost_rights.lost(town.app.catalog, roster, request) == ()
         assert not authorization.may_still_request(town.app.catalog, roster, request, time.time()).allowed
 
 

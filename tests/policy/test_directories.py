@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-from bot.policy import authorization, case_file, loader, policy_diff
+from bot.policy import case_file, loader, lost_rights, policy_diff
 from bot.policy.catalog import Catalog
 from bot.policy.permission_diff import shift
 from bot.policy.problems import PolicyMistakes
@@ -116,9 +116,9 @@ def test_a_comparison_says_who_tells_of_a_group_and_never_a_secret() -> None:
 
 def test_nobody_loses_access_by_the_end_of_a_shift() -> None:
     roles = {("prod-db", "admin")}
-    assert authorization.resting_on_groups(catalog(POLICY)) == roles
+    assert lost_rights.resting_on_groups(catalog(POLICY)) == roles
     shifts = catalog(POLICY.replace("may_ask: [dba]", "may_ask: [dba, db-on-call]"))
-    assert authorization.resting_on_groups(shifts) == frozenset()
+    assert lost_rights.resting_on_groups(shifts) == frozenset()
 
 
 def test_a_tested_case_says_who_is_in_a_group_of_a_directory() -> None:

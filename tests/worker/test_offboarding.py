@@ -14,7 +14,7 @@ from bot.access import holder, revoke
 from bot.core.events import EndedEarly
 from bot.core.request import Ending, Request, State
 from bot.core.verdict import AccountStates, Members, Roster
-from bot.policy import authorization
+from bot.policy import lost_rights
 from bot.store.indexes.offboarding import KEPT, Sightings
 from bot.store.outbox import Outbox
 from bot.store.store import Store
@@ -304,15 +304,15 @@ async def test_a_replica_with_another_policy_takes_nothing_away_for_groups(town:
 async def test_only_a_group_that_is_wholly_told_is_out_of(town: Town) -> None:
     request = await town.admin()
     outside = {"dba": Members(users=frozenset({"UDAN"}))}
-    assert authorization.lost(town.house.policy, outside, request) == ("vault/admin",)
+    assert lost_rights.lost(town.house.policy, outside, request) == ("vault/admin",)
     dark = {"dba": Members(users=frozenset({"UDAN"}), known=False)}
-    assert authorization.lost(town.house.policy, dark, request) == ()
+    assert lost_rights.lost(town.house.policy, dark, request) == ()
     both = catalog(POLICY.replace("may_ask: [dba]", "may_ask: [dba, security]"))
-    assert authorization.lost(both, outside, request) == ()
+    assert lost_rights.lost(both, outside, request) == ()
     sams = Members(identities=frozenset({"sam@example.com"}))
-    assert authorization.lost(both, {**outside, "security": sams}, request) == ("vault/admin",)
+    assert lost_rights.lost(both, {**outside, "security": sams}, request) == ("vault/admin",)
     eves = Members(identities=frozenset({"eve@example.com"}))
-    assert authorization.lost(both, {**outside, "security": eves}, request) == ()
+    assert lost_rights.lost(both, {**outside, "security": eves}, request) == ()
 
 
 # many at once

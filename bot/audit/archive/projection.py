@@ -142,7 +142,7 @@ def _plain(text: str) -> str:
 def _about(told: Projected) -> Projected:
     if told.life:
         request = told.life.request
-        told.words.add(word("person", request.requester.id))
+        told.words |= {word("person", person.id) for person in request.parties}
         told.words |= {word("system", leg.role.system) for leg in request.legs}
         told.words |= {word("role", leg.role.name) for leg in request.legs}
     return told
@@ -176,6 +176,8 @@ def _people(event: Event) -> Iterator[Person]:
     """Whoever the event names by more than an id: who asks, and who answers."""
     if isinstance(event, Requested):
         yield event.requester
+        if event.requested_by:
+            yield event.requested_by
     review = getattr(event, "review", None)
     if isinstance(review, Review):
         yield review.by

@@ -34,9 +34,9 @@ def page(pack: Mapping[str, Any]) -> str:
 
 
 def _shown(pack: Mapping[str, Any]) -> str:
-    request, requester = pack["request"], pack["request"]["requester"]
+    request = pack["request"]
     facts = [
-        ("Asked by", f"{requester['name']} {requester['email']} ({requester['id']})"),
+        *_asked_by(request),
         ("For", f"{request['what']}: {request['title']}"),
         *((given["title"], given["value"]) for given in _inputs(request)),
         ("Reason", request["reason"]),
@@ -68,6 +68,20 @@ def _shown(pack: Mapping[str, Any]) -> str:
             f"<h2>The policy that it was asked under</h2>{texts}",
         )
     )
+
+
+def _asked_by(request: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Who requested it; where that was for somebody else, whom it is for, and when they accepted it."""
+    requester, filer = _person(request["requester"]), request.get("requested_by")
+    if not filer:
+        return [("Asked by", requester)]
+    at = request.get("consented_at")
+    accepted = f"accepted {human_times.spelled(at)}" if at else "not accepted"
+    return [("Asked by", _person(filer)), ("Asked for", f"{requester}, {accepted}")]
+
+
+def _person(person: Mapping[str, Any]) -> str:
+    return f"{person['name']} {person['email']} ({person['id']})"
 
 
 def _inputs(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:

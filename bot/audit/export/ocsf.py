@@ -25,6 +25,7 @@ _ACTIVITIES: Mapping[str, tuple[int, int, str]] = {
     "revealed": (_ACCOUNT, 4, "Password Reset"),
     "submitted": (_ENTITY, 1, "Create"),
     "approved_by_rule": (_ENTITY, 1, "Create"),
+    "drafted": (_ENTITY, 1, "Create"),
     "read": (_ENTITY, 2, "Read"),
 }
 _UPDATE = (_ENTITY, 3, "Update")
@@ -95,7 +96,8 @@ def _about(entry: AuditEntry, request: Request | None, uid: int) -> dict[str, An
 
 
 def _message(entry: AuditEntry, request: Request | None) -> str:
-    what = f" {entry.id}: {request.requester.email}, {request.what}" if request else f" {entry.id}".rstrip()
+    by = f" (requested by {request.requested_by.email})" if request and request.requested_by else ""
+    what = f" {entry.id}: {request.requester.email}{by}, {request.what}" if request else f" {entry.id}".rstrip()
     given = f" ({said})" if request and (said := spelled(request)) else ""
     return f"{entry.kind}{what}{given}"
 

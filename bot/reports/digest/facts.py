@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -222,12 +222,13 @@ def _figures(tally: DayCounts, live: int, base: str) -> tuple[Figure, ...]:
         narrow = f"--kind {kinds[0]}"
         return Figure(name, sum(counted[kind] for kind in kinds), narrow, f"{base} {narrow}")
 
+    by_rule = by_kind("by rule", "approved_by_rule")
     at = f'--when "at {human_times.spelled(tally.until)}"'
     stuck = sum(trouble.kind == "stuck" for trouble in tally.trouble)
     late = sum(trouble.kind == "late" for trouble in tally.trouble)
     return (
-        by_kind("asked", "submitted"),
-        by_kind("by rule", "approved_by_rule"),
+        by_kind("asked", "submitted", "drafted"),
+        replace(by_rule, count=by_rule.count + tally.accepted_by_rule),
         by_kind("approved", "approved"),
         by_kind("denied", "denied"),
         by_kind("request_expired", "request_expired"),
@@ -280,8 +281,8 @@ def _trend(archive: Archive, workspace: str, day: date, tz: str) -> tuple[Dot, .
     """The last thirty days, each a local one."""
     days = [day - timedelta(days=n) for n in range(TREND - 1, -1, -1)]
     edges = [start_times.span(each, tz)[0] for each in days] + [start_times.span(day, tz)[1]]
-    to_people, by_rule = (archive_search.counted(archive, workspace, kind, edges) for kind in BEGINNINGS)
-    asked = [n + m for n, m in zip(to_people, by_rule, strict=True)]
+    each_kind = [archive_search.counted(archive, workspace, kind, edges) for kind in BEGINNINGS]
+    asked = [sum(counts) for counts in zip(*each_kind, strict=True)]
     opened = archive_search.counted(archive, workspace, "granted", edges)
     return tuple(Dot(each.isoformat(), a, o) for each, a, o in zip(days, asked, opened, strict=True))
 

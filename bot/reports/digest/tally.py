@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from bot.core import lifecycle
 from bot.core.audit_chain import AuditEntry
-from bot.core.events import EVENT, ClosedManually, Event, Granted, Requested, Revoked
+from bot.core.events import EVENT, ClosedManually, Consented, Event, Granted, Requested, Revoked
 from bot.core.given_inputs import spelled
 from bot.core.request import Ending, Leg, LegState, Request, State
 from bot.core.transitions import LEG_MAY_HAVE_ACCESS, IllegalEvent
@@ -124,6 +124,8 @@ class DayCounts:
     requesters: set[str] = field(default_factory=set)
     approvers: set[str] = field(default_factory=set)
     """Bound identities."""
+    accepted_by_rule: int = 0
+    """What a rule approved when the person accepted it whom it was requested for."""
     unread: int = 0
     _due: float = field(default=0.0, init=False)
 
@@ -174,6 +176,7 @@ class DayCounts:
             self.roles |= {leg.role.name for leg in after.legs}
             for system in {leg.role.system for leg in after.legs}:
                 self._busy(system).asked += 1
+        self.accepted_by_rule += isinstance(event, Consented) and event.rule is not None
         if isinstance(event, Granted):
             self._busy(after.legs[event.leg].role.system).opened += 1
         if isinstance(event, Revoked):
@@ -228,7 +231,8 @@ def _should_close(before: Request | None, after: Request, event: Event, due: flo
 
 def _decision(after: Request, event: Event) -> DecisionTime:
     by = after.reviews[-1].by.email if after.reviews else event.by
-    return DecisionTime(after.id, after.requester.email, _title(after), by, max(0.0, event.at - after.created_at))
+    since = after.consented_at or after.created_at
+    return DecisionTime(after.id, after.requester.email, _title(after), by, max(0.0, event.at - since))
 
 
 def _waiting(request: Request) -> WaitingRequest:

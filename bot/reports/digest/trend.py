@@ -83,7 +83,7 @@ def adoption(
         people=len(tally.requesters),
         before=len(set(_requesters(archive, workspace, since, until))) if known else None,
         approvers=len(tally.approvers),
-        by_rule=tally.kinds["approved_by_rule"],
+        by_rule=tally.kinds["approved_by_rule"] + tally.accepted_by_rule,
         unused=_unused(archive, workspace, tally, policies),
     )
 

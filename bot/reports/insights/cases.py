@@ -19,7 +19,10 @@ from bot.policy.insight_thresholds import Thresholds
 
 T = TypeVar("T", bound=Thresholds)
 
-KINDS = ("submitted", "approved_by_rule", "endorsed", "approved", "denied", "request_expired", "cancelled")
+KINDS = (
+    *("submitted", "approved_by_rule", "drafted", "consented"),
+    *("endorsed", "approved", "denied", "request_expired", "cancelled"),
+)
 """The events that cases are read from."""
 _ANSWERS = frozenset({"endorsed", "approved", "denied"})
 KEPT = 200
@@ -161,16 +164,22 @@ class InsightRule(Generic[T]):
 def tell(entries: Iterable[AuditEntry], rules: Sequence[InsightRule[Any]]) -> None:
     """Reads events in order of time. Requests from before the first event are no cases."""
     undecided: dict[str, RequestCase] = {}
+    drafts: dict[str, RequestCase] = {}
     asked, answered, lapsed, over = (_minding(rules, name) for name in ("asked", "answered", "lapsed", "over"))
     for entry in entries:
-        if entry.kind in BEGINNINGS:
-            if ask := _ask(entry):
-                if entry.kind == "submitted":  # what a rule approved waits for nobody
+        if entry.kind in BEGINNINGS or entry.kind == "consented":
+            ask = _ask(entry) if entry.kind in BEGINNINGS else drafts.pop(entry.id, None)
+            if ask and entry.kind == "drafted":  # a request only once the person accepts it whom it is for
+                drafts[entry.id] = ask
+            elif ask:
+                ask = ask._replace(at=entry.at)
+                if not _by_rule(entry):  # else it waits for nobody
                     undecided[entry.id] = ask
                 for rule in asked:
                     if ask.at >= rule.since:
                         rule.asked(ask)
             continue
+        drafts.pop(entry.id, None)
         last = entry.kind != "endorsed"
         found = undecided.pop(entry.id, None) if last else undecided.get(entry.id)
         if found is None:
@@ -204,6 +213,10 @@ def _ask(entry: AuditEntry) -> RequestCase | None:
     if not (who and what and type(who) is type(tz) is type(what) is str and entry.version):
         return None
     return RequestCase(Proof(entry.id, entry.seq), entry.at, who, tz, what, roles)
+
+
+def _by_rule(entry: AuditEntry) -> bool:
+    return entry.kind == "approved_by_rule" or (entry.kind == "consented" and bool(_facts(entry).get("rule")))
 
 
 def _answer(entry: AuditEntry, ask: RequestCase) -> DecisionCase | None:

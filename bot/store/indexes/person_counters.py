@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Final
 
@@ -59,19 +59,35 @@ class Ledger(Frozen):
         """How many requests."""
         return sum(at > now - seconds for at in self.asked)
 
-    def after(self, request: Request, window: float) -> Ledger:
-        """With one more request. ``window``: seconds over which requests are counted."""
+    def after(self, request: Request, window: float, person: str) -> Ledger:
+        """With one more request, as the ledger of ``person``: of who requests it, of whom it is for, or of both.
+
+        ``window``: seconds over which requests are counted.
+        """
         now, rule = request.created_at, request.rule
         ruled = tuple(each for each in self.ruled if each.at > now - WINDOW)
+        asked = (*(at for at in self.asked if at > now - window), now)[-_MOST_ASKED:]
+        theirs, asks = person == request.requester.id, person == request.parties[-1].id
         return self.model_copy(
             update={
                 "n": self.n + 1,
                 "at": now,
-                "asked": (*(at for at in self.asked if at > now - window), now)[-_MOST_ASKED:],
-                "ruled": (*ruled, Approval(rule=rule.key, at=now)) if rule else ruled,
-                "open": tuple(dict.fromkeys((*self.open, request.id)))[-_MOST_OPEN:],
+                "asked": asked if asks else self.asked,
+                "ruled": (*ruled, Approval(rule=rule.key, at=now)) if rule and theirs else ruled,
+                "open": tuple(dict.fromkeys((*self.open, request.id)))[-_MOST_OPEN:] if theirs else self.open,
             }
         )
+
+    def next(self, request: Request, window: float, person: str) -> Ledger:
+        """With the step of the request that was recorded last: that it was accepted, or requested."""
+        return self.after_rule(request) if request.consented_at else self.after(request, window, person)
+
+    def after_rule(self, request: Request) -> Ledger:
+        """With the approval by a rule of a request that it has already."""
+        now, rule = request.approved_at, request.rule
+        ruled = tuple(each for each in self.ruled if each.at > now - WINDOW)
+        more = (Approval(rule=rule.key, at=now),) if rule else ()
+        return self.model_copy(update={"n": self.n + 1, "at": now, "ruled": (*ruled, *more)})
 
 
 @dataclass
@@ -103,6 +119,10 @@ class Ledgers:
         """As it lies in its key."""
         body = json.dumps(ledger.model_dump(mode="json", exclude_defaults=True), separators=(",", ":"))
         return f"{body}|{self.authorship.sign('ledger', person, body)}"
+
+    def all_sealed(self, ledgers: Mapping[str, Ledger]) -> dict[str, str]:
+        """The same of several people."""
+        return {person: self.sealed(person, ledger) for person, ledger in ledgers.items()}
 
     def _opened(self, person: str, value: str) -> Ledger | None:
         """None for what is not ours."""

@@ -26,6 +26,7 @@ KEPT: Final = 600.0
 MOST: Final = 10_000
 _PAGE = 1000
 _DECISIONS = frozenset({
+    *("drafted", "consented"),
     *("submitted", "approved_by_rule", "endorsed", "approved", "denied", "cancelled", "ended_early", "closed_manually"),
     *("extension_requested", "extension_endorsed", "extension_approved", "extension_denied"),
     *("question_asked", "question_answered"),

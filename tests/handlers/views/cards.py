@@ -18,7 +18,9 @@ from bot.core.events import (
     ApprovedByRule,
     Cancelled,
     ClosedManually,
+    Consented,
     Denied,
+    Drafted,
     EndedEarly,
     Endorsed,
     Escalated,
@@ -42,12 +44,23 @@ from bot.core.events import (
     Warned,
 )
 from bot.core.lifecycle import advance, begin
-from bot.core.request import ApproverQuestion, ByRule, Ending, Extension, Request, RequiredStep, Review, State, Verb
+from bot.core.request import (
+    ApproverQuestion,
+    ByRule,
+    DraftWait,
+    Ending,
+    Extension,
+    Request,
+    RequiredStep,
+    Review,
+    State,
+    Verb,
+)
 from bot.core.rule_effects import CheckedTicket, Shortened
 from bot.core.verdict import Members
 from bot.policy import authorization, steps
 from bot.policy.catalog import Catalog
-from handlers.views import card, dms, thread
+from handlers.views import card, dms, for_others, thread
 from handlers.views.ladder import ladder
 from handlers.views.message import EscalatedStep, Needed, SlackMessage
 from handlers.views.thread import line
@@ -57,6 +70,7 @@ from tests.handlers.views.drawing import (
     EVE,
     EVIL,
     HOUR,
+    KIM,
     LINK,
     MIA,
     NAMES,
@@ -125,6 +139,19 @@ def by_rule(also: tuple[str, ...] = (), **more: Any) -> ApprovedByRule:
         "what": ("debug",),
     }
     return ApprovedByRule(rule=ByRule(n=1, key="k", used=2, budget=3, also=also, **said), **facts)
+
+
+def for_mia(what: str = "debug", **more: Any) -> Drafted:
+    """Kim asks for Mia, who has half an hour to accept it."""
+    first = asked(what, **more)
+    facts = {name: getattr(first, name) for name in Submitted.model_fields if name not in {"kind", "by"}}
+    facts |= {"waits_for": DraftWait.CONSENT, "waits_until": AT + 1800, "requested_by": KIM}
+    return Drafted(by=KIM.id, **facts)
+
+
+def accepted(**more: Any) -> Consented:
+    """Mia accepts it."""
+    return Consented(at=AT + 50, by=MIA.id, decide_by=AT + 50 + 4 * HOUR, **more)
 
 
 def yes(who: Any = DAN, duration: int = 1800) -> Review:
@@ -343,6 +370,35 @@ STORIES: Mapping[str, Sequence[Event]] = {
     "ended-released": [*OPEN, _withdrawn(Ending.RELEASED, MIA.id), CLOSED],
     "ended-revoked": [*OPEN, _withdrawn(Ending.REVOKED, EVE.id, "INC-2 <!channel>"), CLOSED],
     "revoked-at-a-terminal": [*OPEN, _withdrawn(Ending.REVOKED, "cli:pat@host", "INC-2 <!channel>")],
+    "for-mia-draft": [for_mia()],
+    "for-mia-draft-later": [for_mia(**_LATER)],
+    "for-mia-declined": [for_mia(), Cancelled(at=AT + 60, by=MIA.id, reason=EVIL)],
+    "for-mia-cancelled": [for_mia(), Cancelled(at=AT + 60, by=KIM.id)],
+    "for-mia-not-accepted": [for_mia(), RequestExpired(at=AT + 1800)],
+    "for-mia-void": [for_mia(), Cancelled(at=AT + 60, by="policy", reason="its role was changed in the policy")],
+    "for-mia-pending": [for_mia(), accepted()],
+    "for-mia-pending-critical": [for_mia("vault/admin"), accepted()],
+    "for-mia-pending-cancelled": [for_mia(), accepted(), Cancelled(at=AT + 90, by=KIM.id)],
+    "for-mia-taken-back": [for_mia(), accepted(), Cancelled(at=AT + 90, by=MIA.id)],
+    "for-mia-denied": [for_mia(), accepted(), Denied(at=AT + 60, by=EVE.id, review=no())],
+    "for-mia-scheduled": [for_mia(**_LATER), accepted(), approved()],
+    "for-mia-by-rule": [for_mia(), accepted(rule=by_rule().rule)],
+    "for-mia-by-rule-active": [for_mia(), accepted(rule=by_rule().rule), *granted()],
+    "for-mia-active": [for_mia(), accepted(), approved(), *granted()],
+    "for-mia-failed": [
+        for_mia(),
+        accepted(),
+        approved(),
+        GrantRefused(at=AT + 61, leg=0, error="Mia has no account there"),
+    ],
+    "for-mia-ended-by-kim": [
+        for_mia(),
+        accepted(),
+        approved(),
+        *granted(),
+        _withdrawn(Ending.REVOKED, KIM.id, "requested for somebody else, and no longer needed"),
+        CLOSED,
+    ],
     "ended-by-hand": [
         *OPEN,
         AccessExpired(at=_END),
@@ -354,9 +410,10 @@ STORIES: Mapping[str, Sequence[Event]] = {
 
 
 def told(name: str) -> dict[str, Any]:
-    """All that stands in Slack once everything of the story was told, and what rang the requester's phone meanwhile."""
+    """All that stands in Slack once everything of the story was told, and what rang whose phone meanwhile."""
     request: Request | None = None
     lines, rings, stand, audiences = list[str](), list[str](), dict[str, Event](), set[str]()
+    rings_other = list[str]()
     for event in STORIES[name]:
         request = advance(request, event) if request else begin(event)  # type: ignore[arg-type]  # the first one
         asked_for = notifications.notices(request, event)
@@ -368,14 +425,16 @@ def told(name: str) -> dict[str, Any]:
                 continue
             if notifications.is_news(request, audience):
                 stand[audience] = event
-                rings.append(_dm(audience, request, event).text)
+                whose = rings_other if audience in {notifications.FILED, notifications.FILED_OUTCOME} else rings
+                whose.append(_dm(audience, request, event).text)
     assert request
     places = dict(zip(notifications.cards(request), request.channels, strict=True))
     shown: dict[str, Any] = {
         audience: _sent(card.card(request, needed(request, channel), SITE, channel=channel))
         for audience, channel in places.items()
+        if audience in audiences
     }
-    shown |= {"thread": lines, "rings": rings}
+    shown |= {"thread": lines, "rings": rings, **({"rings who requested it": rings_other} if rings_other else {})}
     shown |= {audience.removesuffix(":#"): _sent(_dm(audience, request, event)) for audience, event in stand.items()}
     if by_hand := [event for event in STORIES[name] if event.by.startswith("cli:")]:
         shown |= {"audit": _sent(thread.by_hand(request, by_hand[-1]))}
@@ -392,6 +451,9 @@ _DMS: Mapping[str, Callable[[Request, Event], SlackMessage]] = {
     notifications.GRANTED: lambda request, _: dms.granted(request, secret=True),
     notifications.EXTENSION: dms.extension_decided,
     notifications.ENDED: lambda request, _: dms.ended_access(request),
+    notifications.CONSENT: lambda request, _: for_others.consent(request),
+    notifications.FILED: lambda request, _: for_others.answer(request),
+    notifications.FILED_OUTCOME: lambda request, _: for_others.outcome(request),
 }
 
 

@@ -31,7 +31,7 @@ from bot.core.delegation import Delegation
 from bot.core.events import Submitted
 from bot.core.lifecycle import begin
 from bot.core.lockdown import Lock, Operator, Vote
-from bot.core.request import ApproverQuestion, Ending, Extension, Request, Review, State, Verb
+from bot.core.request import ApproverQuestion, DraftWait, Ending, Extension, Request, Review, State, Verb
 from bot.core.role_snapshot import RoleSnapshot
 from bot.core.verdict import Actor, Members
 from bot.policy.catalog import Catalog, Choice, catalog_of
@@ -54,6 +54,7 @@ from handlers.views import (
     policy_change,
     reach,
     record_alarms,
+    request_line,
     request_list,
     role_terms,
     secrets,
@@ -73,7 +74,7 @@ FOLDER = Path(__file__).parent / "golden"
 AT = 1_800_000_000.0
 HOUR = 3600
 NAMES = {"dba": "<!subteam^S0DBA0001>", "security": "<@USAM> or <@UKIM>"}
-MIA, DAN, EVE = (person("T0LOCAL01", name) for name in ("mia", "dan", "eve"))
+MIA, DAN, EVE, KIM = (person("T0LOCAL01", name) for name in ("mia", "dan", "eve", "kim"))
 EVIL = "INC-1 <!channel> & *bold* <https://evil.example|safe>"
 
 
@@ -178,6 +179,22 @@ def opened(id_: str = "J-7K3R") -> Request:
     asked = request(id_)
     legs = tuple(leg.model_copy(update={"connect": "knock at vault as jit-j-7k3r-0"}) for leg in asked.legs)
     return asked.model_copy(update={"state": State.ACTIVE, "reviews": (approved,), "legs": legs, **times})
+
+
+def draft(id_: str = "J-7K3U") -> Request:
+    """One that Kim requested for Mia, who has not answered."""
+    waits = {"state": State.DRAFT, "waits_for": DraftWait.CONSENT, "waits_until": AT + 1800}
+    return request(id_).model_copy(update={"requested_by": KIM, **waits})
+
+
+def accepted_for_mia() -> Request:
+    """One that Kim requested for Mia, who accepted."""
+    return request("J-7K3W").model_copy(update={"requested_by": KIM, "consented_at": AT + 50})
+
+
+def opened_for_mia() -> Request:
+    """One that is open, requested by Kim for Mia."""
+    return opened("J-7K3X").model_copy(update={"requested_by": KIM, "consented_at": AT + 50})
 
 
 def longer(id_: str = "J-6668") -> Request:
@@ -404,6 +421,20 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     ),
     "approve-less": lambda: modals.approve_less(request()),
     "deny": lambda: modals.deny(request()),
+    "ask-for-others": lambda: modals.ask(
+        policy().choices(), chosen("debug"), modals.Filled(3600, EVIL, person="UMIA", for_others=True)
+    ),
+    "ask-for-others-empty": lambda: modals.ask(policy().choices(), None, modals.Filled(for_others=True)),
+    "decline": lambda: modals.decline(draft()),
+    "home-for-others": lambda: home.home(
+        mine(open=(draft(),), filed=(draft("J-7K3V"), opened_for_mia()), waiting=(accepted_for_mia(),))
+    ),
+    "list-for-others": lambda: request_list.listing([draft()], [accepted_for_mia()], (), [opened_for_mia()]),
+    "show-own-draft": lambda: showing.shown(draft(), Needed(), Reader(asked=True)),
+    "show-filed-draft": lambda: showing.shown(draft(), Needed(), Reader(filed=True)),
+    "show-filed-open": lambda: showing.shown(opened_for_mia(), Needed(), Reader(filed=True, acts=True)),
+    "approver-asked-for-others": lambda: dms.to_decide(accepted_for_mia(), Needed(((NAMES["dba"], 1),)), LINK),
+    "answer-requested-for-others": lambda: request_line.answer(draft()),
     "question": lambda: modals.question(request()),
     "answer": lambda: modals.answer(request(), ApproverQuestion(n=2, by=DAN, text=EVIL, at=AT)),
     "revoke": lambda: modals.revoke(opened()),

@@ -14,7 +14,7 @@ from bot.core import errors
 from bot.core.errors import JitError
 from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
 from bot.core.lockdown import Lock, Operator
-from bot.core.request import Ending, Request, Review, State, Verb
+from bot.core.request import DraftWait, Ending, Request, Review, State, Verb
 from bot.core.usage import Conflict, LimitHit
 from bot.core.verdict import Code, Reason, Verdict
 from handlers.error_messages import sentence
@@ -94,6 +94,10 @@ REFUSALS: Mapping[str, Exception] = {
         f"NotAMember, {kind}": errors.NotAMember(kind)
         for kind in ("guest", "external", "bot", "deactivated", "no_email", "odd_email")
     },
+    **{
+        f"NotAMember, {kind}, requested for": errors.NotAMember(kind, "UMIA")
+        for kind in ("guest", "external", "bot", "deactivated", "no_email", "odd_email", "taken")
+    },
     **{f"NotAllowed, {code.value}": _not(code) for code in Code},
     **{
         f"OverLimit, {kind}{', per person' if personal else ''}{'' if own else ', to an approver'}": OverLimit(
@@ -114,11 +118,13 @@ REFUSALS: Mapping[str, Exception] = {
     "Conflicting, in one request": Conflicting(Conflict(mine="vault/admin", other="billing")),
     "NotCounted": NotCounted(("vault/admin", "billing")),
     "LimitReached, open": errors.LimitReached("open", 5),
+    "LimitReached, open, of another": errors.LimitReached("open_for", 5),
     "LimitReached, submits": errors.LimitReached("submits", 10, 600),
     "LimitReached, reminders": errors.LimitReached("reminders", 1, 600),
     "LimitReached, questions": errors.LimitReached("questions", 5),
     "LimitReached, delegations": errors.LimitReached("delegations", 500),
     "AlreadyRequested": errors.AlreadyRequested(request()),
+    "AlreadyRequested, of another": errors.AlreadyRequested(request(), of_another=True),
     "NotFound": errors.NotFound(_ODD),
     "Ambiguous, none": errors.Ambiguous(()),
     "Ambiguous, several": errors.Ambiguous(("J-7K3Q", "J-7K3R")),
@@ -130,6 +136,12 @@ REFUSALS: Mapping[str, Exception] = {
     "Late": errors.Late("J-7K3Q", AT),
     **{f"Overtaken, {state.value}": errors.Overtaken(_in(state, ending=Ending.REVOKED)) for state in State},
     "Overtaken, void": errors.Overtaken(_in(State.CANCELLED, closed_by="policy")),
+    "Overtaken, declined": errors.Overtaken(
+        _in(State.CANCELLED, waits_for=DraftWait.CONSENT, closed_by="UMIA", waits_until=AT + 1800)
+    ),
+    "Overtaken, not accepted": errors.Overtaken(
+        _in(State.EXPIRED, waits_for=DraftWait.CONSENT, closed_by="clock", waits_until=AT + 1800)
+    ),
     "AlreadyAnswered": errors.AlreadyAnswered(_in(State.PENDING)),
     "NoSuchQuestion": errors.NoSuchQuestion(request()),
     "RoleChanged": errors.RoleChanged(request()),

@@ -1,0 +1,159 @@
+"""The person whom somebody else requested access for accepts or declines it; no approver sees it before that.
+
+Only that person can, while it waits for them. At that moment it is judged again, and from then on approvers have their
+time to decide, or a rule of the policy approves it in the same commit. Whoever requested it may no longer do so: then
+it is cancelled. A guard is a condition that the commit script checks; a ledger, what a person requested lately.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.access import circumstances, first_event, usage
+from bot.access.context import AccessContext
+from bot.core import lifecycle
+from bot.core.errors import CouldNotCheck, NotAllowed, Overtaken, PolicyMoved, RoleChanged
+from bot.core.events import Cancelled, Consented
+from bot.core.ids import bounded
+from bot.core.request import Request
+from bot.core.rule_effects import CheckedTicket
+from bot.core.verdict import Actor, Roster
+from bot.policy import authorization, on_behalf, rules
+from bot.policy.catalog import Catalog
+from bot.store.types import Change, Counters, GuardFailed, Loaded, Superseded
+
+FILER_MAY_NOT = "who requested it for somebody else may no longer do so"
+"""Why a request is cancelled, where the person who requested it left or lost the right."""
+CHANGED = "its role was changed in the policy"
+"""Why a request is cancelled that would not grant what was asked for."""
+
+
+async def accept(context: AccessContext, actor: Actor, id_: str) -> Request:
+    """Have it go to its approvers. Raises what `consentable` does, and `RoleChanged`, `CouldNotCheck`, `Late`.
+
+    `Overtaken` too, where it is cancelled since whoever requested it may not any more; and what limits, conflicts and
+    rules raise in `submit.record`.
+    """
+    while True:
+        loaded = await _consentable(context, actor, id_)
+        # The policy is read after the record: the commit fails unless it is still the workspace's policy.
+        catalog, request = context.catalog(), loaded.request
+        verdict = authorization.may_still_request(catalog, actor.roster, request, loaded.now)
+        await context.check("consent", actor, request, verdict)
+        if why := why_cancelled(catalog, actor.roster, request):
+            event = Cancelled(at=loaded.now, by="policy", reason=why)
+            if after := await context.step(catalog, request, event):
+                raise RoleChanged(after) if why == CHANGED else Overtaken(after)
+            continue
+        if after := await _accepted(context, actor, catalog, loaded):
+            return after
+
+
+async def decline(context: AccessContext, actor: Actor, id_: str, reason: str) -> Request:
+    """Cancel it, with a reason. Raises what `consentable` does, and `BadReason`."""
+    reason = bounded(reason, 1, "why not")
+    while True:
+        loaded = await _consentable(context, actor, id_)
+        event = Cancelled(at=loaded.now, by=actor.person.id, reason=reason)
+        if after := await context.step(None, loaded.request, event):
+            return after
+
+
+async def consentable(context: AccessContext, actor: Actor, id_: str) -> Request:
+    """The request, if this person could accept or decline it now. Raises `NotFound`, `NotAllowed`, `Overtaken`."""
+    return (await _consentable(context, actor, id_)).request
+
+
+def why_cancelled(catalog: Catalog, roster: Roster, request: Request) -> str:
+    """Why nobody can accept or approve it any more; empty where they can. Raises `CouldNotCheck`."""
+    if not authorization.unchanged(catalog, request):
+        return CHANGED
+    return why_not_for_others(catalog, roster, request)
+
+
+def why_not_for_others(catalog: Catalog, roster: Roster, request: Request) -> str:
+    """Why it is cancelled, where whoever requested it for somebody else may no longer. Raises `CouldNotCheck`."""
+    verdict = on_behalf.may_still_request_for(catalog, roster, request)
+    if verdict.unknown:
+        raise CouldNotCheck("who may request this for others")
+    return "" if verdict.allowed else FILER_MAY_NOT
+
+
+async def _consentable(context: AccessContext, actor: Actor, id_: str) -> Loaded:
+    loaded = await context.find(actor, id_)
+    # Permission before state: nobody but this person learns what they answered.
+    await context.check("consent", actor, loaded.request, on_behalf.may_consent(loaded.request, actor.person))
+    if not loaded.request.is_draft:
+        raise Overtaken(loaded.request)
+    return loaded
+
+
+async def _accepted(context: AccessContext, actor: Actor, catalog: Catalog, loaded: Loaded) -> Request | None:
+    """Commit it; None when the record, or what it was judged on, has changed meanwhile."""
+    request = loaded.request
+    wanted = rules.wanted_of(request)
+    try:
+        judged = await _judged(
+            context, actor, catalog, loaded, await circumstances.check_tickets(context, catalog, wanted)
+        )
+    except (NotAllowed, *usage.REFUSALS) as error:
+        await context.refused("consent", actor, request.id, error)
+        raise
+    after, use, same_policy = judged.after, judged.use, context.store.policy.same(catalog.generation)
+    guards, ops = context.store.ruling(after, judged.counters) if judged.counters else ((), ())
+    guards, ops = (*guards, *use.guards), (*ops, *use.entering(after))
+    change = Change(request, after, judged.event, deadline=request.waits_until, guards=(same_policy, *guards), ops=ops)
+    try:
+        await context.store.commit(change)
+    except Superseded:
+        return None
+    except GuardFailed as error:
+        if error.guard == same_policy:
+            raise PolicyMoved from error
+        return None  # what was counted for this person or these roles has changed meanwhile
+    use.written(ops)
+    if judged.counters:
+        context.store.counted(after, {request.requester.id: judged.counters})
+    return after
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What accepting comes to, and what it relied on.
+
+    ``counters``: for an approval by a rule, how much that person used up; ``use``: what limits and conflicts count.
+    """
+
+    event: Consented
+    after: Request
+    counters: Counters | None
+    use: usage.RoleUse
+
+
+async def _judged(
+    context: AccessContext, actor: Actor, catalog: Catalog, loaded: Loaded, tickets: tuple[CheckedTicket, ...]
+) -> _Judged:
+    """The same judgement that `submit` makes of what people request for themselves.
+
+    Raises `NotCounted`, `Conflicting`, `OverLimit`, and `NotAllowed` where rules deny it.
+    """
+    request, requester, roster = loaded.request, loaded.request.requester, actor.roster
+    counters = await context.store.counters(requester.id, [rule.key for rule in catalog.rules])
+    now = counters.now
+    use = await usage.of_request(context.store, catalog, request)
+    use.check(requester, now)
+    facts = await circumstances.gather(
+        context, catalog, requester, use, now, request.starts_at or now, tickets, request.id
+    )
+    ruling = rules.judge(catalog, roster, rules.wanted_of(request), facts, counters.rule_uses)
+    if not ruling.verdict.allowed:
+        raise NotAllowed(ruling.verdict)
+    decide_by, remind_at = first_event.times_to_decide(catalog, request.starts_at, now)
+    said = {name: made for name, made in first_event.effects(ruling, facts).items() if name in Consented.model_fields}
+    if ruling.by is None:
+        roles = usage.refs_of(request)
+        said["escalations"] = first_event.first_escalations(catalog, roster, requester, roles, now, decide_by)
+    event = Consented(at=now, by=actor.person.id, decide_by=decide_by, remind_at=remind_at, rule=ruling.by, **said)
+    after = lifecycle.advance(request, event)
+    first_event.require_approvers(catalog, roster, after, now)
+    return _Judged(event, after, counters if ruling.by else None, use)

@@ -1,0 +1,154 @@
+"""The event that begins a request: for approvers, approved by a rule, or a draft; what rules make of it is judged here.
+
+It records nothing. A generation is the hash of the policy; a roster, the members of groups as known now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bot.access.context import CanExtend, Consequence
+from bot.access.request_form import Submission
+from bot.core import lifecycle
+from bot.core.errors import NotAllowed
+from bot.core.escalation import Escalation
+from bot.core.events import ApprovedByRule, Drafted, Requested, Submitted
+from bot.core.ids import new_id
+from bot.core.request import DraftWait, Person, Request
+from bot.core.role_snapshot import RoleSnapshot
+from bot.core.rule_effects import CheckedTicket
+from bot.core.verdict import Code, Reason, Roster, Verdict
+from bot.policy import bindings, rules, steps
+from bot.policy.catalog import Catalog, RoleRef
+from bot.policy.conditions import Circumstances
+from bot.policy.rules import Ruling
+
+
+def first_event(
+    submission: Submission,
+    facts: Circumstances,
+    used: Mapping[str, int],
+    consequence: Consequence,
+    can_extend: CanExtend,
+) -> Submitted | ApprovedByRule | Drafted:
+    """The first event: submitted to approvers, as rules require and shorten it, or approved by a rule.
+
+    What is for somebody else is a draft first: rules can only deny it before that person accepts. ``used``: see
+    `Counters`. Raises `NotAllowed` where a rule denies it, or requires approvals that nobody could give.
+    """
+    catalog, roster = submission.catalog, submission.actor.roster
+    ruling = rules.judge(catalog, roster, submission.wanted, facts, used)
+    if not ruling.verdict.allowed:
+        raise NotAllowed(ruling.verdict)
+    submitted = submitted_event(submission, facts.now, consequence, can_extend)
+    if submission.filer:
+        until = min(facts.now + catalog.workspace.consent, submitted.decide_by)
+        # No step is open before the consent, so none escalates.
+        said = _facts(submitted) | {"escalations": ()}
+        return Drafted(waits_for=DraftWait.CONSENT, waits_until=until, **said)
+    submitted = submitted.model_copy(update=effects(ruling, facts))
+    if ruling.by is not None:
+        return ApprovedByRule(
+            rule=ruling.by, **{name: said for name, said in _facts(submitted).items() if name != "by"}
+        )
+    require_approvers(catalog, roster, lifecycle.begin(submitted), facts.now)
+    return submitted
+
+
+def effects(ruling: Ruling, facts: Circumstances) -> dict[str, Any]:
+    """What rules make of a request that they do not deny, as its record keeps it."""
+    found: dict[str, Any] = {
+        "required_steps": ruling.required_steps,
+        "shortened": ruling.shortened,
+        "tickets": tuple(
+            CheckedTicket(check=check, ticket=ticket, exists=exists)
+            for (check, ticket), exists in facts.tickets.items()
+            if exists is not None
+        ),
+    }
+    return found | ({"duration": ruling.shortened.duration} if ruling.shortened else {})
+
+
+def require_approvers(catalog: Catalog, roster: Roster, request: Request, now: float) -> None:
+    """Raises `NotAllowed` where rules require approvals that not enough others could give."""
+    if request.required_steps and (names := rules.unfillable(catalog, roster, request, now)):
+        raise NotAllowed(Verdict(reasons=(Reason(code=Code.NOBODY_TO_APPROVE, about=names),)))
+
+
+def _facts(event: Requested) -> dict[str, Any]:
+    """All that the first event says, but what kind it is."""
+    return {name: getattr(event, name) for name in Submitted.model_fields if name != "kind"}
+
+
+def times_to_decide(catalog: Catalog, starts_at: float, now: float) -> tuple[float, float]:
+    """Until when approvers may decide, from ``now`` on, and when they are reminded (0 for never); Unix seconds."""
+    workspace = catalog.workspace
+    decide_by = starts_at + workspace.start_grace if starts_at else now + workspace.pending
+    remind_at = now + (workspace.remind or (decide_by - now) / 2)
+    return decide_by, remind_at if remind_at < decide_by else 0.0
+
+
+def first_escalations(
+    catalog: Catalog, roster: Roster, requester: Person, roles: Iterable[RoleRef], now: float, decide_by: float
+) -> tuple[Escalation, ...]:
+    """When the steps escalate that can be filled as soon as approvers see the request."""
+    opened = steps.first_open(steps.steps_of_roles(catalog, roster, requester, roles, now))
+    return steps.escalations_of(opened, (), now, decide_by)
+
+
+def submitted_event(submission: Submission, now: float, consequence: Consequence, can_extend: CanExtend) -> Submitted:
+    """The event with which a complete form begins a request, under a new id."""
+    catalog, choice, form = submission.catalog, submission.choice, submission.form
+    workspace = catalog.workspace
+    decide_by, remind_at = times_to_decide(catalog, form.starts_at, now)
+    person, roster = submission.requester, submission.actor.roster
+    return Submitted(
+        at=now,
+        by=submission.actor.person.id,
+        id=new_id(),
+        requester=submission.requester,
+        requested_by=submission.filer,
+        what=choice.name,
+        title=choice.title,
+        reason=form.reason,
+        duration=form.duration or 0,
+        roles=tuple(
+            snapshot(catalog, ref.system, ref.role, consequence, can_extend, form.inputs) for ref in choice.roles
+        ),
+        generation=catalog.generation,
+        grant_budget=workspace.grant_budget,
+        decide_by=decide_by,
+        remind_at=remind_at,
+        starts_at=form.starts_at,
+        start_grace=workspace.start_grace if form.starts_at else 0,
+        warn_before=workspace.warn,
+        escalations=first_escalations(catalog, roster, person, choice.roles, now, decide_by),
+    )
+
+
+def snapshot(
+    catalog: Catalog,
+    system: str,
+    name: str,
+    consequence: Consequence,
+    can_extend: CanExtend,
+    values: Mapping[str, str] | None = None,
+) -> RoleSnapshot:
+    """A snapshot of the role: what will be granted, even if the policy changes later. ``values``: of its inputs."""
+    owner, role = catalog.systems[system], catalog.systems[system].roles[name]
+    params = bindings.bound(role.grants, values or {})
+    return RoleSnapshot(
+        system=system,
+        role=name,
+        title=f"{owner.title}: {role.title or name}",
+        channel=owner.channel,
+        provider=owner.provider,
+        params=params,
+        sensitivity=role.sensitivity,
+        cap=role.max,
+        consequence=consequence(owner.provider, params),
+        can_extend=can_extend(owner.provider, params),
+        digest=role.digest,
+        inputs=tuple(shape.given(key, (values or {})[key]) for key, shape in role.asks.items()),
+    )
