@@ -127,8 +127,6 @@ class NotificationRouter:
             await self._deliver_of_request(row, request, route)
 
     async def _deliver_of_request(self, row: Row, request: Request, route: Route) -> None:
-        if request.unseen and kind(row) not in {CONSENT, FILED}:
-            raise Undeliverable("only those whose request it is know of a draft")
         if kind(row) == CARD and not notifications.card_channel(request, row.audience):
             raise Undeliverable("its request has no card there")
         if route.deliver_of_request:

@@ -17,6 +17,7 @@ from bot.audit.sealer import Sealer
 from bot.audit.trail import Trail
 from bot.core.errors import (
     AlreadyRequested,
+    Ambiguous,
     BadReason,
     CouldNotCheck,
     JitError,
@@ -292,6 +293,9 @@ async def test_who_requested_it_may_cancel_and_end_it_and_nothing_else(house: Ho
     ):
         with pytest.raises(NotAllowed):
             await verb
+    with pytest.raises(Ambiguous) as raised:
+        await extend.extend(house.context, pat, None, 600, "more")
+    assert raised.value.ids == (), "what they requested for others is not theirs to extend"
     ended = await holder.release(house.context, pat, None)
     assert (ended.ending, ended.closed_by) == (Ending.REVOKED, "UPAT")
     assert (await house.until(active.id, State.ENDED)).requester.id == mia.person.id

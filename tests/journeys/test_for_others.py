@@ -242,6 +242,19 @@ def _blocks(view: View) -> set[str]:
     return {block["block_id"].partition(":")[0] for block in view.body["blocks"] if "block_id" in block}
 
 
+async def test_rows_that_somebody_put_into_the_outbox_show_a_draft_to_nobody(town: Town) -> None:
+    id_, _ = await drafted(town)
+    store, seen = town.app.store, len(town.slack.world.messages)
+    rows = [f"{id_}|{audience}" for audience in ("card", "decided", "granted", "ended", "filed_outcome", "approvers")]
+    await store.redis.hset(store.keys.rows, mapping=dict.fromkeys(rows, "0"))
+    await store.redis.zadd(store.keys.outbox, dict.fromkeys(rows, 0))
+    async with asyncio.timeout(30):
+        while any([await store.redis.zscore(store.keys.outbox, row) is not None for row in rows]):  # noqa: ASYNC110  # no event tells it
+            await asyncio.sleep(0.01)
+    assert town.slack.messages(CHANNEL) == []
+    assert [message for message in town.slack.world.messages[seen:] if id_ in message.said()] == []
+
+
 # time, and what changes meanwhile
 
 

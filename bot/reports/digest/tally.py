@@ -232,12 +232,18 @@ def _should_close(before: Request | None, after: Request, event: Event, due: flo
 def _decision(after: Request, event: Event) -> DecisionTime:
     by = after.reviews[-1].by.email if after.reviews else event.by
     since = after.consented_at or after.created_at
-    return DecisionTime(after.id, after.requester.email, _title(after), by, max(0.0, event.at - since))
+    return DecisionTime(after.id, _who(after), _title(after), by, max(0.0, event.at - since))
 
 
 def _waiting(request: Request) -> WaitingRequest:
     most = min((leg.role.sensitivity for leg in request.legs), key=_rank)
-    return WaitingRequest(request.id, request.requester.email, _title(request), most, request.decide_by)
+    return WaitingRequest(request.id, _who(request), _title(request), most, request.decide_by)
+
+
+def _who(request: Request) -> str:
+    """Whose access it is, and who requested it for them."""
+    filer = request.requested_by
+    return f"{request.requester.email} (requested by {filer.email})" if filer else request.requester.email
 
 
 def _title(request: Request) -> str:
@@ -249,7 +255,7 @@ def _grant(request: Request, legs: Sequence[Leg], *, over: bool = False) -> Gran
     closed = request.closed_at > 0
     return Grant(
         id=request.id,
-        who=request.requester.email,
+        who=_who(request),
         roles=tuple(leg.role.name for leg in legs),
         sensitivity=min((leg.role.sensitivity for leg in legs), key=_rank),
         opened_at=request.granted_at or request.begun_at,
@@ -265,7 +271,7 @@ def _trouble(
     kind: str, request: Request, legs: Sequence[Leg], seconds: float, said: str, *, over: bool = False
 ) -> Trouble:
     roles = tuple(leg.role.name for leg in legs)
-    return Trouble(kind, request.id, request.requester.email, roles, max(0.0, seconds), said[:_LONGEST], over)
+    return Trouble(kind, request.id, _who(request), roles, max(0.0, seconds), said[:_LONGEST], over)
 
 
 def _errors(request: Request) -> str:

@@ -144,5 +144,5 @@ def _who(request: Request, by: str) -> str:
     """The address of whoever decided, where the record tells it."""
     extension = request.extension.reviews if request.extension else ()
     reviewers = (review.by for review in (*request.reviews, *extension))
-    people = [request.requester, *reviewers, *(question.by for question in request.questions)]
+    people = [*request.parties, *reviewers, *(question.by for question in request.questions)]
     return next((person.email for person in people if person.id == by), by)
