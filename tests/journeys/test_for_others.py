@@ -12,6 +12,7 @@ import pytest
 from bot.core.request import State
 from bot.playground import LocalSlack, Message, View
 from tests.journeys.conftest import CHANNEL, Town, running, settings_for
+from tests.journeys.rings import Rings
 from tests.journeys.test_lines import form
 from tests.policy.test_on_behalf import FOR_OTHERS
 from tests.servers import RedisServer
@@ -81,6 +82,44 @@ async def test_from_the_line_to_access_and_its_end(town: Town) -> None:
     await town.mia.sees_dm(lambda m: id_ in m.said() and "<@UPAT> ended it early" in m.said())
 
 
+async def _settled(town: Town) -> None:
+    """All is told."""
+    async with asyncio.timeout(30):
+        while await town.app.announcer.outbox.waiting():  # noqa: ASYNC110  # a task of the app's
+            await asyncio.sleep(0.02)
+
+
+async def test_it_rings_each_of_them_for_what_they_have_to_know_and_no_more(town: Town) -> None:
+    id_, dm = await drafted(town)
+    await town.mia.click(dm, "accept")
+    card = await town.card(id_, "waiting for approval")
+    await _settled(town)  # else an approval that comes first is all that Pat is told of
+    await town.dan.click(card, "approve")
+    await town.card(id_, "active until")
+    await _settled(town)
+    await town.mia.command("/jit", f"release {id_}", CHANNEL)
+    await town.card(id_, ":lock: ended")
+    await _settled(town)
+    rings = Rings(town.slack)
+    asked, granted = rings.of("mia")
+    assert "Pat requests Debug the vault for you for 30 min. Accept or decline by" in asked
+    assert "You have access until" in granted
+    accepted, outcome = rings.of("pat")
+    assert "Mia accepted; waiting for approval" in accepted
+    assert "Mia has access until" in outcome
+    assert len(rings.of("dan")) == 1, "the card"
+
+
+async def test_a_draft_that_was_declined_rings_no_approver(town: Town) -> None:
+    _, dm = await drafted(town)
+    await town.mia.click(dm, "decline")
+    await town.mia.submit(await town.mia.sees_view("decline"), {"reason": "not mine"})
+    await town.pat.sees_dm(lambda m: "Mia declined: not mine" in m.said())
+    await _settled(town)
+    rings = Rings(town.slack)
+    assert (len(rings.of("mia")), len(rings.of("pat")), rings.of("dan"), rings.of("eve")) == (1, 1, [], [])
+
+
 async def test_declining_asks_for_a_reason_that_who_requested_it_reads(town: Town) -> None:
     id_, dm = await drafted(town)
     await town.mia.click(dm, "decline")
@@ -140,6 +179,9 @@ async def test_the_home_tab_of_both_shows_it(town: Town) -> None:
     assert "Requested for others" in town.pat.home.said()
     await town.mia.click(home, "accept")
     await town.card(id_, "waiting for approval")
+    async with asyncio.timeout(30):  # it is updated by itself
+        while "waiting for approval" not in town.pat.home.said():  # noqa: ASYNC110  # a task of the app's
+            await asyncio.sleep(0.02)
 
 
 # the line and the form
