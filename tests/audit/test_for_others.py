@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+
+import pytest
 
 from bot.audit import text
 from bot.audit.archive import projection
@@ -19,10 +22,11 @@ from bot.policy.loader import can_extend, consequence
 from bot.reports.digest import text as digest_text
 from bot.reports.insights.cases import DecisionCase, InsightRule, RequestCase, tell
 from bot.reports.replay import Fate, replay
-from bot.store.indexes.recent_decisions import Acknowledged
+from bot.store.audit_stream import Window
+from bot.store.indexes.recent_decisions import Acknowledged, RecentDecisions
 from bot.store.store import Store
 from bot.store.types import Change, CommitOutcome
-from bot.worker import lost_writes
+from bot.worker.lost_writes import LostWrites
 from tests.audit.stories import entries, keep, life
 from tests.house import POLICY, catalog, person
 from tests.reports.digest.days import W, at, kept, made
@@ -159,13 +163,25 @@ def test_a_replay_judges_it_as_the_persons_own_once_accepted(archive: Archive, s
     assert found.unreadable == 0
 
 
-async def test_a_lost_draft_and_a_lost_acceptance_are_reported_with_who_made_them(store: Store) -> None:
+async def test_a_lost_draft_and_a_lost_acceptance_are_reported_with_who_made_them(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     remembered, before = Acknowledged(), None
     for event in for_mia()[:2]:
         after = begin(event) if isinstance(event, Drafted) else fold(for_mia()[:2])
         remembered.heard(CommitOutcome(Change(before, after, event), "OK", 1e9, 0.1))
         before = after
     assert after.state is State.PENDING
-    said = [lost_writes._said(decision) for decision in remembered.latest()]
-    assert said[0].endswith("kim@example.com requested vault/read-only for somebody else")
-    assert said[1].endswith("mia@example.com accepted vault/read-only")
+    servers = iter(["this one", "a replica that had nothing of it"])
+
+    async def server(_: RecentDecisions) -> str:
+        return next(servers)
+
+    monkeypatch.setattr(RecentDecisions, "server", server)
+    watcher = LostWrites(store, remembered)
+    assert list(await watcher.search()) == []
+    assert len(await watcher.search()) == 2
+    [alarm] = [entry for entry in await Window(store).tail(0, 10) if entry.kind == "alarm"]
+    first, second = json.loads(alarm.event)["said"]
+    assert first.endswith("kim@example.com requested vault/read-only for somebody else")
+    assert second.endswith("mia@example.com accepted vault/read-only")
