@@ -318,3 +318,12 @@ def test_no_sequence_of_delegations_and_clicks_needs_fewer_people_who_are_entitl
             of, {n: m.model_copy(update={"delegations": ()}) for n, m in found.items()}, own, NOW
         ).complete
         return
+
+
+@pytest.mark.parametrize("party", ["requester", "filer"])
+def test_who_stands_in_for_one_of_the_two_whose_request_it_is_approves_nothing(party: str) -> None:
+    found = roster(delegation("dan", "lee"))
+    request = asked("dan") if party == "requester" else asked().model_copy(update={"requested_by": who("dan")})
+    assert codes(authorization.may_review(policy(), found, request, who("lee"), NOW)) == [Code.LINKED]
+    assert not complete(found, request.model_copy(update={"reviews": (yes("lee", "dan"),)}))
+    assert authorization.may_review(policy(), found, request, who("eve"), NOW).allowed

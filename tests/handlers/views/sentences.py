@@ -112,9 +112,20 @@ REFUSALS: Mapping[str, Exception] = {
         )
         for kind, limit, until, personal, own in _HITS
     },
+    **{
+        f"OverLimit, {kind}, per person, requested for": OverLimit(
+            LimitHit(
+                scope="vault/admin", kind=kind, limit=HOUR if kind == "cooldown" else limit, until=until, personal=True
+            ),
+            filed_for=MIA,
+        )
+        for kind, limit, until, personal, own in _HITS
+        if own and (personal or kind == "cooldown")
+    },
     "OverLimit, live, nobody knows until when": OverLimit(LimitHit(scope="vault", kind="live", limit=1)),
     "Conflicting": Conflicting(_CONFLICT),
     "Conflicting, to an approver": Conflicting(_CONFLICT, own=False),
+    "Conflicting, requested for": Conflicting(_CONFLICT, filed_for=MIA),
     "Conflicting, in one request": Conflicting(Conflict(mine="vault/admin", other="billing")),
     "NotCounted": NotCounted(("vault/admin", "billing")),
     "LimitReached, open": errors.LimitReached("open", 5),
