@@ -40,7 +40,7 @@ _PAGE: Final = 200
 """Records that are read at a time."""
 _REMEMBERED: Final = 10_000
 """Requests that are over and remembered."""
-_APPROVALS: Final = ("approved", "approved_by_rule")
+_APPROVALS: Final = ("approved", "approved_by_rule", "consented")
 
 
 class Uncounted(Exception):

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from bot.access import consent, review
+from bot.access import consent, holder, review
 from bot.access.review import ReviewDecision
+from bot.audit.archive.archive import Archive
+from bot.audit.trail import Trail
 from bot.core.errors import JitError, NotAllowed
 from bot.core.events import EVENT
 from bot.core.lifecycle import fold
@@ -19,6 +21,7 @@ from bot.core.limit_errors import Conflicting, OverLimit
 from bot.core.request import Request, State, Verb
 from bot.core.verdict import Code
 from bot.store.store import Store
+from bot.worker.recovery import Recovery
 from handlers.error_messages import sentence
 from tests.access.limited import policy
 from tests.access.test_rules import entries
@@ -32,10 +35,11 @@ REQUIRE = "  - {when: {what: [vault/read-only]}, then: {require: {steps: [{any_o
 SHORTEN = "  - {when: {what: [vault/read-only]}, then: {shorten: 10m}}\n"
 
 
-async def house_of(store: Store, *, text: str = "", **parts: str) -> House:
-    """An open house where Pat may request each role for others."""
+async def house_of(store: Store, audit_log: Any = None, *, text: str = "", **parts: str) -> House:
+    """An open house where Pat may request each role for others; with a path, its worker has an audit log there."""
     text = (text or policy(**parts)).replace("may_ask: [everyone]\n", OTHERS)
-    house = House(store, policy=catalog(text))
+    trail = Trail(store, lambda: Archive.open("", audit_log, create=True)) if audit_log else None
+    house = House(store, policy=catalog(text), recovery=Recovery(store, trail) if trail else None)
     house.systems = {"vault": house.sandbox, "billing": house.sandbox}
     house.__post_init__()
     return await house.open()
@@ -86,6 +90,20 @@ async def test_of_many_that_a_rule_approves_at_their_consent_no_more_than_the_li
     found = await asyncio.gather(*(accept(house, each) for each in made), return_exceptions=True)
     assert sum(isinstance(each, Request) and each.state is State.GRANTING for each in found) == 3
     assert {type(each) for each in found} == {Request, OverLimit}
+
+
+async def test_an_approval_by_a_rule_at_the_consent_is_counted_again_from_the_audit_log(
+    store: Store, tmp_path: Any
+) -> None:
+    house = await house_of(store, tmp_path, role="{per_day: 1}", rules=RULES)
+    request = await accept(house, await filed(house))
+    await house.until(request.id, State.ACTIVE)
+    await holder.release(house.context, house.actor("mia"), request.id)
+    await house.until(request.id, State.ENDED)
+    await store.redis.delete(store.keys.usage("vault/read-only"))
+    await house.counter.turn()
+    with pytest.raises(OverLimit):
+        await filed(house, whom="sam")
 
 
 # conflicts
