@@ -114,7 +114,7 @@ class Metrics:
             self._decision.labels(event.kind).observe(max(0.0, at - since))
         if isinstance(event, AccessExpired):
             self._ends.labels("started").observe(max(0.0, at - before.ends_at))
-        elif isinstance(event, Revoked) and after.state is State.ENDED and after.ending is Ending.EXPIRED:
+        elif isinstance(event, Revoked) and after.is_over and after.ending is Ending.EXPIRED:
             self._ends.labels("closed").observe(max(0.0, at - before.ends_at))
 
     def called(self, system: str, verb: str, how: str, took: float) -> None:

@@ -9,6 +9,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from handlers import (
     audit,
+    break_glass,
     delegate,
     explain,
     extend,
@@ -56,6 +57,8 @@ async def answer(door: Door, body: Payload, client: AsyncWebClient) -> str | Sla
     match line.verb:
         case "request":
             return await request.request(door, body, line.rest, client)
+        case "break-glass":
+            return await break_glass.use(door, body, line.rest)
         case "list":
             return await holder.listed(door, body)
         case "show":

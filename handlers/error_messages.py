@@ -48,7 +48,7 @@ from bot.core.errors import (
 from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
 from bot.core.verdict import Code, Reason
 from handlers.slack.outcome import said
-from handlers.views import rule_lines
+from handlers.views import break_glass, rule_lines
 from handlers.views.accounts import not_a_member
 from handlers.views.extension import cannot_extend
 from handlers.views.limits import conflicting, not_counted, over_limit
@@ -90,6 +90,7 @@ _REASONS: Mapping[Code, str] = {
     Code.ABOUT_THEMSELF: "this is about you; another auditor or operator can snooze it",
     Code.DENIED_BY_RULE: "{about}",
     Code.RULE_UNSURE: "{about}",
+    **break_glass.REASONS,
     Code.UNKNOWN_GROUP: "the members of {about} cannot be checked right now; please try again in a minute",
 }
 
@@ -217,9 +218,20 @@ def _limit(error: LimitReached) -> str:
         return f"The approvers were reminded within the last {length(error.window)}. Please give them a moment."
     if error.kind == "delegations":
         return f"This workspace has {error.limit} stand-ins, the maximum. An operator can end some: `jit delegations`."
+    if error.kind == "break_glass":
+        times, again = f"{error.limit} times within {length(error.window)}", "`/jit request` asks the approvers."
+        return f"You used break-glass {times}, the maximum. {again}"
     if error.kind == "questions":
         return f"This request already has {error.limit} questions, the maximum. Approve it, or deny it with a reason."
     return f"You made {error.limit} requests within {length(error.window)}, the maximum. Please wait a few minutes."
+
+
+def _already_requested(error: AlreadyRequested) -> str:
+    if error.of_another:
+        return "That person has the same request open already. `/jit list` shows it, if you made it."
+    id_ = error.request.id
+    then = f"`/jit show {id_}` shows it." if error.request.is_active else f"`/jit cancel {id_}` cancels it."
+    return f"You have already requested this: {id_} {clause(error.request)}. {then}"
 
 
 def _terminal(error: TerminalDoesNotCount) -> str:
@@ -263,12 +275,7 @@ _WORDS: dict[type[Exception], Callable[[Any], str]] = {
     OverLimit: over_limit,
     Conflicting: conflicting,
     NotCounted: not_counted,
-    AlreadyRequested: lambda e: (
-        "That person has the same request open already. `/jit list` shows it, if you made it."
-        if e.of_another
-        else f"You have already requested this: {e.request.id} {clause(e.request)}. "
-        f"`/jit cancel {e.request.id}` cancels it."
-    ),
+    AlreadyRequested: _already_requested,
     NotFound: lambda e: f"There is no request {code(e.id, 20)} that you can see. `/jit list` shows yours.",
     Ambiguous: _ambiguous,
     Late: lambda e: (

@@ -77,7 +77,8 @@ async def listed(door: Door, payload: Payload) -> str:
     own, filed = await read.open_as_party(door.context, actor)
     others = await read.overseen(door.context, actor)
     asked = await read.recent(door.context, actor, await door.context.store.now() - read.WEEK)
-    found = listing(own, others, [request for request in asked if request.is_over], filed)
+    open_ = {request.id for request in own}
+    found = listing(own, others, [r for r in asked if r.is_over and r.id not in open_], filed)
     stand_ins = delegation.listed(await own_delegations(door.context, actor))
     return "\n\n".join(part for part in (await lockdown.banner(door), found, stand_ins) if part)
 

@@ -15,6 +15,7 @@ import pytest
 from bot import settings
 from bot.core import errors, events, limit_errors
 from bot.core.errors import JitError, NotUnderstood
+from bot.core.happening import Happening
 from bot.core.verdict import Code, Reason, Verdict
 from bot.policy.loader import facts
 from bot.policy.parse import parse
@@ -213,7 +214,7 @@ def test_events_are_what_the_table_knows() -> None:
     kinds = {
         cls.model_fields["kind"].default
         for _, cls in inspect.getmembers(events, inspect.isclass)
-        if issubclass(cls, events.Happening) and "kind" in cls.model_fields
+        if issubclass(cls, Happening) and "kind" in cls.model_fields
     }
     from bot.core.lifecycle import ANYWHERE, BEGINNINGS, TRANSITIONS
 

@@ -106,6 +106,17 @@ PROOF: dict[str, list[str]] = {
         "providers/test_inputs.py::test_a_role_and_a_database_are_named_to_the_letter",
         "providers/test_inputs.py::test_whatever_is_typed_the_rules_have_one_pattern_more_and_nothing_else",
     ],
+    "- Break-glass is never silent": [
+        "access/test_break_glass.py::test_it_is_one_step_of_the_record_and_loud_before_anything_is_granted",
+        "access/test_break_glass.py::test_so_many_a_day_and_the_limits_of_requests_do_not_stop_it",
+        "access/test_break_glass.py::test_a_lockdown_beats_it",
+        "access/test_break_glass.py::test_uses_that_were_deleted_from_redis_are_counted_by_the_worker",
+        "access/test_break_glass.py::test_a_review_is_somebody_elses_who_owns_the_system",
+        "core/test_lifecycle.py::test_none_keeps_break_glass_without_its_review",
+    ],
+    "- Break-glass access is granted whether Slack has shown the alarm or not": [
+        "journeys/test_break_glass.py::test_access_is_not_kept_waiting_by_a_slack_that_takes_no_alarm",
+    ],
     "- Passwords are created when they are shown": [
         "journeys/test_connecting.py::test_the_password_is_in_no_message_and_no_record",
         f"{PUT_BACK}::test_no_secret_is_shown_from_a_record_that_was_put_back",

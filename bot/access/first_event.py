@@ -13,13 +13,15 @@ from bot.access.request_form import Submission
 from bot.core import lifecycle
 from bot.core.errors import NotAllowed
 from bot.core.escalation import Escalation
-from bot.core.events import ApprovedByRule, Drafted, Requested, Submitted
+from bot.core.events import ApprovedByRule, Drafted, Submitted
+from bot.core.happening import Requested
 from bot.core.ids import new_id
 from bot.core.request import DraftWait, Person, Request
 from bot.core.role_snapshot import RoleSnapshot
 from bot.core.rule_effects import CheckedTicket
 from bot.core.verdict import Code, Reason, Roster, Verdict
 from bot.policy import bindings, rules, steps
+from bot.policy.break_glass import may_break_glass
 from bot.policy.catalog import Catalog, RoleRef
 from bot.policy.conditions import Circumstances
 from bot.policy.rules import Ruling
@@ -124,6 +126,7 @@ def submitted_event(submission: Submission, now: float, consequence: Consequence
         start_grace=workspace.start_grace if form.starts_at else 0,
         warn_before=workspace.warn,
         escalations=first_escalations(catalog, roster, person, choice.roles, now, decide_by),
+        may_break_glass=may_break_glass(catalog, roster, person, choice.roles).allowed,
     )
 
 

@@ -167,13 +167,13 @@ async def _try(context: AccessContext, submission: Submission, tickets: tuple[Ch
         if error.guard == same_policy:
             raise PolicyMoved from error
         # Either this submission was recorded before, or the person requested something else meanwhile: judge again.
-        return await _submitted_before(context, actor, token) if token else None
+        return await submitted_before(context, actor, token) if token else None
     context.store.counted(request, counters)
     use.written(ops)
     return request
 
 
-async def _submitted_before(context: AccessContext, actor: Actor, token: str) -> Request | None:
+async def submitted_before(context: AccessContext, actor: Actor, token: str) -> Request | None:
     """The request that this submission created the first time; a token of somebody else's request is deleted."""
     known = await context.store.asked_by(token)
     loaded = await context.store.load_ours([known]) if known else []
@@ -194,13 +194,13 @@ async def _counters(context: AccessContext, submission: Submission) -> dict[str,
     found = {submission.requester.id: theirs}
     if submission.filer:
         found[who.id] = await store.counters(who.id)
-    found[submission.requester.id] = await _within_limits(context, submission, theirs)
+    found[submission.requester.id] = await within_limits(context, submission, theirs)
     if found[who.id].submits >= limits.submits:
         raise LimitReached("submits", limits.submits, SUBMIT_WINDOW)
     return found
 
 
-async def _within_limits(context: AccessContext, submission: Submission, counters: Counters) -> Counters:
+async def within_limits(context: AccessContext, submission: Submission, counters: Counters) -> Counters:
     """The counters, with only the open requests that records confirm. Raises `AlreadyRequested`, `LimitReached`."""
     limits, person = submission.catalog.workspace.limits, submission.requester
     not_active_yet = {State.DRAFT, State.PENDING, State.SCHEDULED, State.GRANTING}
@@ -208,16 +208,16 @@ async def _within_limits(context: AccessContext, submission: Submission, counter
     loaded = [found.request for found in await context.store.load_ours(counters.open_ids)]
     open_ = [request for request in loaded if request.requester.id == person.id and request.state in OPEN]
     for request in open_:
-        same = _parts(request.what) == _parts(submission.choice.name)
-        same = same and given_inputs.values(request) == submission.form.inputs
-        if same and request.state in not_active_yet:
+        if repeats(submission, request) and request.state in not_active_yet:
             raise AlreadyRequested(request, of_another=not authorization.is_party(request, submission.actor.person))
-    if len(open_) >= limits.open:
+    # What only waits for its review is kept in the ledger, and is no open request.
+    if sum(not request.is_over for request in open_) >= limits.open:
         raise LimitReached("open_for" if submission.filer else "open", limits.open)
     ids = tuple(request.id for request in open_)
     return replace(counters, open_ids=ids, ledger=counters.ledger.model_copy(update={"open": ids}))
 
 
-def _parts(what: str) -> frozenset[str]:
-    """What is requested, in any order."""
-    return frozenset(what.split(TOGETHER))
+def repeats(submission: Submission, request: Request) -> bool:
+    """Whether a request is for the same: the same roles in any order, with the same inputs."""
+    same = frozenset(request.what.split(TOGETHER)) == frozenset(submission.choice.name.split(TOGETHER))
+    return same and given_inputs.values(request) == submission.form.inputs

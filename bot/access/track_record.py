@@ -52,6 +52,8 @@ async def track_record(store: Store, request: Request) -> TrackRecord | None:
 
 def _was_decided(request: Request) -> bool:
     """Whether approvers had their time with it: nobody answering in time is an outcome, too."""
+    if request.break_glass:
+        return False
     return request.approved_at > 0 or request.state in {State.DENIED, State.EXPIRED}
 
 

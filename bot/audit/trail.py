@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeVar
 
-from bot.audit.archive import projection
+from bot.audit.archive import break_glass, projection
 from bot.audit.archive.archive import Archive, Archived, NoArchive
 from bot.audit.archive.projection import Life
 from bot.audit.open_requests import Latest, OpenRequests
@@ -153,6 +153,19 @@ class Trail:
         ended = ((projection.facts(entry).get("delegation"), entry.at) for entry in (*archived, *self._ended))
         return not any(at < given.get(str(id_), 0.0) for id_, at in ended)
 
+    async def break_glass_uses(self, request: Request, window: float) -> list[str]:
+        """The requests that who asked took by break-glass within a window up to this one, itself among them."""
+        glass, who = request.break_glass, request.requester.id
+        if glass is None:
+            return []
+        await self.refresh()
+        workspace, since = self.store.workspace, glass.at - window
+        archived = await self._asked(lambda archive: break_glass.uses(archive, workspace, since, glass.at + 1))
+        waiting = [entry for entries in self._tail.values() for entry in entries if entry.kind in break_glass.USES]
+        events = ((entry.id, EVENT.validate_json(entry.event)) for entry in (*archived, *waiting))
+        ids = [id_ for id_, event in events if event.by == who and since < event.at <= glass.at]
+        return list(dict.fromkeys((*ids, request.id)))
+
     async def best(self, id_: str) -> Request | None:
         """What is known of it, be it not all: enough to close it, and never to open it."""
         try:
@@ -192,7 +205,7 @@ class Trail:
         """From the last event that the archive has; whose access may be open by then is known from there."""
         try:
             archived = await self._archived("")
-            for id_ in await self._asked(lambda archive: archive.unclosed(self.store.workspace)):
+            for id_ in await self._asked(self._unfinished):
                 if id_ not in self.open:
                     self.open.put(id_, Latest(0, 0.0))
                     self.undated.append(id_)
@@ -204,6 +217,11 @@ class Trail:
         if self._cursor < 0:
             self._stand(archived.last)
         return None
+
+    def _unfinished(self, archive: Archive) -> list[str]:
+        """What is open by the archive: access that may be there, and break-glass whose review is outstanding."""
+        workspace = self.store.workspace
+        return list(dict.fromkeys((*archive.unclosed(workspace), *break_glass.unreviewed(archive, workspace))))
 
     async def _fill(self) -> TrailUnknown | None:
         """What was taken out of Redis after it was archived, and before it was read here, the archive tells."""

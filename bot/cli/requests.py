@@ -117,8 +117,15 @@ def row(request: Request) -> str:
     who = request.requester.email
     given = f"  {said}" if (said := spelled(request)) else ""
     by = f"  requested by {request.requested_by.email}" if request.requested_by else ""
+    review = f"  {_review(request)}" if request.lacks_review else ""
     said = f"{request.id}  {request.state.value:<9}  {who:<30}  {request.what:<30}  next{left or ': nothing'}"
-    return f"{said}{by}{given}"
+    return f"{said}{by}{review}{given}"
+
+
+def _review(request: Request) -> str:
+    """What is outstanding of a break-glass access."""
+    days = request.break_glass.overdue if request.break_glass else 0
+    return f"break-glass, its review is overdue (day {days})" if days else "break-glass, to be reviewed"
 
 
 def entry(request: Request) -> dict[str, Any]:
@@ -132,6 +139,7 @@ def entry(request: Request) -> dict[str, Any]:
         "inputs": values(request),
         "due": due(request),
         "stuck": stuck(request),
+        "lacks_review": request.lacks_review,
         "trouble": trouble(request),
     }
 

@@ -6,7 +6,10 @@ from pathlib import Path
 
 from bot import terminal
 
-TEMPLATES = ("read-only-debug", "production-deploy", "on-call-debug", "production-push", "admin-dual-control")
+TEMPLATES = (
+    *("read-only-debug", "production-deploy", "on-call-debug", "production-push", "admin-dual-control"),
+    "break-glass",
+)
 """What a policy can be begun with instead of the starter, each for one purpose."""
 
 

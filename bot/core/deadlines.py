@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bot.core.break_glass_events import ReviewOverdue
 from bot.core.escalation import upcoming
 from bot.core.events import AccessExpired, Escalated, Reminded, RequestExpired, Warned
 from bot.core.request import ExtensionState, Leg, LegState, Request, State
 
 _IN_PROGRESS = frozenset({LegState.GRANTING, LegState.REVOKING})
+_DAY = 86_400
 _SHORTEST_WARNING = 15
 """Seconds: a warning that comes later than this before the end helps nobody."""
 
@@ -21,11 +23,13 @@ def due(request: Request) -> float | None:
         case State.SCHEDULED:
             return request.starts_at
         case State.GRANTING:
-            return min(_next_try(request), budget_ends(request))
+            return min(_next_try(request), budget_ends(request), *_review_due(request))
         case State.ACTIVE:
             return min(_dues(request))
         case State.REVOKING:
-            return _next_try(request)
+            return min([_next_try(request), *_review_due(request)])
+        case State.AWAITING_REVIEW:
+            return min(_review_due(request))
         case _:
             return None
 
@@ -39,7 +43,9 @@ def budget_ends(request: Request) -> float:
     return min(budget, request.opened_at + _cap(request)) if request.opened_at else budget
 
 
-def due_event(request: Request, now: float) -> RequestExpired | Reminded | Escalated | Warned | AccessExpired | None:
+def due_event(
+    request: Request, now: float
+) -> RequestExpired | Reminded | Escalated | Warned | AccessExpired | ReviewOverdue | None:
     """The event that the passing of time alone brings about, if it is due at ``now``."""
     match request.state:
         case State.DRAFT if now >= request.waits_until:
@@ -57,7 +63,7 @@ def due_event(request: Request, now: float) -> RequestExpired | Reminded | Escal
         case State.ACTIVE if request.warn_at and now >= request.warn_at:
             return Warned(at=now)
         case _:
-            return None
+            return _review_overdue(request, now)
 
 
 def last_end(request: Request) -> float:
@@ -97,7 +103,7 @@ def _pending_dues(request: Request) -> list[float]:
 
 def _dues(request: Request) -> list[float]:
     """All that waits to be done while access is open."""
-    dues = [request.ends_at]
+    dues = [request.ends_at, *_review_due(request)]
     if request.warn_at:
         dues.append(request.warn_at)
     if request.reveal:
@@ -105,6 +111,19 @@ def _dues(request: Request) -> list[float]:
     if request.extension and request.extension.state is ExtensionState.EXTENDING:
         dues.append(request.extension.retry_at)
     return dues
+
+
+def _review_due(request: Request) -> list[float]:
+    """When the review of a break-glass access is overdue by one more day; nothing where none is outstanding."""
+    glass = request.break_glass
+    return [glass.review_by + glass.overdue * _DAY] if glass and request.lacks_review else []
+
+
+def _review_overdue(request: Request, now: float) -> ReviewOverdue | None:
+    glass, dues = request.break_glass, _review_due(request)
+    if glass is None or not dues or now < dues[0]:
+        return None
+    return ReviewOverdue(at=now, days=max(glass.overdue, int((now - glass.review_by) // _DAY)) + 1)
 
 
 def _next_try(request: Request) -> float:

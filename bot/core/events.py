@@ -10,6 +10,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from bot.core.break_glass_events import (
+    BreakGlassReviewed,
+    BreakGlassUsed,
+    ReviewOverdue,
+    SwitchedToBreakGlass,
+)
 from bot.core.escalation import Escalation
 from bot.core.extension_events import (
     Extended,
@@ -19,20 +25,18 @@ from bot.core.extension_events import (
     ExtensionFailed,
     ExtensionRequested,
     ExtensionRetried,
-    Happening,
 )
 from bot.core.frozen import Facts
+from bot.core.happening import Happening, Requested
 from bot.core.request import (
     ApproverQuestion,
     ByRule,
     DraftWait,
     Ending,
-    Person,
     RequiredStep,
     Reveal,
     Review,
 )
-from bot.core.role_snapshot import RoleSnapshot
 from bot.core.rule_effects import CheckedTicket, Shortened
 
 __all__ = [
@@ -43,35 +47,8 @@ __all__ = [
     "ExtensionFailed",
     "ExtensionRequested",
     "ExtensionRetried",
-    "Happening",
 ]
 """What is imported above and asked for here too."""
-
-
-class Requested(Happening):
-    """How a request begins; each fact that later decisions rest on is in it."""
-
-    kind: Literal["submitted", "approved_by_rule", "drafted"]
-    id: str
-    requester: Person
-    requested_by: Person | None = None
-    what: str
-    title: str
-    reason: str
-    duration: int
-    roles: tuple[RoleSnapshot, ...] = Field(min_length=1)
-    generation: str
-    grant_budget: int
-    decide_by: float
-    remind_at: float = 0
-    starts_at: float = 0
-    start_grace: int = 0
-    warn_before: int = 0
-    required_steps: tuple[RequiredStep, ...] = ()
-    shortened: Shortened | None = None
-    """Where a rule shortened it: ``duration`` is what is left."""
-    tickets: tuple[CheckedTicket, ...] = ()
-    escalations: tuple[Escalation, ...] = ()
 
 
 class Submitted(Requested):
@@ -301,6 +278,10 @@ Event = Annotated[
     | ApprovedByRule
     | Drafted
     | Consented
+    | BreakGlassUsed
+    | SwitchedToBreakGlass
+    | BreakGlassReviewed
+    | ReviewOverdue
     | Reminded
     | Escalated
     | QuestionAsked

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from bot.core.frozen import Facts, Frozen
+from bot.core.frozen import Facts
+from bot.core.happening import Happening
 from bot.core.request import Extension, Review
-
-
-class Happening(Frozen):
-    """What every event has. ``via``: the process that wrote it, ``web@host``; ``generation``: of the policy it held."""
-
-    at: float
-    by: str = "worker"
-    via: str = ""
-    generation: str = ""
 
 
 class ExtensionRequested(Happening):

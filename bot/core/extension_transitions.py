@@ -1,4 +1,4 @@
-"""What each event makes of the extension of a request; whether it has a place there is the table's to say."""
+"""What each event of an extension makes of its request; until `Extended`, access ends as planned."""
 
 from __future__ import annotations
 
@@ -16,13 +16,10 @@ from bot.core.events import (
     ExtensionRetried,
 )
 from bot.core.frozen import Facts
+from bot.core.illegal_event import IllegalEvent
 from bot.core.request import Extension, ExtensionState, Request
 
 _ANSWERS = (ExtensionEndorsed, ExtensionApproved, ExtensionDenied)
-
-
-class IllegalEvent(ValueError):
-    """An event that the request's state has no place for."""
 
 
 def extend(request: Request, event: Event) -> Request:
@@ -32,7 +29,7 @@ def extend(request: Request, event: Event) -> Request:
             raise IllegalEvent(f"{request.id}: another extension is not finished")
         if not request.ends_at < event.extension.until <= last_end(request):
             raise IllegalEvent(f"{request.id}: an extension never shortens, and never goes past the cap")
-        return _with(request, extension=event.extension)
+        return request.model_copy(update={"extension": event.extension})
     wanted = ExtensionState.PENDING if isinstance(event, _ANSWERS) else ExtensionState.EXTENDING
     extension = request.extension
     if extension is None or extension.state is not wanted:
@@ -63,19 +60,16 @@ def _extended(request: Request, extension: Extension, receipts: Sequence[Facts],
         raise IllegalEvent(f"{request.id}: every leg has a receipt of its new end, or none has")
     request = _extension(request, extension, state=ExtensionState.DONE, error="")
     legs = zip(request.legs, receipts, strict=True)
-    return _with(
-        request,
-        legs=tuple(leg.model_copy(update={"receipt": receipt}) for leg, receipt in legs),
-        ends_at=extension.until,
-        not_after=max(request.not_after, extension.until),
-        warn_at=warning_at(request, extension.until, at),
-        extended=request.extended + 1,
+    return request.model_copy(
+        update={
+            "legs": tuple(leg.model_copy(update={"receipt": receipt}) for leg, receipt in legs),
+            "ends_at": extension.until,
+            "not_after": max(request.not_after, extension.until),
+            "warn_at": warning_at(request, extension.until, at),
+            "extended": request.extended + 1,
+        }
     )
 
 
 def _extension(request: Request, extension: Extension, **changes: object) -> Request:
-    return _with(request, extension=extension.model_copy(update=changes))
-
-
-def _with(request: Request, **changes: object) -> Request:
-    return request.model_copy(update=changes)
+    return request.model_copy(update={"extension": extension.model_copy(update=changes)})

@@ -10,9 +10,12 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from bot.core.events import ApprovedByRule, Drafted, Event, Happening, RecordRestored, Requested
+from bot.core.break_glass_events import BreakGlassUsed
+from bot.core.events import ApprovedByRule, Drafted, Event, RecordRestored
+from bot.core.happening import Happening, Requested
+from bot.core.illegal_event import IllegalEvent
 from bot.core.request import Leg, Request, State
-from bot.core.transitions import IllegalEvent, apply, approve_by_rule
+from bot.core.transitions import apply, approve_by_rule, break_glass
 
 TRANSITIONS: Mapping[State, Mapping[str, tuple[State, ...]]] = MappingProxyType(
     {
@@ -28,6 +31,7 @@ TRANSITIONS: Mapping[State, Mapping[str, tuple[State, ...]]] = MappingProxyType(
             "question_answered": (State.PENDING,),
             "endorsed": (State.PENDING,),
             "approved": (State.GRANTING, State.SCHEDULED),
+            "switched_to_break_glass": (State.GRANTING,),
             "denied": (State.DENIED,),
             "cancelled": (State.CANCELLED,),
             "request_expired": (State.EXPIRED,),
@@ -45,6 +49,8 @@ TRANSITIONS: Mapping[State, Mapping[str, tuple[State, ...]]] = MappingProxyType(
             "refused": (State.FAILED, State.REVOKING),
             "grant_uncertain": (State.REVOKING,),
             "ended_early": (State.REVOKING,),
+            "break_glass_reviewed": (State.GRANTING,),
+            "review_overdue": (State.GRANTING,),
         },
         State.ACTIVE: {
             "reveal_requested": (State.ACTIVE,),
@@ -59,11 +65,19 @@ TRANSITIONS: Mapping[State, Mapping[str, tuple[State, ...]]] = MappingProxyType(
             "extended": (State.ACTIVE,),
             "ended_early": (State.REVOKING,),
             "access_expired": (State.REVOKING,),
+            "break_glass_reviewed": (State.ACTIVE,),
+            "review_overdue": (State.ACTIVE,),
         },
         State.REVOKING: {
             "retried": (State.REVOKING,),
-            "revoked": (State.REVOKING, State.ENDED),
-            "closed_manually": (State.ENDED,),
+            "revoked": (State.REVOKING, State.AWAITING_REVIEW, State.ENDED),
+            "closed_manually": (State.AWAITING_REVIEW, State.ENDED),
+            "break_glass_reviewed": (State.REVOKING,),
+            "review_overdue": (State.REVOKING,),
+        },
+        State.AWAITING_REVIEW: {
+            "break_glass_reviewed": (State.ENDED,),
+            "review_overdue": (State.AWAITING_REVIEW,),
         },
         State.DENIED: {},
         State.CANCELLED: {},
@@ -78,6 +92,7 @@ BEGINNINGS: Mapping[str, tuple[State, ...]] = MappingProxyType(
         "submitted": (State.PENDING,),
         "approved_by_rule": (State.GRANTING, State.SCHEDULED),
         "drafted": (State.DRAFT,),
+        "break_glass_used": (State.GRANTING,),
     }
 )
 """The events that a request begins with, and where they lead."""
@@ -119,12 +134,16 @@ def begin(event: Requested) -> Request:
         shortened=event.shortened,
         tickets=event.tickets,
         escalations=event.escalations,
+        only_required=event.only_required,
+        may_break_glass=event.may_break_glass,
     )
     if isinstance(event, ApprovedByRule):
         request = approve_by_rule(request, event)
     elif isinstance(event, Drafted):
         draft = {"state": State.DRAFT, "waits_for": event.waits_for, "waits_until": event.waits_until}
         request = request.model_copy(update=draft)
+    elif isinstance(event, BreakGlassUsed):
+        request = break_glass(request, event.break_glass)
     return request.model_copy(update={"lineage": _lineage("", event)})
 
 

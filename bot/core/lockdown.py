@@ -21,6 +21,8 @@ BEGINS = frozenset(
         "approved_by_rule",
         "drafted",
         "consented",
+        "break_glass_used",
+        "switched_to_break_glass",
         "endorsed",
         "approved",
         "started",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from bot.core.break_glass_events import ReviewOverdue
 from bot.core.events import Endorsed, Event, ExtensionEndorsed, QuestionAnswered, QuestionAsked, Retried, Revoked
 from bot.core.request import Ending, LegState, Request, State
 
@@ -32,6 +33,12 @@ ENDED = "ended"
 """The requester's DM: what was approved could not be granted, or has ended."""
 RECEIVED = "received"
 """The requester's DM of earlier versions: who can approve. It is posted no more; the answer in place says it."""
+REVIEWED = "reviewed"
+"""The requester's DM: what the review of their break-glass access found."""
+BREAK_GLASS = "break_glass:#"
+"""An alarm in the audit channel, which mentions the owners: break-glass was used, or its review is overdue."""
+OWNERS = "owners"
+"""The owners of a break-glass access, who each get a DM; it becomes a row of ``owner:U…`` for each of them."""
 QUESTION = "question"
 """The requester's DM with a question of an approver's: one message a question (``question@2``), with its answer."""
 CONSENT = "consent"
@@ -52,6 +59,7 @@ AUDIT = "audit:#"
 """A line in the audit channel, about what was done at a terminal."""
 
 _QUIET = frozenset({"grant_attempted", "reveal_requested", "revealed"})
+_DECIDES = frozenset({"approved", "denied", "cancelled", "request_expired", "switched_to_break_glass"})
 _FIRST_ALARM = 3
 _UNGRANTED = frozenset({State.DENIED, State.CANCELLED, State.EXPIRED})
 _FILED_KINDS = frozenset({
@@ -121,8 +129,12 @@ def notices(after: Request, event: Event) -> tuple[str, ...]:
         return (*cards(after), ALARM) if _alarming(after, event) else cards(after)
     if event.kind in {"extension_retried", "record_restored"}:
         return cards(after)
+    if isinstance(event, ReviewOverdue) and event.days > 1:
+        return cards(after)  # the digest says so once a day
+    # An alarm is written before whatever tells the requester how to go on.
+    alarms = _break_glass(after, event)
     dms = (*_dms(after, event), *_filed(after, event), *_questions(after, event))
-    return (*cards(after), *_thread(after, event), *dms, *_audit(event))
+    return (*alarms, *cards(after), *_thread(after, event), *dms, *_audit(event))
 
 
 def is_news(request: Request, audience: str) -> bool:
@@ -146,6 +158,8 @@ def is_news(request: Request, audience: str) -> bool:
             return request.is_active
         case "ended":
             return _closed_by_another(request) and bool(request.approved_at)
+        case "reviewed":
+            return request.break_glass is not None and request.break_glass.review is not None
         case "received":
             return False
         case _:
@@ -199,7 +213,7 @@ def _thread(after: Request, event: Event) -> tuple[str, ...]:
         return ()
     if event.kind == "granted" and after.state is not State.ACTIVE:
         return ()
-    if isinstance(event, Revoked) and after.state is not State.ENDED:
+    if isinstance(event, Revoked) and after.is_closing:
         return ()
     return (THREAD, *(f"thread@{channel}:#" for channel in after.channels[1:] if _calls_on(after, event, channel)))
 
@@ -209,6 +223,14 @@ def _calls_on(after: Request, event: Event, channel: str) -> bool:
     if isinstance(event, Endorsed | ExtensionEndorsed):
         return any(leg.role.name in event.opened and leg.role.channel == channel for leg in after.legs)
     return event.kind in CALLING
+
+
+def _break_glass(after: Request, event: Event) -> tuple[str, ...]:
+    """Whom break-glass alarms; the owners' messages are edited once it is reviewed, or its access ends."""
+    if event.kind in {"break_glass_used", "switched_to_break_glass", "review_overdue"}:
+        return (BREAK_GLASS, OWNERS)
+    edits = event.kind in {"break_glass_reviewed", "ended_early", "access_expired", "refused", "grant_uncertain"}
+    return (OWNERS,) if edits and after.break_glass else ()
 
 
 def _audit(event: Event) -> tuple[str, ...]:
@@ -222,7 +244,7 @@ def _questions(after: Request, event: Event) -> tuple[str, ...]:
         return (question(event.question.n),)
     if isinstance(event, QuestionAnswered):
         return (question(event.n),)
-    decided = event.kind in {"approved", "denied", "cancelled", "request_expired"}
+    decided = event.kind in _DECIDES
     return tuple(question(each.n) for each in after.questions if decided and not each.answer)
 
 
@@ -236,6 +258,8 @@ def _dms(after: Request, event: Event) -> tuple[str, ...]:
             return (DECIDED, ENDED) if after.approved_at else (DECIDED,)
         case "started":
             return (DECIDED,)
+        case "break_glass_reviewed":
+            return (REVIEWED,)
         case "granted":
             return (GRANTED,) if after.is_active else ()
         case "extension_requested" | "extension_approved":

@@ -6,11 +6,13 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from bot.core.break_glass import BreakGlass
 from bot.core.escalation import Escalation
 from bot.core.frozen import Facts, Frozen
-from bot.core.reviews import ByRule, Person, RequiredStep, Review, Verb
+from bot.core.person import Person
+from bot.core.reviews import ByRule, Review, Verb
 from bot.core.role_snapshot import RoleSnapshot
-from bot.core.rule_effects import CheckedTicket, Shortened
+from bot.core.rule_effects import CheckedTicket, RequiredStep, Shortened
 
 __all__ = ["ByRule", "Person", "RequiredStep", "Review", "Verb"]
 """What is imported above and asked for here too."""
@@ -42,6 +44,8 @@ class State(StrEnum):
     """All legs are granted in the real systems."""
     REVOKING = "revoking"
     """Being revoked; it stays here until each leg is verified as revoked."""
+    AWAITING_REVIEW = "awaiting_review"
+    """Break-glass access that has ended, verified as revoked; only its review is outstanding."""
     DENIED = "denied"
     """An approver denied it."""
     CANCELLED = "cancelled"
@@ -209,12 +213,18 @@ class Request(Frozen):
     """What approved it where no person did."""
     required_steps: tuple[RequiredStep, ...] = ()
     """What it needs beside the steps of its roles."""
+    only_required: bool = False
+    """Whether it needs these in place of the steps of its roles."""
     shortened: Shortened | None = None
     """The rule that made it shorter than it was requested."""
     tickets: tuple[CheckedTicket, ...] = ()
     """What ticket systems said of the tickets that it names."""
     escalations: tuple[Escalation, ...] = ()
     """Which of its steps escalate, or did; an extension has none."""
+    may_break_glass: bool = False
+    """Whether the requester could use break-glass for it when they requested it."""
+    break_glass: BreakGlass | None = None
+    """Set where the requester took access at once, without approval; with its review once there is one."""
     generation: str
     grant_budget: int
     created_at: float
@@ -303,8 +313,14 @@ class Request(Frozen):
 
     @property
     def is_over(self) -> bool:
-        """Whether it is final."""
-        return self.state in {State.DENIED, State.CANCELLED, State.EXPIRED, State.FAILED, State.ENDED}
+        """Whether its access is over for good, or was never given; of break-glass, the review may be outstanding."""
+        return self.state in _OVER
+
+    @property
+    def lacks_review(self) -> bool:
+        """Whether it was break-glass, access was or may have been given, and nobody has reviewed it."""
+        glass = self.break_glass
+        return glass is not None and glass.review is None and self.state in _REVIEWABLE
 
     @property
     def channel(self) -> str:
@@ -315,3 +331,7 @@ class Request(Frozen):
     def channels(self) -> tuple[str, ...]:
         """Where it has a card, the first one first: the channel of each role's system."""
         return tuple(dict.fromkeys(leg.role.channel for leg in self.legs))
+
+
+_OVER = frozenset({State.DENIED, State.CANCELLED, State.EXPIRED, State.FAILED, State.ENDED, State.AWAITING_REVIEW})
+_REVIEWABLE = frozenset({State.GRANTING, State.ACTIVE, State.REVOKING, State.AWAITING_REVIEW})

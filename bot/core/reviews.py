@@ -1,21 +1,11 @@
-"""Who approves a request: people by their reviews, a rule of the policy, and what a rule requires; values only."""
+"""Who approves a request: people by their reviews, or a rule of the policy; values only."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
 from bot.core.frozen import Frozen
-
-
-class Person(Frozen):
-    """Who acts. ``identity`` is what tells people apart: the bound e-mail address (see identity.py)."""
-
-    workspace: str
-    id: str
-    identity: str
-    email: str
-    name: str = ""
-    tz: str = "UTC"
+from bot.core.person import Person
 
 
 class Verb(StrEnum):
@@ -43,20 +33,6 @@ class ByRule(Frozen):
     used: int
     budget: int
     also: tuple[str, ...] = ()
-
-
-class RequiredStep(Frozen):
-    """An approval step that a rule of the policy required of one request, beside the steps of its roles.
-
-    ``role``: ``system/role``, or empty for the whole request; ``rule``: the rule's place in the policy, from 1;
-    ``because``: its sentence.
-    """
-
-    any_of: tuple[str, ...]
-    count: int = 1
-    role: str = ""
-    rule: int = 0
-    because: str = ""
 
 
 class Review(Frozen):

@@ -5,6 +5,20 @@ from __future__ import annotations
 from bot.core.frozen import Frozen
 
 
+class RequiredStep(Frozen):
+    """An approval step of one request beyond those of its roles: a rule required it, or an overdue review.
+
+    ``role``: ``system/role``, or empty for the whole request; ``rule``: the rule's place in the policy, from 1, or 0
+    where no rule required it; ``because``: why, in a sentence.
+    """
+
+    any_of: tuple[str, ...]
+    count: int = 1
+    role: str = ""
+    rule: int = 0
+    because: str = ""
+
+
 class Shortened(Frozen):
     """That a rule shortened the duration. ``rule``: its place in the policy, from 1; durations in seconds."""
 

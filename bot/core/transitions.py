@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bot.core.break_glass import BreakGlass
+from bot.core.break_glass_events import BreakGlassReviewed, BreakGlassUsed, ReviewOverdue, SwitchedToBreakGlass
 from bot.core.deadlines import last_end, warning_at
 from bot.core.events import (
     AccessExpired,
@@ -40,7 +42,8 @@ from bot.core.events import (
     Submitted,
     Warned,
 )
-from bot.core.extension_transitions import IllegalEvent, extend
+from bot.core.extension_transitions import extend
+from bot.core.illegal_event import IllegalEvent
 from bot.core.request import (
     MOST_QUESTIONS,
     DraftWait,
@@ -53,8 +56,6 @@ from bot.core.request import (
 
 LEG_MAY_HAVE_ACCESS = frozenset({LegState.GRANTING, LegState.ACTIVE, LegState.REVOKING})
 """The leg states in which access may exist."""
-__all__ = ["IllegalEvent"]
-"""What is imported above and asked for here too."""
 
 
 def apply(request: Request, event: Event) -> Request:  # one line an event, to be read as the table's other half
@@ -119,9 +120,15 @@ def apply(request: Request, event: Event) -> Request:  # one line an event, to b
             return _revoke(request, event)
         case ClosedManually():
             return _close_manually(request, event)
+        case SwitchedToBreakGlass(break_glass=glass):
+            return break_glass(_with(request, reason=event.reason, duration=event.duration, shortened=None), glass)
+        case BreakGlassReviewed():
+            return _reviewed(request, event)
+        case ReviewOverdue():
+            return _overdue(request, event)
         case RecordRestored():
             return request
-        case Submitted() | ApprovedByRule() | Drafted():
+        case Submitted() | ApprovedByRule() | Drafted() | BreakGlassUsed():
             raise IllegalEvent(f"{request.id} is submitted already")
 
 
@@ -167,6 +174,31 @@ def _approve(request: Request, event: Approved) -> Request:
 def approve_by_rule(request: Request, event: ApprovedByRule) -> Request:
     """The request that nobody is asked about."""
     return _approved(_with(request, rule=event.rule, escalations=()), event.at)
+
+
+def break_glass(request: Request, glass: BreakGlass) -> Request:
+    """The request whose access is taken at once; a later start does not count any more."""
+    dropped = {"remind_at": 0.0, "starts_at": 0.0, "start_grace": 0, "escalations": ()}
+    return _begun(_with(request, break_glass=glass, approved_at=glass.at, **dropped), glass.at)
+
+
+def _unreviewed(request: Request) -> BreakGlass:
+    if request.break_glass is None or request.break_glass.review:
+        raise IllegalEvent(f"{request.id} has no review that is outstanding")
+    return request.break_glass
+
+
+def _reviewed(request: Request, event: BreakGlassReviewed) -> Request:
+    glass = _unreviewed(request).model_copy(update={"review": event.review})
+    done = {"state": State.ENDED} if request.state is State.AWAITING_REVIEW else {}
+    return _with(request, break_glass=glass, **done)
+
+
+def _overdue(request: Request, event: ReviewOverdue) -> Request:
+    glass = _unreviewed(request)
+    if event.days <= glass.overdue:
+        raise IllegalEvent(f"{request.id}: day {event.days} of its overdue review is recorded already")
+    return _with(request, break_glass=glass.model_copy(update={"overdue": event.days}))
 
 
 def _approved(request: Request, at: float) -> Request:
@@ -269,7 +301,12 @@ def _revoke(request: Request, event: Revoked) -> Request:
     after = _put(request, leg, **closed)
     if any(leg.state in LEG_MAY_HAVE_ACCESS for leg in after.legs):
         return after
-    return _with(after, state=State.ENDED, closed_at=event.at)
+    return _with(after, state=_final(after), closed_at=event.at)
+
+
+def _final(request: Request) -> State:
+    """The state of what is verified as revoked: a review that is outstanding is still to be given."""
+    return State.AWAITING_REVIEW if request.lacks_review else State.ENDED
 
 
 def _close_manually(request: Request, event: ClosedManually) -> Request:
@@ -277,7 +314,7 @@ def _close_manually(request: Request, event: ClosedManually) -> Request:
     outcome = {"presence": "unverified", "kept": f"closed manually by {event.by}, not verified: {event.reason}"}
     closed = {"state": LegState.CLOSED, "outcome": outcome, "entitlements": ()}
     legs = tuple(leg.model_copy(update=closed) if leg.state in LEG_MAY_HAVE_ACCESS else leg for leg in request.legs)
-    return _with(request, state=State.ENDED, legs=legs, closed_at=event.at)
+    return _with(request, state=_final(request), legs=legs, closed_at=event.at)
 
 
 def _leg(request: Request, n: int, *states: LegState) -> Leg:

@@ -14,6 +14,7 @@ from bot.core.verdict import Code, Reason, Roster, Verdict
 from bot.policy import stand_ins
 from bot.policy.catalog import EVERYONE, Catalog, Choice, Role, RoleRef
 from bot.policy.field_types import Sensitivity
+from bot.policy.lost_rights import break_glass_groups
 from bot.policy.recount import in_doubt, is_critical, tally, unknown_groups
 from bot.policy.steps import could_fill, groups_of, groups_of_role, steps_of_roles
 from bot.policy.tally import Tally
@@ -104,7 +105,10 @@ def may_still_request(
     reasons: list[Reason] = []
     for leg in request.legs:
         role = catalog.role(leg.role.system, leg.role.role)
-        if role is not None and not _may_request(role, roster, request.requester):
+        if role is not None and not (
+            _may_request(role, roster, request.requester)
+            or _in_any(roster, break_glass_groups(request, role), request.requester)
+        ):
             reasons.append(Reason(code=Code.REQUESTER_MAY_NOT, about=(leg.role.name,)))
             reasons += unknown_groups(roster, role.may_ask)
     return Verdict(reasons=tuple(reasons))

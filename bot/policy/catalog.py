@@ -26,6 +26,7 @@ from bot.policy.rule import Rule, rule_of
 from bot.policy.rule_shapes import TicketSystemShape
 from bot.policy.schema import (
     MOST_INPUTS,
+    BreakGlassShape,
     PolicyShape,
     ReasonShape,
     RoleShape,
@@ -84,6 +85,7 @@ class Role(Frozen):
     asks: Asks = Field(default_factory=dict)
     """What the requester gives; `grants` name each input as ``{ask: NAME}``."""
     limits: UsageLimitsShape | None = None
+    break_glass: BreakGlassShape | None = None
 
     @property
     def samples(self) -> tuple[dict[str, Any], ...]:
@@ -310,6 +312,7 @@ def _role_of(system: SystemShape, role: RoleShape) -> Role:
         digest=hashlib.sha256(json.dumps(granted, sort_keys=True, default=str).encode()).hexdigest()[:16],
         asks=role.asks,
         limits=role.limits,
+        break_glass=role.break_glass,
     )
 
 

@@ -68,6 +68,12 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "may_ask": "Groups whose people may request it; `everyone` for each full member.",
         "approval": "Who has to approve; one of the system's approvers where it is left out.",
         "notify": "How approvers are notified.",
+        "break_glass": "Who may take access at once, without approval; somebody else reviews it afterwards.",
+    },
+    "BreakGlassShape": {
+        "who": "Groups; at least one lists people by address, so that it works while Slack does not tell its groups.",
+        "at_most": "How long such access lasts at most; longer only with approval.",
+        "review_within": "When its review is due; after that, the person's next one needs the approval of an owner.",
     },
     "ApprovalShape": {
         "steps": "All of them; without any, one approver of the system is enough.",

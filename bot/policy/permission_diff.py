@@ -18,8 +18,8 @@ from bot.policy.rule_words import terms
 class Right:
     """What somebody may do.
 
-    ``verb``: ``request``, ``request for others``, ``approve``, ``operate``, ``read`` or, by a rule, ``get … of``.
-
+    ``verb`` is ``request``, ``request for others``, ``approve``, ``use break-glass for``, ``operate``, ``read`` or, by
+    a rule, ``get … of``.
     Where a step escalates it is ``approve after 30m`` as well, where one is skipped ``skip the approval of … for``.
 
     ``role`` is ``system/role``, what of the workspace somebody may ``operate`` or ``read``, or the group whose people
@@ -55,6 +55,7 @@ def _rights(catalog: Catalog) -> frozenset[Right]:
             ("request for others", role.may_ask_for),
             ("approve", tuple(group for step in role.steps for group in step.any_of)),
             *_of_steps(role),
+            ("use break-glass for", role.break_glass.who if role.break_glass else ()),
         )
         for who in _people(catalog, groups)
     ) | frozenset((*_by_rules(catalog), *_of_workspace(catalog), *_stand_ins(catalog)))

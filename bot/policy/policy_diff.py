@@ -115,6 +115,7 @@ def _role(catalog: Catalog, say: Say, system: str, role: Role) -> Terms:
         "may request": _any_of(catalog, say, role.may_ask),
         "may request for others": _any_of(catalog, say, role.may_ask_for),
         "approvers": _steps(catalog, say, role),
+        "break-glass": _break_glass(catalog, say, role),
         "may end it": _any_of(catalog, say, owner.approvers),
         "grants": _plain(role.grants),
         "provider": owner.provider,
@@ -127,6 +128,14 @@ def _role(catalog: Catalog, say: Say, system: str, role: Role) -> Terms:
         "title": f"{owner.title}: {role.title or ''}".removesuffix(": "),
         **{f"input {name}": _plain(_input(shape)) for name, shape in role.asks.items()},
     }
+
+
+def _break_glass(catalog: Catalog, say: Say, role: Role) -> str:
+    glass = role.break_glass
+    if glass is None:
+        return ""
+    within = durations.short(glass.review_within)
+    return f"{_any_of(catalog, say, glass.who)}, up to {durations.short(glass.at_most)}, reviewed within {within}"
 
 
 def _input(shape: InputShape) -> dict[str, object]:

@@ -19,6 +19,7 @@ from bot.policy.rule_shapes import (
     TicketSystemShape,
 )
 from bot.policy.schema import (
+    BreakGlassShape,
     PolicyShape,
     RoleShape,
     SinkShape,
@@ -39,6 +40,7 @@ _STAND_INS: dict[type[BaseModel], dict[str, Any]] = {
     SystemShape: _SYSTEM,
     RoleShape: _ROLE,
     StepShape: {"any_of": ["-"]},
+    BreakGlassShape: {"who": ["-"], "at_most": "5s"},
     SinkShape: {"kind": "-"},
     DirectoryShape: {"kind": "-"},
     CalendarShape: {"ical": "file:-"},

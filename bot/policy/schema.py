@@ -155,6 +155,14 @@ class NotifyShape(Shape):
 MOST_INPUTS = 10
 
 
+class BreakGlassShape(Shape):
+    """Access at once, without approval and loudly; somebody else reviews it afterwards."""
+
+    who: Annotated[Names, Field(min_length=1)]
+    at_most: Duration
+    review_within: Duration = 86_400
+
+
 class RoleShape(Shape):
     """A level of access. ``grants`` are the provider's own."""
 
@@ -171,6 +179,7 @@ class RoleShape(Shape):
     notify: NotifyShape = NotifyShape()
     limits: UsageLimitsShape | None = None
     """How much there is of it."""
+    break_glass: BreakGlassShape | None = None
 
 
 class SystemShape(Shape):

@@ -57,10 +57,11 @@ def steps_of(
 ) -> tuple[RequestStep, ...]:
     """For each role of the request its steps in order, and after them those that the record requires.
 
-    Steps of roles follow today's policy, required ones the record. A step has escalated only where both say so. Those
-    that are not needed are among them: see `RequestStep.skipped_by`.
+    Steps of roles follow today's policy, required ones the record, which come alone where it says so. A step has
+    escalated only where both say so. Those that are not needed are among them: see `RequestStep.skipped_by`.
     """
-    roles = [RoleRef(system=leg.role.system, role=leg.role.role) for leg in request.legs]
+    legs = () if _only_required(request) else request.legs
+    roles = [RoleRef(system=leg.role.system, role=leg.role.role) for leg in legs]
     steps = _of_roles(catalog, roster, request.requester, roles, request.escalations)
     names = [leg.role.name for leg in request.legs]
     for required in request.required_steps:
@@ -170,10 +171,16 @@ def before(steps: Sequence[RequestStep]) -> list[int | None]:
 
 def groups_of(catalog: Catalog, request: Request) -> tuple[str, ...]:
     """Every group whose people can approve the request at some time, in the order of the steps."""
-    roles = (catalog.role(leg.role.system, leg.role.role) for leg in request.legs)
+    legs = () if _only_required(request) else request.legs
+    roles = (catalog.role(leg.role.system, leg.role.role) for leg in legs)
     of_roles = (group for role in roles if role for group in groups_of_role(role))
     required = (group for step in request.required_steps for group in step.any_of)
     return tuple(dict.fromkeys((*of_roles, *required)))
+
+
+def _only_required(request: Request) -> bool:
+    """A record that requires nothing keeps the steps of its roles: no request is without any."""
+    return request.only_required and bool(request.required_steps)
 
 
 def groups_of_role(role: Role) -> tuple[str, ...]:

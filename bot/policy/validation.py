@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from bot.core import durations
 from bot.core.identity import identity_of
-from bot.policy import conflicts, directory_flaws, input_flaws, near_misses, rule_flaws, step_flaws
+from bot.policy import break_glass_flaws, conflicts, directory_flaws, input_flaws, near_misses, rule_flaws, step_flaws
 from bot.policy.catalog import EVERYONE
 from bot.policy.problems import (
     MOST_MISTAKES,
@@ -168,11 +168,8 @@ class Checker:
             hint = 'say `at: "09:00"` for each day, `weekly: monday 09:00` or `monthly: 1 09:00`'
             self.say(("workspace", "digest"), "a digest needs a time", hint, key=True)
         if shape.workspace.mfa.request == "required":
-            self._no_factor(("workspace", "mfa", "request"))
-
-    def _no_factor(self, path: Path) -> None:
-        sentence = "a second factor is required here (it is the default), and this version has none built in"
-        self.say(path, sentence, "say `mfa: {request: off}` to do without, knowingly")
+            sentence = "a second factor is required here (it is the default), and this version has none built in"
+            self.say(("workspace", "mfa", "request"), sentence, "say `mfa: {request: off}` to do without, knowingly")
 
     def _system(self, shape: PolicyShape, path: Path, system: SystemShape) -> None:
         self._groups(shape, (*path, "approvers"), system.approvers)
@@ -194,6 +191,14 @@ class Checker:
             self._role(shape, (*path, "roles", name), role, facts)
             self._steps(shape, (*path, "roles", name), system, role)
             self._notify(shape, (*path, "roles", name), system, role)
+            self._break_glass(shape, (*path, "roles", name, "break_glass"), system, role)
+
+    def _break_glass(self, shape: PolicyShape, path: Path, system: SystemShape, role: RoleShape) -> None:
+        who = role.break_glass.who if role.break_glass else ()
+        self._groups(shape, (*path, "who"), who)
+        reviewers = self._people(shape, [*system.approvers, *shape.workspace.operators])
+        for below, sentence, hint in break_glass_flaws.of_role(shape, role, self._people(shape, who), reviewers):
+            self.say((*path, *below), sentence, hint, key=not below)
 
     def _role(self, shape: PolicyShape, path: Path, role: RoleShape, facts: ProviderFacts | None) -> None:
         self._groups(shape, (*path, "may_ask"), role.may_ask, EVERYONE)

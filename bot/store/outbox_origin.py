@@ -19,7 +19,9 @@ from bot.core.notifications import (
     FILED,
     FILED_OUTCOME,
     GRANTED,
+    OWNERS,
     RECEIVED,
+    REVIEWED,
     is_card,
     which_end,
     which_question,
@@ -30,7 +32,9 @@ from bot.store.keys import Keys
 from bot.store.outbox_rows import Row
 from bot.store.record_seal import Authorship
 
-_PROJECTIONS = frozenset({RECEIVED, DECIDED, GRANTED, ENDED, CONSENT, FILED, FILED_OUTCOME, "approvers"})
+_PROJECTIONS = frozenset(
+    {RECEIVED, DECIDED, GRANTED, ENDED, CONSENT, FILED, FILED_OUTCOME, REVIEWED, OWNERS, "approvers"}
+)
 """What is rendered from the record alone, for those whom the record names: asked for by anybody, it is only right."""
 _REQUEST = re.compile(ID_PATTERN)
 _MOST_REMEMBERED = 10_000

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from bot.core.events import Happening
+from bot.core.happening import Happening
 
 E = TypeVar("E", bound=Happening)
 

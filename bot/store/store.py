@@ -263,6 +263,15 @@ class Store:
         person, after = request.requester.id, counters.ledger.after_rule(request)
         return self._spelling.ledger(person, counters.ledger_raw, self._ledgers.sealed(person, after))
 
+    def break_glass(self, request: Request, counters: Counters, at: float) -> GuardsAndOps:
+        """What a pending request that is taken by break-glass adds to the commit: one more use, on the ledger."""
+        sealed = self._ledgers.sealed(request.requester.id, counters.ledger.with_break_glass(at))
+        return self._spelling.ledger(request.requester.id, counters.ledger_raw, sealed)
+
+    def used_break_glass(self, request: Request, counters: Counters, at: float) -> None:
+        """That commit is written: an older ledger of the person is not believed."""
+        self._ledgers.seen(request.requester.id, counters.ledger.with_break_glass(at))
+
     async def note(
         self, kind: str, event: str, *, id_: str = "", window: int = 0, once: str = "", row: str = ""
     ) -> bool:

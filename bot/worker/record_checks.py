@@ -16,6 +16,7 @@ from bot.core.request import Request
 from bot.policy.catalog import Catalog
 from bot.store.store import Store
 from bot.store.types import ClaimedRequest, Superseded
+from bot.worker import break_glass_check
 from bot.worker.claim import Claim, TryLater
 from bot.worker.recovery import (
     DELEGATION_REASON,
@@ -78,6 +79,7 @@ class RecordChecks:
             return
         try:
             await self.recovery.check(claim.request)
+            await break_glass_check.check(self.recovery.trail, claim.request)
         except TrailUnknown as error:
             log.warning("%s: not granted yet, since its record cannot be checked: %s", claim.claimed.id, error)
             raise TryLater(claim.now + _CHECK_AGAIN) from error
@@ -142,9 +144,10 @@ class RecordChecks:
         return False
 
     async def end_over_budget(self, claim: Claim) -> None:
-        """End a request that a rule approved beyond its budget, since its counters were changed: people decide."""
+        """End a request beyond what a rule or break-glass allows, since its counters were changed: people decide."""
         await self.store.alarm("budget", claim.request.id)
-        if event := ending(claim.request, claim.now, OVER_BUDGET_REASON):
+        reason = break_glass_check.EXCEEDED_REASON if claim.request.break_glass else OVER_BUDGET_REASON
+        if event := ending(claim.request, claim.now, reason):
             await claim.commit(event)
 
     async def end_unfounded(self, claim: Claim) -> None:

@@ -22,8 +22,8 @@ from bot.background import Loop, Wait, paused
 from bot.core import deadlines
 from bot.core.errors import JitError, Late, StoreAway
 from bot.core.events import AccessExpired, Event, Revoked
+from bot.core.illegal_event import IllegalEvent
 from bot.core.request import ExtensionState, Request, State
-from bot.core.transitions import IllegalEvent
 from bot.store.due_set import new_fence
 from bot.store.indexes.drift import Found
 from bot.store.shared_entitlements import SharedEntitlements

@@ -26,6 +26,7 @@ from handlers.notify.card_links import CardLinks
 from handlers.notify.channels import Channels, Undeliverable
 from handlers.notify.digest import DigestDeliveries
 from handlers.notify.files import FileDeliveries
+from handlers.notify.owners import OWNER, OWNERS, OwnerMessages
 from handlers.notify.poster import Poster
 from handlers.notify.summary_card import SummaryCards
 from handlers.notify.texts import Capable, Texts, about, shows
@@ -61,6 +62,9 @@ LOCKDOWN = "lockdown"
 POLICY = "policy"
 POLICY_FILE = "policy_file"
 ONE_APPROVER = APPROVER.rstrip(":")
+REVIEWED = notifications.REVIEWED
+BREAK_GLASS = "break_glass"
+ONE_OWNER = OWNER.rstrip(":")
 
 T = TypeVar("T")
 Notification = tuple[Row, Request | None]
@@ -95,8 +99,18 @@ class NotificationRouter:
         self.approver_messages = ApproverMessages(
             self.store, self.outbox, self.poster, self.channels, self.people, self.client, self.catalog
         )
+        self.owner_messages = OwnerMessages(
+            self.outbox, self.poster, self.channels, self.people, self.links, self.catalog
+        )
         self.texts = Texts(
-            self.store, self.outbox, self.people, self.approver_messages, self.capable, self.site, self.links
+            self.store,
+            self.outbox,
+            self.people,
+            self.approver_messages,
+            self.owner_messages,
+            self.capable,
+            self.site,
+            self.links,
         )
 
     def lane(self, row: Row, request: Request | None) -> str:
@@ -234,8 +248,8 @@ def _locked_down(router: NotificationRouter, row: Row, _: Request | None) -> str
     return router.audit_channel if row.request == AUDIT else row.request
 
 
-def _approver(_: NotificationRouter, row: Row, __: Request | None) -> str:
-    return row.audience.removeprefix(APPROVER)
+def _person(prefix: str) -> Callable[[NotificationRouter, Row, Request | None], str]:
+    return lambda _, row, __: row.audience.removeprefix(prefix)
 
 
 def _own_lane(suffix: str) -> Callable[[NotificationRouter, Row, Request | None], str]:
@@ -273,6 +287,10 @@ async def _to_approvers(router: NotificationRouter, row: Row, request: Request) 
     await router.approver_messages.deliver(row, request)
 
 
+async def _to_owners(router: NotificationRouter, row: Row, request: Request) -> None:
+    await router.owner_messages.deliver(row, request)
+
+
 def _there(given: T | None) -> T:
     if given is None:
         raise Undeliverable("it is read from the archive, and there is none here")
@@ -294,9 +312,13 @@ ROUTES: Mapping[str, Route] = MappingProxyType(
         CONSENT: Route(_requester, render=Texts.consent, dm=True, rank=1),
         FILED: Route(_filer, render=Texts.filed, dm=True),
         FILED_OUTCOME: Route(_filer, render=Texts.filed_outcome, dm=True, rank=3),
+        REVIEWED: Route(_requester, render=Texts.reviewed, dm=True, rank=7),
+        BREAK_GLASS: Route(_audit, render=Texts.break_glass, rank=0),
+        OWNERS: Route(_audit, deliver_of_request=_to_owners, rank=0),
+        ONE_OWNER: Route(_person(OWNER), deliver_of_request=_to_owners, rank=0),
         BY_HAND: Route(_audit, render=Texts.at_terminal),
         APPROVERS: Route(_system, deliver_of_request=_to_approvers),
-        ONE_APPROVER: Route(_approver, deliver_of_request=_to_approvers),
+        ONE_APPROVER: Route(_person(APPROVER), deliver_of_request=_to_approvers),
         SUMMARY_CARD: Route(_named, deliver=_summary, rank=1),
         TAMPERED: Route(_audit, text=about(record_alarms.tampered), rank=0),
         ROLLED_BACK: Route(_audit, text=about(record_alarms.rolled_back), rank=0),

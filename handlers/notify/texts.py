@@ -16,9 +16,10 @@ from bot.store.store import Store
 from handlers.notify.approvers import ApproverMessages
 from handlers.notify.card_links import CardLinks
 from handlers.notify.channels import Undeliverable
+from handlers.notify.owners import OwnerMessages
 from handlers.slack.directory import People
+from handlers.views import break_glass, dms, drift, for_others
 from handlers.views import card as cards
-from handlers.views import dms, drift, for_others
 from handlers.views.message import SlackMessage
 from handlers.views.text import name
 from handlers.views.thread import by_hand, line
@@ -36,6 +37,7 @@ class Texts:
     outbox: Outbox
     people: People
     approver_messages: ApproverMessages
+    owner_messages: OwnerMessages
     capable: Capable
     site: str
     links: CardLinks
@@ -59,6 +61,17 @@ class Texts:
 
     async def alarm(self, _: Row, request: Request) -> SlackMessage:
         return cards.alarm(request)
+
+    async def break_glass(self, row: Row, request: Request) -> SlackMessage:
+        """That access was taken without approval, or that its review is overdue."""
+        owners = await self.owner_messages.mention(request)
+        overdue = (await self._event(row)).kind == "review_overdue"
+        return break_glass.overdue_alarm(request, owners) if overdue else break_glass.alarm(request, owners)
+
+    async def reviewed(self, _: Row, request: Request) -> SlackMessage | None:
+        """Nothing before there is a review."""
+        message = break_glass.reviewed(request)
+        return await self._with_card(request, message) if message else None
 
     async def at_terminal(self, row: Row, request: Request) -> SlackMessage:
         found = await self.outbox.event(row)

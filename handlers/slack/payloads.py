@@ -329,6 +329,11 @@ def scope(payload: Payload) -> str:
     return _values(payload).get(action_ids.SCOPE, "")
 
 
+def field(payload: Payload, block: str) -> str:
+    """What was typed or selected in that block of a form."""
+    return _values(payload).get(block, "")
+
+
 def seconds(payload: Payload) -> int | None:
     """The duration that was selected."""
     return chosen(payload).duration

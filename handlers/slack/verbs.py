@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 COMMANDS = (
     "request",
+    "break-glass",
     "list",
     "show",
     "who",
@@ -40,6 +41,7 @@ ALIASES: Mapping[str, str] = {
     "end": "release",
     "finish": "release",
     "finished": "release",
+    "breakglass": "break-glass",
     "-h": "help",
     "--help": "help",
     "?": "help",

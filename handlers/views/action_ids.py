@@ -16,6 +16,8 @@ REVEAL = "reveal"
 EXTEND = "extend"
 EXTEND_APPROVE = "extend_approve"
 EXTEND_DENY = "extend_deny"
+BREAK_GLASS = "break_glass"
+BREAK_GLASS_REVIEW = "break_glass_review"
 REQUEST = "request"
 TEMPLATE = "template"
 AGAIN = "again"
@@ -40,6 +42,8 @@ FOR = "for"
 INPUT = "input"
 """Begins the id of the block of a typed input; its name and what it is for follow."""
 SCOPE = "scope"
+OUTCOME = "outcome"
+FOLLOW_UP = "follow_up"
 
 ASK_VIEW = "ask"
 APPROVE_LESS_VIEW = "approve_less"
@@ -53,6 +57,8 @@ LOCKDOWN_VIEW = "lockdown"
 NOTE_VIEW = "note"
 EXTEND_VIEW = "extend"
 EXTEND_DENY_VIEW = "extend_deny"
+BREAK_GLASS_VIEW = "break_glass"
+BREAK_GLASS_REVIEW_VIEW = "break_glass_review"
 OVERVIEW_VIEW = "overview"
 HOME_VIEW = "home"
 RECORD_VIEW = "record"
@@ -79,6 +85,8 @@ BUTTONS = (
     EXTEND,
     EXTEND_APPROVE,
     EXTEND_DENY,
+    BREAK_GLASS,
+    BREAK_GLASS_REVIEW,
     REQUEST,
     TEMPLATE,
     AGAIN,
@@ -105,6 +113,8 @@ VIEWS = (
     REVOKE_VIEW,
     EXTEND_VIEW,
     EXTEND_DENY_VIEW,
+    BREAK_GLASS_VIEW,
+    BREAK_GLASS_REVIEW_VIEW,
     REVOKE_ALL_VIEW,
     LOCKDOWN_VIEW,
 )

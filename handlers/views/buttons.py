@@ -58,6 +58,22 @@ def end_now(request: Request) -> ButtonElement:
     return _of(request, "End now…", action_ids.REVOKE, style="danger")
 
 
+def review(request: Request) -> Row:
+    """For the owners of a break-glass access, while its review is outstanding."""
+    says = "Review the break-glass access"
+    return [_of(request, "Review…", action_ids.BREAK_GLASS_REVIEW, style="primary", says=says)] * request.lacks_review
+
+
+def break_glass_row(request: Request) -> Row:
+    """What owners may do with a break-glass access, side by side."""
+    return [*review(request), *([end_now(request)] if request.break_glass and request.is_live else [])]
+
+
+def break_glass(request: Request) -> Row:
+    """For the requester, who could take the access at once when they requested it."""
+    return [_of(request, "Break glass…", action_ids.BREAK_GLASS, style="danger")] if request.may_break_glass else []
+
+
 def answer(request: Request, n: int) -> ButtonElement:
     """For the requester, who was asked question ``n``."""
     return _of(request, "Answer…", action_ids.ANSWER, n=n, style="primary", says="Answer the question about")

@@ -5,11 +5,11 @@ Pure: a request in, a message out. What a button may do is judged when it is pre
 
 from __future__ import annotations
 
-from slack_sdk.models.blocks import ActionsBlock, Block
+from slack_sdk.models.blocks import ActionsBlock, Block, HeaderBlock
 
 from bot.access.track_record import TrackRecord
 from bot.core.request import ApproverQuestion, Leg, Request, Review, Verb
-from handlers.views import ended, status
+from handlers.views import break_glass, ended, status
 from handlers.views.message import Needed, SlackMessage, context, section, warning
 from handlers.views.text import (
     by_rule,
@@ -47,7 +47,9 @@ def card(
     ``channel``: which of its cards, where it has several.
     """
     row = status.of(request)
+    loud = [HeaderBlock(text="🚨 Break-glass: access without approval")] if request.break_glass else []
     blocks: list[Block] = [
+        *loud,
         section(_heading(request, site)),
         section(f"> {linked(request.reason, 600, site) or '_no reason given_'}"),
         section(consequence(request, channel=channel)),
@@ -59,7 +61,8 @@ def card(
     for n, buttons in enumerate(row.card_buttons(request)):
         blocks.append(ActionsBlock(block_id=f"{DECIDE}_{n}" if n else DECIDE, elements=list(buttons)))
     blocks.append(context(f"{request.id} · requested {when(request.created_at)}"))
-    return SlackMessage(row.lock_screen(request), [block.to_dict() for block in blocks])
+    lock_screen = f"🚨 Break-glass: {row.lock_screen(request)}" if request.break_glass else row.lock_screen(request)
+    return SlackMessage(lock_screen, [block.to_dict() for block in blocks])
 
 
 def alarm(request: Request) -> SlackMessage:
@@ -115,7 +118,7 @@ def _standing(request: Request, needed: Needed, earlier: TrackRecord | None) -> 
     if request.rule:
         said.append(f":ballot_box_with_check: Approved by {by_rule(request.rule)}")
     said += by_rules(request)
-    said += status.of(request).details(request, needed)
+    said += [*break_glass.lines(request), *status.of(request).details(request, needed)]
     return "\n".join([*said, *([_earlier(earlier)] if earlier and request.awaits_decision else [])])
 
 

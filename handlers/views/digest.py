@@ -41,6 +41,7 @@ _MARKS = {"critical": ":red_circle:", "high": ":large_orange_circle:"}
 _SIGNS = {
     NeedKind.STUCK: ":rotating_light:",
     NeedKind.UNVERIFIED: ":warning:",
+    NeedKind.REVIEW: ":rotating_light:",
     NeedKind.WAITING: ":hourglass_flowing_sand:",
     NeedKind.DRIFT: ":warning:",
     NeedKind.ALARM: ":rotating_light:",
@@ -107,7 +108,7 @@ def _show(need: Need, digest: Digest) -> ButtonElement:
         value = f"kind:{kind} {searched(digest.span, digest.timezone)}"
         label = f"Show the events of kind {kind}"
         return ButtonElement(text="Show", action_id=action_ids.SHOW_EVENTS, value=value, accessibility_label=label)
-    review = need.kind is NeedKind.WAITING
+    review = need.kind in {NeedKind.WAITING, NeedKind.REVIEW}
     label = f"{'Review' if review else 'Show'} request {need.id}"
     return ButtonElement(
         text="Review" if review else "Show",

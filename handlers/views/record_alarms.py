@@ -24,10 +24,10 @@ def rolled_back(id_: str) -> SlackMessage:
 
 
 def beyond_budget(id_: str) -> SlackMessage:
-    """An automatic approval that its rule had no budget for."""
+    """An automatic approval that its rule had no budget for, or break-glass beyond what one person may use."""
     return warning(
-        f"A rule approved {safe(id_, 40)} beyond its budget: its counters in Redis were deleted or put back. The "
-        "worker did not grant it."
+        f"A rule or break-glass let {safe(id_, 40)} through beyond its budget: its counters in Redis were deleted or "
+        "put back. The worker did not grant it."
     )
 
 

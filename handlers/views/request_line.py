@@ -50,9 +50,9 @@ def _left(line: RequestLine) -> str:
     return f"Please {', '.join(left[:-1])}{' and ' if len(left) > 1 else ''}{left[-1]}."
 
 
-def not_for_others(person: str, typed: str) -> str:
+def not_for_others(person: str, typed: str, command: str = "request") -> str:
     """Who may request for whom."""
-    again = code(f"/jit request {typed}", 213) if typed else "`/jit request`"
+    again = code(f"/jit {command} {typed}", 213) if typed else f"`/jit {command}`"
     whom = safe(person, 80) if "@" in person else f"<@{safe(person, 30)}>"
     return f"You can only request access for yourself. Ask {whom} to type {again}."
 
@@ -84,7 +84,9 @@ def _shortened(made: Request) -> str:
 
 def next_steps(made: Request) -> list[ButtonElement]:
     """What the requester can do about it now."""
-    return [buttons.cancel(made)] if made.state in {State.DRAFT, State.PENDING, State.SCHEDULED} else []
+    if made.state not in {State.DRAFT, State.PENDING, State.SCHEDULED}:
+        return []
+    return [buttons.cancel(made), *buttons.break_glass(made)]
 
 
 def answer(made: Request) -> SlackMessage:

@@ -12,7 +12,7 @@ from typing import Any
 
 from bot.core.given_inputs import spelled
 from bot.core.request import Request, State
-from handlers.views import buttons, cancelled, ended, parts
+from handlers.views import break_glass, buttons, cancelled, ended, parts
 from handlers.views.extension import extension_status
 from handlers.views.message import Needed
 from handlers.views.text import (
@@ -39,6 +39,9 @@ _ERRORS = 1_600
 def _approved(request: Request) -> str:
     """The decision, for whatever was approved."""
     duration = length(request.duration)
+    if request.break_glass:
+        then = ", and an owner reviews it" if request.lacks_review else ""
+        return f"You used break-glass ({duration}); nobody approved it{then}."
     return (
         f"Approved ({duration}) by {by_rule(request.rule)}."
         if request.rule
@@ -48,6 +51,16 @@ def _approved(request: Request) -> str:
 
 def _whose(request: Request) -> str:
     return f"{name(request.requester)}, {title(request)}"
+
+
+def _already(request: Request) -> str:
+    return (
+        "is already taken by break-glass" if request.break_glass else f"is already approved (by {approvers(request)})"
+    )
+
+
+def _verdict(request: Request) -> str:
+    return "was taken by break-glass" if request.break_glass else f"was approved by {approvers(request)}"
 
 
 def _no_buttons(_: Request) -> Sequence[Sequence[Any]]:
@@ -64,7 +77,15 @@ def _each(request: Request) -> int:
 
 
 def _end_now(request: Request) -> Sequence[Sequence[Any]]:
-    return [[buttons.end_now(request)]]
+    return [[*buttons.review(request), buttons.end_now(request)]]
+
+
+def _review(request: Request) -> Sequence[Sequence[Any]]:
+    return [row] if (row := buttons.review(request)) else ()
+
+
+def _granting(request: Request) -> str:
+    return f"{'break-glass' if request.break_glass else 'approved'}, granting access"
 
 
 @dataclass(frozen=True)
@@ -83,7 +104,7 @@ class Status:
     """The decision, for the requester."""
     news: Wording = lambda _: ""
     """What follows from the decision, for the requester."""
-    verdict: Wording = lambda request: f"was approved by {approvers(request)}"
+    verdict: Wording = _verdict
     """The end of a sentence that tells approvers why there is nothing left to decide."""
     lock_screen: Wording = lambda request: f"{_whose(request)}: {label(request)}. {request.id}"
     """The text of the card's notification."""
@@ -161,14 +182,18 @@ _PENDING = Status(
     clause=lambda _: "is still waiting for approval",
     lock_screen=_pending_text,
     card_buttons=buttons.decide,
-    own_buttons=lambda request, _: [*buttons.answers(request), buttons.cancel(request)],
+    own_buttons=lambda request, _: [
+        *buttons.answers(request),
+        buttons.cancel(request),
+        *buttons.break_glass(request),
+    ],
 )
 
 _SCHEDULED = Status(
     badge=lambda request: f":alarm_clock: approved, starts {when(request.starts_at)}",
     details=lambda request, _: [f"Access starts {when(request.starts_at)}, after a final check."],
     label=lambda request: f"approved, starts {when(request.starts_at)}",
-    clause=lambda request: f"is already approved (by {approvers(request)})",
+    clause=_already,
     news=lambda request: f"Access starts {when(request.starts_at)}, after a final check.",
     card_buttons=_end_now,
     own_buttons=lambda request, _: [buttons.cancel(request)],
@@ -176,14 +201,14 @@ _SCHEDULED = Status(
 )
 
 _GRANTING = Status(
-    badge=lambda _: ":gear: approved, granting access",
+    badge=lambda request: f":gear: {_granting(request)}",
     details=lambda request, _: [
         *ended.errors(request, min(200, _each(request))),
         "Granting access.",
         *parts.progress(request),
     ],
-    label=lambda _: "approved, granting access",
-    clause=lambda request: f"is already approved (by {approvers(request)})",
+    label=lambda request: break_glass.and_review(request, _granting(request)),
+    clause=_already,
     news=lambda _: "Granting access.",
     card_buttons=_end_now,
     own_buttons=lambda request, _: [buttons.release(request, "primary")],
@@ -198,8 +223,8 @@ def _open(request: Request, needed: Needed) -> list[str]:
 _ACTIVE = Status(
     badge=lambda request: f":unlock: active until {clock(request.ends_at)}",
     details=_open,
-    label=lambda request: f"active until {clock(request.ends_at)}",
-    clause=lambda request: f"is already approved (by {approvers(request)})",
+    label=lambda request: break_glass.and_review(request, f"active until {clock(request.ends_at)}"),
+    clause=_already,
     news=lambda request: f"You have access until {when(request.ends_at)}.",
     lock_screen=lambda request: f"{name(request.requester)} has {title(request)} until {clock(request.ends_at)}.",
     card_buttons=lambda request: [row for row in (buttons.decide_extension(request), *_end_now(request)) if row],
@@ -221,6 +246,7 @@ _REVOKING = Status(
     label=lambda _: "ending",
     clause=lambda _: "is already ending",
     news=ended.why_yours,
+    card_buttons=_review,
 )
 
 
@@ -300,6 +326,15 @@ _ENDED = Status(
     news=ended.why_yours,
 )
 
+_AWAITING_REVIEW = Status(
+    badge=lambda _: ":rotating_light: ended, waiting for its review",
+    details=_ended_details,
+    label=lambda request: f"ended {when(request.closed_at)}, {break_glass.waits(request)}",
+    clause=lambda request: f"ended {when(request.closed_at)}, and waits for its review",
+    news=ended.why_yours,
+    card_buttons=_review,
+)
+
 STATUSES: Mapping[State, Status] = MappingProxyType(
     {
         State.DRAFT: _DRAFT,
@@ -308,6 +343,7 @@ STATUSES: Mapping[State, Status] = MappingProxyType(
         State.GRANTING: _GRANTING,
         State.ACTIVE: _ACTIVE,
         State.REVOKING: _REVOKING,
+        State.AWAITING_REVIEW: _AWAITING_REVIEW,
         State.DENIED: _DENIED,
         State.CANCELLED: _CANCELLED,
         State.EXPIRED: _LAPSED,

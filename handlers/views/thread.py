@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bot.core.break_glass import BreakGlass
+from bot.core.break_glass_events import BreakGlassReviewed, BreakGlassUsed, ReviewOverdue, SwitchedToBreakGlass
 from bot.core.events import (
     AccessExpired,
     Approved,
@@ -31,6 +33,7 @@ from bot.core.events import (
     Started,
 )
 from bot.core.request import ByRule, Ending, Request, State
+from handlers.views.break_glass import by_list, outcome
 from handlers.views.card import for_how_long
 from handlers.views.ended import proof
 from handlers.views.extension import undecided
@@ -62,6 +65,13 @@ def line(request: Request, event: Event, needed: Needed) -> str:
             return f"Approved by {by_rule(rule)}. Access starts {when(start)} for {length(request.duration)}."
         case ApprovedByRule(rule=rule):
             return f"Approved by {by_rule(rule)}. Granting access for {length(request.duration)}."
+        case BreakGlassUsed(break_glass=glass) | SwitchedToBreakGlass(break_glass=glass):
+            took = f"{name(request.requester)} used break-glass for {length(event.duration)}, and nobody approved it"
+            return f"{took}: {safe(event.reason, 500)}. Granting access.{by_list(glass)}"
+        case BreakGlassReviewed(review=review):
+            return outcome(BreakGlass(at=event.at, review_by=event.at, review=review)).replace("\n", " ")
+        case ReviewOverdue():
+            return "The review of this break-glass access is overdue."
         case Approved(review=review, duration=duration) if request.starts_at > event.at:
             return f"{reviewer(review)} approved ({length(duration)}). Access starts {when(request.starts_at)}."
         case ExtensionRequested(extension=extension):

@@ -46,6 +46,7 @@ def test_a_template_is_written_alone_is_good_and_passes_its_tests(name: str, tmp
         ("on-call-debug", "budget: 3/day", "budget: 4/day"),
         ("production-push", "            - {any_of: [sre], escalate: {after: 30m, to: [platform]}}\n", ""),
         ("production-push", "ordered: true ", "ordered: false "),
+        ("break-glass", "may_ask: [on-call, leads]", "may_ask: [everyone]"),
         ("admin-dual-control", "            - {any_of: [dba]}\n", ""),
         ("admin-dual-control", "may_ask: [admins]", "may_ask: [admins, dba]"),
     ],

@@ -9,6 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.core import deadlines, lifecycle, notifications
+from bot.core.break_glass import BreakGlass, BreakGlassReview
+from bot.core.break_glass_events import (
+    BreakGlassReviewed,
+    BreakGlassUsed,
+    ReviewOverdue,
+    SwitchedToBreakGlass,
+)
 from bot.core.deadlines import due
 from bot.core.escalation import Escalation
 from bot.core.events import (
@@ -39,7 +46,6 @@ from bot.core.events import (
     QuestionAnswered,
     QuestionAsked,
     Reminded,
-    Requested,
     RequestExpired,
     Retried,
     Revealed,
@@ -49,6 +55,8 @@ from bot.core.events import (
     Submitted,
     Warned,
 )
+from bot.core.happening import Requested
+from bot.core.illegal_event import IllegalEvent
 from bot.core.lifecycle import ANYWHERE, BEGINNINGS, OPEN, TRANSITIONS, advance, begin, fold
 from bot.core.request import (
     ApproverQuestion,
@@ -65,7 +73,7 @@ from bot.core.request import (
     Verb,
 )
 from bot.core.role_snapshot import RoleSnapshot
-from bot.core.transitions import LEG_MAY_HAVE_ACCESS, IllegalEvent
+from bot.core.transitions import LEG_MAY_HAVE_ACCESS
 
 MIA = Person(workspace="T1", id="UMIA", identity="mia@example.com", email="mia@example.com", name="Mia")
 DAN = Person(workspace="T1", id="UDAN", identity="dan@example.com", email="dan@example.com", name="Dan")
@@ -123,6 +131,20 @@ def drafted(legs: int = 1) -> Drafted:
     return Drafted(by="UKIM", **{**facts, **more})
 
 
+GLASS = BreakGlass(at=1000.0, review_by=3000.0)
+
+
+def by_break_glass(legs: int = 1) -> BreakGlassUsed:
+    """The same, taken without approval."""
+    facts = {name: getattr(submitted(legs), name) for name in Submitted.model_fields if name != "kind"}
+    return BreakGlassUsed(break_glass=GLASS, **facts)
+
+
+def reviewed(at: float) -> BreakGlassReviewed:
+    """Dan's review of it."""
+    return BreakGlassReviewed(at=at, by="UDAN", review=BreakGlassReview(justified=True, by=DAN, at=at))
+
+
 def review(verb: Verb = Verb.APPROVE, at: float = 1001.0) -> Review:
     """Dan's answer."""
     return Review(verb=verb, by=DAN, at=at, duration=1800, reason="because")
@@ -149,6 +171,12 @@ def any_event(at: float, leg: int) -> st.SearchStrategy[Event]:
         drafted(),
         Consented(at=at, by="UMIA", decide_by=at + 1000, remind_at=at + 500),
         Consented(at=at, by="UMIA", decide_by=at + 1000, rule=rule),
+        by_break_glass(),
+        SwitchedToBreakGlass(
+            at=at, by="UMIA", reason="INC-1", duration=900, break_glass=BreakGlass(at=at, review_by=at + 50)
+        ),
+        reviewed(at),
+        ReviewOverdue(at=at, days=1),
         Endorsed(at=at, review=review(at=at)),
         Approved(at=at, review=review(at=at), duration=1800),
         Denied(at=at, review=review(Verb.DENY, at)),
@@ -189,15 +217,19 @@ def any_event(at: float, leg: int) -> st.SearchStrategy[Event]:
 def histories(draw: st.DrawFn) -> tuple[Request, list[Event]]:
     """A request after a run of events, the illegal ones left out; and the events that took effect."""
     legs = draw(st.integers(1, 3))
-    begins: list[Submitted | ApprovedByRule | Drafted] = [submitted(legs), by_rule(legs), drafted(legs)]
-    first = draw(st.sampled_from(begins))
+    beginnings: list[Submitted | ApprovedByRule | Drafted | BreakGlassUsed] = [
+        submitted(legs),
+        by_rule(legs),
+        drafted(legs),
+        by_break_glass(legs),
+    ]
     plan: dict[str, Any] = {
         "starts_at": draw(st.sampled_from([0.0, 1005.0, 1100.0])),
         "remind_at": 1500.0,
         "warn_before": 600,
     }
     plan |= {"escalations": draw(st.sampled_from([(), (escalation(1002.0),), (escalation(1600.0),)]))}
-    first = first.model_copy(update={**plan, "start_grace": 60})
+    first = draw(st.sampled_from(beginnings)).model_copy(update={**plan, "start_grace": 60})
     request, events, at = begin(first), [first], 1000.0
     taken: list[Event] = [*events]
     for _ in range(draw(st.integers(0, 25))):
@@ -256,7 +288,90 @@ def test_what_was_opened_ended_through_revoking(history: tuple[Request, list[Eve
     opened = any(isinstance(event, Granted) for event in events)
     if opened and request.state not in OPEN:
         assert request.state is State.ENDED
+        assert not request.lacks_review
         assert any(isinstance(event, Revoked | ClosedManually) for event in events)
+
+
+@given(histories())
+def test_none_keeps_break_glass_without_its_review(history: tuple[Request, list[Event]]) -> None:
+    request, events = history
+    if request.break_glass is None:
+        return
+    asked = [event for event in events if isinstance(event, BreakGlassUsed | SwitchedToBreakGlass)]
+    assert len(asked) == 1
+    if request.state is State.ENDED:
+        assert request.break_glass.review is not None
+        assert any(isinstance(event, BreakGlassReviewed) for event in events)
+    elif request.state is State.FAILED:
+        assert not any(isinstance(event, Granted) for event in events)
+    else:
+        assert request.state in OPEN
+        assert request.lacks_review is (request.break_glass.review is None)
+
+
+@given(histories())
+def test_a_review_is_given_once(history: tuple[Request, list[Event]]) -> None:
+    _, events = history
+    assert sum(isinstance(event, BreakGlassReviewed) for event in events) <= 1
+
+
+def ended() -> Request:
+    """Mia's break-glass access, of which only the review is outstanding."""
+    request = fold([by_break_glass(), attempted(0, 1001.0), Granted(at=1002.0, leg=0, receipt={})])
+    request = advance(request, EndedEarly(at=1010.0, by="UMIA", ending=Ending.RELEASED))
+    return advance(request, Revoked(at=1011.0, leg=0, outcome={"presence": "absent"}))
+
+
+def test_verified_as_revoked_it_waits_for_its_review_and_then_it_is_over() -> None:
+    request = ended()
+    assert request.state is State.AWAITING_REVIEW
+    assert request.is_over, "nobody has access by it"
+    assert due(request) == 3000.0
+    done = advance(request, reviewed(2000.0))
+    assert done.state is State.ENDED
+    assert done.closed_at == 1011.0, "a review moves no end"
+    assert due(done) is None
+
+
+def test_an_early_review_leaves_nothing_to_wait_for() -> None:
+    request = fold([by_break_glass(), attempted(0, 1001.0), Granted(at=1002.0, leg=0, receipt={}), reviewed(1005.0)])
+    assert request.state is State.ACTIVE
+    request = advance(request, AccessExpired(at=request.ends_at))
+    assert advance(request, Revoked(at=9000.0, leg=0, outcome={})).state is State.ENDED
+
+
+def test_what_was_never_granted_needs_no_review() -> None:
+    request = fold([by_break_glass(), attempted(0, 1001.0), GrantRefused(at=1002.0, leg=0, error="no")])
+    assert request.state is State.FAILED
+    assert not request.lacks_review
+
+
+def test_closed_manually_it_waits_for_its_review() -> None:
+    request = fold([by_break_glass(), attempted(0, 1001.0), GrantUncertain(at=1600.0, error="too late")])
+    closed = advance(request, ClosedManually(at=1700.0, by="cli:pat@host", reason="the server is gone"))
+    assert closed.state is State.AWAITING_REVIEW
+
+
+def test_an_overdue_review_is_recorded_once_a_day() -> None:
+    request = ended()
+    assert deadlines.due_event(request, 2999.0) is None
+    for days, at in ((1, 3000.0), (2, 3000.0 + 86_400), (5, 3000.0 + 4.5 * 86_400)):
+        event = deadlines.due_event(request, at)
+        assert event == ReviewOverdue(at=at, days=days)
+        request = advance(request, event)
+        assert due(request) == 3000.0 + days * 86_400
+    with pytest.raises(IllegalEvent, match="recorded already"):
+        advance(request, ReviewOverdue(at=9e5, days=5))
+
+
+def test_a_later_start_does_not_count_for_break_glass() -> None:
+    request = begin(submitted().model_copy(update={"starts_at": 1900.0, "start_grace": 60}))
+    glass = BreakGlass(at=1200.0, review_by=9000.0)
+    taken = advance(
+        request, SwitchedToBreakGlass(at=1200.0, by="UMIA", reason="INC-1", duration=900, break_glass=glass)
+    )
+    assert (taken.state, taken.begun_at, taken.duration) == (State.GRANTING, 1200.0, 900)
+    assert due(taken) == 1200.0
 
 
 @given(histories(), st.data())
@@ -275,10 +390,11 @@ def test_an_illegal_event_changes_nothing(history: tuple[Request, list[Event]], 
 def test_left_alone_with_a_provider_that_answers_every_request_ends(history: tuple[Request, list[Event]]) -> None:
     request, _ = history
     for _ in range(40):
-        if request.state not in OPEN:
+        if request.state not in OPEN or request.state is State.AWAITING_REVIEW:
             break
         request = advance(request, _answering(request))
-    assert request.state not in OPEN
+    # A review is given by people: it waits for them however long that takes, and nobody has access meanwhile.
+    assert request.state not in OPEN or request.state is State.AWAITING_REVIEW
 
 
 def _answering(request: Request) -> Event:

@@ -71,7 +71,7 @@ def test_each_path_and_module_that_is_named_exists(path: Path) -> None:
 @documents
 def test_each_command_that_is_named_exists(path: Path) -> None:
     text = _read(path)
-    assert set(re.findall(r"`/jit ([a-z]+)", text)) <= set(COMMANDS)
+    assert set(re.findall(r"`/jit ([a-z-]+)", text)) <= set(COMMANDS)
     named = set(re.findall(r"(?:^|`|  )jit ([a-z]+)", text, re.MULTILINE))
     assert named <= set(main.commands), path.name
     for group, command in re.findall(r"`jit (requests|people|audit|policy) ([a-z-]+)", text):
@@ -93,17 +93,19 @@ def test_the_tests_of_the_policy_guide_pass_with_the_starter(tmp_path: Path) -> 
     assert (done.exit_code, "2 passed" in done.output) == (0, True), done.output
 
 
-def _role_of_the_policy_guide(name: str) -> Role:
+def _role_of_the_policy_guide(name: str, provider: str = "postgresql") -> Role:
     """A role of the guide's examples, in a policy that has what it names."""
     examples = re.findall(r"```yaml\n(roles:\n.*?)```", _read(ROOT / "bot/guides/policy.md"), re.DOTALL)
     [roles] = [each for each in examples if f"  {name}:\n" in each]
-    system = "systems:\n  db:\n    title: Database\n    provider: postgresql\n    config: {dsn: env:DSN}\n"
+    config = "    config: {dsn: env:DSN}\n" if provider == "postgresql" else ""
+    system = f"systems:\n  db:\n    title: Database\n    provider: {provider}\n{config}"
     system += "    channel: C0VAULT01\n    approvers: [dba]\n"
     text = POLICY.replace("systems:\n", system + "".join(f"    {line}\n" for line in roles.splitlines()))
-    groups = ("developers", "reviewers", "release-managers")
-    text = text.replace(
-        "groups:\n", "groups:\n" + "".join(f"  {g}: {{slack_usergroup: S0DBA0001}}\n" for g in groups), 1
+    groups = "".join(
+        f"  {g}: {{slack_usergroup: S0DBA0001}}\n" for g in ("developers", "reviewers", "release-managers")
     )
+    groups += "  on-call: {slack_usergroup: S0ONCALL1}\n  dba-leads: {people: [lea@example.com]}\n"
+    text = text.replace("groups:\n", f"groups:\n{groups}", 1)
     role = parse([Source("policy.md", text)], facts, registry.names()).role("db", name)
     assert role
     return role
@@ -123,6 +125,12 @@ def test_the_approval_steps_of_the_policy_guide_are_good() -> None:
     ]
     assert role.steps[0].skip_if_requester_in == ("release-managers",)
     assert role.steps[1].escalate == EscalateTo(after=1800, to=("platform",))
+
+
+def test_the_break_glass_of_the_policy_guide_is_good() -> None:
+    role = _role_of_the_policy_guide("admin", "sandbox")
+    assert role.break_glass
+    assert (role.break_glass.at_most, role.break_glass.review_within) == (3600, 86_400)
 
 
 def test_the_digest_of_the_policy_guide_has_every_edition() -> None:

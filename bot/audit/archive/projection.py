@@ -15,10 +15,13 @@ from pydantic import ValidationError
 
 from bot.core import lifecycle
 from bot.core.audit_chain import AuditEntry
-from bot.core.events import EVENT, Event, QuestionAsked, Requested
+from bot.core.break_glass import BreakGlassReview
+from bot.core.events import EVENT, Event, QuestionAsked
+from bot.core.happening import Requested
+from bot.core.illegal_event import IllegalEvent
 from bot.core.lifecycle import ANYWHERE, BEGINNINGS, TRANSITIONS
 from bot.core.request import ID_PATTERN, LegState, Person, Request, Review
-from bot.core.transitions import LEG_MAY_HAVE_ACCESS, IllegalEvent
+from bot.core.transitions import LEG_MAY_HAVE_ACCESS
 
 _NOBODY = frozenset({"clock", "worker", "policy"})
 _LONGEST = 200
@@ -179,10 +182,10 @@ def _people(event: Event) -> Iterator[Person]:
         if event.requested_by:
             yield event.requested_by
     review = getattr(event, "review", None)
-    if isinstance(review, Review):
+    if isinstance(review, Review | BreakGlassReview):
         yield review.by
-        if review.stands_in_for:
-            yield review.stands_in_for
+    if isinstance(review, Review) and review.stands_in_for:
+        yield review.stands_in_for
     if isinstance(event, QuestionAsked):
         yield event.question.by
 

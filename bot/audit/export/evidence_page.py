@@ -42,6 +42,7 @@ def _shown(pack: Mapping[str, Any]) -> str:
         ("Reason", request["reason"]),
         ("Asked at", human_times.spelled(request["created_at"])),
         *([("Approved by", _rule(request["rule"]))] if request.get("rule") else []),
+        *([("Break-glass", _break_glass(request["break_glass"]))] if request.get("break_glass") else []),
         ("State", request["state"]),
         ("Open from, until", _span(request)),
         ("Policy", pack["policy"]["generation"]),
@@ -99,6 +100,18 @@ def _reviewer(review: Mapping[str, Any]) -> str:
 def _rule(rule: Mapping[str, Any]) -> str:
     """The rule's conditions at the time, where no person decided."""
     return f"rule {rule['n']} of the policy: {_json({k: v for k, v in rule.items() if k != 'n'})}"
+
+
+def _break_glass(glass: Mapping[str, Any]) -> str:
+    """When it was used, and what its review found."""
+    used = f"used {human_times.spelled(glass['at'])}"
+    review = glass["review"]
+    if review is None:
+        return f"{used}, not reviewed; the review is due {human_times.spelled(glass['review_by'])}"
+    found = "justified" if review["justified"] else "not justified"
+    why = "; ".join(words for words in (review["reason"], review["follow_up"]) if words)
+    by = f"{review['by']['email']} at {human_times.spelled(review['at'])}"
+    return f"{used}, reviewed by {by}: {found}{f' ({why})' if why else ''}"
 
 
 def _span(request: Mapping[str, Any]) -> str:

@@ -26,6 +26,7 @@ _ACTIVITIES: Mapping[str, tuple[int, int, str]] = {
     "submitted": (_ENTITY, 1, "Create"),
     "approved_by_rule": (_ENTITY, 1, "Create"),
     "drafted": (_ENTITY, 1, "Create"),
+    "break_glass_used": (_ENTITY, 1, "Create"),
     "read": (_ENTITY, 2, "Read"),
 }
 _UPDATE = (_ENTITY, 3, "Update")
@@ -35,6 +36,9 @@ _SEVERE = {
     "set_aside": (5, "Critical"),
     "loss": (5, "Critical"),
     "grant_uncertain": (4, "High"),
+    "break_glass_used": (4, "High"),
+    "switched_to_break_glass": (4, "High"),
+    "review_overdue": (3, "Medium"),
     "refused": (2, "Low"),
 }
 

@@ -214,6 +214,9 @@ def judged(counts: OpenCounts, generation: str | None) -> list[CheckResult]:
     if counts.missing:
         fix = "compare the systems with what should be open: somebody deleted them, or the store is an old copy"
         found.append(wrong("records", f"records that are gone: {_named(counts.missing)}", fix))
+    if late := [request.id for request in counts.requests if request.break_glass and request.break_glass.overdue]:
+        said = f"break-glass reviews that are overdue: {_named(late)}"
+        found.append(wrong("records", said, "have an owner of the system review each: *Review…* on its card"))
     if counts.overdue > _LATE:
         said = f"the oldest thing that is due has been so for {_long(counts.overdue)}"
         found.append(wrong("records", said, "see that a worker runs (jit run --role worker), and its log"))

@@ -20,7 +20,16 @@ from bot.policy.permission_diff import Right, shift
 from bot.reports.digest import trend
 from bot.reports.digest.chart import Bar, Dot, Picture
 from bot.reports.digest.editions import MARGIN, Edition, Span
-from bot.reports.digest.tally import RANKS, DayCounts, DecisionTime, Grant, Trouble, WaitingRequest, rank
+from bot.reports.digest.tally import (
+    RANKS,
+    DayCounts,
+    DecisionTime,
+    Grant,
+    Trouble,
+    UnreviewedAccess,
+    WaitingRequest,
+    rank,
+)
 from bot.reports.digest.trend import Adoption, Compared, Policies
 from bot.reports.insights.cases import Insight
 from bot.reports.insights.findings import new_findings
@@ -106,6 +115,8 @@ class Digest:
     """Of the grants that were open at the end, those that the system did not confirm."""
     waiting: tuple[WaitingRequest, ...] = ()
     """What nobody has decided yet, the first to expire on top."""
+    unreviewed: tuple[UnreviewedAccess, ...] = ()
+    """Break-glass access whose review is outstanding, the longest overdue on top."""
     numbers: tuple[Compared, ...] = ()
     adoption: Adoption | None = None
     stamps: tuple[Insight, ...] = ()
@@ -128,8 +139,8 @@ class Digest:
 
     @property
     def requests(self) -> int:
-        """How many were submitted, approved by a rule or not."""
-        return self.count("asked") + self.count("by rule")
+        """How many were submitted, approved by a rule or not, or taken by break-glass."""
+        return self.count("asked") + self.count("by rule") + self.count("break-glass")
 
     @property
     def picture(self) -> Picture:
@@ -197,6 +208,7 @@ def make(archive: Archive, workspace: str, span: Span, tz: str, now: float, poli
         first_day=span.first.isoformat(),
         unconfirmed=sum(holding.opened_at is None or holding.opened_at > tally.until for holding in open_),
         waiting=tuple(sorted(tally.waiting, key=lambda each: (each.decide_by, each.id))[:MOST]),
+        unreviewed=tuple(sorted(tally.unreviewed, key=lambda each: (each.review_by, each.id))[:MOST]),
         numbers=trend.compared(archive, workspace, span, tz),
         adoption=trend.adoption(archive, workspace, span, tz, tally, policies),
         stamps=trend.rubber_stamps(archive, workspace, span, tz, policies)[:MOST],
@@ -229,6 +241,8 @@ def _figures(tally: DayCounts, live: int, base: str) -> tuple[Figure, ...]:
     return (
         by_kind("asked", "submitted", "drafted"),
         replace(by_rule, count=by_rule.count + tally.accepted_by_rule),
+        by_kind("break-glass", "break_glass_used"),
+        by_kind("switched", "switched_to_break_glass"),
         by_kind("approved", "approved"),
         by_kind("denied", "denied"),
         by_kind("request_expired", "request_expired"),
@@ -240,6 +254,7 @@ def _figures(tally: DayCounts, live: int, base: str) -> tuple[Figure, ...]:
         Figure("late", late, "--kind revoked", f"{base} --kind revoked"),
         Figure("stuck", stuck, at, f"jit audit search {at}"),
         by_kind("unverified", "closed_manually"),
+        by_kind("reviewed", "break_glass_reviewed"),
         by_kind("refused", "refused", notes=True),
         by_kind("found", "found", notes=True),
         by_kind("alarms", "alarm", notes=True),

@@ -30,6 +30,8 @@ class NeedKind(StrEnum):
 
     STUCK = "stuck"
     """A revocation is overdue."""
+    REVIEW = "review"
+    """A break-glass access waits for its review."""
     WAITING = "waiting"
     """A request waits for approval."""
     UNVERIFIED = "unverified"
@@ -55,7 +57,7 @@ class Need:
 
 def needs(digest: Digest) -> list[Need]:
     """All of them. What was solved between the end of the span and now needs nobody."""
-    found = [*_trouble(digest), *_waiting(digest), *_drift(digest), *_alarms(digest)]
+    found = [*_trouble(digest), *_reviews(digest), *_waiting(digest), *_drift(digest), *_alarms(digest)]
     return sorted(found, key=lambda need: list(NeedKind).index(need.kind))
 
 
@@ -130,6 +132,13 @@ def _drift(digest: Digest) -> Iterator[Need]:
 def _alarms(digest: Digest) -> Iterator[Need]:
     if count := digest.count("alarms"):
         yield Need(NeedKind.ALARM, "1 alarm was raised." if count == 1 else f"{count:,} alarms were raised.")
+
+
+def _reviews(digest: Digest) -> Iterator[Need]:
+    for each in digest.unreviewed:
+        used = f"{each.who[:80]} used break-glass for {each.what[:80]}"
+        state = "its review is overdue" if each.overdue else "it waits for its review"
+        yield Need(NeedKind.REVIEW, f"{used}, and {state}.", each.id)
 
 
 def _waiting(digest: Digest) -> Iterator[Need]:

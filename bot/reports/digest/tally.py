@@ -15,10 +15,12 @@ from pydantic import ValidationError
 
 from bot.core import lifecycle
 from bot.core.audit_chain import AuditEntry
-from bot.core.events import EVENT, ClosedManually, Consented, Event, Granted, Requested, Revoked
+from bot.core.events import EVENT, ClosedManually, Consented, Event, Granted, Revoked
 from bot.core.given_inputs import spelled
+from bot.core.happening import Requested
+from bot.core.illegal_event import IllegalEvent
 from bot.core.request import Ending, Leg, LegState, Request, State
-from bot.core.transitions import LEG_MAY_HAVE_ACCESS, IllegalEvent
+from bot.core.transitions import LEG_MAY_HAVE_ACCESS
 
 LATE = 60.0
 """Seconds after which a revocation is late: a minute for the call, the read-back, and a busy moment."""
@@ -87,6 +89,17 @@ class WaitingRequest:
     decide_by: float
 
 
+@dataclass(frozen=True)
+class UnreviewedAccess:
+    """Break-glass access that nobody has reviewed yet. ``review_by`` in Unix seconds; ``overdue``: it is past."""
+
+    id: str
+    who: str
+    what: str
+    review_by: float
+    overdue: bool
+
+
 @dataclass
 class SystemCounts:
     """The activity of one system: requests, roles granted and revoked."""
@@ -119,6 +132,7 @@ class DayCounts:
     taken: list[tuple[str, str, str]] = field(default_factory=list)
     systems: dict[str, SystemCounts] = field(default_factory=dict)
     waiting: list[WaitingRequest] = field(default_factory=list)
+    unreviewed: list[UnreviewedAccess] = field(default_factory=list)
     roles: set[str] = field(default_factory=set)
     """Requested roles, as system/role."""
     requesters: set[str] = field(default_factory=set)
@@ -164,6 +178,10 @@ class DayCounts:
             self._ended(at_end, request)
         if request and request.state is State.PENDING and request.decide_by > self.now:
             self.waiting.append(_waiting(request))
+        if request and request.break_glass and request.lacks_review:
+            due = request.break_glass.review_by
+            who, what = request.requester.email, _title(request)
+            self.unreviewed.append(UnreviewedAccess(request.id, who, what, due, due <= self.now))
 
     def _step(self, before: Request | None, after: Request, event: Event, at: float) -> None:
         self._due = _should_close(before, after, event, self._due)
@@ -186,7 +204,7 @@ class DayCounts:
             self.approvers |= {review.by.identity for review in after.reviews}
         if event.by == "policy" and event.kind in {"ended_early", "cancelled"}:
             self.taken.append((after.id, after.requester.email, after.closed_reason))
-        if after.state is State.ENDED and before and before.state is not State.ENDED:
+        if before and before.is_closing and after.is_over:
             self._closed(before, after, event)
 
     def _closed(self, before: Request, after: Request, event: Event) -> None:

@@ -17,6 +17,8 @@ from bot.reports.insights.cases import Insight
 _NAMES = {
     "asked": ("requested", ""),
     "by rule": ("requested and approved by a rule", ""),
+    "break-glass": ("requested and taken by break-glass", ""),
+    "switched": ("taken by break-glass while waiting", ""),
     "approved": ("approved", ""),
     "denied": ("denied", ""),
     "request_expired": ("expired undecided", ""),
@@ -28,6 +30,7 @@ _NAMES = {
     "late": ("revoked late", ""),
     "stuck": ("overdue revocation", "overdue revocations"),
     "unverified": ("closed manually, not verified", ""),
+    "reviewed": ("break-glass access reviewed", ""),
     "refused": ("attempt refused", "attempts refused"),
     "found": ("drift finding", "drift findings"),
     "alarms": ("alarm", "alarms"),

@@ -20,7 +20,7 @@ from bot.policy.insight_thresholds import Thresholds
 T = TypeVar("T", bound=Thresholds)
 
 KINDS = (
-    *("submitted", "approved_by_rule", "drafted", "consented"),
+    *("submitted", "approved_by_rule", "drafted", "consented", "break_glass_used"),
     *("endorsed", "approved", "denied", "request_expired", "cancelled"),
 )
 """The events that cases are read from."""

@@ -47,6 +47,8 @@ class Ledger(Frozen):
     ruled: Annotated[tuple[Approval, ...], Field(max_length=_MOST_ASKED)] = ()
     open: Annotated[tuple[str, ...], Field(max_length=_MOST_OPEN)] = ()
     blind: float = 0
+    break_glass: Annotated[tuple[float, ...], Field(max_length=_MOST_ASKED)] = ()
+    """When break-glass was used."""
 
     def uses(self, rules: Sequence[str], now: float) -> dict[str, int]:
         """How often each rule approved within its window; none is counted while that is not known."""
@@ -59,6 +61,15 @@ class Ledger(Frozen):
         """How many requests."""
         return sum(at > now - seconds for at in self.asked)
 
+    def break_glass_uses(self, now: float) -> int | None:
+        """How often break-glass was used within `WINDOW`; None while that is not known."""
+        return None if now < self.blind else sum(at > now - WINDOW for at in self.break_glass)
+
+    def with_break_glass(self, at: float) -> Ledger:
+        """With one more use, of a request that is counted already."""
+        lately = tuple(each for each in self.break_glass if each > at - WINDOW)
+        return self.model_copy(update={"n": self.n + 1, "at": at, "break_glass": (*lately, at)})
+
     def after(self, request: Request, window: float, person: str) -> Ledger:
         """With one more request, as the ledger of ``person``: of who requests it, of whom it is for, or of both.
 
@@ -68,12 +79,14 @@ class Ledger(Frozen):
         ruled = tuple(each for each in self.ruled if each.at > now - WINDOW)
         asked = (*(at for at in self.asked if at > now - window), now)[-_MOST_ASKED:]
         theirs, asks = person == request.requester.id, person == request.parties[-1].id
+        lately = tuple(each for each in self.break_glass if each > now - WINDOW)
         return self.model_copy(
             update={
                 "n": self.n + 1,
                 "at": now,
                 "asked": asked if asks else self.asked,
                 "ruled": (*ruled, Approval(rule=rule.key, at=now)) if rule and theirs else ruled,
+                "break_glass": (*lately, now) if request.break_glass and theirs else lately,
                 "open": tuple(dict.fromkeys((*self.open, request.id)))[-_MOST_OPEN:] if theirs else self.open,
             }
         )

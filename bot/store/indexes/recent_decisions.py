@@ -30,6 +30,7 @@ _DECISIONS = frozenset({
     *("submitted", "approved_by_rule", "endorsed", "approved", "denied", "cancelled", "ended_early", "closed_manually"),
     *("extension_requested", "extension_endorsed", "extension_approved", "extension_denied"),
     *("question_asked", "question_answered"),
+    *("break_glass_used", "switched_to_break_glass", "break_glass_reviewed"),
 })  # fmt: skip
 _NOBODY = frozenset({"worker", "clock", "policy"})
 """What time, the worker and the policy do, they do again by themselves."""

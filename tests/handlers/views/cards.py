@@ -12,6 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from bot.core import notifications
+from bot.core.break_glass import BreakGlass, BreakGlassReview
+from bot.core.break_glass_events import (
+    BreakGlassReviewed,
+    BreakGlassUsed,
+    ReviewOverdue,
+    SwitchedToBreakGlass,
+)
 from bot.core.events import (
     AccessExpired,
     Approved,
@@ -60,6 +67,7 @@ from bot.core.rule_effects import CheckedTicket, Shortened
 from bot.core.verdict import Members
 from bot.policy import authorization, steps
 from bot.policy.catalog import Catalog
+from handlers.views import break_glass as glass_views
 from handlers.views import card, dms, for_others, thread
 from handlers.views.ladder import ladder
 from handlers.views.message import EscalatedStep, Needed, SlackMessage
@@ -152,6 +160,13 @@ def for_mia(what: str = "debug", **more: Any) -> Drafted:
 def accepted(**more: Any) -> Consented:
     """Mia accepts it."""
     return Consented(at=AT + 50, by=MIA.id, decide_by=AT + 50 + 4 * HOUR, **more)
+
+
+def break_glass(**more: Any) -> BreakGlassUsed:
+    """Mia takes it at once."""
+    first = asked(**more)
+    facts = {name: getattr(first, name) for name in Submitted.model_fields if name != "kind"}
+    return BreakGlassUsed(break_glass=GLASS, **facts)
 
 
 def yes(who: Any = DAN, duration: int = 1800) -> Review:
@@ -270,6 +285,23 @@ def _stuck(tries: int) -> list[Event]:
 
 def _withdrawn(ending: Any, by: str, reason: str = "") -> EndedEarly:
     return EndedEarly(at=AT + 900, by=by, ending=ending, reason=reason)
+
+
+GLASS = BreakGlass(at=AT, review_by=AT + 24 * HOUR)
+SWITCHED = SwitchedToBreakGlass(
+    at=AT + 60,
+    by=MIA.id,
+    reason=f"The vault burns. {EVIL}",
+    duration=900,
+    break_glass=BreakGlass(at=AT + 60, review_by=AT + 24 * HOUR, by_list=True),
+)
+OVERDUE = ReviewOverdue(at=AT + 24 * HOUR, days=1)
+
+
+def reviewed(*, justified: bool, **more: Any) -> BreakGlassReviewed:
+    """Dan reviews it."""
+    at = AT + 25 * HOUR
+    return BreakGlassReviewed(at=at, by=DAN.id, review=BreakGlassReview(justified=justified, by=DAN, at=at, **more))
 
 
 CLOSED = Revoked(at=_END + 5, leg=0, outcome=_ABSENT)
@@ -399,6 +431,29 @@ STORIES: Mapping[str, Sequence[Event]] = {
         _withdrawn(Ending.REVOKED, KIM.id, "requested for somebody else, and no longer needed"),
         CLOSED,
     ],
+    "break-glass-granting": [break_glass()],
+    "break-glass-active": [break_glass(what="vault/admin"), *granted()],
+    "break-glass-from-pending": [asked(may_break_glass=True), question(), SWITCHED, *granted()],
+    "break-glass-could-be-used": [asked(may_break_glass=True)],
+    "break-glass-of-an-owner": [
+        asked(
+            only_required=True,
+            required_steps=(RequiredStep(any_of=("dba",), because=f"the review of J-2ABC is overdue {EVIL}"),),
+        )
+    ],
+    "break-glass-reviewed-early": [break_glass(), *granted(), reviewed(justified=True)],
+    "break-glass-refused": [break_glass(), GrantRefused(at=AT + 61, leg=0, error="Mia has no account there")],
+    "break-glass-revoking": [break_glass(), *granted(), AccessExpired(at=_END)],
+    "break-glass-to-be-reviewed": [break_glass(), *granted(), AccessExpired(at=_END), CLOSED],
+    "break-glass-overdue": [break_glass(), *granted(), AccessExpired(at=_END), CLOSED, OVERDUE],
+    "break-glass-justified": [
+        *(break_glass(), *granted(), AccessExpired(at=_END), CLOSED),
+        reviewed(justified=True, reason=EVIL),
+    ],
+    "break-glass-not-justified": [
+        *(break_glass(), *granted(), AccessExpired(at=_END), CLOSED, OVERDUE),
+        reviewed(justified=False, reason=f"It could wait. {EVIL}", follow_up=f"Write a runbook. {EVIL}"),
+    ],
     "ended-by-hand": [
         *OPEN,
         AccessExpired(at=_END),
@@ -436,6 +491,11 @@ def told(name: str) -> dict[str, Any]:
     }
     shown |= {"thread": lines, "rings": rings, **({"rings who requested it": rings_other} if rings_other else {})}
     shown |= {audience.removesuffix(":#"): _sent(_dm(audience, request, event)) for audience, event in stand.items()}
+    if request.break_glass:
+        shown |= {"owner": _sent(glass_views.to_owner(request, LINK))}
+        shown |= {"break_glass": _sent(glass_views.alarm(request, NAMES["dba"]))}
+        if OVERDUE in STORIES[name]:
+            shown |= {"overdue": _sent(glass_views.overdue_alarm(request, NAMES["dba"]))}
     if by_hand := [event for event in STORIES[name] if event.by.startswith("cli:")]:
         shown |= {"audit": _sent(thread.by_hand(request, by_hand[-1]))}
     return shown | ({"alarm": _sent(card.alarm(request))} if notifications.ALARM in audiences else {})
@@ -454,6 +514,7 @@ _DMS: Mapping[str, Callable[[Request, Event], SlackMessage]] = {
     notifications.CONSENT: lambda request, _: for_others.consent(request),
     notifications.FILED: lambda request, _: for_others.answer(request),
     notifications.FILED_OUTCOME: lambda request, _: for_others.outcome(request),
+    notifications.REVIEWED: lambda request, _: glass_views.reviewed(request) or SlackMessage("", []),
 }
 
 

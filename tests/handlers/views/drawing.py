@@ -27,11 +27,12 @@ from bot.access.rule_preview import preview
 from bot.audit.archive.projection import Holding
 from bot.core import ssh_keys
 from bot.core.audit_chain import AuditEntry
+from bot.core.break_glass import BreakGlass
 from bot.core.delegation import Delegation
 from bot.core.events import Submitted
 from bot.core.lifecycle import begin
 from bot.core.lockdown import Lock, Operator, Vote
-from bot.core.request import ApproverQuestion, DraftWait, Ending, Extension, Request, Review, State, Verb
+from bot.core.request import ApproverQuestion, DraftWait, Ending, Extension, Request, RequiredStep, Review, State, Verb
 from bot.core.role_snapshot import RoleSnapshot
 from bot.core.verdict import Actor, Members
 from bot.policy.catalog import Catalog, Choice, catalog_of
@@ -44,6 +45,7 @@ from bot.reports.insights.scan import Scan, SeenInsight
 from bot.store.outbox import PostedMessage
 from handlers.views import (
     audit,
+    break_glass,
     delegation,
     dms,
     explain,
@@ -116,6 +118,12 @@ def request(id_: str = "J-7K3Q", what: str = "debug", reason: str = EVIL, asked:
             decide_by=at + 4 * HOUR,
         )
     )
+
+
+def taken_at_once() -> Request:
+    """The same, taken by break-glass while user groups could not be read, and active."""
+    glass = BreakGlass(at=AT, review_by=AT + 24 * HOUR, by_list=True)
+    return opened().model_copy(update={"break_glass": glass, "reviews": ()})
 
 
 def snapshot(rules: Catalog, system: str, name: str) -> RoleSnapshot:
@@ -438,6 +446,19 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     "question": lambda: modals.question(request()),
     "answer": lambda: modals.answer(request(), ApproverQuestion(n=2, by=DAN, text=EVIL, at=AT)),
     "revoke": lambda: modals.revoke(opened()),
+    "break-glass": lambda: break_glass.use(request(asked=7200), 2700),
+    "break-glass-review": lambda: break_glass.review(taken_at_once()),
+    "break-glass-answer": lambda: break_glass.answer(taken_at_once()),
+    "break-glass-answer-of-an-owner": lambda: break_glass.answer(
+        request().model_copy(
+            update={
+                "only_required": True,
+                "required_steps": (
+                    RequiredStep(any_of=("dba",), because="the review of the requester's J-2ABC is overdue"),
+                ),
+            }
+        )
+    ),
     "ask-several": lambda: modals.ask(
         [choice("vault/shared + vault/read-only"), *policy().choices()],
         chosen("vault/shared + vault/read-only"),

@@ -131,6 +131,7 @@ REFUSALS: Mapping[str, Exception] = {
     "LimitReached, open": errors.LimitReached("open", 5),
     "LimitReached, open, of another": errors.LimitReached("open_for", 5),
     "LimitReached, submits": errors.LimitReached("submits", 10, 600),
+    "LimitReached, break-glass": errors.LimitReached("break_glass", 3, 86_400),
     "LimitReached, reminders": errors.LimitReached("reminders", 1, 600),
     "LimitReached, questions": errors.LimitReached("questions", 5),
     "LimitReached, delegations": errors.LimitReached("delegations", 500),
