@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -171,7 +172,7 @@ async def test_an_overdue_review_alarms_once_and_an_owner_decides_about_the_next
         late = await alarm(town, id_, "overdue")
         assert "<!subteam^S0DBA0001>" in late.said()
         assert "break_glass_review" in late.buttons()
-        await town.card(id_, "day 2 overdue")
+        await slack.sees(CHANNEL, lambda m: id_ in m.said() and re.search(r"overdue \(day [2-9]", m.said()) is not None)
         alarms = [m for m in slack.messages("C0AUDIT01") if "is overdue" in m.said()]
         assert len(alarms) == 1, "after the first day, the digest alone reminds of it"
 

@@ -11,7 +11,7 @@ from bot.access import audit_files
 from bot.core import notifications
 from bot.reports.digest import schedule
 from bot.store.outbox import Row
-from handlers.notify import approvers
+from handlers.notify import approvers, owners
 from handlers.notify.routing import ROUTES, Route, kind, order
 
 BOT = Path(__file__).parents[3] / "bot"
@@ -36,7 +36,7 @@ def test_every_kind_that_is_written_has_a_route() -> None:
 
 
 def test_every_route_is_of_a_kind_that_is_written() -> None:
-    assert set(ROUTES) - _written() == {approvers.APPROVERS, approvers.APPROVER.rstrip(":")}
+    assert set(ROUTES) - _written() == {approvers.APPROVERS, approvers.APPROVER.rstrip(":"), owners.OWNER.rstrip(":")}
 
 
 @pytest.mark.parametrize("route", ROUTES.values(), ids=list(ROUTES))

@@ -32,6 +32,8 @@ GOLDEN = Path(__file__).parent / "golden"
 FIGURES = {
     "asked": 9,
     "by rule": 0,
+    "break-glass": 0,
+    "switched": 0,
     "approved": 5,
     "denied": 1,
     "request_expired": 1,
@@ -43,6 +45,7 @@ FIGURES = {
     "late": 1,
     "stuck": 1,
     "unverified": 1,
+    "reviewed": 0,
     "refused": 3,
     "found": 2,
     "alarms": 1,
