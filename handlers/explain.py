@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from bot.access import read
+from bot.access import break_glass, read
 from handlers import reach, show
 from handlers.context import Door
 from handlers.slack.payloads import Payload
@@ -20,12 +20,14 @@ async def explain(door: Door, payload: Payload, rest: str) -> SlackMessage | str
     found = await read.explain(door.context, actor, what)
     names = show.mentions(door, (group for each in found for group in each.groups))
     more = {each.choice.name: await show.limits_of(door, actor, each.choice) for each in found[: role_terms.MOST]}
+    offered = {choice.name for choice in break_glass.offers(door.context, actor)}
+    at_once = role_terms.in_an_emergency([each.choice.name for each in found if each.choice.name in offered])
     if len(found) > 1:
-        return role_terms.all_explained(found, await names, more)
+        return "\n".join([role_terms.all_explained(found, await names, more), *at_once])
     terms = found[0]
     requester = actor.person if terms.may_request else None
     known, people, lately = await asyncio.gather(
         names, reach.of_steps(door, terms.steps, requester), door.decision_history.of(role.name for role in terms.roles)
     )
-    limits = more[terms.choice.name]
-    return views.explained(terms, known, people, lately, await door.context.store.now(), limits)
+    limits, now = more[terms.choice.name], await door.context.store.now()
+    return views.explained(terms, known, people, lately, now, limits, at_once)

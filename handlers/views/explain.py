@@ -25,8 +25,12 @@ def explained(
     lately: DecisionTimes | None,
     now: float,
     limits: Sequence[str] = (),
+    at_once: Sequence[str] = (),
 ) -> SlackMessage:
-    """All of it. ``people``: the approvers of each step; empty where Slack does not tell who they are."""
+    """All of it. ``people``: the approvers of each step; empty where Slack does not tell who they are.
+
+    ``at_once``: what it says of break-glass.
+    """
     choice = terms.choice
     heading = f"*{safe(choice.title, 80)}* ({code(choice.name, 90)})"
     may = "You may request it." if terms.may_request else "You may not request this yourself."
@@ -46,6 +50,7 @@ def explained(
     ]
     if terms.may_request:
         lines.append(f"To request it: `{role_terms.example(choice)}`")
+    lines += at_once
     text = f"{heading}: {may} Who approves: {decides}."
     return SlackMessage(text, [section(paragraph).to_dict() for paragraph in _paragraphs(lines)])
 

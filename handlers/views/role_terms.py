@@ -85,6 +85,14 @@ def conditions(terms: Terms) -> list[str]:
     return [*rules, *([reason] if terms.choice.reason.required else [])]
 
 
+def in_an_emergency(names: Sequence[str]) -> list[str]:
+    """What the reader may take by break-glass, if anything."""
+    if not names:
+        return []
+    said = " or ".join(code(f"/jit break-glass {name}", 110) for name in names)
+    return [f"In an emergency, you can take it at once, without approval: {said}. An owner reviews it afterwards."]
+
+
 def how_long(choice: Choice) -> str:
     """The durations that it comes in."""
     if choice.durations:

@@ -145,6 +145,13 @@ async def test_a_request_that_waits_is_taken_by_its_button(loud: Town) -> None:
 
 
 async def test_who_may_not_use_it_is_told_why_and_offered_what_they_may(loud: Town) -> None:
+    said: list[str] = []
+    for who in (loud.mia, loud.sam):
+        await who.command("/jit", "explain debug", CHANNEL)
+        said.append(who.ephemerals[-1].said())
+    mine, theirs = said
+    assert "In an emergency, you can take it at once, without approval: `/jit break-glass debug`" in mine
+    assert "In an emergency" not in theirs
     assert "you are in none of the groups" in (await loud.sam.command("/jit", LINE, CHANNEL)).text
     assert "There is no role here that you may take" in (await loud.sam.command("/jit", "break-glass", CHANNEL)).text
     offered = (await loud.mia.command("/jit", "break-glass", CHANNEL)).text
