@@ -6,7 +6,8 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.access import break_glass as verbs
-from bot.access.break_glass import ReviewOutcome
+from bot.access import break_glass_review
+from bot.access.break_glass_review import ReviewOutcome
 from bot.access.submit import RequestForm
 from handlers import in_place, request
 from handlers.context import Door
@@ -36,7 +37,7 @@ def register(app: AsyncApp, door: Door) -> None:
 
     @app.action(action_ids.BREAK_GLASS_REVIEW)
     async def reviewing(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
-        taken = await verbs.reviewable(door.context, await door.who(body), payloads.pressed(body))
+        taken = await break_glass_review.reviewable(door.context, await door.who(body), payloads.pressed(body))
         await modal_stack.show(client, body, views.review(taken))
         await ack()
 
@@ -48,7 +49,7 @@ def register(app: AsyncApp, door: Door) -> None:
             reason=payloads.reason(body),
             follow_up=payloads.field(body, action_ids.FOLLOW_UP),
         )
-        after = await verbs.review(door.context, actor, payloads.about(body), outcome)
+        after = await break_glass_review.review(door.context, actor, payloads.about(body), outcome)
         await in_place.submitted(ack, door, actor, body, client, "Reviewed", views.came_of(after))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from slack_sdk.models.views import View
 
-from bot.access import break_glass, read, submit, terms, usage
+from bot.access import break_glass_review, read, submit, terms, usage
 from bot.access.review import awaiting_decision
 from bot.access.terms import Terms
 from bot.access.track_record import track_record
@@ -61,7 +61,7 @@ async def _shown(door: Door, actor: Actor, id_: str | None) -> SlackMessage:
         acts=(
             await read.may_review(door.context, actor, request)
             or read.may_end(door.context, actor, request)
-            or break_glass.may_review(door.context, actor, request)
+            or await break_glass_review.may_review(door.context, actor, request)
         ),
         secret=read.has_secret(request),
     )

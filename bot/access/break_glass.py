@@ -1,4 +1,4 @@
-"""The requester takes access at once, without approval; another person reviews it afterwards.
+"""The requester takes access at once, without approval; the review afterwards is in break_glass_review.py.
 
 Judged when it is typed or pressed, on today's policy, groups and records. Whatever the verdict relied on is guarded in
 the commit: the policy, the person's counters, the record's version; and every lockdown, as with any access. A person
@@ -13,14 +13,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from bot.access import usage
 from bot.access.context import AccessContext
 from bot.access.first_event import submitted_event
 from bot.access.inputs import check_inputs
 from bot.access.request_form import RequestForm, Submission
 from bot.access.submit import allowed, repeats, submitted_before, within_limits
+from bot.access.usage import RoleUse
 from bot.core import durations, lifecycle
-from bot.core.break_glass import BreakGlass, BreakGlassReview
-from bot.core.break_glass_events import BreakGlassReviewed, BreakGlassUsed, SwitchedToBreakGlass
+from bot.core.break_glass import BreakGlass
+from bot.core.break_glass_events import BreakGlassUsed, SwitchedToBreakGlass
 from bot.core.errors import (
     AlreadyRequested,
     BadDuration,
@@ -28,31 +30,21 @@ from bot.core.errors import (
     Overtaken,
     PolicyMoved,
     RoleChanged,
-    RolledBack,
 )
 from bot.core.events import Cancelled, Submitted
-from bot.core.frozen import Frozen
 from bot.core.ids import bounded
 from bot.core.request import Request, RequiredStep, State
 from bot.core.verdict import Actor, Code, Reason, Verdict
 from bot.policy import authorization
 from bot.policy import break_glass as policy
 from bot.policy.break_glass import MOST_A_DAY, SHORTEST_REASON, Terms
-from bot.policy.catalog import Catalog, Choice
+from bot.policy.catalog import Catalog, Choice, RoleRef
 from bot.policy.rules import WINDOW
 from bot.store.commit_encoding import SUBMIT_WINDOW
 from bot.store.types import Change, Counters, GuardFailed, Loaded, Superseded
 
 _TRIES = 50
 _LIVE = frozenset({State.GRANTING, State.ACTIVE})
-
-
-class ReviewOutcome(Frozen):
-    """What a reviewer says of a break-glass access; a reason is needed where it was not justified."""
-
-    justified: bool
-    reason: str = ""
-    follow_up: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,7 +80,7 @@ async def use(context: AccessContext, actor: Actor, form: RequestForm) -> Reques
     """Record access that is taken at once; where the same waits for approval already, that request is taken.
 
     What an owner has to approve first comes back as a pending request. Raises what errors.py has under NotUnderstood,
-    `NotAllowed`, `LimitReached`, `AlreadyRequested`, `LockedDown`, `PolicyMoved`.
+    `NotAllowed`, `LimitReached`, `AlreadyRequested`, `Conflicting`, `NotCounted`, `LockedDown`, `PolicyMoved`.
     """
     for _ in range(_TRIES):
         if request := await _try(context, actor, form):
@@ -113,11 +105,13 @@ async def _try(context: AccessContext, actor: Actor, form: RequestForm) -> Reque
     counters = await within_limits(context, submission, earlier.counters) if why else _with_open(earlier)
     if why and counters.submits >= catalog.workspace.limits.submits:
         raise LimitReached("submits", catalog.workspace.limits.submits, SUBMIT_WINDOW)
+    counting = await _counting(context, actor, submission.catalog, submission.choice.roles, needs_owner=bool(why))
     submitted = submitted_event(submission, counters.now, context.consequence, context.can_extend)
     event = _needing_owner(submission, submitted, why) if why else _used(submission, submitted, terms)
     request = lifecycle.begin(event)
     by_person = {actor.person.id: counters}
     guards, ops = context.store.submission(request, form.token, by_person)
+    guards, ops = (*guards, *counting.guards), (*ops, *counting.entering(request))
     same_policy = context.store.policy.same(catalog.generation)
     try:
         await context.store.commit(Change(None, request, event, guards=(same_policy, *guards), ops=ops))
@@ -128,6 +122,7 @@ async def _try(context: AccessContext, actor: Actor, form: RequestForm) -> Reque
             raise PolicyMoved from error
         return None
     context.store.counted(request, by_person)
+    counting.written(ops)
     return request
 
 
@@ -185,9 +180,9 @@ def _glass(submission: Submission, now: float, terms: Terms) -> BreakGlass:
 async def usable(context: AccessContext, actor: Actor, id_: str) -> tuple[Request, int]:
     """The pending request and the longest duration, if this person could take it now: the check that `switch` makes.
 
-    Raises `NotFound`, `NotAllowed`, `Overtaken`, `RoleChanged`, `LimitReached`.
+    Raises `NotFound`, `NotAllowed`, `Overtaken`, `RoleChanged`, `LimitReached`, `Conflicting`, `NotCounted`.
     """
-    loaded, catalog, _ = await _usable(context, actor, id_)
+    loaded, catalog, _, _ = await _usable(context, actor, id_)
     return loaded.request, _longest(catalog, loaded.request)
 
 
@@ -197,7 +192,7 @@ async def switch(context: AccessContext, actor: Actor, id_: str, reason: str, du
     Also `BadReason`, `BadDuration`, `PolicyMoved`.
     """
     for _ in range(_TRIES):
-        loaded, catalog, earlier = await _usable(context, actor, id_)
+        loaded, catalog, earlier, counting = await _usable(context, actor, id_)
         request, now, roles = loaded.request, loaded.now, policy.refs(loaded.request)
         terms = policy.terms(catalog, roles)
         if terms is None:
@@ -212,6 +207,7 @@ async def switch(context: AccessContext, actor: Actor, id_: str, reason: str, du
         )
         after = lifecycle.advance(request, event)
         guards, ops = context.store.break_glass(request, earlier.counters, now)
+        guards, ops = (*guards, *counting.guards), (*ops, *counting.entering(after))
         same_policy = context.store.policy.same(catalog.generation)
         change = Change(request, after, event, deadline=request.decide_by, guards=(same_policy, *guards), ops=ops)
         try:
@@ -223,11 +219,12 @@ async def switch(context: AccessContext, actor: Actor, id_: str, reason: str, du
                 raise PolicyMoved from error
             continue
         context.store.used_break_glass(request, earlier.counters, now)
+        counting.written(ops)
         return after
     raise PolicyMoved
 
 
-async def _usable(context: AccessContext, actor: Actor, id_: str) -> tuple[Loaded, Catalog, _Earlier]:
+async def _usable(context: AccessContext, actor: Actor, id_: str) -> tuple[Loaded, Catalog, _Earlier, RoleUse]:
     loaded = await context.find(actor, id_)
     request, catalog = loaded.request, context.catalog()
     await context.check("break-glass", actor, request, authorization.is_requester(request, actor.person))
@@ -246,7 +243,7 @@ async def _usable(context: AccessContext, actor: Actor, id_: str) -> tuple[Loade
         await context.check("break-glass", actor, request, Verdict(reasons=(Reason(code=Code.USES_UNKNOWN),)))
     if (earlier.uses or 0) >= MOST_A_DAY:
         raise LimitReached("break_glass", MOST_A_DAY, WINDOW)
-    return loaded, catalog, earlier
+    return loaded, catalog, earlier, await _counting(context, actor, catalog, policy.refs(request), request)
 
 
 def _longest(catalog: Catalog, request: Request) -> int:
@@ -265,6 +262,32 @@ async def _earlier(context: AccessContext, actor: Actor) -> _Earlier:
     return _Earlier(counters, own)
 
 
+async def _counting(
+    context: AccessContext,
+    actor: Actor,
+    catalog: Catalog,
+    roles: tuple[RoleRef, ...],
+    pending: Request | None = None,
+    *,
+    needs_owner: bool = False,
+) -> RoleUse:
+    """What is counted for the roles: limits do not stop break-glass; conflicts do. ``pending``: what is taken.
+
+    What an owner has to approve is a request as any: limits hold. Raises `Conflicting`, `NotCounted`, `OverLimit`.
+    """
+    counting = await usage.read(context.store, catalog, roles)
+    try:
+        if needs_owner:
+            counting.check(actor.person, await context.store.now())
+        else:
+            counting.check_break_glass(actor.person, pending.id if pending else "")
+    except usage.REFUSALS as error:
+        about = pending.id if pending else " ".join(f"{ref.system}/{ref.role}" for ref in roles)
+        await context.refused("break-glass", actor, about, error)
+        raise
+    return counting
+
+
 def _with_open(earlier: _Earlier) -> Counters:
     """The counters with what is open, past every limit of ordinary requests: break-glass has one of its own."""
     counters, ids = earlier.counters, tuple(request.id for request in earlier.own)
@@ -280,49 +303,6 @@ def _needs_owner(earlier: _Earlier) -> str:
     return ""
 
 
-# the review
-
-
-async def review(context: AccessContext, actor: Actor, id_: str, outcome: ReviewOutcome) -> Request:
-    """Record the review of a break-glass access. Raises what `reviewable` does, and `BadReason`, `PolicyMoved`."""
-    reason = _optional(outcome.reason) if outcome.justified else bounded(outcome.reason, 1, "why it was not justified")
-    follow_up = _optional(outcome.follow_up)
-    while True:
-        loaded = await _reviewable(context, actor, id_)
-        given = BreakGlassReview(
-            justified=outcome.justified, by=actor.person, at=loaded.now, reason=reason, follow_up=follow_up
-        )
-        event = BreakGlassReviewed(at=loaded.now, by=actor.person.id, review=given)
-        if after := await context.step(context.catalog(), loaded.request, event):
-            return after
-
-
-async def reviewable(context: AccessContext, actor: Actor, id_: str) -> Request:
-    """The request, if this person could review its break-glass access now: the check that `review` makes.
-
-    Raises `NotFound`, `NotAllowed`, `Overtaken`, `RolledBack`.
-    """
-    return (await _reviewable(context, actor, id_)).request
-
-
-async def _reviewable(context: AccessContext, actor: Actor, id_: str) -> Loaded:
-    loaded = await context.load_by_id(id_)
-    request, catalog = loaded.request, context.catalog()
-    if loaded.rolled_back:
-        raise RolledBack(request.id)
-    verdict = policy.may_review(catalog, actor.roster, request, actor.person)
-    await context.check("review break-glass", actor, request, verdict)
-    if not request.lacks_review:
-        raise Overtaken(request)
-    return loaded
-
-
-def may_review(context: AccessContext, actor: Actor, request: Request) -> bool:
-    """Whether this person could review it now; checked again when they do."""
-    verdict = policy.may_review(context.catalog(), actor.roster, request, actor.person)
-    return request.lacks_review and verdict.allowed
-
-
 # fields
 
 
@@ -333,10 +313,6 @@ def _duration(duration: int | None, longest: int) -> int:
     if not durations.SHORTEST <= duration <= longest:
         raise BadDuration(durations.short(max(duration, 0)), (), longest)
     return duration
-
-
-def _optional(text: str) -> str:
-    return bounded(text, 1, "") if text.strip() else ""
 
 
 def _reason(choice: Choice, reason: str) -> str:

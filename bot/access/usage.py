@@ -63,6 +63,17 @@ class RoleUse:
                 raise OverLimit(hit, filed_for=reader)
         self._check(person, now, self.conflict(person, lambda _: True), "", own=True, filed_for=reader)
 
+    def check_break_glass(self, person: Person, but: str = "") -> None:
+        """Whether this person may take them at once: conflicts stop it, limits do not.
+
+        ``but``: their own pending request for them, which is taken. Raises `NotCounted`, `Conflicting`.
+        """
+        sides = dict.fromkeys(other for _, other in conflicts.opposite(self.catalog.conflicts, names_of(self.refs)))
+        if unknown := tuple(side for side in sides if self.counted[side].usage is None):
+            raise NotCounted(unknown)
+        if conflict := self.conflict(person, lambda use: use.id != but and bool(use.approved_at)):
+            raise Conflicting(conflict)
+
     def check_approval(self, request: Request, now: float) -> None:
         """Whether the request may be approved; of two that conflict, the first approval wins.
 
@@ -102,6 +113,8 @@ class RoleUse:
         if conflict := self.conflict(request.requester, lambda use: use.id != request.id and use.outranks(request)):
             held = f"has {conflict.other} by {conflict.request}" if conflict.request else f"would have {conflict.other}"
             return f"the requester {held}, which conflicts with {conflict.mine}"
+        if request.break_glass:
+            return ""  # it counts, and limits do not stop it
         for each in self.own:
             found = limits_of(self.catalog, each.scope)
             if found and each.usage and (hit := limits.exceeded(found, each.scope, each.usage, request, windows)):

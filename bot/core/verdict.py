@@ -118,6 +118,8 @@ class Code(StrEnum):
     """How often this person used break-glass lately is not known."""
     OWN_BREAK_GLASS = "own_break_glass"
     """Nobody reviews their own break-glass access."""
+    LINKED_BREAK_GLASS = "linked_break_glass"
+    """One of reviewer and requester of break-glass access stands in for the other."""
     NOT_AN_OWNER = "not_an_owner"
     """No owner of any of its systems, or an operator while an owner could review it."""
     ALREADY_REVIEWED = "already_reviewed"

@@ -6,12 +6,13 @@ members nobody tells holds nobody: at least one group of ``who`` lists people, s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from bot.core.frozen import Frozen
 from bot.core.request import Person, Request
 from bot.core.verdict import Code, Members, Reason, Roster, Verdict
+from bot.policy import stand_ins
 from bot.policy.authorization import same
 from bot.policy.catalog import Catalog, RoleRef
 from bot.policy.schema import BreakGlassShape
@@ -72,16 +73,19 @@ def owners(catalog: Catalog, request: Request) -> tuple[str, ...]:
     return tuple(dict.fromkeys(group for system in systems if system for group in system.approvers))
 
 
-def may_review(catalog: Catalog, roster: Roster, request: Request, person: Person) -> Verdict:
-    """Whether this person may review the break-glass access: an owner of one of its systems, and somebody else.
+def may_review(catalog: Catalog, roster: Roster, request: Request, person: Person, now: float) -> Verdict:
+    """Whether this person may review the break-glass access: an owner of one of its systems, and no party.
 
-    An operator may where nobody but the requester owns them.
+    The requester is a party, and so is their stand-in, and whoever they stand in for. An operator may where nobody else
+    owns them.
     """
     if same(person, request.requester):
         return Verdict(reasons=(Reason(code=Code.OWN_BREAK_GLASS),))
+    if stand_ins.linked(roster, person, request.requester, now):
+        return Verdict(reasons=(Reason(code=Code.LINKED_BREAK_GLASS),))
     if request.break_glass and request.break_glass.review:
         return Verdict(reasons=(Reason(code=Code.ALREADY_REVIEWED, about=(request.id,)),))
-    groups = reviewers(catalog, roster, request)
+    groups = reviewers(catalog, roster, request, now)
     if _in_any(roster, groups, person):
         return Verdict()
     dark = _dark(roster, groups)
@@ -89,12 +93,13 @@ def may_review(catalog: Catalog, roster: Roster, request: Request, person: Perso
     return Verdict(reasons=(Reason(code=Code.NOT_AN_OWNER, about=groups), *unknown))
 
 
-def reviewers(catalog: Catalog, roster: Roster, request: Request) -> tuple[str, ...]:
+def reviewers(catalog: Catalog, roster: Roster, request: Request, now: float) -> tuple[str, ...]:
     """The groups whose people may review it: the owners; the operators too where nobody else surely owns it."""
     groups = owners(catalog, request)
     members = [roster.get(group, Members(known=False)) for group in groups]
-    requester = {request.requester.id, request.requester.identity}
-    if any(not group.known or group.people - requester for group in members):
+    parties = {request.requester.id, request.requester.identity}
+    parties |= stand_ins.partners(roster, request.requester, now)
+    if any(not group.known or group.people - parties for group in members):
         return groups
     return tuple(dict.fromkeys((*groups, *catalog.workspace.operators)))
 
@@ -122,10 +127,3 @@ def _in_any(roster: Roster, groups: Iterable[str], person: Person) -> bool:
 def _dark(roster: Roster, groups: Iterable[str]) -> tuple[str, ...]:
     """Those of the groups whose members nobody tells."""
     return tuple(dict.fromkeys(group for group in groups if not (group in roster and roster[group].known)))
-
-
-def groups_of(catalog: Catalog) -> Iterator[str]:
-    """All the groups whose people may use break-glass for something."""
-    for system in catalog.systems.values():
-        for role in system.roles.values():
-            yield from role.break_glass.who if role.break_glass else ()

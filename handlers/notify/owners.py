@@ -15,6 +15,7 @@ from bot.core.request import Request
 from bot.policy import break_glass
 from bot.policy.catalog import Catalog
 from bot.store.outbox import Outbox, Row
+from bot.store.store import Store
 from handlers.notify.approvers import MOST
 from handlers.notify.card_links import CardLinks
 from handlers.notify.channels import Channels
@@ -33,6 +34,7 @@ _MOST_LOOKED_AT = 60
 class OwnerMessages:
     """The ways to the owners of one workspace's systems."""
 
+    store: Store
     outbox: Outbox
     poster: Poster
     channels: Channels
@@ -43,7 +45,7 @@ class OwnerMessages:
     async def mention(self, request: Request) -> str:
         """Who has to review it, as Slack mentions them."""
         catalog, roster = self.catalog(), await self.people.roster()
-        return await self.people.mention(break_glass.reviewers(catalog, roster, request))
+        return await self.people.mention(break_glass.reviewers(catalog, roster, request, await self.store.now()))
 
     async def deliver(self, row: Row, request: Request) -> None:
         """The row of all of them, or of one."""
@@ -60,7 +62,7 @@ class OwnerMessages:
     async def _recipients(self, request: Request) -> list[str]:
         """The accounts of those who may review it, no more than `MOST`."""
         catalog, roster = self.catalog(), await self.people.roster()
-        groups, found = break_glass.reviewers(catalog, roster, request), list[str]()
+        groups, found = break_glass.reviewers(catalog, roster, request, await self.store.now()), list[str]()
         for user in (await self.people.accounts_of(groups))[:_MOST_LOOKED_AT]:
             if len(found) < MOST and await self._may_review(catalog, request, user):
                 found.append(user)
@@ -75,4 +77,5 @@ class OwnerMessages:
         except CouldNotCheck as error:
             log.info("%s: whether %s owns it is not known: %s", request.id, user, error)
             return user != request.requester.id
-        return break_glass.may_review(catalog, await self.people.roster(), request, person).allowed
+        roster, now = await self.people.roster(), await self.store.now()
+        return break_glass.may_review(catalog, roster, request, person, now).allowed

@@ -100,7 +100,7 @@ class NotificationRouter:
             self.store, self.outbox, self.poster, self.channels, self.people, self.client, self.catalog
         )
         self.owner_messages = OwnerMessages(
-            self.outbox, self.poster, self.channels, self.people, self.links, self.catalog
+            self.store, self.outbox, self.poster, self.channels, self.people, self.links, self.catalog
         )
         self.texts = Texts(
             self.store,

@@ -50,6 +50,9 @@ REASONS: Mapping[Code, str] = {
     ),
     Code.USES_UNKNOWN: "how often you used break-glass lately is not known now, so this waits for its approvers",
     Code.OWN_BREAK_GLASS: "You can't review your own break-glass access. Another person has to.",
+    Code.LINKED_BREAK_GLASS: (
+        "One of you stands in for the other, so you can't review each other's break-glass access. Another owner has to."
+    ),
     Code.NOT_AN_OWNER: "only {about} can review this",
     Code.ALREADY_REVIEWED: "Somebody has already reviewed this. The card shows the outcome.",
 }
