@@ -155,7 +155,10 @@ def _as_their_own(draft: Drafted, accepted: Consented) -> Submitted | ApprovedBy
     given = {
         name: getattr(draft, name) for name in Submitted.model_fields if name not in {"kind", "by", "requested_by"}
     }
-    facts = given | {"at": accepted.at, "decide_by": accepted.decide_by, "remind_at": accepted.remind_at}
+    then = ("at", "decide_by", "remind_at", "required_steps", "shortened", "tickets", "escalations")
+    facts = given | {name: getattr(accepted, name) for name in then}
+    if accepted.shortened:
+        facts["duration"] = accepted.shortened.duration
     if accepted.rule:
         return ApprovedByRule(rule=accepted.rule, **facts)
     return Submitted(by=accepted.by, **facts)
