@@ -23,7 +23,7 @@ def whole() -> str:
 def said(part: Any) -> list[str]:
     """Every label of a golden file; a placeholder is seen only where nothing is chosen or typed."""
     if isinstance(part, dict):
-        if part.keys() & {"initial_option", "initial_value"}:
+        if part.keys() & {"initial_option", "initial_user", "initial_value"}:
             part = {key: value for key, value in part.items() if key != "placeholder"}
         own = [part["text"]] if part.get("type") == "plain_text" else []
         return own + [text for value in part.values() for text in said(value)]

@@ -51,7 +51,8 @@ async def test_what_is_full_says_when_there_is_room_and_whose_it_is_to_nobody(li
     assert "`vault/read-only` is full: one request for it has access, the maximum. The next one ends at" in refused.text
     assert "Mia" not in refused.text
     assert limited.id_of(card) not in refused.text
-    explained = (await limited.sam.command("/jit", "explain debug", CHANNEL)).text
+    await limited.sam.command("/jit", "explain debug", CHANNEL)
+    explained = limited.sam.ephemerals[-1].said()
     assert "Limits of `vault/read-only`: 1 at a time, not again within 1 h after a denial." in explained
     assert "Nobody may hold both `vault/read-only` and `billing`." in explained
     assert "`vault/read-only` is full" in explained

@@ -36,9 +36,10 @@ async def ruled(
 
 
 async def test_approved_at_once_with_nobody_asked_and_ended_by_an_approver(ruled: Town) -> None:
-    explained = await ruled.dan.command("/jit", "explain debug", CHANNEL)
-    assert "For you, rule 1 approves up to 1 h right away, once in 24 hours" in explained.text
-    assert "For you, rule" not in (await ruled.mia.command("/jit", "explain debug", CHANNEL)).text
+    await ruled.dan.command("/jit", "explain debug", CHANNEL)
+    assert "For you, rule 1 approves up to 1 h right away, once in 24 hours" in ruled.dan.ephemerals[-1].said()
+    await ruled.mia.command("/jit", "explain debug", CHANNEL)
+    assert "For you, rule" not in ruled.mia.ephemerals[-1].said()
 
     reply = await ruled.dan.command("/jit", "request debug 30m -- INC-1 the vault is stuck", CHANNEL)
     assert "Approved by rule 1" in reply.text
@@ -101,8 +102,8 @@ async def conditions(
 async def test_rules_deny_require_shorten_and_approve_by_conditions(conditions: Town) -> None:
     town = conditions
     # Denied, with the sentence of the policy; explained beforehand.
-    explained = await town.dan.command("/jit", "explain vault/admin", CHANNEL)
-    assert "For you, rule 2 denies it (The safe stays shut during the audit)." in explained.text
+    await town.dan.command("/jit", "explain vault/admin", CHANNEL)
+    assert "For you, rule 2 denies it (The safe stays shut during the audit)." in town.dan.ephemerals[-1].said()
     refused = await town.dan.command("/jit", "request vault/admin 30m -- INC-1 the safe is stuck", CHANNEL)
     assert refused.text == "Rule 2 of the policy denies this: The safe stays shut during the audit."
 
@@ -156,8 +157,8 @@ async def test_a_freeze_calendar_denies_while_it_has_an_event_and_is_explained(
                 await asyncio.sleep(0.02)
         refused = await town.mia.command("/jit", "request debug 30m -- INC-1 the vault is stuck", CHANNEL)
         assert refused.text == "Rule 1 of the policy denies this: Nothing changes while the release runs."
-        explained = await town.mia.command("/jit", "explain debug", CHANNEL)
-        assert "For you, rule 1 denies it (Nothing changes while the release runs)." in explained.text
+        await town.mia.command("/jit", "explain debug", CHANNEL)
+        assert "For you, rule 1 denies it (Nothing changes while the release runs)." in town.mia.ephemerals[-1].said()
         # What is to start after the release may be requested.
         later = await town.mia.command("/jit", "request debug 30m in 2 days -- INC-1 the vault is stuck", CHANNEL)
         assert "You requested" in later.text
