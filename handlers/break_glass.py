@@ -30,7 +30,7 @@ def register(app: AsyncApp, door: Door) -> None:
 
     @app.view(action_ids.BREAK_GLASS_VIEW)
     async def used(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
-        actor, duration = await door.who(body), payloads.seconds(body)
+        actor, duration = await door.who(body), payloads.chosen(body).duration
         after = await verbs.switch(door.context, actor, payloads.about(body), payloads.reason(body), duration)
         said = views.answer(after).blocks[0]["text"]["text"]
         await in_place.submitted(ack, door, actor, body, client, "Break-glass", said)

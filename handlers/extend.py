@@ -31,7 +31,7 @@ def register(app: AsyncApp, door: Door) -> None:
 
     @app.view(action_ids.EXTEND_VIEW)
     async def wished(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
-        actor, more = await door.who(body), payloads.seconds(body) or 0
+        actor, more = await door.who(body), payloads.chosen(body).duration or 0
         await verbs.extend(door.context, actor, payloads.about(body), more, payloads.reason(body))
         await home.beneath(door, actor, body, client)
         await ack()

@@ -41,7 +41,7 @@ def register(app: AsyncApp, door: Door) -> None:
 
     @app.view(action_ids.APPROVE_LESS_VIEW)
     async def approved_less(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
-        await _answered(ack, body, ReviewDecision(verb=Verb.APPROVE, duration=payloads.seconds(body)), client)
+        await _answered(ack, body, ReviewDecision(verb=Verb.APPROVE, duration=payloads.chosen(body).duration), client)
 
     @app.view(action_ids.DENY_VIEW)
     async def denied(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:

@@ -40,7 +40,7 @@ from bot.policy import break_glass as policy
 from bot.policy.break_glass import MOST_A_DAY, SHORTEST_REASON, Terms
 from bot.policy.catalog import Catalog, Choice, RoleRef
 from bot.policy.rules import WINDOW
-from bot.store.commit_encoding import SUBMIT_WINDOW
+from bot.store.indexes.person_counters import SUBMIT_WINDOW
 from bot.store.types import Change, Counters, GuardFailed, Loaded, Superseded
 
 _TRIES = 50
@@ -121,7 +121,7 @@ async def _try(context: AccessContext, actor: Actor, form: RequestForm) -> Reque
         if error.guard == same_policy:
             raise PolicyMoved from error
         return None
-    context.store.counted(request, by_person)
+    context.store.counted({actor.person.id: counters.after(request, actor.person.id)})
     counting.written(ops)
     return request
 
@@ -206,7 +206,8 @@ async def switch(context: AccessContext, actor: Actor, id_: str, reason: str, du
             break_glass=BreakGlass(at=now, review_by=now + terms.review_within, by_list=by_list),
         )
         after = lifecycle.advance(request, event)
-        guards, ops = context.store.break_glass(request, earlier.counters, now)
+        used = earlier.counters.ledger.with_break_glass(now)
+        guards, ops = context.store.ledger(actor.person.id, earlier.counters, used)
         guards, ops = (*guards, *counting.guards), (*ops, *counting.entering(after))
         same_policy = context.store.policy.same(catalog.generation)
         change = Change(request, after, event, deadline=request.decide_by, guards=(same_policy, *guards), ops=ops)
@@ -218,7 +219,7 @@ async def switch(context: AccessContext, actor: Actor, id_: str, reason: str, du
             if error.guard == same_policy:
                 raise PolicyMoved from error
             continue
-        context.store.used_break_glass(request, earlier.counters, now)
+        context.store.counted({actor.person.id: used})
         counting.written(ops)
         return after
     raise PolicyMoved

@@ -100,7 +100,9 @@ async def _accepted(context: AccessContext, actor: Actor, catalog: Catalog, load
         await context.refused("consent", actor, request.id, error)
         raise
     after, use, same_policy = judged.after, judged.use, context.store.policy.same(catalog.generation)
-    guards, ops = context.store.ruling(after, judged.counters) if judged.counters else ((), ())
+    person, counters = request.requester.id, judged.counters
+    ledger = counters.ledger.after_rule(after) if counters else None
+    guards, ops = context.store.ledger(person, counters, ledger) if counters and ledger else ((), ())
     guards, ops = (*guards, *use.guards), (*ops, *use.entering(after))
     change = Change(request, after, judged.event, deadline=request.waits_until, guards=(same_policy, *guards), ops=ops)
     try:
@@ -112,8 +114,8 @@ async def _accepted(context: AccessContext, actor: Actor, catalog: Catalog, load
             raise PolicyMoved from error
         return None  # what was counted for this person or these roles has changed meanwhile
     use.written(ops)
-    if judged.counters:
-        context.store.counted(after, {request.requester.id: judged.counters})
+    if ledger:
+        context.store.counted({person: ledger})
     return after
 
 

@@ -33,7 +33,7 @@ from bot.core.verdict import Actor
 from bot.policy import authorization, conflicts, counted, on_behalf
 from bot.policy.catalog import Catalog, Choice, cannot_combine
 from bot.policy.vocabulary import TOGETHER
-from bot.store.commit_encoding import SUBMIT_WINDOW
+from bot.store.indexes.person_counters import SUBMIT_WINDOW
 from bot.store.types import Change, Counters, GuardFailed, Superseded
 
 __all__ = ["RequestForm", "Submission", "first_event", "snapshot", "submitted_event"]
@@ -168,7 +168,7 @@ async def _try(context: AccessContext, submission: Submission, tickets: tuple[Ch
             raise PolicyMoved from error
         # Either this submission was recorded before, or the person requested something else meanwhile: judge again.
         return await submitted_before(context, actor, token) if token else None
-    context.store.counted(request, counters)
+    context.store.counted({person: each.after(request, person) for person, each in counters.items()})
     use.written(ops)
     return request
 

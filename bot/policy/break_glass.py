@@ -97,8 +97,7 @@ def reviewers(catalog: Catalog, roster: Roster, request: Request, now: float) ->
     """The groups whose people may review it: the owners; the operators too where nobody else surely owns it."""
     groups = owners(catalog, request)
     members = [roster.get(group, Members(known=False)) for group in groups]
-    parties = {request.requester.id, request.requester.identity}
-    parties |= stand_ins.partners(roster, request.requester, now)
+    parties = stand_ins.never_counting(roster, request.parties, now)
     if any(not group.known or group.people - parties for group in members):
         return groups
     return tuple(dict.fromkeys((*groups, *catalog.workspace.operators)))

@@ -11,13 +11,11 @@ from bot.core.lifecycle import EXPOSED, OPEN
 from bot.core.notifications import notices
 from bot.core.request import Request, State
 from bot.store.encoding import milliseconds, stamp
-from bot.store.indexes.person_counters import KEPT
+from bot.store.indexes.person_counters import KEPT, SUBMIT_WINDOW
 from bot.store.keys import Keys
 from bot.store.record_seal import Authorship, Sealing
 from bot.store.types import Change, Guard, Op
 
-SUBMIT_WINDOW = 600
-"""Seconds over which a person's submits are counted."""
 BODY = 5
 """Where the packed body is among the words."""
 _ONCE = 3_600

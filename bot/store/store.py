@@ -20,13 +20,13 @@ from bot.core.events import RecordRestored
 from bot.core.lockdown import BEGINS
 from bot.core.request import Request
 from bot.store.batching import Together
-from bot.store.commit_encoding import BODY, SUBMIT_WINDOW, Spelling
+from bot.store.commit_encoding import BODY, Spelling
 from bot.store.due_set import DueSet
 from bot.store.durability import Barrier
 from bot.store.encoding import away, raised, script, seconds, stamp, text
 from bot.store.high_water import HighWaterMarks
 from bot.store.identities import Identities
-from bot.store.indexes.person_counters import Ledgers
+from bot.store.indexes.person_counters import SUBMIT_WINDOW, Ledger, Ledgers
 from bot.store.indexes.usage import UsageStore
 from bot.store.keyring import KeyRing
 from bot.store.keys import Keys
@@ -250,27 +250,17 @@ class Store:
     def submission(self, request: Request, token: str, counters: Mapping[str, Counters]) -> GuardsAndOps:
         """What a new request adds to the commit: guards on ``counters``, by person, and a token that is used once."""
         read = {person: each.ledger_raw for person, each in counters.items()}
-        after = {person: each.ledger.after(request, SUBMIT_WINDOW, person) for person, each in counters.items()}
+        after = {person: each.after(request, person) for person, each in counters.items()}
         return self._spelling.submission(request, token, read, self._ledgers.all_sealed(after))
 
-    def counted(self, request: Request, counters: Mapping[str, Counters]) -> None:
-        """The commit is written: no older ledger of these people is believed from here on."""
-        for person, each in counters.items():
-            self._ledgers.seen(person, each.ledger.next(request, SUBMIT_WINDOW, person))
-
-    def ruling(self, request: Request, counters: Counters) -> GuardsAndOps:
-        """What an approval by a rule adds to the commit, where the request was recorded before."""
-        person, after = request.requester.id, counters.ledger.after_rule(request)
+    def ledger(self, person: str, counters: Counters, after: Ledger) -> GuardsAndOps:
+        """What a person's ledger adds to the commit that it counts: a guard on the one that was read, and the next."""
         return self._spelling.ledger(person, counters.ledger_raw, self._ledgers.sealed(person, after))
 
-    def break_glass(self, request: Request, counters: Counters, at: float) -> GuardsAndOps:
-        """What a pending request that is taken by break-glass adds to the commit: one more use, on the ledger."""
-        sealed = self._ledgers.sealed(request.requester.id, counters.ledger.with_break_glass(at))
-        return self._spelling.ledger(request.requester.id, counters.ledger_raw, sealed)
-
-    def used_break_glass(self, request: Request, counters: Counters, at: float) -> None:
-        """That commit is written: an older ledger of the person is not believed."""
-        self._ledgers.seen(request.requester.id, counters.ledger.with_break_glass(at))
+    def counted(self, ledgers: Mapping[str, Ledger]) -> None:
+        """The commit with these ledgers is written: no older ones of these people are believed from here on."""
+        for person, ledger in ledgers.items():
+            self._ledgers.seen(person, ledger)
 
     async def note(
         self, kind: str, event: str, *, id_: str = "", window: int = 0, once: str = "", row: str = ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from bot.core.events import Event, GrantAttempted
 from bot.core.request import Request
-from bot.store.indexes.person_counters import Ledger
+from bot.store.indexes.person_counters import SUBMIT_WINDOW, Ledger
 
 
 class Superseded(Exception):
@@ -134,6 +134,10 @@ class Counters:
     submits: int
     now: float
     rule_uses: Mapping[str, int] = field(default_factory=dict)
+
+    def after(self, request: Request, person: str) -> Ledger:
+        """The ledger of ``person`` with a new request."""
+        return self.ledger.after(request, SUBMIT_WINDOW, person)
 
 
 @dataclass(frozen=True)

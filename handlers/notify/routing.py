@@ -36,16 +36,7 @@ from handlers.views.message import SlackMessage
 
 CARD = notifications.CARD
 THREAD = "thread"
-RECEIVED = notifications.RECEIVED
-DECIDED = notifications.DECIDED
-GRANTED = notifications.GRANTED
 EXTENSION = "extension"
-ENDING = notifications.ENDING
-ENDED = notifications.ENDED
-QUESTION = notifications.QUESTION
-CONSENT = notifications.CONSENT
-FILED = notifications.FILED
-FILED_OUTCOME = notifications.FILED_OUTCOME
 ALARM = "alarm"
 BY_HAND = "audit"
 SUMMARY_CARD = notifications.CROWD
@@ -62,7 +53,6 @@ LOCKDOWN = "lockdown"
 POLICY = "policy"
 POLICY_FILE = "policy_file"
 ONE_APPROVER = APPROVER.rstrip(":")
-REVIEWED = notifications.REVIEWED
 BREAK_GLASS = "break_glass"
 ONE_OWNER = OWNER.rstrip(":")
 
@@ -302,17 +292,17 @@ ROUTES: Mapping[str, Route] = MappingProxyType(
         CARD: Route(_card, render=Texts.card, rank=1),
         THREAD: Route(_card, render=Texts.thread_line),
         ALARM: Route(_stuck, render=Texts.alarm, rank=0, must_arrive=True),
-        RECEIVED: Route(_requester, render=Texts.received, dm=True),
-        DECIDED: Route(_requester, render=Texts.decided, dm=True),
-        GRANTED: Route(_requester, render=Texts.granted, dm=True, rank=3),
+        notifications.RECEIVED: Route(_requester, render=Texts.received, dm=True),
+        notifications.DECIDED: Route(_requester, render=Texts.decided, dm=True),
+        notifications.GRANTED: Route(_requester, render=Texts.granted, dm=True, rank=3),
         EXTENSION: Route(_requester, render=Texts.extension, dm=True, rank=4),
-        ENDING: Route(_requester, render=Texts.ending, dm=True, rank=5),
-        ENDED: Route(_requester, render=Texts.ended, dm=True, rank=6),
-        QUESTION: Route(_requester, render=Texts.question, dm=True),
-        CONSENT: Route(_requester, render=Texts.consent, dm=True, rank=1),
-        FILED: Route(_filer, render=Texts.filed, dm=True),
-        FILED_OUTCOME: Route(_filer, render=Texts.filed_outcome, dm=True, rank=3),
-        REVIEWED: Route(_requester, render=Texts.reviewed, dm=True, rank=7),
+        notifications.ENDING: Route(_requester, render=Texts.ending, dm=True, rank=5),
+        notifications.ENDED: Route(_requester, render=Texts.ended, dm=True, rank=6),
+        notifications.QUESTION: Route(_requester, render=Texts.question, dm=True),
+        notifications.CONSENT: Route(_requester, render=Texts.consent, dm=True, rank=1),
+        notifications.FILED: Route(_filer, render=Texts.filed, dm=True),
+        notifications.FILED_OUTCOME: Route(_filer, render=Texts.filed_outcome, dm=True, rank=3),
+        notifications.REVIEWED: Route(_requester, render=Texts.reviewed, dm=True, rank=7),
         BREAK_GLASS: Route(_audit, render=Texts.break_glass, rank=0),
         OWNERS: Route(_audit, deliver_of_request=_to_owners, rank=0),
         ONE_OWNER: Route(_person(OWNER), deliver_of_request=_to_owners, rank=0),
@@ -346,10 +336,10 @@ ROUTES: Mapping[str, Route] = MappingProxyType(
 def kind(row: Row) -> str:
     """The kind of a row, whichever event, end, question or person it is about."""
     if notifications.which_question(row.audience) is not None:
-        return QUESTION
+        return notifications.QUESTION
     if notifications.card_above(row.audience):
         return THREAD
-    return ENDING if notifications.which_end(row.audience) is not None else row.kind
+    return notifications.ENDING if notifications.which_end(row.audience) is not None else row.kind
 
 
 def order(told: Notification) -> tuple[int, int, str]:

@@ -334,11 +334,6 @@ def field(payload: Payload, block: str) -> str:
     return _values(payload).get(block, "")
 
 
-def seconds(payload: Payload) -> int | None:
-    """The duration that was selected."""
-    return chosen(payload).duration
-
-
 def first_input(payload: Payload) -> str:
     """The block under which an error of a submission is shown."""
     blocks = [str(block["block_id"]) for block in payload["view"]["blocks"] if block["type"] == "input"]

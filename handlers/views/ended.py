@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bot.core.request import Ending, ExtensionState, LegState, Request
-from handlers.views.parts import refused
-from handlers.views.text import name, safe, user
+from handlers.views.parts import progress, refused
+from handlers.views.text import name, safe, user, when
 
 _ALL_ERRORS = 1_600
 LONGEST_ERROR = 800
@@ -48,6 +48,11 @@ def proof(request: Request) -> str:
     said += [f"May remain: {safe(str(o['remains']))}." for o in outcomes if o.get("remains")]
     said += [f"Note: {safe(str(o['detail']))}." for o in outcomes if o.get("detail")]
     return " ".join(said)
+
+
+def details(request: Request) -> list[str]:
+    """Why and when it ended, what was verified, and how far each role is."""
+    return [f"{why(request)} Ended {when(request.closed_at)}. {proof(request)}".strip(), *progress(request)]
 
 
 def errors(request: Request, most: int = LONGEST_ERROR) -> list[str]:

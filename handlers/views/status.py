@@ -313,14 +313,9 @@ _FAILED = Status(
 )
 
 
-def _ended_details(request: Request, _: Needed) -> list[str]:
-    how = f"{ended.why(request)} Ended {when(request.closed_at)}. {ended.proof(request)}".strip()
-    return [how, *parts.progress(request)]
-
-
 _ENDED = Status(
     badge=lambda _: ":lock: ended",
-    details=_ended_details,
+    details=lambda request, _: ended.details(request),
     label=lambda request: f"ended {when(request.closed_at)}",
     clause=lambda request: f"ended {when(request.closed_at)}",
     news=ended.why_yours,
@@ -328,7 +323,7 @@ _ENDED = Status(
 
 _AWAITING_REVIEW = Status(
     badge=lambda _: ":rotating_light: ended, waiting for its review",
-    details=_ended_details,
+    details=lambda request, _: ended.details(request),
     label=lambda request: f"ended {when(request.closed_at)}, {break_glass.waits(request)}",
     clause=lambda request: f"ended {when(request.closed_at)}, and waits for its review",
     news=ended.why_yours,

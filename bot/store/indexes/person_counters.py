@@ -23,6 +23,8 @@ from bot.store.record_seal import Authorship
 
 KEPT: Final = 2 * WINDOW
 """Seconds without a request after which a ledger is gone: nothing in it counts any more."""
+SUBMIT_WINDOW: Final = 600
+"""Seconds over which a person's submits are counted."""
 _MOST: Final = 20_000
 _MOST_ASKED: Final = 2_000
 _MOST_OPEN: Final = 200
@@ -90,10 +92,6 @@ class Ledger(Frozen):
                 "open": tuple(dict.fromkeys((*self.open, request.id)))[-_MOST_OPEN:] if theirs else self.open,
             }
         )
-
-    def next(self, request: Request, window: float, person: str) -> Ledger:
-        """With the step of the request that was recorded last: that it was accepted, or requested."""
-        return self.after_rule(request) if request.consented_at else self.after(request, window, person)
 
     def after_rule(self, request: Request) -> Ledger:
         """With the approval by a rule of a request that it has already."""
