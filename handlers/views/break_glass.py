@@ -26,6 +26,7 @@ from handlers.views.message import SlackMessage, section
 from handlers.views.modals import PRESETS, about, text
 from handlers.views.text import (
     clock,
+    code,
     fitting,
     length,
     linked_as,
@@ -196,7 +197,7 @@ def unclear(line: RequestLine, offers: Sequence[Choice]) -> str:
     """How a line is written, and what this person may take by break-glass."""
     if not offers:
         return "There is no role here that you may take by break-glass. `/jit request` asks the approvers."
-    names = ", ".join(f"`{safe(choice.name, 90)}`" for choice in offers[:_MOST])
+    names = ", ".join(code(choice.name, 90) for choice in offers[:_MOST])
     example = f"`/jit break-glass {safe(offers[0].name, 90)} 30m -- INC-42 the database is down`"
     words = " and ".join(f'"{safe(each, 80)}"' for each in line.unknown)
     said = f"I don't understand {words}. " if words else ""
