@@ -34,6 +34,12 @@ FLOWS: dict[str, list[str]] = {
         "policy/test_inputs.py",
         "providers/test_inputs.py",
     ],
+    "somebody else's access is requested, and opened only once they accept": [
+        "journeys/test_for_others.py::test_from_the_line_to_access_and_its_end",
+        "policy/test_on_behalf.py::test_neither_of_the_two_approves_it_nor_the_same_human_by_another_account",
+        "access/test_consent.py",
+        "access/test_consent_judged.py::test_the_limit_is_the_requesters_when_it_is_requested_and_when_they_accept",
+    ],
     # deciding
     "steps are in order": [
         "journeys/test_steps.py::test_the_second_of_two_steps_in_order_is_told_and_answered_once_the_first_is",
@@ -112,6 +118,25 @@ FLOWS: dict[str, list[str]] = {
     "who joined a group lately approves nothing critical": [
         f"{DELEGATION}::test_who_joined_the_group_just_now_approves_no_critical_role_and_may_deny_it",
         "worker/test_members_watch.py::test_a_record_that_was_taken_away_makes_everybody_new_and_is_loud",
+    ],
+    # break-glass
+    "break-glass is at once, loud, and reviewed by somebody else": [
+        "journeys/test_break_glass.py::test_taken_at_once_loud_and_reviewed_afterwards",
+        "access/test_break_glass.py::test_a_review_is_somebody_elses_who_owns_the_system",
+        "core/test_lifecycle.py::test_none_keeps_break_glass_without_its_review",
+    ],
+    "an overdue review has an owner decide about the next break-glass": [
+        "journeys/test_break_glass.py::test_an_overdue_review_alarms_once_and_an_owner_decides_about_the_next",
+        "access/test_break_glass.py::test_an_overdue_review_that_was_hidden_is_found_by_the_worker",
+    ],
+    "break-glass works while user groups cannot be read, and a lockdown beats it": [
+        "access/test_break_glass.py::test_it_works_while_user_groups_cannot_be_read_by_the_list_of_the_policy",
+        "access/test_break_glass.py::test_a_lockdown_beats_it",
+    ],
+    "break-glass is extended by people alone, and stopped by no limit but by separation of duties": [
+        "access/test_break_glass.py::test_it_is_extended_by_people_alone_and_offboarding_judges_it_by_who_may_use_it",
+        "access/test_break_glass_and_limits.py::test_separation_of_duties_stops_it",
+        "access/test_break_glass_and_limits.py::test_limits_do_not_stop_it_and_it_takes_a_place",
     ],
     # policy as code
     "two policies are compared by what people gain and lose": ["cli/test_policy_diff.py", "policy/test_policy_diff.py"],
