@@ -51,12 +51,12 @@ def picture() -> str:
 
 
 def states() -> str:
-    """Which state may follow which, and by what; the guide has the events that change no state too."""
+    """Which state may follow which, and by what; the guide has all: what expires, and what changes no state."""
     pairs: dict[tuple[str, str], list[str]] = {}
     table = {"[*]": lifecycle.BEGINNINGS} | {state.name: row for state, row in lifecycle.TRANSITIONS.items()}
     for before, row in table.items():
         for kind, targets in row.items():
-            for target in targets:
+            for target in targets if kind != "request_expired" else ():
                 pairs.setdefault((before, target.name), []).append(kind)
     arrows = [f"    {pair[0]} --> {pair[1]}: {', '.join(kinds)}" for pair, kinds in pairs.items() if len({*pair}) == 2]
     return "\n".join(["stateDiagram-v2", *arrows])
