@@ -60,7 +60,8 @@ async def operator(context: AccessContext, account: OsAccount) -> tuple[Operator
     roster = await _roster(context)
     verdict = authorization.may_stop(context.catalog(), roster, binding.person)
     if verdict.unknown:
-        raise TerminalDoesNotCount(account.by, f"who is in {', '.join(_unknown(roster))} is known in Slack alone")
+        why = f"who is in {', '.join(_unknown(roster))} can only be looked up in Slack"
+        raise TerminalDoesNotCount(account.by, why)
     if not verdict.allowed:
         raise NotAllowed(verdict)
     person = binding.person

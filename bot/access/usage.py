@@ -118,7 +118,7 @@ class RoleUse:
         for each in self.own:
             found = limits_of(self.catalog, each.scope)
             if found and each.usage and (hit := limits.exceeded(found, each.scope, each.usage, request, windows)):
-                return f"{hit.scope} has no more room: {limits.said(hit)}"
+                return f"{hit.scope} has reached its limit: {limits.said(hit)}"
         return ""
 
     def require_counted(self) -> None:

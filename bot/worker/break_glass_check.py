@@ -14,14 +14,14 @@ from bot.policy.rules import WINDOW
 from bot.worker.recovery import RuleBudgetExceeded
 
 EXCEEDED_REASON: Final = (
-    "break-glass was used too often, or while an earlier review was overdue; please request again, and people approve"
+    "break-glass was used too often, or while an earlier review was overdue; please request again; an approver decides"
 )
 _LOOKED_BACK: Final = 90 * 86_400
 """Seconds over which earlier uses are checked for an overdue review."""
 
 
 async def check(trail: Trail, request: Request) -> None:
-    """Raises `RuleBudgetExceeded` where it was the person's to use no more, and `TrailUnknown`."""
+    """Raises `RuleBudgetExceeded` over the daily limit or with an earlier review overdue, and `TrailUnknown`."""
     glass = request.break_glass
     if glass is None:
         return

@@ -85,7 +85,7 @@ class Granter:
             await claim.commit(claim.again(leg, str(error)))
             return
         if shared and not await self.archived(claim.request, _ARCHIVED_WITHIN):
-            await claim.commit(claim.again(leg, "the audit archive has not taken the record of the attempt"))
+            await claim.commit(claim.again(leg, "waiting until the audit archive has the record of this attempt"))
             return
         if not claim.fresh or claim.now + gateway.system.settles_within > lands_by:
             raise TryLater(lands_by)  # sent now, it could take effect later than the record says

@@ -139,7 +139,7 @@ class Worker:
             return
         claim = Claim(self.store, claimed, claimed.request, self.lease, self.jitter)
         try:
-            # ``back``: this process has seen a newer version of the record.
+            # Rolled back: this process has seen a newer version of the record.
             await (self._end_stale(claim) if claimed.rolled_back else self._step(claim))
         except StaleRecord:
             await self._stale(claim)

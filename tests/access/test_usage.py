@@ -387,7 +387,7 @@ async def test_a_ledger_restored_while_nobody_remembers_lets_nothing_be_granted(
     await fresh.approve("dan", second.id)
     failed = await house.attempted(second.id)
     assert failed.state is State.FAILED
-    assert "vault/read-only has no more room" in failed.closed_reason
+    assert "vault/read-only has reached its limit" in failed.closed_reason
     assert (await house.now(first.id)).state is State.ACTIVE
 
 

@@ -204,7 +204,7 @@ async def test_it_is_an_operator_by_the_policy_of_today_and_a_user_group_is_know
     policy = town.settings.policy.read_text(encoding="utf-8")
     town.settings.policy.write_text(policy.replace("operators: [platform]", "operators: [dba]"), encoding="utf-8")
     done = await town.jit("lockdown", "lift")
-    assert "who is in dba is known in Slack alone" in done.stderr
+    assert "who is in dba can only be looked up in Slack" in done.stderr
     town.settings.policy.write_text(policy.replace("operators: [platform]", "operators: [security]"), encoding="utf-8")
     assert "only an operator of this workspace" in (await town.jit("lockdown", "lift")).stderr
 
