@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bot.access import usage
+from bot.access.consent import CHANGED
 from bot.access.context import AccessContext
 from bot.access.first_event import submitted_event
 from bot.access.inputs import check_inputs
@@ -234,7 +235,7 @@ async def _usable(context: AccessContext, actor: Actor, id_: str) -> tuple[Loade
     verdict = policy.may_break_glass(catalog, actor.roster, actor.person, policy.refs(request))
     await context.check("break-glass", actor, request, verdict)
     if not authorization.unchanged(catalog, request):
-        event = Cancelled(at=loaded.now, by="policy", reason="its role was changed in the policy")
+        event = Cancelled(at=loaded.now, by="policy", reason=CHANGED)
         raise RoleChanged(await context.step(catalog, request, event) or request)
     earlier = await _earlier(context, actor)
     if earlier.overdue:

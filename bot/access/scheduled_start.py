@@ -7,7 +7,7 @@ approvals that count and the steps that still need one.
 from __future__ import annotations
 
 from bot.access import circumstances, usage
-from bot.access.consent import FILER_MAY_NOT
+from bot.access.consent import CHANGED, FILER_MAY_NOT
 from bot.access.context import AccessContext
 from bot.core.events import Cancelled, Event, Started
 from bot.core.limit_errors import NotCounted
@@ -35,7 +35,7 @@ async def begin(
     approved = _still_approved(catalog, roster, request, facts, ruling)
     for_others = on_behalf.may_still_request_for(catalog, roster, request)
     if not authorization.unchanged(catalog, request):
-        why = "its role was changed in the policy"
+        why = CHANGED
     elif may_have.unknown or for_others.unknown or ruling.verdict.unknown or approved is None:
         return None  # unknown is no verdict: it is checked again until the grace period is over
     elif not may_have.allowed:
