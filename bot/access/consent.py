@@ -145,7 +145,7 @@ async def _judged(
     use = await usage.of_request(context.store, catalog, request)
     use.check(requester, now)
     facts = await circumstances.gather(
-        context, catalog, requester, use, now, request.starts_at or now, tickets, request.id
+        context, catalog, requester, use, now, max(request.starts_at, now), tickets, request.id
     )
     ruling = rules.judge(catalog, roster, rules.wanted_of(request), facts, counters.rule_uses)
     if not ruling.verdict.allowed:

@@ -235,4 +235,5 @@ def _duration(case: UnderReview, decision: ReviewDecision) -> int:
 
 def _as_of(request: Request, extension: Extension) -> Request:
     own = {"reviews": extension.reviews, "required_steps": extension.required_steps}
-    return request.model_copy(update={**own, "escalations": ()})
+    # What an owner approved in place of the approvers is extended by the approvers of its roles.
+    return request.model_copy(update={**own, "escalations": (), "only_required": False})

@@ -6,12 +6,14 @@ approvals that count and the steps that still need one.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from bot.access import circumstances, usage
 from bot.access.consent import CHANGED, FILER_MAY_NOT
 from bot.access.context import AccessContext
 from bot.core.events import Cancelled, Event, Started
 from bot.core.limit_errors import NotCounted
-from bot.core.request import Request
+from bot.core.request import Request, RequiredStep
 from bot.core.verdict import Roster
 from bot.policy import authorization, on_behalf, rules
 from bot.policy.catalog import Catalog
@@ -63,8 +65,10 @@ def _still_approved(
         # A rule approves nothing for which another one requires people.
         without = False if ruling.surely_required else None if ruling.required_steps else True
         return every((rules.still(catalog, roster, request, facts), without))
-    steps = {(step.any_of, step.count) for step in request.required_steps}
-    new = [step for step in ruling.required_steps if (step.any_of, step.count) not in steps]
+    # Each step of today is covered by one of the record: two rules that require the same people require two of them.
+    recorded = Counter((step.any_of, step.count) for step in request.required_steps)
+    today = Counter((step.any_of, step.count) for step in ruling.required_steps)
+    new = [RequiredStep(any_of=any_of, count=count) for any_of, count in (today - recorded).elements()]
     as_of_today = request.model_copy(update={"required_steps": (*request.required_steps, *new)})
     tally = authorization.tally(catalog, roster, as_of_today, facts.now, decided=True)
     if authorization.in_doubt(catalog, roster, as_of_today, tally):

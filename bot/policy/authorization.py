@@ -105,10 +105,12 @@ def may_still_request(
     reasons: list[Reason] = []
     for leg in request.legs:
         role = catalog.role(leg.role.system, leg.role.role)
-        if role is not None and not (
-            _may_request(role, roster, request.requester)
-            or _in_any(roster, break_glass_groups(request, role), request.requester)
-        ):
+        if role is None:
+            continue
+        by_break_glass = _in_any(roster, break_glass_groups(request, role), request.requester)
+        # An owner approves in place of the role's approvers only what is break-glass all the same.
+        alone = request.only_required and request.awaits_decision
+        if not (by_break_glass or (not alone and _may_request(role, roster, request.requester))):
             reasons.append(Reason(code=Code.REQUESTER_MAY_NOT, about=(leg.role.name,)))
             reasons += unknown_groups(roster, role.may_ask)
     return Verdict(reasons=tuple(reasons))
@@ -240,7 +242,10 @@ def concerned(catalog: Catalog, request: Request) -> tuple[str, ...]:
     requesters = [group for role in roles for group in role.may_ask if group != EVERYONE]
     filers = [group for role in roles for group in role.may_ask_for] if request.requested_by else []
     skips = (group for role in roles for step in role.steps for group in step.skip_if_requester_in)
-    return tuple(dict.fromkeys((*approvers(catalog, request), *requesters, *filers, *skips)))
+    by_break_glass = (group for role in roles for group in break_glass_groups(request, role))
+    extension = request.extension.required_steps if request.extension else ()
+    later = (*(g for role in roles for g in groups_of_role(role)), *(g for step in extension for g in step.any_of))
+    return tuple(dict.fromkeys((*approvers(catalog, request), *requesters, *filers, *skips, *by_break_glass, *later)))
 
 
 def approvers(catalog: Catalog, request: Request) -> tuple[str, ...]:
@@ -264,7 +269,9 @@ def _decides(catalog: Catalog, roster: Roster, role: Role, person: Person) -> bo
 def _responsible(catalog: Catalog, request: Request) -> tuple[str, ...]:
     systems = [catalog.systems[leg.role.system] for leg in request.legs if leg.role.system in catalog.systems]
     owners = (group for system in systems for group in system.approvers)
-    return tuple(dict.fromkeys((*approvers(catalog, request), *owners, *catalog.workspace.operators)))
+    # The approvers of its roles, too, where an owner approved in their place.
+    of_roles = (group for role in _roles(catalog, request) for group in groups_of_role(role))
+    return tuple(dict.fromkeys((*approvers(catalog, request), *of_roles, *owners, *catalog.workspace.operators)))
 
 
 def _may_request(role: Role, roster: Roster, requester: Person) -> bool:

@@ -76,12 +76,12 @@ def owners(catalog: Catalog, request: Request) -> tuple[str, ...]:
 def may_review(catalog: Catalog, roster: Roster, request: Request, person: Person, now: float) -> Verdict:
     """Whether this person may review the break-glass access: an owner of one of its systems, and no party.
 
-    The requester is a party, and so is their stand-in, and whoever they stand in for. An operator may where nobody else
-    owns them.
+    The requester is a party, and so is whoever requested it for them, and who stands in for one of these, or is stood
+    in for by one. An operator may where nobody else owns them.
     """
-    if same(person, request.requester):
+    if any(same(person, party) for party in request.parties):
         return Verdict(reasons=(Reason(code=Code.OWN_BREAK_GLASS),))
-    if stand_ins.linked(roster, person, request.requester, now):
+    if stand_ins.linked_to_any(roster, person, request.parties, now):
         return Verdict(reasons=(Reason(code=Code.LINKED_BREAK_GLASS),))
     if request.break_glass and request.break_glass.review:
         return Verdict(reasons=(Reason(code=Code.ALREADY_REVIEWED, about=(request.id,)),))
@@ -112,6 +112,12 @@ def is_overdue(request: Request, now: float) -> bool:
     """Whether its review is outstanding past its time."""
     glass = request.break_glass
     return glass is not None and request.lacks_review and (glass.overdue > 0 or now >= glass.review_by)
+
+
+def was_overdue(request: Request, at: float) -> bool:
+    """Whether its review, which is still outstanding, was overdue at that time already."""
+    glass = request.break_glass
+    return glass is not None and request.lacks_review and glass.review_by <= at
 
 
 def _terms(catalog: Catalog, ref: RoleRef) -> BreakGlassShape | None:

@@ -168,7 +168,8 @@ def judged_by(roster: Roster, delegations: Delegations, now: float) -> bool:
     """Whether the roster has the delegations that are in force by that record, no other ones and no fewer."""
     lasting = delegations.lasting(now)
     return all(
-        {each for each in members.delegations if each.lasts(now)} == {d for d in lasting if members.holds(d.person)}
+        {each for each in members.delegations if each.lasts(now)}
+        == {d for d in lasting if _may_hold(members, d.person)}
         for members in roster.values()
     )
 
@@ -184,10 +185,15 @@ def with_delegations(roster: Mapping[str, Members], delegations: Sequence[Delega
     """The roster with the delegations of each group's people."""
     return {
         name: members.model_copy(update={"delegations": theirs})
-        if (theirs := tuple(d for d in delegations if members.holds(d.person)))
+        if (theirs := tuple(d for d in delegations if _may_hold(members, d.person)))
         else members
         for name, members in roster.items()
     }
+
+
+def _may_hold(members: Members, person: Person) -> bool:
+    """Whether the person is in the group, or may be: who stands in for whom is known while nobody tells its people."""
+    return not members.known or members.holds(person)
 
 
 def _in_force(catalog: Catalog, roster: Roster, group: str, delegation: Delegation, now: float, fresh: int) -> bool:

@@ -9,7 +9,7 @@ from typing import Final
 
 from bot.audit.trail import Trail
 from bot.core.request import Request
-from bot.policy.break_glass import MOST_A_DAY, is_overdue
+from bot.policy.break_glass import MOST_A_DAY, was_overdue
 from bot.policy.rules import WINDOW
 from bot.worker.recovery import RuleBudgetExceeded
 
@@ -29,5 +29,5 @@ async def check(trail: Trail, request: Request) -> None:
         raise RuleBudgetExceeded(request.id)
     for id_ in await trail.break_glass_uses(request, _LOOKED_BACK):
         earlier = None if id_ == request.id else (await trail.truth(id_)).request
-        if earlier and earlier.requester.id == request.requester.id and is_overdue(earlier, glass.at):
+        if earlier and earlier.requester.id == request.requester.id and was_overdue(earlier, glass.at):
             raise RuleBudgetExceeded(request.id)

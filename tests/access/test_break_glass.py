@@ -33,8 +33,10 @@ from bot.core.errors import (
 )
 from bot.core.events import EVENT
 from bot.core.lifecycle import advance, fold
-from bot.core.request import Request, State, Verb
+from bot.core.request import Extension, Request, RequiredStep, State, Verb
 from bot.core.verdict import Actor, Code, Members
+from bot.policy import authorization
+from bot.policy import break_glass as glass_policy
 from bot.policy.break_glass import MOST_A_DAY
 from bot.store.store import Store
 from bot.store.types import Change
@@ -361,6 +363,45 @@ async def test_an_owner_approves_in_place_of_the_roles_own_steps(store: Store) -
     with pytest.raises(NotAllowed):
         await house.approve("sam", second.id)
     assert (await house.approve("eve", second.id)).state is State.GRANTING
+
+
+async def test_what_an_owner_approved_is_extended_and_ended_by_the_approvers_of_its_role(store: Store) -> None:
+    strict = WITH.replace(
+        "        grants: {door: safe}\n",
+        "        grants: {door: safe}\n        break_glass: {who: [oncall], at_most: 30m}\n",
+    )
+    house = await House(store, catalog(strict)).open()
+    await late(house, await over(house, await taken(house)))
+    second = await taken(house, what="vault/admin")
+    kept = house.policy
+    house.policy = catalog(WITH)
+    await house.open()
+    verdict = authorization.may_still_request(house.policy, house.actor("mia").roster, second, 0.0)
+    assert not verdict.allowed, "it is no break-glass any more"
+    house.policy = kept
+    await house.open()
+    await house.approve("eve", second.id)
+    approved = await house.now(second.id)
+    security = house.actor("sam")
+    assert authorization.may_revoke(kept, security.roster, approved, security.person).allowed
+    extension = Extension(
+        n=1, until=9e9, reason=WHY, at=1.0, required_steps=(RequiredStep(any_of=("dba",), rule=1, because="x"),)
+    )
+    asked = approved.model_copy(update={"state": State.ACTIVE, "extension": extension})
+    judged = review.awaiting_decision(asked)
+    assert judged
+    assert not judged.only_required
+    missing = authorization.tally(kept, security.roster, judged, 0.0).missing
+    assert missing == {("dba",): 2, ("security",): 1}
+
+
+async def test_a_review_that_became_overdue_afterwards_was_not_overdue_then(house: House) -> None:
+    first = await late(house, await over(house, await taken(house)))
+    assert first.break_glass
+    due = first.break_glass.review_by
+    assert glass_policy.is_overdue(first, due - 60), "its record says so, whatever the clock"
+    assert not glass_policy.was_overdue(first, due - 60), "what was taken before it was due stays"
+    assert glass_policy.was_overdue(first, due)
 
 
 async def test_an_overdue_review_keeps_what_waits_waiting(house: House) -> None:

@@ -329,6 +329,18 @@ async def test_a_start_needs_the_approvals_that_a_rule_requires_then(store: Stor
     assert isinstance(await begun(house, request), Started)
 
 
+async def test_two_rules_that_require_the_same_people_at_the_start_need_two_of_them(store: Store) -> None:
+    world = World()
+    always = "{when: {what: [vault]}, then: {require: {steps: [{any_of: [security]}]}}}"
+    house = await ruled(store, world, always, MORE)
+    request = await scheduled(house, "mia", "dan", "sam")
+    assert isinstance(await begun(house, request), Started)
+    world.frozen = True
+    event = await begun(house, request)
+    assert isinstance(event, Cancelled)
+    assert "requires more approvals now: one of security" in event.reason
+
+
 async def test_a_start_whose_record_has_the_required_approvals_begins(store: Store) -> None:
     world = World(frozen=True)
     house = await ruled(store, world, MORE)

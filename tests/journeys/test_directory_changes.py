@@ -209,7 +209,7 @@ async def test_a_lost_event_is_made_up_for_within_the_age_of_an_answer(
     card = await peers.asked()
     peers.slack.world.usergroups["S0DBA0001"].users = ["UDAN"]
     peers.slack.world.people["UDAN"].kind = "deactivated"
-    monkeypatch.setattr("handlers.slack.directory.FRESH", 0.0)
+    monkeypatch.setattr("handlers.slack.lookups.FRESH", 0.0)
     monkeypatch.setattr("handlers.slack.usergroups.FRESH", 0.0)
     assert DEACTIVATED in await peers.refused("dan", card)
     assert NOT_AN_APPROVER in await peers.refused("eve", card)
@@ -220,7 +220,7 @@ async def test_an_address_that_changed_is_the_new_one_within_the_age_of_an_answe
 ) -> None:
     peers.slack.world.people["UDAN"].email = "daniel@example.com"
     assert (await peers.app.people.person("UDAN")).identity == "dan@example.com"
-    monkeypatch.setattr("handlers.slack.directory.FRESH", 0.0)
+    monkeypatch.setattr("handlers.slack.lookups.FRESH", 0.0)
     assert (await peers.app.people.person("UDAN")).identity == "daniel@example.com"
 
 

@@ -70,7 +70,7 @@ async def test_the_audit_channel_is_told_that_a_sink_falls_behind_and_that_it_is
         await receiver.start()
         back = await slack.sees("C0AUDIT01", lambda m: "Sink hook has caught up" in m.said(), patience=40)
         assert "needs attention" not in back.said()
-        assert receiver.types[0] == "jit.audit.submitted"
+        assert "jit.audit.submitted" in receiver.types
     await receiver.stop()
 
 

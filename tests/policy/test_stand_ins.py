@@ -167,6 +167,14 @@ def test_who_stands_in_for_the_other_decides_nothing_of_theirs(requester: str, r
     assert complete(found, asked(requester, yes("eve")))
 
 
+def test_who_stands_in_for_whom_is_known_while_nobody_tells_of_the_group() -> None:
+    found = roster(delegation("dan", "sam"))
+    dark = {**found, "dba": found["dba"].model_copy(update={"known": False})}
+    both = {**dark, "owners": Members(identities=frozenset({"sam@example.com"}))}
+    assert stand_ins.linked(stand_ins.with_delegations(both, [delegation("dan", "sam")]), who("sam"), who("dan"), NOW)
+    assert not complete(stand_ins.with_delegations(dark, [delegation("dan", "lee")]), asked("mia", yes("lee", "dan")))
+
+
 def test_nobody_is_asked_for_whom_only_a_partner_could_approve() -> None:
     choice = policy().find("vault/read-only")
     assert choice
