@@ -84,16 +84,24 @@ class SealedValue(Generic[M]):
 
     async def read(self) -> tuple[M, float]:
         """The value, and Redis' time; the empty one where there is none that can be believed."""
+        while True:
+            floor = self._floor
+            raw, now = await self._fetched()
+            # What was sent for before a newer value was known may be older than that, and is nobody's doing.
+            if self._floor == floor:
+                break
+        if raw != self._raw or (not self.doubted and self._known.revision < self._floor):
+            await self._take(raw)
+        return self._known, now
+
+    async def _fetched(self) -> tuple[bytes, float]:
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.time()
             pipe.get(self._key)
             time, found = await away(pipe.execute(raise_on_error=False))
         if isinstance(time, Exception):
             raise StoreAway(type(time).__name__) from time
-        raw: bytes = b"" if isinstance(found, Exception) or found is None else found
-        if raw != self._raw or (not self.doubted and self._known.revision < self._floor):
-            await self._take(raw)
-        return self._known, seconds(time)
+        return (b"" if isinstance(found, Exception) or found is None else found), seconds(time)
 
     async def _take(self, raw: bytes) -> None:
         value, self.doubted = self._opened(text(raw))

@@ -79,7 +79,12 @@ class UsageStore:
         names = list(dict.fromkeys(scopes))
         if not names:
             return {}
-        values = await self._values(names)
+        while True:
+            newest = [self._newest.get(name, 0) for name in names]
+            values = await self._values(names)
+            # What was sent for before a newer ledger was known may be older than that, and is nobody's doing.
+            if newest == [self._newest.get(name, 0) for name in names]:
+                break
         found = {name: self._opened(name, value, generation) for name, value in zip(names, values, strict=True)}
         ids = {use.id for each in found.values() if each.usage for use in each.usage.uses if use.live}
         loaded = {each.request.id: each for each in await self.load(sorted(ids))}
