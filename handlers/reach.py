@@ -30,7 +30,7 @@ from handlers.slack.api import AWAY, NotNow, SaidNo, Unanswered, answered, said
 from handlers.slack.payloads import Payload
 from handlers.slack.presence import MOST, PATIENCE
 from handlers.views import reach
-from handlers.views.reach import Candidate, Presence, StepReach
+from handlers.views.reach import Candidate, SlackPresence, StepReach
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +154,7 @@ def _step(
     roster: Roster,
     requester: Person | None,
     people: dict[str, Person | None],
-    presences: dict[str, Presence],
+    presences: dict[str, SlackPresence],
 ) -> StepReach:
     found: list[Candidate] = []
     for user in (user for user in accounts if user in looked_up and user in people):

@@ -38,7 +38,7 @@ from bot.core.request import Request, RequiredStep, State
 from bot.core.verdict import Actor, Code, Reason, Verdict
 from bot.policy import authorization
 from bot.policy import break_glass as policy
-from bot.policy.break_glass import MOST_A_DAY, SHORTEST_REASON, Terms
+from bot.policy.break_glass import MOST_A_DAY, SHORTEST_REASON, BreakGlassTerms
 from bot.policy.catalog import Catalog, Choice, RoleRef
 from bot.policy.rules import WINDOW
 from bot.store.indexes.person_counters import SUBMIT_WINDOW
@@ -129,7 +129,7 @@ async def _try(context: AccessContext, actor: Actor, form: RequestForm) -> Reque
 
 async def _submission(
     context: AccessContext, catalog: Catalog, actor: Actor, form: RequestForm, now: float
-) -> tuple[Submission, Terms]:
+) -> tuple[Submission, BreakGlassTerms]:
     """The form, checked and filled in, of what this person may have by break-glass."""
     choice = catalog.find(form.what)
     if choice is None:
@@ -149,7 +149,7 @@ async def _submission(
     return Submission(actor, form.model_copy(update=checked), catalog, choice), terms
 
 
-def _used(submission: Submission, submitted: Submitted, terms: Terms) -> BreakGlassUsed:
+def _used(submission: Submission, submitted: Submitted, terms: BreakGlassTerms) -> BreakGlassUsed:
     return BreakGlassUsed(break_glass=_glass(submission, submitted.at, terms), **_facts(submitted))
 
 
@@ -170,7 +170,7 @@ def _facts(submitted: Submitted) -> dict[str, object]:
     return {name: getattr(submitted, name) for name in Submitted.model_fields if name not in left_out}
 
 
-def _glass(submission: Submission, now: float, terms: Terms) -> BreakGlass:
+def _glass(submission: Submission, now: float, terms: BreakGlassTerms) -> BreakGlass:
     by_list = policy.by_list(submission.catalog, submission.actor.roster, submission.choice.roles)
     return BreakGlass(at=now, review_by=now + terms.review_within, by_list=by_list)
 

@@ -28,7 +28,7 @@ _LETTERS = 6
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedStandIn:
     """A delegation that was made, and the groups for which it counts now."""
 
     delegation: Delegation
@@ -46,7 +46,7 @@ class OwnDelegations:
 # an approver
 
 
-async def name(context: AccessContext, actor: Actor, stand_in: Person, until: float) -> Named:
+async def name(context: AccessContext, actor: Actor, stand_in: Person, until: float) -> NamedStandIn:
     """Have somebody stand in for this person until then. Raises `NotAllowed`, `BadDuration`, `LimitReached`."""
     catalog, me = context.catalog(), actor.person
     verdict = stand_ins.may_delegate(catalog, actor.roster, me, stand_in)
@@ -67,7 +67,7 @@ async def name(context: AccessContext, actor: Actor, stand_in: Person, until: fl
         new = Delegation(id=id_, person=me, stand_in=stand_in, at=at, until=until)
         after = before.made(new).model_copy(update={"revision": context.store.delegations.next_revision})
         if await _write(context, after, MADE, new, me.id):
-            return Named(new, stand_ins.groups_for(catalog, actor.roster, me, stand_in))
+            return NamedStandIn(new, stand_ins.groups_for(catalog, actor.roster, me, stand_in))
     raise StoreAway("the delegations change faster than they can be written")
 
 

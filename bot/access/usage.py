@@ -14,7 +14,7 @@ from bot.core.errors import JitError
 from bot.core.events import Approved, Denied, Event
 from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
 from bot.core.request import Person, Request
-from bot.core.usage import Conflict, PastDenial, Usage, Use, use_of
+from bot.core.usage import Conflict, PastDenial, Usage, UsageEntry, use_of
 from bot.policy import conflicts, limits
 from bot.policy.catalog import Catalog, RoleRef
 from bot.policy.counted import approvals_kept, denials_kept, limits_of, names_of
@@ -127,7 +127,7 @@ class RoleUse:
         if unknown := tuple(name for name, each in limited if each.usage is None):
             raise NotCounted(unknown)
 
-    def conflict(self, person: Person, counts: Callable[[Use], bool]) -> Conflict | None:
+    def conflict(self, person: Person, counts: Callable[[UsageEntry], bool]) -> Conflict | None:
         """What this person holds, or has requested, that nobody may hold together with these roles."""
         held = names_of(self.refs)
         if inside := conflicts.within(self.catalog.conflicts, held):

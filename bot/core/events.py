@@ -146,7 +146,7 @@ class Denied(Happening):
 
 
 class Cancelled(Happening):
-    """Taken back before it was decided, declined by the person it is for, or void (``by`` is ``policy``)."""
+    """Cancelled before it was granted, declined by the person it is for, or no longer possible (``by`` is ``policy``)."""
 
     kind: Literal["cancelled"] = "cancelled"
     reason: str = ""

@@ -17,7 +17,7 @@ _LEG_LIVE = frozenset({LegState.WAITING, LegState.GRANTING, LegState.ACTIVE, Leg
 _DECIDED = frozenset({State.SCHEDULED, State.GRANTING, State.ACTIVE, State.REVOKING})
 
 
-class Use(Frozen):
+class UsageEntry(Frozen):
     """One request for it. ``by``: the requester's Slack account. Times in Unix seconds, 0 for not yet.
 
     ``granting_at``: when granting began; ``opened``: whether it may have been granted; ``live``: whether it still has a
@@ -53,18 +53,18 @@ class PastDenial(Frozen):
 class Usage(Frozen):
     """What is counted for one role or system."""
 
-    uses: tuple[Use, ...] = ()
+    uses: tuple[UsageEntry, ...] = ()
     denials: tuple[PastDenial, ...] = ()
 
-    def live(self) -> tuple[Use, ...]:
+    def live(self) -> tuple[UsageEntry, ...]:
         """The approved requests that have, get or lose access, scheduled ones too."""
         return tuple(use for use in self.uses if use.live and use.approved_at)
 
-    def of(self, person: Person) -> tuple[Use, ...]:
+    def of(self, person: Person) -> tuple[UsageEntry, ...]:
         """This person's, by identity or account."""
         return tuple(use for use in self.uses if is_of(use, person))
 
-    def approved_within(self, seconds: float, now: float) -> tuple[Use, ...]:
+    def approved_within(self, seconds: float, now: float) -> tuple[UsageEntry, ...]:
         """The requests that were approved lately, whatever became of them."""
         return tuple(use for use in self.uses if use.approved_at > now - seconds)
 
@@ -76,7 +76,7 @@ class Usage(Frozen):
         """As it is but for one request."""
         return self.model_copy(update={"uses": tuple(use for use in self.uses if use.id != id_)})
 
-    def having(self, use: Use) -> Usage:
+    def having(self, use: UsageEntry) -> Usage:
         """With this request as it is now."""
         return self.model_copy(update={"uses": (*self.without(use.id).uses, use)})
 
@@ -106,15 +106,15 @@ class Conflict(Frozen):
     request: str = ""
 
 
-def is_of(what: Use | PastDenial, person: Person) -> bool:
+def is_of(what: UsageEntry | PastDenial, person: Person) -> bool:
     """Whether two accounts are one human: by bound identity, or by account."""
     return what.by == person.id or (bool(what.identity) and what.identity == person.identity)
 
 
-def use_of(request: Request, scope: str) -> Use:
+def use_of(request: Request, scope: str) -> UsageEntry:
     """The entry of a request for a role or system, as its record is."""
     who = request.requester
-    return Use(
+    return UsageEntry(
         id=request.id,
         by=who.id,
         identity=who.identity,

@@ -23,7 +23,7 @@ SHORTEST_REASON: Final = 10
 """Characters of a reason, which is all that a reviewer has to go by."""
 
 
-class Terms(Frozen):
+class BreakGlassTerms(Frozen):
     """The least that the roles of a request allow, in seconds."""
 
     at_most: int
@@ -35,13 +35,13 @@ def refs(request: Request) -> tuple[RoleRef, ...]:
     return tuple(RoleRef(system=leg.role.system, role=leg.role.role) for leg in request.legs)
 
 
-def terms(catalog: Catalog, roles: Iterable[RoleRef]) -> Terms | None:
+def terms(catalog: Catalog, roles: Iterable[RoleRef]) -> BreakGlassTerms | None:
     """For how long these roles together can be had by break-glass; None where one of them cannot."""
     found = [_terms(catalog, ref) for ref in roles]
     known = [glass for glass in found if glass]
     if not known or len(known) != len(found):
         return None
-    return Terms(
+    return BreakGlassTerms(
         at_most=min(glass.at_most for glass in known),
         review_within=min(glass.review_within for glass in known),
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from bot.policy.catalog import EVERYONE
 from bot.policy.groups import DirectoryShape, GroupShape
-from bot.policy.problems import Directories, DirectoryFacts, Installed, Sinks, did_you_mean, like
+from bot.policy.problems import DirectoryFacts, InstalledDirectories, InstalledKinds, Sinks, did_you_mean, like
 from bot.policy.schema import PolicyShape, SinkShape
 from bot.policy.yaml_source import Path
 
@@ -16,10 +16,10 @@ _WAYS = "`people`, `slack_usergroup` and `directory`"
 
 
 def of_kinds(
-    shape: PolicyShape, installed: Installed, like_: Callable[[str, Sequence[str]], list[str]]
+    shape: PolicyShape, installed: InstalledKinds, like_: Callable[[str, Sequence[str]], list[str]]
 ) -> Iterator[Flaw]:
     """What is wrong with the sinks and the directories, each of a kind that has to be installed; by whole paths."""
-    kinds: tuple[tuple[str, Path, Mapping[str, SinkShape | DirectoryShape], Sinks | Directories], ...] = (
+    kinds: tuple[tuple[str, Path, Mapping[str, SinkShape | DirectoryShape], Sinks | InstalledDirectories], ...] = (
         ("sink", ("workspace", "sinks"), shape.workspace.sinks, installed.sinks),
         ("directory", ("directories",), shape.directories, installed.directories),
     )

@@ -27,11 +27,11 @@ class Sensitivity(StrEnum):
     LOW = "low"
     """Reading what many read anyway."""
     MEDIUM = "medium"
-    """Reading what few do, or changing what is easily mended."""
+    """Reading what few do, or changing what is easily undone."""
     HIGH = "high"
     """The default: whoever wrote no sensitivity did not think it low."""
     CRITICAL = "critical"
-    """Everything, or what cannot be mended."""
+    """Everything, or what cannot be undone."""
 
 
 def _duration(value: Any) -> int:

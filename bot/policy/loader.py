@@ -16,7 +16,7 @@ from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 
 from bot.policy.catalog import Catalog
 from bot.policy.parse import parse
-from bot.policy.problems import ConfigFacts, Directories, Installed, Mistake, PolicyMistakes, Sinks
+from bot.policy.problems import ConfigFacts, InstalledDirectories, InstalledKinds, Mistake, PolicyMistakes, Sinks
 from bot.policy.pydantic_words import in_words
 from bot.policy.yaml_source import Path as DataPath
 from bot.policy.yaml_source import Source, SourcePlace
@@ -92,10 +92,10 @@ def facts(name: str) -> ProviderSchema | None:
         return None
 
 
-def installed() -> Installed:
+def installed() -> InstalledKinds:
     """The sinks and the directories that are installed."""
-    directories = Directories(directory_registry.names(), directory_facts)
-    return Installed(Sinks(sink_registry.names(), sink_facts), directories)
+    directories = InstalledDirectories(directory_registry.names(), directory_facts)
+    return InstalledKinds(Sinks(sink_registry.names(), sink_facts), directories)
 
 
 @functools.cache

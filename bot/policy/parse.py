@@ -9,18 +9,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from bot.policy.catalog import Catalog, catalog_of
-from bot.policy.problems import FindProvider, Installed, PolicyMistakes
+from bot.policy.problems import FindProvider, InstalledKinds, PolicyMistakes
 from bot.policy.schema import PolicyShape
 from bot.policy.validation import NO_MAPPING, Checker
 from bot.policy.yaml_source import Document, Path, Source, SourcePlace, YamlFlaw, read
 
-_NOTHING = Installed()
+_NOTHING = InstalledKinds()
 _SECTIONS = frozenset({"directories", "calendars", "groups", "systems", "templates"})
 """Those that may be spread over several files."""
 
 
 def parse(
-    sources: Sequence[Source], find: FindProvider, providers: Sequence[str], installed: Installed = _NOTHING
+    sources: Sequence[Source], find: FindProvider, providers: Sequence[str], installed: InstalledKinds = _NOTHING
 ) -> Catalog:
     """The catalog of one or more files. Raises `PolicyMistakes`. ``providers`` are the names that ``find`` knows."""
     document = _merged([read(source) for source in sources], sources)
@@ -35,7 +35,7 @@ def parse(
     return catalog_of(shape, _by_shifts(shape, installed))
 
 
-def _by_shifts(shape: PolicyShape, installed: Installed) -> frozenset[str]:
+def _by_shifts(shape: PolicyShape, installed: InstalledKinds) -> frozenset[str]:
     """The groups whose people come and go by the clock."""
     facts = {name: installed.directories.find(each.kind) for name, each in shape.directories.items()}
     return frozenset(

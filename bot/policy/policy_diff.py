@@ -76,10 +76,10 @@ def _size(group: GroupShape) -> str:
     return f"{count} {'person' if count == 1 else 'people'}"
 
 
-Terms = Mapping[str, str]
+TermsByLabel = Mapping[str, str]
 Say = Callable[[Catalog, str], str]
 """How a group is said."""
-Collect = Callable[[Catalog, Say], Mapping[str, Terms]]
+Collect = Callable[[Catalog, Say], Mapping[str, TermsByLabel]]
 """All of a kind in a policy, by name."""
 
 
@@ -99,7 +99,7 @@ def _changes(kind: Kind, collect: Collect, before: Catalog, after: Catalog) -> I
             yield TermChange(kind, name, "changed", details)
 
 
-def _roles(catalog: Catalog, say: Say) -> dict[str, Terms]:
+def _roles(catalog: Catalog, say: Say) -> dict[str, TermsByLabel]:
     return {
         f"{system}/{name}": _role(catalog, say, system, role)
         for system, owner in catalog.systems.items()
@@ -107,7 +107,7 @@ def _roles(catalog: Catalog, say: Say) -> dict[str, Terms]:
     }
 
 
-def _role(catalog: Catalog, say: Say, system: str, role: Role) -> Terms:
+def _role(catalog: Catalog, say: Say, system: str, role: Role) -> TermsByLabel:
     owner = catalog.systems[system]
     return {
         "sensitivity": role.sensitivity.value,
@@ -143,11 +143,11 @@ def _input(shape: InputShape) -> dict[str, object]:
     return shape.model_dump(mode="json", exclude_defaults=True)
 
 
-def _templates(catalog: Catalog, _: Say) -> dict[str, Terms]:
+def _templates(catalog: Catalog, _: Say) -> dict[str, TermsByLabel]:
     return {name: _template(choice) for name, choice in catalog.templates.items()}
 
 
-def _template(choice: Choice) -> Terms:
+def _template(choice: Choice) -> TermsByLabel:
     reason = choice.reason
     expected = f"{reason.expected or 'anything'}{f' ({reason.pattern})' if reason.pattern else ''}"
     return {
@@ -158,7 +158,7 @@ def _template(choice: Choice) -> Terms:
     }
 
 
-def _rules(catalog: Catalog, _: Say) -> dict[str, Terms]:
+def _rules(catalog: Catalog, _: Say) -> dict[str, TermsByLabel]:
     """By their conditions: a rule that only moved is the same one."""
     found: dict[str, dict[str, str]] = {}
     for rule in catalog.rules:
@@ -168,11 +168,11 @@ def _rules(catalog: Catalog, _: Say) -> dict[str, Terms]:
     return dict(found)
 
 
-def _groups(catalog: Catalog, _: Say) -> dict[str, Terms]:
+def _groups(catalog: Catalog, _: Say) -> dict[str, TermsByLabel]:
     return {name: _group(group) for name, group in catalog.groups.items()}
 
 
-def _group(group: GroupShape) -> Terms:
+def _group(group: GroupShape) -> TermsByLabel:
     if group.directory:
         who = group.told_by
     elif group.slack_usergroup:
@@ -182,15 +182,15 @@ def _group(group: GroupShape) -> Terms:
     return {"size": _size(group), "who": who, "may stand in": " or ".join(group.may_stand_in)}
 
 
-def _directories(catalog: Catalog, _: Say) -> dict[str, Terms]:
+def _directories(catalog: Catalog, _: Say) -> dict[str, TermsByLabel]:
     return {name: {"kind": each.kind, "config": _plain(each.config)} for name, each in catalog.directories.items()}
 
 
-def _calendars(catalog: Catalog, _: Say) -> dict[str, Terms]:
+def _calendars(catalog: Catalog, _: Say) -> dict[str, TermsByLabel]:
     return {name: {"ical": each.ical, "timezone": each.timezone or ""} for name, each in catalog.calendars.items()}
 
 
-def _workspace(catalog: Catalog, say: Say) -> dict[str, Terms]:
+def _workspace(catalog: Catalog, say: Say) -> dict[str, TermsByLabel]:
     shape = catalog.workspace
     terms = {name: _plain(value) for name, value in shape.model_dump(mode="json", by_alias=True).items()}
     terms |= {name: _any_of(catalog, say, names) for name, names in _entitled(catalog).items()}

@@ -81,7 +81,7 @@ class Sinks:
 
 
 @dataclass(frozen=True)
-class Directories:
+class InstalledDirectories:
     """Which directories are installed, and what is known of each; None for one that cannot be used."""
 
     names: Sequence[str] = ()
@@ -89,11 +89,11 @@ class Directories:
 
 
 @dataclass(frozen=True)
-class Installed:
+class InstalledKinds:
     """What is installed beside the providers of systems."""
 
     sinks: Sinks = field(default_factory=Sinks)
-    directories: Directories = field(default_factory=Directories)
+    directories: InstalledDirectories = field(default_factory=InstalledDirectories)
 
 
 def dotted(path: Path) -> str:

@@ -46,9 +46,9 @@ def tally(
         if decided or stand_ins.apart(roster, request, review, now)
     )
     firsts = before(steps)
-    seated = matching.seat(fits, [matching.Table(step.count, n) for step, n in zip(steps, firsts, strict=True)])
+    filled = matching.assign(fits, [matching.StepPlaces(step.count, n) for step, n in zip(steps, firsts, strict=True)])
     found: list[StepTally] = []
-    for step, first, who in zip(steps, firsts, seated, strict=True):
+    for step, first, who in zip(steps, firsts, filled, strict=True):
         waits = first is not None and bool(found[first].missing)
         found.append(StepTally(step=step, by=tuple(approvals[n] for n in who), waits=waits))
     counted = {review.by.identity for each in found for review in each.by}

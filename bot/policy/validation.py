@@ -14,7 +14,7 @@ from bot.policy.catalog import EVERYONE
 from bot.policy.problems import (
     MOST_MISTAKES,
     FindProvider,
-    Installed,
+    InstalledKinds,
     Mistake,
     ProviderFacts,
     did_you_mean,
@@ -34,7 +34,9 @@ NO_MAPPING = "a policy file is a mapping that begins with `version: 1`"
 class Checker:
     """Gathers mistakes; never stops at the first."""
 
-    def __init__(self, document: Document, find: FindProvider, providers: Sequence[str], installed: Installed) -> None:
+    def __init__(
+        self, document: Document, find: FindProvider, providers: Sequence[str], installed: InstalledKinds
+    ) -> None:
         self.mistakes: list[Mistake] = []
         self._document, self._find, self._providers, self._installed = document, find, providers, installed
         self._data: dict[str, Any] = document.data

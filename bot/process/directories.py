@@ -23,7 +23,7 @@ from providers.secret_refs import Misconfigured, resolve
 
 
 @dataclass
-class Directories:
+class WorkerDirectories:
     """Those of one worker. One that is replaced is open until the end: a look may be under way."""
 
     parts: Parts

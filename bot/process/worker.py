@@ -18,7 +18,7 @@ from bot.background import Run, restarted
 from bot.core.events import Event
 from bot.core.request import Request
 from bot.metrics import harmless
-from bot.process.directories import Directories
+from bot.process.directories import WorkerDirectories
 from bot.process.parts import Parts
 from bot.process.running import START_WITHIN, start
 from bot.process.systems import Systems, prepare_sinks, sinks
@@ -68,7 +68,7 @@ async def work(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
     # What a record that was rolled back does not say may be open in a system, and unsealed in the window.
     recovery.lost, recovery.seal = reconciler.run_now, sealer.run_now
     shipping = Shipping(parts.store, parts.archive, sinks(parts, parts.catalog))
-    directories = Directories(parts)
+    directories = WorkerDirectories(parts)
     stack.push_async_callback(directories.close)
     parts.directories = refresh = DirectoryRefresh(
         parts.store, parts.policy, directories.begin(), harmless(parts.metrics.not_read)

@@ -140,7 +140,7 @@ class SealedValue(Generic[M]):
     ) -> bool:
         """Put it in place of what was read last, with the audit event; without a ``kind`` there is none.
 
-        False where something else stands there by now: read and judge again. ``rows``: its notifications.
+        False where the key holds something else by now: read and judge again. ``rows``: its notifications.
         """
         k, value, said = self._keys, self._sealed(after), tuple[str, ...]()
         if kind:

@@ -112,7 +112,7 @@ class DirectoryRefresh:
                     self._known_at.pop((kind, name), None)
 
     def ages(self) -> dict[Key, float]:
-        """For how many seconds each source has not been known anew, in the process that reads them."""
+        """Seconds since each source was last read, in the process that reads them."""
         now = time.monotonic()
         return {key: now - at for key, at in self._known_at.items()} if self.leader.sure else {}
 

@@ -20,7 +20,7 @@ from bot.audit.trail import TrailUnknown
 from bot.background import Loop
 from bot.core.errors import StoreAway
 from bot.core.request import Request, State
-from bot.core.usage import PastDenial, Usage, Use, concerns, has_place, use_of
+from bot.core.usage import PastDenial, Usage, UsageEntry, concerns, has_place, use_of
 from bot.policy import conflicts
 from bot.policy.catalog import Catalog
 from bot.policy.counted import approvals_kept, denials_kept, names_of
@@ -187,7 +187,7 @@ class UsageCounter:
     def _counted(self, catalog: Catalog, scope: str, requests: Iterable[Request], now: float) -> Usage:
         approvals, denials = approvals_kept(catalog, scope), denials_kept(catalog, scope)
         is_side = any(scope in pair for pair in catalog.conflicts)
-        uses, past = list[Use](), list[PastDenial]()
+        uses, past = list[UsageEntry](), list[PastDenial]()
         for request in requests:
             if not concerns(request, scope):
                 continue

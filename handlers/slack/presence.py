@@ -19,7 +19,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import tasks
 from handlers.slack.api import NotNow, SaidNo, Unanswered, answered
-from handlers.views.reach import Presence
+from handlers.views.reach import SlackPresence
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -86,7 +86,7 @@ class Presences:
         self._people = Answers[None](PEOPLE_CALLS)
         self._few = asyncio.Semaphore(_AT_A_TIME)
 
-    async def of(self, users: Iterable[str], now: float, patience: float = PATIENCE) -> dict[str, Presence]:
+    async def of(self, users: Iterable[str], now: float, patience: float = PATIENCE) -> dict[str, SlackPresence]:
         """Each person's; unknown where no answer came in time, and for all but the first `MOST`. It raises nothing."""
         wanted = list(dict.fromkeys(users))
         asked = wanted[:MOST]
@@ -99,7 +99,9 @@ class Presences:
                 await asyncio.wait(running, timeout=patience)
         finally:
             await tasks.end(running)
-        return {user: Presence(self._active.fresh(user), muted_until(self._quiet.fresh(user), now)) for user in wanted}
+        return {
+            user: SlackPresence(self._active.fresh(user), muted_until(self._quiet.fresh(user), now)) for user in wanted
+        }
 
     def may_look(self) -> bool:
         """Whether one more account may be looked up for this; it counts as done."""

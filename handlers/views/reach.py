@@ -22,7 +22,7 @@ _NAMED, _FEWEST_NAMED = 12, 4
 
 
 @dataclass(frozen=True)
-class Presence:
+class SlackPresence:
     """What Slack says of one person now; None for what it does not say.
 
     ``muted_until``: Unix seconds until which notifications are off; 0 where they are on, infinity without an end.
@@ -43,7 +43,7 @@ class Candidate:
 
     id: str
     name: str = ""
-    presence: Presence = Presence()
+    presence: SlackPresence = SlackPresence()
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def explained(steps: Sequence[StepReach], names: GroupNames, now: float) -> list
         of = _of(step, steps, names)
         people = by_name(step, now, most)
         lines.append(f"• {_capital(counted(step, of))}{f': {people}' if people else ''}")
-    if any(person.presence == Presence(person.presence.active) for step in steps for person in step.people):
+    if any(person.presence == SlackPresence(person.presence.active) for step in steps for person in step.people):
         lines.append("Slack does not say whether everybody's notifications are on.")
     return lines
 
@@ -149,7 +149,7 @@ def _name(person: Candidate) -> str:
     return safe(person.name, 60) if person.name else f"<@{person.id}>"
 
 
-def _state(presence: Presence, now: float) -> str:
+def _state(presence: SlackPresence, now: float) -> str:
     if presence.muted_until:
         end = (
             ""

@@ -43,7 +43,7 @@ class HttpOptions(Frozen):
 
 
 @dataclass(frozen=True)
-class Page:
+class HttpAnswer:
     """What a server answered. ``after``: its Retry-After, in seconds."""
 
     status: int
@@ -62,7 +62,7 @@ class Page:
         return f"{self.status} {phrase}".strip()
 
 
-class Reader:
+class HttpReader:
     """A session with one server, opened by the first call."""
 
     def __init__(self, options: HttpOptions) -> None:
@@ -77,7 +77,7 @@ class Reader:
 
     async def get(
         self, url: str, headers: Mapping[str, str], params: list[tuple[str, str]] | None = None, redirects: int = 0
-    ) -> Page:
+    ) -> HttpAnswer:
         """Ask once. ``redirects``: how many are followed, to the same host and port only. Raises `NoAnswer`."""
         target = URL(url)
         if params:
@@ -113,7 +113,7 @@ class Reader:
         return self._session
 
 
-async def _page(answer: aiohttp.ClientResponse) -> Page:
+async def _page(answer: aiohttp.ClientResponse) -> HttpAnswer:
     if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise NoAnswer("it sends its answer compressed, which was not asked for")
     content = bytearray()
@@ -121,7 +121,9 @@ async def _page(answer: aiohttp.ClientResponse) -> Page:
         content += chunk
         if len(content) > LARGEST:
             raise NoAnswer(f"its answer is longer than {LARGEST // 1_000_000} MB")
-    return Page(answer.status, answer.content_type, bytes(content), retry_after(answer.headers.get("Retry-After")))
+    return HttpAnswer(
+        answer.status, answer.content_type, bytes(content), retry_after(answer.headers.get("Retry-After"))
+    )
 
 
 def _same_host(asked: URL, where: str) -> URL:
@@ -140,8 +142,8 @@ def _context(ca: Path | None) -> ssl.SSLContext:
     return context
 
 
-def refusal(page: Page, hints: Mapping[int, str]) -> Refused | NoAnswer:
-    """The error of an answer that is none of use. ``hints``: what to do, by the statuses that are a definite no."""
+def refusal(page: HttpAnswer, hints: Mapping[int, str]) -> Refused | NoAnswer:
+    """The error of an answer that cannot be used. ``hints``: what to do, by the statuses that are a definite no."""
     if page.status in hints:
         return Refused(f"it answers {page.named()}: {hints[page.status]}")
     if 300 <= page.status < 400:

@@ -14,7 +14,7 @@ from pydantic import Field, SecretStr
 
 from providers.base import Frozen, Health
 from providers.directories.base import DirectoryCapabilities, GroupAnswer, NoAnswer, Refused
-from providers.directories.http import HttpOptions, Page, Reader, WebAddress, refusal
+from providers.directories.http import HttpAnswer, HttpOptions, HttpReader, WebAddress, refusal
 
 _ID = re.compile(r"[A-Z0-9]{5,30}")
 _ADDRESS = re.compile(r"[^@\s<>|]{1,64}@[^@\s<>|]{1,190}")
@@ -50,7 +50,7 @@ class PagerDuty:
 
     def __init__(self, config: PagerDutyConfig) -> None:
         """Open nothing."""
-        self._config, self._reader = config, Reader(config)
+        self._config, self._reader = config, HttpReader(config)
         self._kinds: dict[str, Kind] = {}
         """What each id was found to be."""
 
@@ -147,7 +147,7 @@ class PagerDuty:
         email = user.get("email")
         return email.lower() if isinstance(email, str) and _ADDRESS.fullmatch(email) else None
 
-    async def _get(self, path: str, params: list[tuple[str, str]]) -> Page:
+    async def _get(self, path: str, params: list[tuple[str, str]]) -> HttpAnswer:
         headers = {
             "Accept": "application/vnd.pagerduty+json;version=2",
             "Authorization": f"Token token={self._config.token.get_secret_value()}",
@@ -155,7 +155,7 @@ class PagerDuty:
         return await self._reader.get(f"{self._config.url.rstrip('/')}/{path}", headers, params)
 
 
-def _loaded(page: Page) -> dict[str, Any]:
+def _loaded(page: HttpAnswer) -> dict[str, Any]:
     try:
         found = json.loads(page.content)
     except (ValueError, RecursionError):

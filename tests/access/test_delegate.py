@@ -45,7 +45,7 @@ class Standing(House):
         roster = stand_ins.with_delegations(actor.roster, found.lasting(now))
         return actor.model_copy(update={"roster": roster})
 
-    async def delegated(self, of: str = "dan", to: str = "lee", seconds: float = HOUR) -> delegate.Named:
+    async def delegated(self, of: str = "dan", to: str = "lee", seconds: float = HOUR) -> delegate.NamedStandIn:
         until = await self.store.now() + seconds
         return await delegate.name(self.context, await self.who(of), person(self.store.workspace, to), until)
 

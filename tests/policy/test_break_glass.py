@@ -46,7 +46,7 @@ def test_somebody_whose_access_nobody_could_review_is_a_mistake() -> None:
 
 def test_a_review_is_due_within_a_day_where_nothing_is_said() -> None:
     known = catalog(WITH.replace(", review_within: 2h", ""))
-    assert break_glass.terms(known, VAULT) == break_glass.Terms(at_most=1800, review_within=86_400)
+    assert break_glass.terms(known, VAULT) == break_glass.BreakGlassTerms(at_most=1800, review_within=86_400)
     assert break_glass.terms(catalog(), VAULT) is None
 
 

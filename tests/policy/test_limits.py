@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.core.request import Person
-from bot.core.usage import DAY, WEEK, PastDenial, Usage, Use
+from bot.core.usage import DAY, WEEK, PastDenial, Usage, UsageEntry
 from bot.policy import limits
 from bot.policy.limits import UsageLimitsShape
 from bot.policy.policy_diff import compare
@@ -129,9 +129,9 @@ def test_the_examples_of_the_guide_are_good() -> None:
     assert len(re.findall(r"\[[a-z/-]+, [a-z/-]+\]", pairs)) == 2
 
 
-def use(n: int, ago: float, *, by: str = "USAM", live: bool = False) -> Use:
+def use(n: int, ago: float, *, by: str = "USAM", live: bool = False) -> UsageEntry:
     """A request that was approved so long ago."""
-    return Use(id=f"J-222{n}", by=by, requested_at=NOW - ago, approved_at=NOW - ago, live=live)
+    return UsageEntry(id=f"J-222{n}", by=by, requested_at=NOW - ago, approved_at=NOW - ago, live=live)
 
 
 def test_a_day_is_any_24_hours_and_a_week_any_7_days() -> None:

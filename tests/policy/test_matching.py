@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.policy.matching import Table, fillable, seat
+from bot.policy.matching import StepPlaces, assign, fillable
 
 TABLES = 4
 fits = st.lists(st.lists(st.integers(0, TABLES - 1), max_size=TABLES, unique=True), max_size=6)
@@ -18,7 +18,7 @@ chains = st.sampled_from([(None, None, None, None), (None, 0, None, None), (None
 
 
 def most(fits_: Sequence[Sequence[int]], rooms: Sequence[int]) -> int:
-    """How many can sit at once, by trying everything; without an order."""
+    """How many can have a place at once, by trying everything; without an order."""
     seats = [n for n, room in enumerate(rooms) for _ in range(room)]
     people = [*range(len(fits_)), *[-1] * len(seats)]
     found = 0
@@ -28,12 +28,12 @@ def most(fits_: Sequence[Sequence[int]], rooms: Sequence[int]) -> int:
 
 
 @given(fits, places, chains)
-def test_everybody_sits_once_where_they_fit_and_after_all_at_the_table_before(
+def test_everybody_fills_one_place_where_they_fit_and_after_all_of_the_step_before(
     fits_: list[list[int]], rooms: list[int], before: Sequence[int | None]
 ) -> None:
-    taken = seat(fits_, [Table(room, first) for room, first in zip(rooms, before, strict=True)])
-    seated = [who for there in taken for who in there]
-    assert len(seated) == len(set(seated))
+    taken = assign(fits_, [StepPlaces(room, first) for room, first in zip(rooms, before, strict=True)])
+    placed = [who for there in taken for who in there]
+    assert len(placed) == len(set(placed))
     for n, there in enumerate(taken):
         assert len(there) <= rooms[n]
         assert all(n in fits_[who] for who in there)
@@ -43,8 +43,8 @@ def test_everybody_sits_once_where_they_fit_and_after_all_at_the_table_before(
 
 
 @given(st.lists(st.lists(st.integers(0, 2), max_size=3, unique=True), max_size=4), st.permutations([1, 1, 2]))
-def test_without_an_order_as_many_sit_as_can(fits_: list[list[int]], rooms: list[int]) -> None:
-    taken = seat(fits_, [Table(room) for room in rooms])
+def test_without_an_order_as_many_places_are_filled_as_can_be(fits_: list[list[int]], rooms: list[int]) -> None:
+    taken = assign(fits_, [StepPlaces(room) for room in rooms])
     assert sum(map(len, taken)) == most(fits_, rooms)
 
 
@@ -52,21 +52,21 @@ def test_without_an_order_as_many_sit_as_can(fits_: list[list[int]], rooms: list
 def test_whoever_has_a_place_keeps_one_when_somebody_comes(
     fits_: list[list[int]], rooms: list[int], before: Sequence[int | None]
 ) -> None:
-    tables = [Table(room, first) for room, first in zip(rooms, before, strict=True)]
+    steps = [StepPlaces(room, first) for room, first in zip(rooms, before, strict=True)]
     for count in range(len(fits_)):
-        earlier = {who for there in seat(fits_[:count], tables) for who in there}
-        assert earlier <= {who for there in seat(fits_[: count + 1], tables) for who in there}
+        earlier = {who for there in assign(fits_[:count], steps) for who in there}
+        assert earlier <= {who for there in assign(fits_[: count + 1], steps) for who in there}
 
 
 def test_an_earlier_person_makes_room_where_the_order_allows_it() -> None:
-    # 0 fits both; 1 fits the first table alone. 0 moves on to the table that nobody waits for.
-    assert seat([[0, 1], [0]], [Table(1), Table(1)]) == [[1], [0]]
-    # At the second of two tables in order nobody sits who came before all at the first.
-    assert seat([[0, 1], [0]], [Table(1), Table(1, before=0)]) == [[0], []]
+    # 0 fits both; 1 fits the first step alone. 0 moves on to the step that nobody waits for.
+    assert assign([[0, 1], [0]], [StepPlaces(1), StepPlaces(1)]) == [[1], [0]]
+    # In the second of two steps in order nobody has a place who came before all of the first.
+    assert assign([[0, 1], [0]], [StepPlaces(1), StepPlaces(1, before=0)]) == [[0], []]
 
 
-class Counted(list[Table]):
-    """Tables that count how often they are looked at."""
+class Counted(list[StepPlaces]):
+    """Steps that count how often they are looked at."""
 
     looked = 0
 
@@ -76,12 +76,12 @@ class Counted(list[Table]):
 
 
 def looks(people: int) -> int:
-    """How many looks it costs that one more person finds no place, at a table that is full of ``people`` alike."""
+    """How many looks it costs that one more person finds no place, in a step that is full of ``people`` alike."""
     found = []
     for come in (people, people + 1):
-        tables = Counted([Table(people), Table(1)])
-        assert seat([(0,)] * come, tables) == [[*range(people)], []]
-        found.append(tables.looked)
+        steps = Counted([StepPlaces(people), StepPlaces(1)])
+        assert assign([(0,)] * come, steps) == [[*range(people)], []]
+        found.append(steps.looked)
     return found[1] - found[0]
 
 

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 
 from bot.core.frozen import Frozen
 from bot.core.request import Request
-from bot.core.usage import PastDenial, Usage, Use, has_place, use_of
+from bot.core.usage import PastDenial, Usage, UsageEntry, has_place, use_of
 from bot.store.encoding import away, raised, script, text
 from bot.store.keys import Keys
 from bot.store.record_seal import Authorship
@@ -37,7 +37,7 @@ class UsageLedger(Frozen):
     n: int
     at: float
     generation: str
-    uses: Annotated[tuple[Use, ...], Field(max_length=MOST)] = ()
+    uses: Annotated[tuple[UsageEntry, ...], Field(max_length=MOST)] = ()
     denials: Annotated[tuple[PastDenial, ...], Field(max_length=MOST)] = ()
 
 
@@ -169,7 +169,7 @@ def _by_records(counted: CountedUsage, loaded: Mapping[str, Loaded]) -> CountedU
     """
     if counted.usage is None:
         return counted
-    uses, records = list[Use](), list[Request]()
+    uses, records = list[UsageEntry](), list[Request]()
     for use in counted.usage.uses:
         found = loaded.get(use.id)
         if use.live and found and not found.rolled_back and found.request.created_at == use.requested_at:

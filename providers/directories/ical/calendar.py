@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from providers.base import Frozen
 from providers.directories.base import NoAnswer, Refused
-from providers.directories.http import LARGEST, HttpOptions, Reader, SecretAddress, refusal
+from providers.directories.http import LARGEST, HttpOptions, HttpReader, SecretAddress, refusal
 from providers.http_client import said
 
 AHEAD = 8 * 86_400.0
@@ -93,7 +93,7 @@ class Calendar:
 
     def __init__(self, config: CalendarConfig) -> None:
         """Open nothing."""
-        self._config, self._reader = config, Reader(config)
+        self._config, self._reader = config, HttpReader(config)
         self._known: _Known | None = None
 
     def __repr__(self) -> str:

@@ -14,7 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.playground import LocalSlack
 from handlers.slack import presence
 from handlers.slack.presence import Presences
-from handlers.views.reach import Presence
+from handlers.views.reach import SlackPresence
 
 NOW = 1_800_000_000.0
 PEOPLE = [f"U{n:03}" for n in range(60)]
@@ -48,10 +48,10 @@ async def test_what_slack_says_is_known_and_remembered_for_a_minute(
     slack.snoozed = {"U002": NOW + 900}
     found = await presences.of(PEOPLE[:4], NOW)
     assert found == {
-        "U000": Presence(active=True, muted_until=0.0),
-        "U001": Presence(active=False, muted_until=0.0),
-        "U002": Presence(active=True, muted_until=NOW + 900),
-        "U003": Presence(active=True, muted_until=0.0),
+        "U000": SlackPresence(active=True, muted_until=0.0),
+        "U001": SlackPresence(active=False, muted_until=0.0),
+        "U002": SlackPresence(active=True, muted_until=NOW + 900),
+        "U003": SlackPresence(active=True, muted_until=0.0),
     }
     assert [found[user].reachable for user in PEOPLE[:4]] == [True, False, False, True]
     slack.away = set()
@@ -64,7 +64,7 @@ async def test_what_slack_says_is_known_and_remembered_for_a_minute(
 
 async def test_at_most_twenty_are_looked_up_the_others_are_unknown(slack: LocalSlack, presences: Presences) -> None:
     found = await presences.of(PEOPLE, NOW)
-    assert [user for user in PEOPLE if found[user] != Presence()] == PEOPLE[:20]
+    assert [user for user in PEOPLE if found[user] != SlackPresence()] == PEOPLE[:20]
     assert calls(slack, "users.getPresence") == 20
 
 
@@ -80,7 +80,7 @@ async def test_so_many_calls_a_minute_and_no_more(slack: LocalSlack, presences: 
 
 async def test_slacks_limit_is_kept(slack: LocalSlack, presences: Presences) -> None:
     slack.faults.add("users.getPresence", "ratelimited", retry_after=60)
-    assert (await presences.of(["U000"], NOW))["U000"] == Presence(None, 0.0)
+    assert (await presences.of(["U000"], NOW))["U000"] == SlackPresence(None, 0.0)
     await presences.of(["U000", "U001"], NOW)
     assert calls(slack, "users.getPresence") == 1
 
@@ -90,7 +90,7 @@ async def test_what_does_not_come_in_time_is_unknown_and_the_rest_is_known(
 ) -> None:
     slack.faults.add("dnd.teamInfo", "hang", None)
     began = time.monotonic()
-    assert (await presences.of(["U000"], NOW, 0.2))["U000"] == Presence(active=True, muted_until=None)
+    assert (await presences.of(["U000"], NOW, 0.2))["U000"] == SlackPresence(active=True, muted_until=None)
     assert time.monotonic() - began < 5
     slack.faults.clear()
 
@@ -99,7 +99,7 @@ async def test_what_does_not_come_in_time_is_unknown_and_the_rest_is_known(
 async def test_trouble_is_unknown(slack: LocalSlack, presences: Presences, how: Any) -> None:
     for method in ("users.getPresence", "dnd.teamInfo"):
         slack.faults.add(method, how, None, code="user_not_visible")
-    assert await presences.of(["U000"], NOW) == {"U000": Presence()}
+    assert await presences.of(["U000"], NOW) == {"U000": SlackPresence()}
 
 
 @pytest.mark.parametrize(

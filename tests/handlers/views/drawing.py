@@ -66,7 +66,7 @@ from handlers.views import digest as views_digest
 from handlers.views import request as showing
 from handlers.views.message import Needed, SlackMessage
 from handlers.views.modals import Chosen
-from handlers.views.reach import Candidate, Presence, StepReach
+from handlers.views.reach import Candidate, SlackPresence, StepReach
 from handlers.views.request import Reader
 from handlers.views.revoke import revoke_all, taken
 from tests.house import POLICY, catalog, person
@@ -319,7 +319,7 @@ def _explained_by_rules(name: str) -> str:
     return role_terms.all_explained([explained], NAMES)
 
 
-def _candidate(name: str, presence: Presence) -> Candidate:
+def _candidate(name: str, presence: SlackPresence) -> Candidate:
     return Candidate(f"U{name[:8].upper()}", name, presence)
 
 
@@ -328,14 +328,14 @@ REACH = (
         ("dba",),
         1,
         (
-            _candidate("Dan", Presence(active=True, muted_until=AT + HOUR)),
-            _candidate("Eve", Presence(active=True, muted_until=0.0)),
-            _candidate("Sam <!channel> `x`", Presence(active=False, muted_until=math.inf)),
+            _candidate("Dan", SlackPresence(active=True, muted_until=AT + HOUR)),
+            _candidate("Eve", SlackPresence(active=True, muted_until=0.0)),
+            _candidate("Sam <!channel> `x`", SlackPresence(active=False, muted_until=math.inf)),
             Candidate("UUNKNOWN1"),
         ),
         12,
     ),
-    StepReach(("security",), 1, (_candidate("Kim", Presence(active=False, muted_until=0.0)),)),
+    StepReach(("security",), 1, (_candidate("Kim", SlackPresence(active=False, muted_until=0.0)),)),
 )
 
 
