@@ -146,7 +146,7 @@ class Denied(Happening):
 
 
 class Cancelled(Happening):
-    """Cancelled before it was granted, declined by the person it is for, or no longer possible (``by`` is ``policy``)."""
+    """Cancelled before it was granted, declined by the person it is for, or no longer allowed (``by`` ``policy``)."""
 
     kind: Literal["cancelled"] = "cancelled"
     reason: str = ""

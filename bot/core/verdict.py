@@ -32,7 +32,7 @@ class Members(Frozen):
     def holds(self, person: Person) -> bool:
         """True when the person is surely in it, and active."""
         listed = person.identity in self.identities or person.id in self.users
-        return self.known and listed and person.id not in self.nobody
+        return self.known and listed and self.nobody.isdisjoint((person.id, person.identity))
 
     def joined_after(self, person: Person, moment: float) -> bool:
         """Whether the person may have come into it after that moment; whoever is not known to be in it may have."""

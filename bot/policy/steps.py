@@ -57,8 +57,9 @@ def steps_of(
 ) -> tuple[RequestStep, ...]:
     """For each role of the request its steps in order, and after them those that the record requires.
 
-    Steps of roles follow today's policy, required ones the record, which come alone where it says so. A step has
-    escalated only where both say so. Those that are not needed are among them: see `RequestStep.skipped_by`.
+    Steps of roles follow today's policy, required ones the record, which come alone where it says so: then they are of
+    today's owners. A step has escalated only where both say so. Those that are not needed are among them: see
+    `RequestStep.skipped_by`.
     """
     legs = () if _only_required(request) else request.legs
     roles = [RoleRef(system=leg.role.system, role=leg.role.role) for leg in legs]
@@ -70,7 +71,12 @@ def steps_of(
         # A step of one role comes after those that the role has in order; one of the whole request does not wait.
         ordered = bool(required.role) and any(step.ordered for step in same)
         found = RequestStep(
-            name=name, n=len(same) + 1, own=required.any_of, count=required.count, ordered=ordered, required=required
+            name=name,
+            n=len(same) + 1,
+            own=_own(catalog, request, required),
+            count=required.count,
+            ordered=ordered,
+            required=required,
         )
         steps.append(found)
     return tuple(steps)
@@ -174,8 +180,14 @@ def groups_of(catalog: Catalog, request: Request) -> tuple[str, ...]:
     legs = () if _only_required(request) else request.legs
     roles = (catalog.role(leg.role.system, leg.role.role) for leg in legs)
     of_roles = (group for role in roles if role for group in groups_of_role(role))
-    required = (group for step in request.required_steps for group in step.any_of)
+    required = (group for step in request.required_steps for group in _own(catalog, request, step))
     return tuple(dict.fromkeys((*of_roles, *required)))
+
+
+def _own(catalog: Catalog, request: Request, step: RequiredStep) -> tuple[str, ...]:
+    """The groups of a required step: of what an owner approves in place of the approvers, those of today's owners."""
+    system = catalog.systems.get(step.role.partition("/")[0]) if request.only_required and not step.rule else None
+    return system.approvers if system else step.any_of
 
 
 def _only_required(request: Request) -> bool:

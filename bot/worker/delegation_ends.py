@@ -41,9 +41,10 @@ class DelegationEnds:
         """End what is over. After how many seconds to look again."""
         await delegate.end_over(self.context)
         found, now = await self.context.store.delegations.read()
-        people = {user for each in found.each for user in (each.person.id, each.stand_in.id)}
-        # An event says that they may be gone; Slack is asked, so that no event alone ends anything.
-        if suspected := sorted(people & (await self._changes.read()).gone.keys()):
+        people = [person for each in found.each for person in (each.person, each.stand_in)]
+        # An event or the check of addresses says that they may be gone; Slack is asked, so that neither ends anything.
+        marked = (await self._changes.read()).gone.keys()
+        if suspected := sorted({who.id for who in people if not marked.isdisjoint((who.id, who.identity))}):
             gone = (await self.accounts(suspected)).gone
             await delegate.end_of_gone(self.context, gone)
         soonest = min((each.until - now for each in found.each), default=self.pace)

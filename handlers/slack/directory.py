@@ -12,6 +12,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -83,7 +84,7 @@ class People:
         Which team a payload says that they are of is not asked: on a Grid it may be any of several.
         """
         person = await self.person(user)
-        return Actor(person=person, roster=await self.roster())
+        return Actor(person=person, roster=_without_marks(await self.roster(), {person.identity}))
 
     async def look_up_now(self, user: str, others: Iterable[str], groups: Iterable[str]) -> Actor:
         """The same, by answers of Slack's that are asked for now, about ``others`` too whose word counts.
@@ -105,11 +106,12 @@ class People:
         except TimeoutError:
             raise CouldNotCheck("who can decide") from None
         gone = {one for one, is_active in zip(accounts, active, strict=True) if not is_active}
+        here = {person.value.identity, *(self._identities.get(one, "") for one in accounts if one not in gone)}
         listed = await self._told(GROUPS_COUNT_FRESH)
         # By a list of which Slack does not say how old it is, what its events took away still counts.
         told |= {group: Listed(users, told[group].updated if group in told else 0.0) for group, users in lists.items()}
         known = self._roster(told, listed, await self.changes.read(), gone)
-        roster = await self._counting(known)
+        roster = _without_marks(await self._counting(known), here)
         return Actor(person=person.value, roster=roster, looked_up_now=True)
 
     async def person(self, user: str) -> Person:
@@ -179,7 +181,8 @@ class People:
         catalog = self.catalog()
         if watched := [name for name in authorization.watched(catalog) if name in roster]:
             known = await self.joined.known(watched)
-            roster |= {name: roster[name].model_copy(update={"since": known.of(name)}) for name in watched}
+            # In a group that nobody watches, and only a record still names, everybody is new.
+            roster = {name: each.model_copy(update={"since": known.of(name)}) for name, each in roster.items()}
         if not stand_ins.entitling(catalog):
             return roster
         delegations, now = await self.store.delegations.read()
@@ -322,6 +325,16 @@ class People:
     async def account_of(self, address: str) -> str:
         """The account that has this address; '' where Slack knows none."""
         return account_in(await self.addresses.mention(address))
+
+
+def _without_marks(roster: dict[str, Members], identities: AbstractSet[str]) -> dict[str, Members]:
+    """The roster, in which no address counts as nobody's that an active member has just now."""
+    return {
+        name: members.model_copy(update={"nobody": members.nobody - identities})
+        if members.nobody & identities
+        else members
+        for name, members in roster.items()
+    }
 
 
 async def _soon(what: str, call: Awaitable[T]) -> T:

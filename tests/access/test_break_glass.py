@@ -374,10 +374,16 @@ async def test_what_an_owner_approved_is_extended_and_ended_by_the_approvers_of_
     await late(house, await over(house, await taken(house)))
     second = await taken(house, what="vault/admin")
     kept = house.policy
+    # Slack is asked about these for a critical decision: about the right to use it, and the role's own approvers.
+    assert {"oncall", "dba", "security"} <= set(authorization.concerned(kept, second))
     house.policy = catalog(WITH)
     await house.open()
     verdict = authorization.may_still_request(house.policy, house.actor("mia").roster, second, 0.0)
     assert not verdict.allowed, "it is no break-glass any more"
+    house.policy = catalog(strict.replace("approvers: [dba]", "approvers: [security]", 1))
+    await house.open()
+    with pytest.raises(NotAllowed):
+        await house.approve("eve", second.id)  # an owner no more
     house.policy = kept
     await house.open()
     await house.approve("eve", second.id)

@@ -168,9 +168,10 @@ async def test_its_time_ends_it_at_once_and_the_worker_notes_it(house: Standing)
     assert await told(house.store) == {"UDAN", "ULEE"}
 
 
-async def test_an_account_that_slack_confirms_as_deactivated_ends_it(house: Standing) -> None:
+@pytest.mark.parametrize("marked", ["ULEE", "lee@example.com"])
+async def test_an_account_that_slack_confirms_as_deactivated_ends_it(house: Standing, marked: str) -> None:
     await house.delegated()
-    await DirectoryChanges(house.store).gone("ULEE", await house.store.now(), "deactivated")
+    await DirectoryChanges(house.store).gone(marked, await house.store.now(), "deactivated")
     asked: list[list[str]] = []
 
     def accounts(gone: frozenset[str]) -> Callable[[Any], Awaitable[AccountStates]]:

@@ -13,6 +13,7 @@ import pytest
 from bot.core.group_members import GroupMembers
 from bot.core.request import State
 from bot.playground import Human, LocalSlack
+from bot.policy import authorization
 from bot.settings import Settings
 from tests.house import POLICY
 from tests.journeys.conftest import CHANNEL, Mode, Town, at_terminal, running, settings_for
@@ -23,7 +24,8 @@ ALL = "may_ask: [everyone]\n"
 AWAY = POLICY.replace(
     "dba: {slack_usergroup: S0DBA0001}",
     "dba: {slack_usergroup: S0DBA0001, may_stand_in: [helpers]}\n"
-    "  helpers: {people: [kim@example.com, mia@example.com]}",
+    "  helpers: {people: [kim@example.com, mia@example.com]}\n"
+    "  others: {people: [pat@example.com]}",
 ).replace(ALL, f"{ALL}        notify: {{dm: all}}\n")
 
 
@@ -171,3 +173,11 @@ async def test_who_joined_the_group_just_now_approves_no_critical_role_and_may_d
     await town.dan.click(card, "deny")
     await town.dan.submit(await town.dan.sees_view("deny"), {"reason": "not like this"})
     await town.card(town.id_of(card), "denied")
+
+
+@HTTP
+async def test_in_a_group_that_only_a_record_still_names_everybody_is_new(town: Away) -> None:
+    roster = await town.app.people.roster()
+    assert set(roster) - set(authorization.watched(town.app.catalog)) == {"others"}
+    assert roster["others"].since == {}
+    assert roster["dba"].since

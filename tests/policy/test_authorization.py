@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import permutations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -108,6 +109,16 @@ def test_a_second_account_with_an_address_of_its_own_is_another_person() -> None
     )
     roster = {"dba": Members(users=frozenset({"UMIA2"})), "security": Members(), "platform": Members()}
     assert authorization.may_review(catalog(), roster, asked(person("T1", "mia")), second, NOW).allowed
+
+
+@pytest.mark.parametrize("marked", ["UDAN", "dan@example.com"])
+def test_an_approval_of_somebody_who_is_no_member_any_more_counts_no_more(marked: str) -> None:
+    policy = with_steps(("dba", 2))
+    listed = {"dba": Members(identities=frozenset({"dan@example.com", "eve@example.com"}))}
+    request = asked(person("T1", "mia"), (yes("dan"), yes("eve")))
+    assert authorization.tally(policy, listed, request, NOW).complete
+    gone = {"dba": listed["dba"].model_copy(update={"nobody": frozenset({marked})})}
+    assert not authorization.tally(policy, gone, request, NOW).complete
 
 
 def test_a_group_that_is_not_known_allows_nothing_and_says_so() -> None:
