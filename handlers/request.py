@@ -69,7 +69,11 @@ _FIELDS: Mapping[type[JitError], str] = {
 
 def register(app: AsyncApp, door: Door) -> None:
     """Listen to the modal, and to each way to it; the command comes through commands.py."""
+    _register_modal(app, door)
+    _register_ways(app, door)
 
+
+def _register_modal(app: AsyncApp, door: Door) -> None:
     @app.action(action_ids.CHOICE)
     @app.action(action_ids.ADD_ROLE)
     async def choosing(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
@@ -104,6 +108,8 @@ def register(app: AsyncApp, door: Door) -> None:
             await ack(response_action="update", view=_requested(made))
             reach.follow_up(door, made, reach.in_form(body, client, partial(_requested, made)))
 
+
+def _register_ways(app: AsyncApp, door: Door) -> None:
     @app.action(action_ids.REQUEST)
     async def requesting(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         await _open(door, client, body, await door.who(body), RequestForm())

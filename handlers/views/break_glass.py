@@ -21,7 +21,7 @@ from bot.core.request import REASON_LIMIT, Request
 from bot.core.verdict import Code
 from bot.policy.break_glass import SHORTEST_REASON
 from bot.policy.catalog import Choice
-from handlers.views import action_ids, buttons, ended
+from handlers.views import action_ids, buttons, ended, form_fields
 from handlers.views.message import SlackMessage, section
 from handlers.views.modals import PRESETS, about, text
 from handlers.views.text import (
@@ -31,7 +31,6 @@ from handlers.views.text import (
     length,
     linked_as,
     name,
-    plain,
     risk,
     safe,
     sensitivity,
@@ -211,17 +210,7 @@ def unclear(line: RequestLine, offers: Sequence[Choice]) -> str:
 def use(request: Request, longest: int) -> View:
     """Take the access of a pending request at once."""
     seconds = sorted({*(preset for preset in PRESETS if preset < longest), longest})
-    options = [Option(value=str(each), text=length(each)) for each in seconds]
     wanted = max((each for each in seconds if each <= request.duration), default=seconds[0])
-    initial = next(option for option in options if option.value == str(wanted))
-    duration = StaticSelectElement(action_id=action_ids.DURATION, options=options, initial_option=initial)
-    reason = PlainTextInputElement(
-        action_id=action_ids.REASON,
-        multiline=True,
-        min_length=SHORTEST_REASON,
-        max_length=REASON_LIMIT,
-        initial_value=plain(request.reason, REASON_LIMIT) or None,
-    )
     warning = (
         f"{_SIGN} You get access at once, and nobody approves it. The audit channel and the owners of the system are "
         "notified, and an owner reviews it afterwards."
@@ -236,8 +225,8 @@ def use(request: Request, longest: int) -> View:
         blocks=[
             about(request),
             text(warning),
-            InputBlock(block_id=action_ids.DURATION, label="For how long?", element=duration),
-            InputBlock(block_id=action_ids.REASON, label="Why can it not wait? (everybody reads this)", element=reason),
+            form_fields.duration(seconds, wanted),
+            form_fields.reason("Why can it not wait? (everybody reads this)", request.reason, shortest=SHORTEST_REASON),
         ],
     )
 
@@ -248,7 +237,6 @@ def review(request: Request) -> View:
         Option(value=JUSTIFIED, text="Justified"),
         Option(value=NOT_JUSTIFIED, text="Not justified"),
     ]
-    reason = PlainTextInputElement(action_id=action_ids.REASON, multiline=True, max_length=REASON_LIMIT)
     follow_up = PlainTextInputElement(action_id=action_ids.FOLLOW_UP, multiline=True, max_length=REASON_LIMIT)
     return View(
         type="modal",
@@ -271,12 +259,7 @@ def review(request: Request) -> View:
                 element=follow_up,
                 optional=True,
             ),
-            InputBlock(
-                block_id=action_ids.REASON,
-                label="Reason (needed where it was not justified)",
-                element=reason,
-                optional=True,
-            ),
+            form_fields.reason("Reason (needed where it was not justified)", optional=True),
         ],
     )
 

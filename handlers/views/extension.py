@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from slack_sdk.models.blocks import InputBlock, Option, PlainTextInputElement, StaticSelectElement
 from slack_sdk.models.views import View
 
 from bot.core import durations
 from bot.core.deadlines import last_end
 from bot.core.errors import CannotExtend
-from bot.core.request import REASON_LIMIT, Extension, ExtensionState, Request
-from handlers.views import action_ids, modals
+from bot.core.request import Extension, ExtensionState, Request
+from handlers.views import action_ids, form_fields, modals
 from handlers.views.message import Needed
 from handlers.views.parts import others
-from handlers.views.text import clock, length, name, plain, reviewer, safe
+from handlers.views.text import clock, name, reviewer, safe
 
 _LABEL = "Reason (approvers will see this)"
 
@@ -63,15 +62,7 @@ def extend(request: Request, more: int | None = None, reason: str = "", note: st
     left = int(last_end(request) - request.ends_at)
     fitting = [seconds for seconds in modals.PRESETS if seconds <= left] or [max(left, durations.SHORTEST)]
     wanted = sorted({*fitting, *([more] if more and more <= left else [])})
-    options = [Option(value=str(seconds), text=length(seconds)) for seconds in wanted]
-    initial = next((option for option in options if option.value == str(more)), options[0])
-    longer = StaticSelectElement(action_id=action_ids.DURATION, options=options, initial_option=initial)
-    why = PlainTextInputElement(
-        action_id=action_ids.REASON,
-        multiline=True,
-        max_length=REASON_LIMIT,
-        initial_value=plain(reason, REASON_LIMIT) or None,
-    )
+    initial = more if more in wanted else wanted[0]
     ends = f"Access ends at {clock(request.ends_at)}, unless the extension is approved before."
     return View(
         type="modal",
@@ -84,15 +75,14 @@ def extend(request: Request, more: int | None = None, reason: str = "", note: st
             *([modals.text(f":information_source: {note}")] if note else []),
             modals.about(request),
             modals.text(ends),
-            InputBlock(block_id=action_ids.DURATION, label="How much longer?", element=longer),
-            InputBlock(block_id=action_ids.REASON, label=_LABEL, element=why),
+            form_fields.duration(wanted, initial, label="How much longer?"),
+            form_fields.reason(_LABEL, reason),
         ],
     )
 
 
 def deny(request: Request, n: int) -> View:
     """Deny the extension, with a reason."""
-    element = PlainTextInputElement(action_id=action_ids.REASON, multiline=True, max_length=REASON_LIMIT)
     return View(
         type="modal",
         callback_id=action_ids.EXTEND_DENY_VIEW,
@@ -102,7 +92,7 @@ def deny(request: Request, n: int) -> View:
         close="Cancel",
         blocks=[
             modals.about(request),
-            InputBlock(block_id=action_ids.REASON, label="Reason (the requester will see this)", element=element),
+            form_fields.reason("Reason (the requester will see this)"),
         ],
     )
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from slack_sdk.models.blocks import InputBlock, Option, PlainTextInputElement, StaticSelectElement
+from slack_sdk.models.blocks import InputBlock, Option, StaticSelectElement
 from slack_sdk.models.views import View
 
 from bot.access.lockdown import LiftVote
 from bot.core.errors import NotLockedDown
 from bot.core.lockdown import NEEDED, Lock
-from bot.core.request import REASON_LIMIT
-from handlers.views import action_ids, modals
+from handlers.views import action_ids, form_fields, modals
 from handlers.views.message import SlackMessage, warning
 from handlers.views.text import code, plain, safe, when
 
 EVERYTHING = "*"
 """The modal's value for all systems; no system has that name."""
-_SHOWN = 10
+MOST_SHOWN = 10
 _MOST_OPTIONS = 100
 
 
@@ -43,8 +42,8 @@ def locked(lock: Lock) -> str:
 
 def banner(locks: Sequence[Lock]) -> str:
     """All active lockdowns, above other content; empty without any."""
-    shown = [f":octagonal_sign: {locked(lock)}" for lock in locks[:_SHOWN]]
-    return "\n".join([*shown, *([f"… and {len(locks) - _SHOWN} more"] if len(locks) > _SHOWN else [])])
+    shown = [f":octagonal_sign: {locked(lock)}" for lock in locks[:MOST_SHOWN]]
+    return "\n".join([*shown, *([f"… and {len(locks) - MOST_SHOWN} more"] if len(locks) > MOST_SHOWN else [])])
 
 
 def told(noted: Mapping[str, Any]) -> SlackMessage:
@@ -86,7 +85,7 @@ def lockdown(systems: Mapping[str, str], system: str, reason: str, standing_: Se
             *stands,
             modals.text(f"{means} Revoking goes on as always. {NEEDED} operators lift it."),
             InputBlock(block_id=action_ids.SCOPE, label="What to lock down", element=scope),
-            _why(reason, "Reason (everybody affected will see this)"),
+            form_fields.reason("Reason (everybody affected will see this)", reason),
         ],
     )
 
@@ -101,16 +100,6 @@ def lifting(lift: LiftVote) -> str:
     )
     own = " You have already voted." if lift.repeated else ""
     return f"{missing}{own}"
-
-
-def _why(reason: str, label: str) -> InputBlock:
-    element = PlainTextInputElement(
-        action_id=action_ids.REASON,
-        multiline=True,
-        max_length=REASON_LIMIT,
-        initial_value=plain(reason, REASON_LIMIT) or None,
-    )
-    return InputBlock(block_id=action_ids.REASON, label=label, element=element)
 
 
 def not_locked(error: NotLockedDown) -> str:

@@ -16,7 +16,6 @@ from slack_sdk.models.blocks import (
     MarkdownTextObject,
     Option,
     OptionGroup,
-    PlainTextInputElement,
     SectionBlock,
     StaticSelectElement,
     UserSelectElement,
@@ -25,17 +24,16 @@ from slack_sdk.models.views import View
 
 from bot.access.terms import Terms
 from bot.core import durations
-from bot.core.request import QUESTION_LIMIT, REASON_LIMIT, ApproverQuestion, Request
+from bot.core.request import QUESTION_LIMIT, ApproverQuestion, Request
 from bot.policy.catalog import Choice, cannot_combine
 from bot.policy.schema import ReasonShape
 from bot.policy.vocabulary import MOST_TOGETHER, TOGETHER
-from handlers.views import action_ids, input_fields, role_terms
+from handlers.views import action_ids, form_fields, input_fields, role_terms
 from handlers.views.role_terms import GroupNames
 from handlers.views.text import clock, fitting, length, name, plain, title, who
 
 PRESETS = (900, 1800, 3600, 7200, 14_400, 28_800, 86_400, 259_200)
 """Seconds to choose from where a role is asked for that names none."""
-_MOST_OPTIONS = 100
 
 
 def offered(choice: Choice) -> tuple[int, ...]:
@@ -103,14 +101,12 @@ def suggested(choices: Sequence[Choice], typed: str) -> list[OptionGroup]:
     """Those of the choices that have every word of what was typed, at most as many as a select can hold."""
     words = typed.casefold().split()
     fits = [c for c in choices if all(word in f"{c.name} {c.title}".casefold() for word in words)]
-    return _grouped(fits[:_MOST_OPTIONS])
+    return _grouped(fits[: form_fields.MOST_OPTIONS])
 
 
 def approve_less(request: Request, page: str = "") -> View:
     """Approve for a shorter time. ``page``: where in which list of waiting requests it was pressed."""
     shorter = [p for p in PRESETS if p < request.duration] or [max(durations.SHORTEST, request.duration // 2)]
-    options = [Option(value=str(seconds), text=length(seconds)) for seconds in shorter]
-    element = StaticSelectElement(action_id=action_ids.DURATION, options=options, initial_option=options[-1])
     return View(
         type="modal",
         callback_id=action_ids.APPROVE_LESS_VIEW,
@@ -118,7 +114,7 @@ def approve_less(request: Request, page: str = "") -> View:
         title="Approve for less",
         submit="Approve",
         close="Cancel",
-        blocks=[about(request), InputBlock(block_id=action_ids.DURATION, label="For how long?", element=element)],
+        blocks=[about(request), form_fields.duration(shorter, shorter[-1])],
     )
 
 
@@ -186,7 +182,7 @@ def _another(choices: Sequence[Choice], chosen: Choice) -> list[Block]:
 
 def _select(choices: Sequence[Choice], action: str, words: str, chosen: Choice | None) -> InputInteractiveElement:
     initial = _choice_option(chosen) if chosen else None
-    if len(choices) > _MOST_OPTIONS:
+    if len(choices) > form_fields.MOST_OPTIONS:
         said = f"{words}: type to search"
         return ExternalDataSelectElement(action_id=action, placeholder=said, min_query_length=0, initial_option=initial)
     groups = _grouped(choices)
@@ -231,25 +227,19 @@ def _duration(choice: Choice, filled: Filled) -> InputBlock:
     duration = filled.duration
     fits = duration is not None and _fits(choice, duration)
     seconds = sorted({*offered(choice), *([duration] if duration and fits else [])})
-    options = [Option(value=str(s), text=length(s)) for s in seconds][:_MOST_OPTIONS]
-    untold = None if filled.note else options[0]
-    known = untold if duration is None else next((o for o in options if o.value == str(duration)), None)
-    element = StaticSelectElement(
-        action_id=action_ids.DURATION, options=options, initial_option=known, placeholder="Choose how long"
-    )
-    return InputBlock(block_id=f"{action_ids.DURATION}:{choice.name}", label="For how long?", element=element)
+    initial = seconds[0] if duration is None and not filled.note else duration
+    block_id = f"{action_ids.DURATION}:{choice.name}"
+    return form_fields.duration(seconds, initial, block_id=block_id, placeholder="Choose how long")
 
 
 def _why(rule: ReasonShape, reason: str) -> InputBlock:
-    element = PlainTextInputElement(
-        action_id=action_ids.REASON,
-        multiline=True,
-        max_length=REASON_LIMIT,
-        initial_value=plain(reason, REASON_LIMIT) or None,
+    return form_fields.reason(
+        "Reason (approvers will see this)",
+        reason,
         placeholder=plain(rule.expected, 140) or None,
+        hint=_expected(rule),
+        optional=not rule.required,
     )
-    label, hint = "Reason (approvers will see this)", _expected(rule)
-    return InputBlock(block_id=action_ids.REASON, label=label, hint=hint, element=element, optional=not rule.required)
 
 
 def _expected(rule: ReasonShape) -> str | None:
@@ -269,7 +259,6 @@ def _carried(request: Request, page: str) -> str:
 
 
 def _reasoned(request: Request, callback: str, heading: str, submit: str, label: str, page: str = "") -> View:
-    element = PlainTextInputElement(action_id=action_ids.REASON, multiline=True, max_length=REASON_LIMIT)
     return View(
         type="modal",
         callback_id=callback,
@@ -277,7 +266,7 @@ def _reasoned(request: Request, callback: str, heading: str, submit: str, label:
         title=heading,
         submit=submit,
         close="Cancel",
-        blocks=[about(request), InputBlock(block_id=action_ids.REASON, label=label, element=element)],
+        blocks=[about(request), form_fields.reason(label)],
     )
 
 
@@ -285,7 +274,6 @@ def _typed(
     request: Request, carried: str, callback: str, heading: str, submit: str, label: str, *said: SectionBlock
 ) -> View:
     """One line or a few of a question or an answer."""
-    element = PlainTextInputElement(action_id=action_ids.REASON, multiline=True, max_length=QUESTION_LIMIT)
     return View(
         type="modal",
         callback_id=callback,
@@ -293,7 +281,7 @@ def _typed(
         title=heading,
         submit=submit,
         close="Cancel",
-        blocks=[about(request), *said, InputBlock(block_id=action_ids.REASON, label=label, element=element)],
+        blocks=[about(request), *said, form_fields.reason(label, longest=QUESTION_LIMIT)],
     )
 
 

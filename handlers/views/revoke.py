@@ -8,8 +8,8 @@ from slack_sdk.models.views import View
 
 from bot.access.revoke import BulkRevocation
 from bot.core.request import Request
-from handlers.views import action_ids, modals, status
-from handlers.views.lockdown import _SHOWN, _why
+from handlers.views import action_ids, form_fields, modals, status
+from handlers.views.lockdown import MOST_SHOWN
 from handlers.views.text import title, who
 
 
@@ -17,10 +17,10 @@ def revoke_all(whose: str, target: str, requests: Sequence[Request], reason: str
     """All access that would end, to confirm. ``target``: what the submission brings back."""
     lines = [
         f"• {request.id} · {who(request.requester)} · {title(request)} · {status.label(request)}"
-        for request in requests[:_SHOWN]
+        for request in requests[:MOST_SHOWN]
     ]
-    if len(requests) > _SHOWN:
-        lines.append(f"… and {len(requests) - _SHOWN} more")
+    if len(requests) > MOST_SHOWN:
+        lines.append(f"… and {len(requests) - MOST_SHOWN} more")
     return View(
         type="modal",
         callback_id=action_ids.REVOKE_ALL_VIEW,
@@ -31,7 +31,7 @@ def revoke_all(whose: str, target: str, requests: Sequence[Request], reason: str
         blocks=[
             modals.text(f"{whose}: *{len(requests)}* requests that you can end."),
             modals.text("\n".join(lines)),
-            _why(reason, "Reason (the holders will see this)"),
+            form_fields.reason("Reason (the holders will see this)", reason),
         ],
     )
 

@@ -65,29 +65,8 @@ def line(request: Request, event: Event, needed: Needed) -> str:
             return f"Approved by {by_rule(rule)}. Access starts {when(start)} for {length(request.duration)}."
         case ApprovedByRule(rule=rule):
             return f"Approved by {by_rule(rule)}. Granting access for {length(request.duration)}."
-        case BreakGlassUsed(break_glass=glass) | SwitchedToBreakGlass(break_glass=glass):
-            took = f"{name(request.requester)} used break-glass for {length(event.duration)}, and nobody approved it"
-            return f"{took}: {safe(event.reason, 500)}. Granting access.{by_list(glass)}"
-        case BreakGlassReviewed(review=review):
-            return outcome(BreakGlass(at=event.at, review_by=event.at, review=review)).replace("\n", " ")
-        case ReviewOverdue():
-            return "The review of this break-glass access is overdue."
         case Approved(review=review, duration=duration) if request.starts_at > event.at:
             return f"{reviewer(review)} approved ({length(duration)}). Access starts {when(request.starts_at)}."
-        case ExtensionRequested(extension=extension):
-            until, reason = clock(extension.until), safe(extension.reason, 500)
-            asked = f"{name(request.requester)} asks to extend {title(request)} until {until}: {reason}"
-            return f"{asked}\n{undecided(request, needed)}"
-        case ExtensionEndorsed(review=review):
-            return f"{reviewer(review)} approved the extension. {_still(needed)}"
-        case ExtensionApproved(review=review, until=until):
-            return f"{reviewer(review)} approved the extension until {clock(until)}. Extending access."
-        case ExtensionDenied(review=review):
-            return f"{reviewer(review)} denied the extension: {safe(review.reason, 500)}"
-        case ExtensionFailed(error=error):
-            return f"Not extended: {safe(error)}. Access ends at {clock(request.ends_at)} as planned."
-        case Extended():
-            return f"Extended. Access now ends at {clock(request.ends_at)}."
         case Endorsed(review=review):
             return f"{reviewer(review)} approved ({for_how_long(request, review)}). {_still(needed)}"
         case QuestionAsked(question=question):
@@ -130,6 +109,39 @@ def line(request: Request, event: Event, needed: Needed) -> str:
             return f"Access removed, and verified in the system. {proof(request)}".strip()
         case ClosedManually(reason=reason):
             return f"Closed manually by {safe(event.by)}, not verified in the system: {safe(reason, 500)}"
+        case _:
+            return _extension(request, event, needed) or _break_glass(request, event)
+
+
+def _extension(request: Request, event: Event, needed: Needed) -> str:
+    match event:
+        case ExtensionRequested(extension=extension):
+            until, reason = clock(extension.until), safe(extension.reason, 500)
+            asked = f"{name(request.requester)} asks to extend {title(request)} until {until}: {reason}"
+            return f"{asked}\n{undecided(request, needed)}"
+        case ExtensionEndorsed(review=review):
+            return f"{reviewer(review)} approved the extension. {_still(needed)}"
+        case ExtensionApproved(review=review, until=until):
+            return f"{reviewer(review)} approved the extension until {clock(until)}. Extending access."
+        case ExtensionDenied(review=review):
+            return f"{reviewer(review)} denied the extension: {safe(review.reason, 500)}"
+        case ExtensionFailed(error=error):
+            return f"Not extended: {safe(error)}. Access ends at {clock(request.ends_at)} as planned."
+        case Extended():
+            return f"Extended. Access now ends at {clock(request.ends_at)}."
+        case _:
+            return ""
+
+
+def _break_glass(request: Request, event: Event) -> str:
+    match event:
+        case BreakGlassUsed(break_glass=glass) | SwitchedToBreakGlass(break_glass=glass):
+            took = f"{name(request.requester)} used break-glass for {length(event.duration)}, and nobody approved it"
+            return f"{took}: {safe(event.reason, 500)}. Granting access.{by_list(glass)}"
+        case BreakGlassReviewed(review=review):
+            return outcome(BreakGlass(at=event.at, review_by=event.at, review=review)).replace("\n", " ")
+        case ReviewOverdue():
+            return "The review of this break-glass access is overdue."
         case _:
             return ""
 
