@@ -1,4 +1,4 @@
-"""What all calls over HTTP share: which addresses are called, why a call failed, and when to call again.
+"""What all calls over HTTP share: which addresses are called, the session, what an answer is, and why a call failed.
 
 Plain `http://` is for this machine alone, and no link-local host is ever met: a cloud keeps credentials there.
 """
@@ -12,6 +12,9 @@ import os
 import socket
 import ssl
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -22,6 +25,8 @@ _LONGEST_WAIT = 600.0
 """Seconds; a server that says that it wants nothing for longer is asked again nevertheless."""
 _METADATA = frozenset({ipaddress.ip_address("fd00:ec2::254")})
 """Addresses that hand out a cloud machine's credentials and are not link-local."""
+_PATIENCE = 2.0
+_LONGEST_HEADER = 8_190
 
 
 class Forbidden(OSError):
@@ -83,6 +88,68 @@ class Resolver(AbstractResolver):
     async def close(self) -> None:
         """Nothing is kept."""
         await self._inner.close()
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """What a server answered. ``content``: what was read of it, not to be shown; ``after``: its Retry-After, in s."""
+
+    status: int
+    kind: str
+    content: bytes
+    after: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """2xx."""
+        return 200 <= self.status < 300
+
+    def named(self) -> str:
+        """The status in words, which shows nothing of the answer's text."""
+        phrase = next((each.phrase for each in HTTPStatus if each.value == self.status), "")
+        return f"{self.status} {phrase}".strip()
+
+
+class HttpSession:
+    """A session with one server, opened by the first call; it believes no proxy and keeps no cookie."""
+
+    def __init__(
+        self,
+        timeout: float,
+        trusted: Callable[[], ssl.SSLContext],
+        connections: int = 2,
+        longest_header: int = _LONGEST_HEADER,
+    ) -> None:
+        """Open nothing. ``timeout``: seconds of one call, all of it; ``longest_header``: bytes of the answer's."""
+        self._timeout, self._trusted = timeout, trusted
+        self._connections, self._longest_header = connections, longest_header
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def settles_within(self) -> float:
+        """Seconds in which one call has surely ended."""
+        return self._timeout + _PATIENCE
+
+    def opened(self) -> aiohttp.ClientSession:
+        """The session. Raises what ``trusted`` raises."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=self._trusted(), resolver=Resolver(), limit=self._connections),
+                timeout=aiohttp.ClientTimeout(total=self._timeout),
+                # What is packed could be far larger than it looks: it is asked for as it is.
+                headers={"User-Agent": "jit-access", "Accept-Encoding": "identity"},
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                max_line_size=self._longest_header,
+                max_field_size=self._longest_header,
+            )
+        return self._session
+
+    async def close(self) -> None:
+        """Close it; the next call opens another."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
 
 
 def reason(error: Exception) -> str:

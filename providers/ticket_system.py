@@ -19,7 +19,7 @@ import aiohttp
 from pydantic import SecretStr
 from yarl import URL
 
-from providers.http_client import Resolver, reason, web_address
+from providers.http_client import HttpSession, reason, web_address
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ SHORTEST_SECRET = 16
 PLACE = "{ticket}"
 _EXISTS, _DOES_NOT = 200, 404
 _LONGEST_HEADER = 4_096
+_CONNECTIONS = 8
 
 
 class TicketSystem:
@@ -52,8 +53,8 @@ class TicketSystem:
         if len(secret.get_secret_value()) < SHORTEST_SECRET:
             raise ValueError(f"the secret has at least {SHORTEST_SECRET} characters")
         self._url, self._secret, self._clock = url, secret, clock
-        self._trusted = trusted or ssl.create_default_context()
-        self._session: aiohttp.ClientSession | None = None
+        trusted = trusted or ssl.create_default_context()
+        self._session = HttpSession(TIMEOUT, lambda: trusted, _CONNECTIONS, _LONGEST_HEADER)
 
     def __repr__(self) -> str:
         """Without the secret."""
@@ -67,7 +68,7 @@ class TicketSystem:
         try:
             async with (
                 asyncio.timeout(TIMEOUT),
-                self._opened().get(url, headers=self._signed(url.raw_path), allow_redirects=False) as answer,
+                self._session.opened().get(url, headers=self._signed(url.raw_path), allow_redirects=False) as answer,
             ):
                 found = {_EXISTS: True, _DOES_NOT: False}.get(answer.status)
                 answer.close()  # what it sends besides is not read, however much it is
@@ -80,9 +81,7 @@ class TicketSystem:
 
     async def close(self) -> None:
         """Close the session."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self._session.close()
 
     def _warn(self, why: str) -> None:
         log.warning("%r does not say whether a ticket exists: %s", self, why)
@@ -92,17 +91,3 @@ class TicketSystem:
         said = f"GET\n{path}\n{at}".encode()
         signature = hmac.new(self._secret.get_secret_value().encode(), said, hashlib.sha256).hexdigest()
         return {"Jit-Timestamp": at, "Jit-Signature": f"v1={signature}"}
-
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=self._trusted, resolver=Resolver(), limit=8),
-                timeout=aiohttp.ClientTimeout(total=TIMEOUT),
-                headers={"User-Agent": "jit-access", "Accept": "*/*"},
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                max_line_size=_LONGEST_HEADER,
-                max_field_size=_LONGEST_HEADER,
-                read_bufsize=_LONGEST_HEADER,
-            )
-        return self._session

@@ -250,27 +250,3 @@ async def refusal(
     except REFUSALS as error:
         return error
     return None
-
-
-# for rules
-
-
-async def live(store: Store, catalog: Catalog, scope: str) -> int | None:
-    """How many approved requests have a place on a role (``system/role``) or system; None where it is unknown.
-
-    Only what the policy counts is known: a role or system with limits, or a side of a conflict (`Catalog.counted`).
-    """
-    counted = await store.usage.read([scope], catalog.generation) if scope in catalog.counted else {}
-    usage = counted[scope].usage if counted else None
-    return None if usage is None else len(usage.live())
-
-
-async def denials(store: Store, catalog: Catalog, scope: str, person: Person, within: float, now: float) -> int | None:
-    """How many of this person's requests for it were denied lately; None where that is unknown.
-
-    They are kept for as long as `denials_kept` says; of a longer time nothing is known.
-    """
-    if denials_kept(catalog, scope) < within:
-        return None
-    usage = (await store.usage.read([scope], catalog.generation))[scope].usage
-    return None if usage is None else usage.denied_within(within, now, person)

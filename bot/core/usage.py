@@ -68,10 +68,6 @@ class Usage(Frozen):
         """The requests that were approved lately, whatever became of them."""
         return tuple(use for use in self.uses if use.approved_at > now - seconds)
 
-    def denied_within(self, seconds: float, now: float, person: Person) -> int:
-        """How many of this person's requests were denied lately."""
-        return sum(denial.at > now - seconds for denial in self.denials if is_of(denial, person))
-
     def without(self, id_: str) -> Usage:
         """As it is but for one request."""
         return self.model_copy(update={"uses": tuple(use for use in self.uses if use.id != id_)})

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urljoin
@@ -16,12 +14,11 @@ from yarl import URL
 
 from providers.base import Frozen
 from providers.directories.base import NoAnswer, Refused
-from providers.http_client import Resolver, reason, retry_after, said, web_address
+from providers.http_client import HttpAnswer, HttpSession, reason, retry_after, said, web_address
 
 LARGEST = 5_000_000
 """Bytes of an answer."""
 _MOST_REDIRECTS = 3
-_PATIENCE = 2.0
 _TEXT_LIMIT = 2_000
 
 
@@ -42,38 +39,12 @@ class HttpOptions(Frozen):
     ca: Path | None = None
 
 
-@dataclass(frozen=True)
-class HttpAnswer:
-    """What a server answered. ``after``: its Retry-After, in seconds."""
-
-    status: int
-    kind: str
-    content: bytes
-    after: float = 0.0
-
-    @property
-    def ok(self) -> bool:
-        """2xx."""
-        return 200 <= self.status < 300
-
-    def named(self) -> str:
-        """The status in words, which shows nothing of the answer's text."""
-        phrase = next((each.phrase for each in HTTPStatus if each.value == self.status), "")
-        return f"{self.status} {phrase}".strip()
-
-
-class HttpReader:
-    """A session with one server, opened by the first call."""
+class HttpReader(HttpSession):
+    """A session that reads."""
 
     def __init__(self, options: HttpOptions) -> None:
         """Open nothing."""
-        self._options = options
-        self._session: aiohttp.ClientSession | None = None
-
-    @property
-    def settles_within(self) -> float:
-        """Seconds in which one call has surely ended."""
-        return self._options.timeout + _PATIENCE
+        super().__init__(options.timeout, lambda: _context(options.ca))
 
     async def get(
         self, url: str, headers: Mapping[str, str], params: list[tuple[str, str]] | None = None, redirects: int = 0
@@ -83,7 +54,7 @@ class HttpReader:
         if params:
             target = target.extend_query(params)
         try:
-            async with self._opened().get(target, headers=headers, allow_redirects=False) as answer:
+            async with self.opened().get(target, headers=headers, allow_redirects=False) as answer:
                 where = answer.headers.get("Location", "")
                 if 300 <= answer.status < 400 and where and redirects:
                     target = _same_host(target, where)
@@ -92,25 +63,6 @@ class HttpReader:
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise NoAnswer(reason(error)) from None
         return await self.get(str(target), headers, redirects=min(redirects, _MOST_REDIRECTS) - 1)
-
-    async def close(self) -> None:
-        """Close the session."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
-
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(ssl=_context(self._options.ca), resolver=Resolver(), limit=2)
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                timeout=aiohttp.ClientTimeout(total=self._options.timeout),
-                # What is packed could be far larger than it looks: it is asked for as it is.
-                headers={"User-Agent": "jit-access", "Accept-Encoding": "identity"},
-                auto_decompress=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-        return self._session
 
 
 async def _page(answer: aiohttp.ClientResponse) -> HttpAnswer:

@@ -14,7 +14,8 @@ from pydantic import Field, SecretStr
 
 from providers.base import Frozen, Health
 from providers.directories.base import DirectoryCapabilities, GroupAnswer, NoAnswer, Refused
-from providers.directories.http import HttpAnswer, HttpOptions, HttpReader, WebAddress, refusal
+from providers.directories.http import HttpOptions, HttpReader, WebAddress, refusal
+from providers.http_client import HttpAnswer
 
 _ID = re.compile(r"[A-Z0-9]{5,30}")
 _ADDRESS = re.compile(r"[^@\s<>|]{1,64}@[^@\s<>|]{1,190}")

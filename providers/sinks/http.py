@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Annotated, Any
 
 import aiohttp
 from pydantic import AfterValidator, Field
 
-from providers.http_client import Resolver, reason, retry_after, web_address
+from providers.http_client import HttpAnswer, HttpSession, reason, retry_after, web_address
 from providers.sinks.base import NotDelivered
 from providers.sinks.tls import Tls
 
 _LONGEST_ANSWER = 65_536
-_PATIENCE = 2.0
 
 
 class HttpConfig(Tls):
@@ -30,76 +27,33 @@ class HttpConfig(Tls):
     timeout: float = Field(default=10.0, gt=0, le=120)
 
 
-@dataclass(frozen=True)
-class HttpAnswer:
-    """What a receiver answered. ``text``: the beginning of it, not to be shown; ``after``: its Retry-After, seconds."""
-
-    status: int
-    kind: str
-    text: str
-    after: float
-
-    @property
-    def ok(self) -> bool:
-        """2xx."""
-        return 200 <= self.status < 300
-
-    def named(self) -> str:
-        """The status in words, which shows nothing of the answer's text."""
-        phrase = next((each.phrase for each in HTTPStatus if each.value == self.status), "")
-        return f"{self.status} {phrase}".strip()
-
-    def unsure(self, more: str = "", taken: int = 0) -> NotDelivered:
-        """It was not taken; a person may have to mend it."""
-        hints = {401: "see the token or the secret", 403: "see the token and its rights", 404: "see the address"}
-        redirect = "it points elsewhere, which is not followed: give the address itself"
-        hint = more or (redirect if 300 <= self.status < 400 else hints.get(self.status, ""))
-        return NotDelivered(f"it answers {self.named()}{f': {hint}' if hint else ''}", taken, self.after)
-
-
-class HttpSession:
-    """A session with one receiver, opened by the first call."""
+class HttpSender(HttpSession):
+    """A session that posts."""
 
     def __init__(self, config: HttpConfig) -> None:
         """Open nothing."""
-        self._config = config
-        self._session: aiohttp.ClientSession | None = None
-
-    @property
-    def settles_within(self) -> float:
-        """Seconds in which one call has surely ended."""
-        return self._config.timeout + _PATIENCE
+        super().__init__(config.timeout, config.context)
 
     async def call(
         self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> HttpAnswer:
         """Send it, once, and read the answer. Raises `NotDelivered`."""
         try:
-            session = self._opened()
+            session = self.opened()
             async with session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer:
-                text = (await answer.content.read(_LONGEST_ANSWER)).decode(errors="replace") if method != "HEAD" else ""
-                return HttpAnswer(
-                    answer.status, answer.content_type, text, retry_after(answer.headers.get("Retry-After"))
-                )
+                content = await answer.content.read(_LONGEST_ANSWER) if method != "HEAD" else b""
+                after = retry_after(answer.headers.get("Retry-After"))
+                return HttpAnswer(answer.status, answer.content_type, content, after)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise NotDelivered(reason(error)) from None
 
-    async def close(self) -> None:
-        """Close the session."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
 
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(ssl=self._config.context(), resolver=Resolver(), limit=2)
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                timeout=aiohttp.ClientTimeout(total=self._config.timeout),
-                headers={"User-Agent": "jit-access"},
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-        return self._session
+def unsure(answer: HttpAnswer, more: str = "", taken: int = 0) -> NotDelivered:
+    """The error of an answer by which it was not taken; a person may have to fix it."""
+    hints = {401: "see the token or the secret", 403: "see the token and its rights", 404: "see the address"}
+    redirect = "it points elsewhere, which is not followed: give the address itself"
+    hint = more or (redirect if 300 <= answer.status < 400 else hints.get(answer.status, ""))
+    return NotDelivered(f"it answers {answer.named()}{f': {hint}' if hint else ''}", taken, answer.after)
 
 
 def loaded(answer: HttpAnswer) -> Any:
@@ -107,6 +61,6 @@ def loaded(answer: HttpAnswer) -> Any:
     if answer.kind != "application/json":
         return None
     try:
-        return json.loads(answer.text)
+        return json.loads(answer.content)
     except (ValueError, RecursionError):
         return None

@@ -15,8 +15,9 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, SecretStr
 
 from providers.base import Frozen, Health
+from providers.http_client import HttpAnswer
 from providers.sinks.base import Record, RecordRefused, SinkCapabilities
-from providers.sinks.http import HttpAnswer, HttpConfig, HttpSession, loaded
+from providers.sinks.http import HttpConfig, HttpSender, loaded, unsure
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class Otel:
 
     def __init__(self, config: OtelConfig) -> None:
         """Open nothing."""
-        self._config, self._line = config, HttpSession(config)
+        self._config, self._line = config, HttpSender(config)
         base = config.url.rstrip("/")
         self._url = base if base.endswith(_PATH) else base + _PATH
 
@@ -66,7 +67,7 @@ class Otel:
         """An empty request, which a collector answers as any other. Raises `Unsure`."""
         answer = await self._post([])
         if answer.status != _OK or not isinstance(loaded(answer), dict):
-            raise answer.unsure("" if answer.status != _OK else "but not as OTLP does: see the address")
+            raise unsure(answer, "" if answer.status != _OK else "but not as OTLP does: see the address")
         return Health(target=self._config.service, detail="a collector takes logs there")
 
     async def close(self) -> None:
@@ -82,10 +83,10 @@ class Otel:
         if answer.status in {_BAD, _TOO_LARGE}:
             raise RecordRefused(f"it answers {answer.named()}")
         if answer.status != _OK:
-            raise answer.unsure()
+            raise unsure(answer)
         told = loaded(answer)
         if not isinstance(told, dict):
-            raise answer.unsure("but not as OTLP does: see the address")
+            raise unsure(answer, "but not as OTLP does: see the address")
         partial = told.get("partialSuccess") or {}
         # int64 is text in JSON, and some write a number all the same.
         rejected = str(partial.get("rejectedLogRecords", 0)) if isinstance(partial, dict) else "some"

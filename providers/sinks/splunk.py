@@ -17,8 +17,9 @@ from typing import Any, ClassVar, NoReturn
 from pydantic import Field, SecretStr
 
 from providers.base import Frozen, Health
+from providers.http_client import HttpAnswer
 from providers.sinks.base import NotDelivered, Record, RecordRefused, SinkCapabilities
-from providers.sinks.http import HttpAnswer, HttpConfig, HttpSession, loaded
+from providers.sinks.http import HttpConfig, HttpSender, loaded, unsure
 
 _EVENTS, _ACKS = "/services/collector/event", "/services/collector/ack"
 _NO_DATA = 5
@@ -60,7 +61,7 @@ class Splunk:
 
     def __init__(self, config: SplunkConfig) -> None:
         """Open nothing."""
-        self._config, self._line, self._base = config, HttpSession(config), config.url.rstrip("/")
+        self._config, self._line, self._base = config, HttpSender(config), config.url.rstrip("/")
         self._channel = str(uuid.uuid4())
 
     def __repr__(self) -> str:
@@ -114,7 +115,7 @@ class Splunk:
         if answer.status == _TOO_LARGE or code in _OF_THE_RECORD:
             raise RecordRefused(f"it answers {answer.named()}, code {code}")
         known = _SAID.get(code, "") if isinstance(code, int) else "not as Splunk does: see the address"
-        raise answer.unsure(known)
+        raise unsure(answer, known)
 
     async def _indexed(self, ack: object) -> None:
         """Wait until Splunk says that it is indexed. Raises `NotDelivered`."""
@@ -127,7 +128,7 @@ class Splunk:
             answer = await self._post(_ACKS, json.dumps({"acks": [ack]}))
             told = loaded(answer)
             if not answer.ok or not isinstance(told, dict) or not isinstance(told.get("acks"), dict):
-                raise answer.unsure("it does not say what is indexed")
+                raise unsure(answer, "it does not say what is indexed")
             if told["acks"].get(str(ack)) is True:
                 return
             await asyncio.sleep(_PAUSE)

@@ -19,7 +19,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from providers.base import Frozen, Health
 from providers.sinks.base import NotDelivered, ReceiverGone, Record, RecordRefused, SinkCapabilities
-from providers.sinks.http import HttpConfig, HttpSession
+from providers.sinks.http import HttpConfig, HttpSender, unsure
 
 _PREFIX = "whsec_"
 _SHORTEST, _LONGEST = 24, 64
@@ -64,7 +64,7 @@ class Webhook:
 
     def __init__(self, config: WebhookConfig, clock: Callable[[], float] = time.time) -> None:
         """``clock``: Unix seconds; the receiver refuses what is five minutes off."""
-        self._config, self._clock, self._line = config, clock, HttpSession(config)
+        self._config, self._clock, self._line = config, clock, HttpSender(config)
         self._keys = [_key(secret) for secret in (config.secret, config.previous) if secret]
 
     def __repr__(self) -> str:
@@ -94,7 +94,7 @@ class Webhook:
             if answer.status == _TOO_LARGE:
                 raise RecordRefused(f"it answers {answer.named()} to {len(body):,} bytes", taken)
             if not answer.ok:
-                raise answer.unsure(taken=taken)
+                raise unsure(answer, taken=taken)
 
     async def check(self) -> Health:
         """Whether anything answers HTTP there; no message is sent to find out. Raises `NotDelivered`."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from bot.audit.archive.archive import Archive
 from bot.audit.trail import Trail
+from bot.policy.catalog import Catalog
 from bot.store.store import Store
 from bot.worker.recovery import Recovery
 from tests.house import POLICY, House, catalog
@@ -44,3 +45,9 @@ async def limited(store: Store, tmp_path: Any = None, **parts: str) -> House:
     house.systems = {"vault": house.sandbox, "billing": house.sandbox}
     house.__post_init__()
     return await house.open()
+
+
+async def live(store: Store, policy: Catalog, scope: str) -> int | None:
+    """How many approved requests have a place on a role (``system/role``) or system; None where it is unknown."""
+    counted = (await store.usage.read([scope], policy.generation))[scope]
+    return None if counted.usage is None else len(counted.usage.live())

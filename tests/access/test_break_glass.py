@@ -47,6 +47,10 @@ GLASS = "        break_glass: {who: [oncall, dba], at_most: 30m, review_within: 
 WITH = POLICY.replace(
     "        grants: {door: vault, secret: true}\n", f"        grants: {{door: vault, secret: true}}\n{GLASS}"
 ).replace("groups:\n", "groups:\n  oncall: {people: [mia@example.com, dan@example.com]}\n")
+STRICT = WITH.replace(
+    "        grants: {door: safe}\n",
+    "        grants: {door: safe}\n        break_glass: {who: [oncall], at_most: 30m}\n",
+)
 WHY = "the vault is on fire"
 YES = ReviewOutcome(justified=True)
 NO = ReviewOutcome(justified=False, reason="it could have waited", follow_up="talk to the team")
@@ -353,11 +357,7 @@ async def test_an_overdue_review_lets_an_owner_decide_about_the_next(house: Hous
 
 
 async def test_an_owner_approves_in_place_of_the_roles_own_steps(store: Store) -> None:
-    strict = WITH.replace(
-        "        grants: {door: safe}\n",
-        "        grants: {door: safe}\n        break_glass: {who: [oncall], at_most: 30m}\n",
-    )
-    house = await House(store, catalog(strict)).open()
+    house = await House(store, catalog(STRICT)).open()
     await late(house, await over(house, await taken(house)))
     second = await taken(house, what="vault/admin")
     with pytest.raises(NotAllowed):
@@ -366,11 +366,7 @@ async def test_an_owner_approves_in_place_of_the_roles_own_steps(store: Store) -
 
 
 async def test_what_an_owner_approved_is_extended_and_ended_by_the_approvers_of_its_role(store: Store) -> None:
-    strict = WITH.replace(
-        "        grants: {door: safe}\n",
-        "        grants: {door: safe}\n        break_glass: {who: [oncall], at_most: 30m}\n",
-    )
-    house = await House(store, catalog(strict)).open()
+    house = await House(store, catalog(STRICT)).open()
     await late(house, await over(house, await taken(house)))
     second = await taken(house, what="vault/admin")
     kept = house.policy
@@ -380,7 +376,7 @@ async def test_what_an_owner_approved_is_extended_and_ended_by_the_approvers_of_
     await house.open()
     verdict = authorization.may_still_request(house.policy, house.actor("mia").roster, second, 0.0)
     assert not verdict.allowed, "it is no break-glass any more"
-    house.policy = catalog(strict.replace("approvers: [dba]", "approvers: [security]", 1))
+    house.policy = catalog(STRICT.replace("approvers: [dba]", "approvers: [security]", 1))
     await house.open()
     with pytest.raises(NotAllowed):
         await house.approve("eve", second.id)  # an owner no more

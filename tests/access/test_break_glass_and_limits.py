@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.access import break_glass, break_glass_review, holder, usage
+from bot.access import break_glass, break_glass_review, holder
 from bot.access.break_glass_review import ReviewOutcome
 from bot.access.submit import RequestForm
 from bot.core import deadlines
@@ -19,7 +19,7 @@ from bot.policy import authorization
 from bot.policy.recount import tally
 from bot.store.store import Store
 from bot.store.types import Change
-from tests.access.limited import limited, policy
+from tests.access.limited import limited, live, policy
 from tests.access.test_delegate import Standing
 from tests.access.test_usage import SIDES, deny, outcomes
 from tests.house import House, catalog
@@ -84,11 +84,11 @@ async def test_limits_do_not_stop_it_and_it_takes_a_place(store: Store) -> None:
     await house.granted("kim")
     request = await house.attempted((await taken(house)).id)
     assert request.state is State.ACTIVE, "the worker, which counts again, lets it pass as well"
-    assert await usage.live(store, house.policy, VAULT) == 2
+    assert await live(store, house.policy, VAULT) == 2
     with pytest.raises(OverLimit):
         await house.ask("lee")
     request = await ended(house, request)
-    assert await usage.live(store, house.policy, VAULT) == 1, "what waits for its review has no place"
+    assert await live(store, house.policy, VAULT) == 1, "what waits for its review has no place"
 
 
 async def test_what_waits_for_its_review_has_no_place_and_counts_for_the_day(store: Store, tmp_path: Any) -> None:
@@ -96,7 +96,7 @@ async def test_what_waits_for_its_review_has_no_place_and_counts_for_the_day(sto
     request = await ended(house, await house.attempted((await taken(house)).id))
     await store.redis.delete(store.keys.usage(VAULT))
     await house.counter.turn()
-    assert await usage.live(store, house.policy, VAULT) == 0
+    assert await live(store, house.policy, VAULT) == 0
     await break_glass_review.review(house.context, house.actor("dan"), request.id, YES)
     await store.redis.delete(store.keys.usage(VAULT))
     await house.counter.turn()
@@ -122,10 +122,10 @@ async def test_a_cooldown_does_not_stop_it(store: Store) -> None:
 async def test_a_waiting_request_that_is_taken_counts_at_once(store: Store) -> None:
     house = await glass_house(store, role="{live: 1}")
     waiting = await house.ask()
-    assert await usage.live(store, house.policy, VAULT) == 0
+    assert await live(store, house.policy, VAULT) == 0
     await house.granted("kim")
     request = await switched(house, waiting)
-    assert await usage.live(store, house.policy, VAULT) == 2
+    assert await live(store, house.policy, VAULT) == 2
     assert (await house.attempted(request.id)).state is State.ACTIVE
 
 
@@ -136,7 +136,7 @@ async def test_a_count_of_limits_that_is_unknown_does_not_stop_it(store: Store) 
         await house.ask("kim")
     assert (await taken(house)).state is State.GRANTING
     await house.counter.turn()
-    assert await usage.live(store, house.policy, VAULT) == 1
+    assert await live(store, house.policy, VAULT) == 1
 
 
 # rules

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bot.access import extend, review, scheduled_start, submit, usage
+from bot.access import extend, review, scheduled_start, submit
 from bot.access import read as read_access
 from bot.access.circumstances import PATIENCE
 from bot.access.review import ReviewDecision
@@ -26,6 +26,7 @@ from bot.policy.catalog import Catalog, catalog_of
 from bot.policy.schema import PolicyShape
 from bot.policy.yaml_source import Source, read
 from bot.store.store import Store
+from tests.access.limited import live
 from tests.house import POLICY, House, catalog
 
 NO = ReviewDecision(verb=Verb.DENY, reason="not tonight")
@@ -257,7 +258,7 @@ async def test_a_count_that_is_gone_or_forged_loosens_nothing(store: Store, how:
     marked: Any = await store.redis.get(key)
     assert marked.decode() == f"? {waiting.id}", "a worker that is counting begins again"
     await counted(house)
-    assert (await usage.live(store, house.policy, "vault/read-only")) == 2
+    assert (await live(store, house.policy, "vault/read-only")) == 2
     assert (await house.ask("kim")).state is State.PENDING
     strict = await ruled(store, World(), twice)
     await (store.redis.delete(key) if how == "deleted" else store.redis.append(key, "x"))
