@@ -100,7 +100,7 @@ async def episode(seed: int, n: int, seconds: float, played: Played, postgres: P
             people = People(site, book, Random(f"{seed} {n} people"), until)
             writer = Writer(client, dice, mutations, lambda: _known(book), played.deck)
             doors = Doors(site, book, findings, played.within)
-            words = Words(site, book, doors, findings, writer.replayed, people.passwords)
+            words = Words(site, book, doors, findings, writer.replayed, writer.posters, people.passwords)
             watching = [asyncio.create_task(each) for each in (doors.watch(), writer.spy(), site.tend())]
             try:
                 await asyncio.gather(_attack(writer, until, seconds), people.live(), site.hurt(until))

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 _SHOWN = 8
 _NEAR = 20.0
 """Seconds before a finding within which what was done to no request in particular may have caused it."""
+ALL_OF_IT = "all of it put back"
+"""Every key of a request, as of one earlier moment."""
 
 
 @dataclass(frozen=True)

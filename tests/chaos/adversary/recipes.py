@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from tests.chaos.adversary.findings import ALL_OF_IT
 from tests.chaos.adversary.kinds import ids_in
 from tests.chaos.adversary.site import APPROVERS, AUDIT, CHANNEL, STAFF, TEAM, TRAP
 from tests.chaos.adversary.writer import Writer
@@ -56,7 +57,7 @@ async def all_of_a_request(writer: Writer) -> None:
     for key, dump in named.items():
         await writer.restore(key, dump)
     await writer.due_now(id_)
-    writer.note("record", "all of it put back", f"{id_} as it was {time.time() - at:.1f} s ago", id_)
+    writer.note("record", ALL_OF_IT, f"{id_} as it was {time.time() - at:.1f} s ago", id_)
 
 
 async def everything(writer: Writer) -> None:

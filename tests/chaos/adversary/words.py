@@ -19,7 +19,7 @@ from typing import Any
 from bot.playground import Call
 from tests.chaos.adversary.book import Book
 from tests.chaos.adversary.doors import LATE, Doors
-from tests.chaos.adversary.findings import Findings
+from tests.chaos.adversary.findings import ALL_OF_IT, Findings, Mutation
 from tests.chaos.adversary.site import APPROVERS, AUDIT, CHANNEL, OPERATORS, SECURITY, TRAP, Site
 
 MARK = re.compile(r"Z(?:NM|WD)\d{5}Z")
@@ -31,6 +31,8 @@ _ACCOUNT = re.compile(r"jit[-_]j[-_]([2-9a-hj-np-z]{4,8})[-_]\d")
 _FENCES = 2
 """More of them than one pair: a modal with a user and a password, each to be copied."""
 _BY_PEOPLE = {"approved", "endorsed", "denied"}
+_SEEN_LATE = 1.0
+"""Seconds after which it is seen at the latest that another process posts."""
 
 
 @dataclass
@@ -43,6 +45,8 @@ class Words:
     findings: Findings
     replayed: Mapping[str, float]
     """The notices that an intruder asked for again, ``<request>|<audience>``, and when first."""
+    posters: Sequence[float]
+    """When another process than before was seen to post."""
     passwords: Sequence[tuple[str, str, str]]
     """Each that people were shown: the request, who they are, and what it is."""
     counts: Counter[str] = field(default_factory=Counter)
@@ -155,26 +159,16 @@ class Words:
         hurt = any(times[0] - 1.0 <= at <= times[-1] for at, _ in self.site.down)
         if asked is None or asked > times[-1] or hurt:
             return
-        if self._needed(about, times):
-            self.counts["second copies of what changed, whose place was destroyed"] += 1
+        if self._needed(about[0], times):
+            self.counts["second copies by another process, whose place was destroyed"] += 1
             return
         self.findings.add("told again since its row was replayed", about[0], f"{' '.join(about)}: {len(times)} times")
 
-    def _needed(self, about: tuple[str, str], times: Sequence[float]) -> bool:
-        """Its place was taken away, so that nobody knows where it stands, and what has to change is posted anew.
-
-        What tells one event is told again only where the intruder also changed who posts: the next one knows of no
-        place but what Redis says.
-        """
-        id_, audience = about
+    def _needed(self, id_: str, times: Sequence[float]) -> bool:
+        """Its place was taken away, and then another process posted: that one knows of no place but what Redis says."""
         done = self.findings.mutations.done
-        its = [m for m in done if m.kind == "posts" and (id_ in m.ids or id_ in m.said)]
-        gone = [m.at for m in its if m.at < times[-1]]
-        if not gone:
-            return False
-        others = any(m.kind == "poster" and times[0] <= m.at <= times[-1] for m in done)
-        changed = any(gone[0] <= at <= times[-1] for at in self.moved.get(id_, ()))
-        return others or (changed and ":" not in audience)
+        gone = [m.at for m in done if m.at < times[-1] and _takes_places(m, id_)]
+        return bool(gone) and any(times[0] <= at <= times[-1] + _SEEN_LATE for at in self.posters)
 
     def _true(self, id_: str, at: float, said: str) -> None:
         """What a message claims of people and doors is so."""
@@ -244,6 +238,12 @@ class Words:
         self.counts["shipped events"] = len(lines)
         for line in lines:
             self._marked("what was shipped", line, alarm='"alarm"' in line)
+
+
+def _takes_places(mutation: Mutation, id_: str) -> bool:
+    """Whether it may take away what says where the request's messages stand."""
+    its = id_ in mutation.ids or id_ in mutation.said
+    return mutation.kind == "store" or (its and (mutation.kind == "posts" or mutation.op == ALL_OF_IT))
 
 
 def _about(args: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -54,6 +54,9 @@ class Writer:
         self.past: dict[str, deque[tuple[float, bytes]]] = {}
         self.wholes: deque[tuple[float, dict[str, bytes]]] = deque(maxlen=_WHOLE)
         self.rows_seen: set[str] = set()
+        self.posters: list[float] = []
+        """When another process than before was seen to post."""
+        self._poster = b""
         self._whole_at = 0.0
         self._numbers = 0
         self._undoing: list[asyncio.Task[None]] = []
@@ -82,6 +85,9 @@ class Writer:
             past = self.past.setdefault(name, deque(maxlen=_KEPT))
             if not past or past[-1][1] != dump:
                 past.append((now, dump))
+        if (poster := there.get(self.keys.poster, self._poster)) != self._poster:
+            self._poster = poster
+            self.posters.append(now)
         if now - self._whole_at > 2.0:
             self._whole_at = now
             self.wholes.append((now, there))
