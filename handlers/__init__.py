@@ -35,6 +35,7 @@ from handlers.notify.poster import METADATA
 from handlers.slack import modal_stack, payloads
 from handlers.slack.payloads import Payload
 from handlers.views import modals
+from handlers.views.text import field_error
 
 _NOTES = (LockedDown, *REFUSALS)
 
@@ -81,7 +82,7 @@ def register(app: AsyncApp, door: Door) -> None:
             heading = "Locked down" if isinstance(error, LockedDown) else "Not possible now"
             return _json({"response_action": "update", "view": modals.note(heading, text).to_dict()})
         if kind == "view_submission":
-            return _json({"response_action": "errors", "errors": {payloads.first_input(body): text[:150]}})
+            return _json({"response_action": "errors", "errors": {payloads.first_input(body): field_error(text)}})
         if kind == "block_suggestion":  # a list of options has no room for a sentence
             return _json({"options": []})
         if body.get("response_url"):

@@ -49,6 +49,7 @@ from handlers.slack.payloads import Payload
 from handlers.views import action_ids, modals
 from handlers.views import request_line as views
 from handlers.views.message import SlackMessage
+from handlers.views.text import field_error
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ def _register_modal(app: AsyncApp, door: Door) -> None:
         except (LockedDown, *usage.REFUSALS):
             raise  # more than a field has room for
         except JitError as error:
-            await ack(response_action="errors", errors={_field(body, error): sentence(error)[:150]})
+            await ack(response_action="errors", errors={_field(body, error): field_error(sentence(error))})
         else:
             # In place, since no message says so: what somebody did themself rings nobody.
             await ack(response_action="update", view=_requested(made))

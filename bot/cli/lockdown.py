@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bot import terminal
-from bot.cli.session import plain, run_verb
+from bot.cli.session import run_verb
 
 if TYPE_CHECKING:
     from bot.access.context import AccessContext
@@ -36,9 +36,9 @@ def lockdown(words: tuple[str, ...], reason: str | None, *, as_json: bool) -> No
         raise click.UsageError("--json shows the active lockdowns: give no SYSTEM, no lift and no --reason")
     system = named[0] if named else ""
     if lifts:
-        terminal.say(*plain(run_verb(lambda context: _lifted(context, system))).split("\n"))
+        _say(run_verb(lambda context: _lifted(context, system)))
     elif reason is not None:
-        terminal.say(*plain(run_verb(lambda context: _locked(context, system, reason))).split("\n"))
+        _say(run_verb(lambda context: _locked(context, system, reason)))
     elif named:
         raise click.UsageError("say why: --reason")
     else:
@@ -47,7 +47,13 @@ def lockdown(words: tuple[str, ...], reason: str | None, *, as_json: bool) -> No
             for lock in standing.locks:
                 terminal.document(lock.model_dump(mode="json"))
         else:
-            terminal.say(*plain(_shown(standing)).split("\n"))
+            _say(_shown(standing))
+
+
+def _say(said: str) -> None:
+    from handlers.views.text import unmarked
+
+    terminal.say(*unmarked(said).split("\n"))
 
 
 async def _locked(context: AccessContext, system: str, reason: str) -> str:

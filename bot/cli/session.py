@@ -35,6 +35,7 @@ def run_verb(
     from bot.store.keyring import BadKeys
     from bot.store.redis.embedded import CannotEmbed
     from handlers.error_messages import sentence
+    from handlers.views.text import unmarked
 
     async def done() -> T:
         async with requests.context_of(load(role="store"), reads=reads) as context:
@@ -48,14 +49,6 @@ def run_verb(
     except told as error:
         raise terminal.Failed(str(error)) from error
     except StoreAway as error:
-        raise terminal.Cannot(f"{plain(sentence(error))} ({error})") from error
+        raise terminal.Cannot(f"{unmarked(sentence(error))} ({error})") from error
     except JitError as error:
-        raise terminal.Failed(plain(sentence(error))) from error
-
-
-def plain(said: str) -> str:
-    """What Slack would show, without its signs: a time as UTC, and no isolates, which a terminal does not know."""
-    import html
-    import re
-
-    return re.sub("[`\u2068\u2069]", "", html.unescape(re.sub(r"<!date\^[^|>]*\|([^>]*)>", r"\1", said)))
+        raise terminal.Failed(unmarked(sentence(error))) from error

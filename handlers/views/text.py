@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ _PLAIN_VALUE = re.compile(r"[^\W_]+(?:(?:_+|[-./+]+)[^\W_]+)*\u2026?")
 """A value in which nothing is a mark of Slack's, or looks as if another value began."""
 _GIVEN = 160
 """Characters of what was given, in brackets behind a title."""
+_FIELD_ERROR = 150
 _LONG = 20 * 3600
 _MARKS = {
     "low": ":large_green_circle:",
@@ -35,6 +37,9 @@ _MARKS = {
 """From the least to the most sensitive."""
 _ACCOUNT = re.compile(r"[UW][A-Z0-9]{1,30}")
 _SAFE = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_LABELLED = re.compile(r"<[^<>|]+\|([^<>]*)>")
+"""A moment with its fallback, or a link with its words."""
+_MENTION = re.compile(r"<@[UW][A-Z0-9]+>")
 
 
 def plain(typed: str, most: int) -> str:
@@ -48,6 +53,20 @@ def safe(typed: str, most: int = 300) -> str:
     Writing from right to left is kept to itself, so that it does not move what stands beside it.
     """
     return isolated(plain(typed, most).translate(_SAFE))
+
+
+def unmarked(said: str) -> str:
+    """A sentence of ours as Slack would show it, where its marks are not read: under a field of a form, in a terminal.
+
+    Times are UTC, and nobody is named by a mention, which is an account's id there.
+    """
+    text = _LABELLED.sub(r"\1", _MENTION.sub("somebody", said))
+    return html.unescape(re.sub("[`\u2068\u2069]", "", text))
+
+
+def field_error(said: str) -> str:
+    """A sentence of ours beneath a field of a form, where there is room for few characters."""
+    return bounded(unmarked(said), _FIELD_ERROR)
 
 
 def code(typed: str, most: int = 300) -> str:
