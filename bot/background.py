@@ -95,7 +95,7 @@ async def _waited(wait: Wait, seconds: float) -> None:
 async def paused(stop: asyncio.Event, seconds: float) -> bool:
     """Let the seconds pass, or fewer where the event is set. Whether it is."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
+        await tasks.within(stop.wait(), seconds)
     return stop.is_set()
 
 

@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl
 
 import uvicorn
 
-from bot import http_connections
+from bot import http_connections, tasks
 from bot.http_connections import Bounds, Connection, Connections
 
 Scope = MutableMapping[str, Any]
@@ -97,7 +97,7 @@ async def _admitted(scope: Scope, receive: Receive, key: bytes, now: float) -> b
     if not _LENGTH.match(length) or int(length) > LIMIT:
         raise Rejected(413, "Too large.")
     try:
-        body = await asyncio.wait_for(_body(receive, http_connections.of(scope)), _PATIENCE)
+        body = await tasks.within(_body(receive, http_connections.of(scope)), _PATIENCE)
     except TimeoutError:
         raise Rejected(408, "Too slow.") from None
     # Over the bytes as they came: the SDK's verifier decodes them first, and breaks on what is not UTF-8.
@@ -201,7 +201,7 @@ def ops(
 async def _why_not(ready: Callable[[], Awaitable[str | None]]) -> str | None:
     """A check that breaks or hangs is a check that failed; an error's text may hold an address, so its kind will do."""
     try:
-        return await asyncio.wait_for(ready(), _PATIENCE)
+        return await tasks.within(ready(), _PATIENCE)
     except Exception as error:  # noqa: BLE001  # whatever it is, the answer is no
         return f"the check itself failed: {type(error).__name__}"
 
@@ -209,7 +209,7 @@ async def _why_not(ready: Callable[[], Awaitable[str | None]]) -> str | None:
 async def _said(detail: Callable[[], Awaitable[Mapping[str, str]]]) -> Mapping[str, str]:
     """Nothing where it cannot be told: it decides nothing."""
     with contextlib.suppress(Exception):
-        return await asyncio.wait_for(detail(), _PATIENCE)
+        return await tasks.within(detail(), _PATIENCE)
     return {}
 
 

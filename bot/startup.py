@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import logging
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot import tasks
 from bot.policy.catalog import Catalog
 from bot.settings import Settings
 from bot.store.keyring import KeyRing
@@ -86,7 +86,7 @@ async def identity_of(client: AsyncWebClient, kept: KnownHome, ring: KeyRing, ho
     """
     key = kept.key
     try:
-        answer = await asyncio.wait_for(client.auth_test(), _SLACK_PATIENCE)
+        answer = await tasks.within(client.auth_test(), _SLACK_PATIENCE)
     except api.AWAY as error:
         why = api.said(error)
         known = await last_identity(kept, ring, home)

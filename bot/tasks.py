@@ -1,21 +1,29 @@
-"""Ends tasks. Every task of ours that is cancelled is cancelled here: the rest end by a stop event.
+"""Ends tasks, and calls that take too long. Every task of ours that is cancelled is cancelled here.
 
-A cancellation is a request, and can be lost: on Python 3.11 `asyncio.wait_for`, and so a Redis client in the middle of
-a write, swallows one that comes at the moment at which what it waits for is done.
+A cancellation is a request, and can be lost: on Python 3.11 `asyncio.wait_for` swallows one that comes at the moment at
+which what it waits for is done. So we call `within` instead, and a task is asked more than once: a library may not.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Awaitable, Collection
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 PATIENCE = 5.0
 """Seconds after which a task that does not end is left behind: nothing may keep a process from ending."""
 _AGAIN = 0.5
+
+
+async def within(call: Awaitable[T], seconds: float) -> T:
+    """What the call answers in so many seconds. Raises `TimeoutError`; no cancellation is lost."""
+    async with asyncio.timeout(seconds):
+        return await call
 
 
 async def end(tasks: Collection[asyncio.Task[Any]], within: float = PATIENCE) -> None:

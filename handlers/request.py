@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot import tasks
 from bot.access import submit, usage
 from bot.access.parsed_line import RequestLine, Use
 from bot.access.request_line import names_a_time, understand
@@ -301,7 +301,7 @@ async def _link(client: AsyncWebClient, channel: str, ts: str) -> str:
     """The link to a message; empty when Slack does not return it, and then the person types a reason."""
     try:
         call = answered(client.chat_getPermalink(channel=channel, message_ts=ts))
-        return str((await asyncio.wait_for(call, _PATIENCE))["permalink"])
+        return str((await tasks.within(call, _PATIENCE))["permalink"])
     except (NotNow, SaidNo, Unanswered, TimeoutError) as error:
         log.info("Slack gave no link to a message: %s", said(error))
         return ""

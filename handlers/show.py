@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from slack_sdk.models.views import View
 
+from bot import tasks
 from bot.access import break_glass_review, read, submit, terms, usage
 from bot.access.review import awaiting_decision
 from bot.access.terms import Terms
@@ -105,7 +106,7 @@ async def mentions(door: Door, groups: Iterable[str]) -> dict[str, str]:
 
 async def _mention(door: Door, group: str) -> str:
     try:
-        return await asyncio.wait_for(door.people.mention([group]), _PATIENCE)
+        return await tasks.within(door.people.mention([group]), _PATIENCE)
     except TimeoutError:
         log.warning("Slack does not tell in time who %s is", group)
         return ""

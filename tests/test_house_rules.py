@@ -193,6 +193,14 @@ def test_tasks_are_cancelled_in_one_place_which_waits_for_them_with_a_limit() ->
     }
 
 
+def test_no_time_limit_can_lose_a_cancellation() -> None:
+    """`asyncio.wait_for` does on Python 3.11; `bot.tasks.within` does not."""
+    losing = {
+        str(path.relative_to(ROOT)) for path in MODULES if "asyncio.wait_for(" in path.read_text(encoding="utf-8")
+    }
+    assert losing == {"providers/systems/conformance/hostile.py", "providers/systems/conformance/hazards.py"}
+
+
 def test_no_command_prints_around_the_terminal() -> None:
     around = re.compile(r"click\.(echo|secho|style|ClickException)|\bprint\(|sys\.(stdout|stderr)\.(write|buffer)")
     found = {str(path.relative_to(ROOT)) for path in MODULES if around.search(path.read_text(encoding="utf-8"))}

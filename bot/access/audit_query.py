@@ -14,6 +14,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field
 
+from bot import tasks
 from bot.access.context import AccessContext
 from bot.audit import read_log
 from bot.audit.archive.archive import Archive, NoArchive
@@ -161,7 +162,7 @@ class AuditSearch:
             raise CannotSearch("Too many audit searches are running. Please try again in a minute.")
         self._waiting += 1
         try:
-            return await asyncio.wait_for(self._search(question), self.patience)
+            return await tasks.within(self._search(question), self.patience)
         except TimeoutError:
             more = "Narrow it by a time or a name, or use `jit audit search` at a terminal"
             raise CannotSearch(f"This search took longer than {self.patience:.0f} s and was stopped. {more}.") from None

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Final
 
+from bot import tasks
 from bot.access.context import AccessContext
 from bot.access.usage import RoleUse
 from bot.core.request import Person
@@ -43,7 +44,7 @@ async def check_tickets(context: AccessContext, catalog: Catalog, wanted: Wanted
 async def _exists(context: AccessContext, check: str, ticket: str) -> bool | None:
     """What one ticket system says; all are asked at once, and none is waited for longer than the others."""
     try:
-        return await asyncio.wait_for(context.rule_lookups.ticket_exists(check, ticket), PATIENCE)
+        return await tasks.within(context.rule_lookups.ticket_exists(check, ticket), PATIENCE)
     except TimeoutError:
         return None
 

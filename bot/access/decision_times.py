@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bot import tasks
 from bot.core.errors import StoreAway
 from bot.core.request import Request, State
 from bot.store.indexes.recent_outcomes import RecentOutcomes
@@ -48,7 +48,7 @@ class DecisionHistory:
     async def of(self, roles: Iterable[str]) -> DecisionTimes | None:
         """The last `LAST` for exactly these roles (``system/role``); None where it could not be read in time."""
         try:
-            return await asyncio.wait_for(self._of(frozenset(roles)), PATIENCE)
+            return await tasks.within(self._of(frozenset(roles)), PATIENCE)
         except (TimeoutError, StoreAway):
             return None
 

@@ -5,9 +5,9 @@ A leg is one role of a request.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
+from bot import tasks
 from bot.core.request import Request, State
 from bot.store.indexes import request_history
 from bot.store.store import Store
@@ -39,7 +39,7 @@ async def track_record(store: Store, request: Request) -> TrackRecord | None:
         return None
     since = request.created_at - days * _DAY
     try:
-        found = await asyncio.wait_for(request_history.before(store, request, since, _MOST), _PATIENCE)
+        found = await tasks.within(request_history.before(store, request, since, _MOST), _PATIENCE)
     except TimeoutError:
         return None
     roles = _roles(request)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bot import tasks
 from bot.audit import read_log
 from bot.audit.archive.archive import Archive, NoArchive, NumbersTaken
 from bot.audit.set_aside import SET_ASIDE, without_foreign
@@ -108,7 +109,7 @@ class Sealer:
             return
         await asyncio.sleep(min(seconds, _LEAST_PAUSE))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._hurried.wait(), seconds - _LEAST_PAUSE)
+            await tasks.within(self._hurried.wait(), seconds - _LEAST_PAUSE)
         self._hurried.clear()
 
     async def close(self) -> None:

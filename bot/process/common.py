@@ -7,7 +7,7 @@ import contextlib
 import logging
 from functools import partial
 
-from bot import http_server
+from bot import http_server, tasks
 from bot.background import Done, Loop
 from bot.core.errors import StoreAway
 from bot.metrics import harmless
@@ -76,7 +76,7 @@ async def _another_policy(parts: Parts) -> str:
 async def keep_time(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
     """Know the user groups and the store's time, and keep both up to date."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(parts.people.refresh(), START_WITHIN)
+        await tasks.within(parts.people.refresh(), START_WITHIN)
     parts.scheduler.add_job(parts.people.refresh, "interval", seconds=REFRESH, id="user groups")
     parts.scheduler.start()
     stack.callback(parts.scheduler.shutdown, wait=False)

@@ -14,6 +14,7 @@ import logging
 import time
 from dataclasses import dataclass, field
 
+from bot import tasks
 from bot.background import Loop
 from bot.core.errors import StoreAway
 from bot.policy import loader
@@ -65,7 +66,7 @@ class PolicyReload:
 
     async def _wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.parts.rereading.wait(), seconds)
+            await tasks.within(self.parts.rereading.wait(), seconds)
 
     async def _turn(self) -> None:
         asked = self.parts.rereading.is_set()

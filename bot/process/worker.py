@@ -8,6 +8,7 @@ import logging
 from datetime import UTC, datetime
 from functools import partial
 
+from bot import tasks
 from bot.access import scheduled_start
 from bot.access.audit_files import AuditFiles
 from bot.audit.archive.archive import Archive, NoArchive
@@ -109,7 +110,7 @@ async def work(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
     started = start(stack, parts.wakeups.wake, {"worker": worker.run, **runs})
     started["worker"].add_done_callback(parts.broke)
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(watch.seen.wait(), START_WITHIN)
+        await tasks.within(watch.seen.wait(), START_WITHIN)
 
 
 def _sealer(parts: Parts) -> tuple[Sealer, asyncio.Event]:

@@ -9,6 +9,8 @@ from bot.store.encoding import away, seconds, text
 from bot.store.store import Store
 
 _FIRST = 2_000
+_SCANNED = 500
+"""Keys of Redis that are passed by in one page of records."""
 
 
 class RecordHeader(NamedTuple):
@@ -44,6 +46,12 @@ class RecordHeaders:
         """The requests that are due first."""
         found: Any = await away(self._redis.zrange(self._keys.due, 0, _FIRST - 1))
         return [text(id_) for id_ in found]
+
+    async def page(self, cursor: int) -> tuple[int, list[str]]:
+        """Some of the requests that have a record, in no order; and the cursor of the next page, 0 after the last."""
+        prefix = self._keys.record("")
+        following, names = await away(self._redis.scan(cursor, match=f"{prefix}*", count=_SCANNED))
+        return int(following), [text(name).removeprefix(prefix) for name in names]
 
     async def score(self, id_: str) -> float | None:
         """When it is due."""

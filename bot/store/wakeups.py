@@ -57,7 +57,7 @@ class Wakeups:
 
         async def wait(seconds: float) -> None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(event.wait(), seconds)
+                await tasks.within(event.wait(), seconds)
             event.clear()
 
         return wait

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -32,23 +32,14 @@ from bot.store.record_headers import RecordHeader, RecordHeaders
 from bot.store.store import Store
 from bot.store.types import Change
 from bot.worker.due_times import DueTimes
+from bot.worker.record_pages import DUE_BATCH, OPEN_PAGE, RecordPages
 
 log = logging.getLogger(__name__)
 
 PACE: Final = 0.5
 """Seconds between two turns."""
-DUE_BATCH: Final = 500
-"""Due requests that are compared in one batch."""
-PAGE: Final = 100
-"""Other open requests that each turn compares, page by page."""
-MAC_PAGE: Final = 20
-"""Open requests whose MACs each turn verifies, page by page."""
 _WHOLE_EACH: Final = 2
 """Every so many turns, more than the due requests is compared."""
-_STRANGE_EACH: Final = 10
-"""Every so many turns, due entries that are not open by their events are compared."""
-UNKNOWN_PAGE: Final = 20
-"""Due entries that are not open by their events, compared in each such turn."""
 TURN_LIMIT: Final = 2.0
 """Seconds after which a turn leaves the rest to the next one."""
 _ARCHIVE_POLL: Final = 0.1
@@ -97,11 +88,9 @@ class Recovery:
     store: Store
     trail: Trail
     pace: float = PACE
-    page: int = PAGE
+    page: int = OPEN_PAGE
     lost: Callable[[], Awaitable[None]] | None = None
     seal: Callable[[], None] = lambda: None
-    _unread: dict[str, list[str]] = field(default_factory=dict, init=False)
-    """The ids that are still to come, by what is paged through."""
     _turns: int = field(default=0, init=False)
     _ahead: dict[str, int] = field(default_factory=dict, init=False)
     """The versions of records that were newer than their events at the last comparison."""
@@ -110,6 +99,7 @@ class Recovery:
         """Nothing is sent."""
         self._headers, self._kinds = RecordHeaders(self.store), kinds(self.store.keys)
         self.due_times = DueTimes(self.store, self._headers)
+        self._pages = RecordPages(self.store, self._headers, self.trail.open, self.page)
 
     # before a grant
 
@@ -179,13 +169,13 @@ class Recovery:
             await quarantine_wrong_types(self.store.redis, self._kinds)  # for tamper_alarms.py to report
         began, unknown = time.monotonic(), await self._replay()
         now, repaired = await self.store.now(), 0
-        for ids in self._pages(now, whole=whole):
+        for ids in [*self._pages.due(now), *([self._pages.open()] if whole else [])]:
             now, found = await self._headers.read(ids)
             for standing in found:
                 repaired += await self._compare_header(standing, now)
                 if time.monotonic() - began > TURN_LIMIT:
                     return repaired
-        for id_ in await self._suspects() if whole else ():
+        for id_ in await self._pages.suspects() if whole else ():
             repaired += await self._compare(id_, now)
         if unknown:
             raise unknown
@@ -219,36 +209,12 @@ class Recovery:
                 if latest and not latest.version and standing.version and standing.score is not None:
                     self.trail.open.put(standing.id, Latest(0, standing.score))
 
-    def _pages(self, now: float, *, whole: bool) -> list[list[str]]:
-        """The ids to compare: all due requests, the longest overdue first; and a page of the other open ones."""
-        ids = self.trail.open.due_ids(now)
-        pages = [ids[n : n + DUE_BATCH] for n in range(0, len(ids), DUE_BATCH)]
-        return [*pages, self._page("all", self.trail.open, self.page)] if whole else pages
-
-    async def _suspects(self) -> list[str]:
-        """Of a page of open requests, those whose record fails its check; and due ones that should not be open."""
-        ids = self._page("opened", self.trail.open, MAC_PAGE)
-        whole = {loaded.request.id for loaded in await self.store.load_ours(ids) if not loaded.rolled_back}
-        said: list[str] = []
-        if self._turns % _STRANGE_EACH == 1:
-            known = self._unread.get("said") or await self._headers.due()
-            said = self._page("said", [id_ for id_ in known if id_ not in self.trail.open], UNKNOWN_PAGE)
-        return [*(id_ for id_ in ids if id_ not in whole), *said]
-
     def first(self, ids: Sequence[str], now: float) -> list[str]:
         """The due requests, known ones first: there may be any number of due entries that no event accounts for."""
         open_ = self.trail.open
         if sum(id_ in open_ for id_ in ids) * 2 >= len(ids):
             return list(ids)
         return list(dict.fromkeys([*open_.due_ids(now)[: len(ids)], *ids]))
-
-    def _page(self, what: str, ids: Iterable[str], most: int) -> list[str]:
-        """The next page of them; after the last one it starts over, with those that were added meanwhile."""
-        rest = self._unread.get(what)
-        if not rest:
-            rest = self._unread[what] = list(ids)
-        page, self._unread[what] = rest[-most:], rest[:-most]
-        return page
 
     async def _compare_header(self, standing: RecordHeader, now: float) -> bool:
         """Compare a record's version and due time with its newest event. Whether it was repaired."""
@@ -271,7 +237,8 @@ class Recovery:
         except TrailUnknown:
             return await self._keep_or_revoke(id_, before, now)
         known = truth.request
-        if known is None and self.store.remembered.of(id_):
+        ours = before is not None and not self.store.known.doubted(before)
+        if known is None and (ours or self.store.remembered.of(id_)):
             return await self._keep_or_revoke(id_, before, now)
         if known is None or (not there and known.state not in lifecycle.OPEN):
             self.trail.open.drop(id_)
@@ -279,9 +246,11 @@ class Recovery:
         if before and truth.matches(before):
             self._note_open(before)
             return await self.due_times.restore(id_, deadlines.due(before), await self._headers.score(id_), now)
-        if (there, before) != await self._stored(id_) or (before and before.version > known.version):
-            return False  # it is being changed just now; another lineage is found before anything is granted
-        if truth.incomplete or self._seen_newer(known):
+        if (there, before) != await self._stored(id_):
+            return False  # it is being changed just now
+        # One that is newer than its events was committed just now, or they are lost; it is checked before a grant.
+        ahead = before is not None and before.version > known.version
+        if ahead or truth.incomplete or self._seen_newer(known):
             return await self._keep_or_revoke(id_, before, now)
         await self.store.alarm_rolled_back(id_)
         return await self.restore(known, before)

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot import tasks
 from bot.core.errors import CouldNotCheck, IdentityTaken, NotAMember, StoreAway
 from bot.core.identity import identity_of
 from bot.core.request import Person
@@ -259,7 +260,7 @@ class People:
             if doubts == _DOUBTS or time.monotonic() - begun > _ALTOGETHER:
                 break
             try:
-                answer = await answered(asyncio.wait_for(self.client.users_info(user=user), _BESIDE))
+                answer = await answered(tasks.within(self.client.users_info(user=user), _BESIDE))
             except NotNow as error:
                 log.warning("nobody can be looked at: %s", error)
                 rest = error.after
@@ -284,7 +285,7 @@ class People:
             return self._roster({}, listed, KnownChanges())
         answered_ = False
         with contextlib.suppress(TimeoutError):
-            answered_ = await asyncio.wait_for(self.usergroups.refresh(), _BESIDE)
+            answered_ = await tasks.within(self.usergroups.refresh(), _BESIDE)
         return self._roster(await self._current(), listed, KnownChanges()) if answered_ else None
 
     async def mention(self, groups: Iterable[str]) -> str:
@@ -340,7 +341,7 @@ def _without_marks(roster: dict[str, Members], identities: AbstractSet[str]) -> 
 async def _soon(what: str, call: Awaitable[T]) -> T:
     """Slack's answer within a second; an error is a look-up that failed."""
     try:
-        return await asyncio.wait_for(call, _PATIENCE)
+        return await tasks.within(call, _PATIENCE)
     except AWAY as error:
         if code(error) in NO_SUCH:
             raise NotAMember("external") from error

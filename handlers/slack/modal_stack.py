@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable
 from typing import TypeVar
@@ -10,6 +9,7 @@ from typing import TypeVar
 from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot import tasks
 from handlers.slack.api import AWAY, SaidNo, answered, said
 from handlers.slack.payloads import Payload, beneath, trigger, view_id, within
 from handlers.views import modals
@@ -68,4 +68,4 @@ async def publish(client: AsyncWebClient, user: str, view: View, seen: str) -> s
 
 
 async def _soon(call: Awaitable[T]) -> T:
-    return await asyncio.wait_for(answered(call), _PATIENCE)
+    return await tasks.within(answered(call), _PATIENCE)

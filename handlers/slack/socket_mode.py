@@ -43,7 +43,7 @@ async def _ask_for_new_addresses(handler: AsyncSocketModeHandler, closing: async
     """An address serves once: the SDK, left alone, tries one that was refused for ever."""
     while not closing.is_set():
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(closing.wait(), _PING / 2)
+            await tasks.within(closing.wait(), _PING / 2)
         if not closing.is_set() and not await handler.client.is_connected():
             handler.client.wss_uri = None
 

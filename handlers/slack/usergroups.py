@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot import tasks
 from bot.core.errors import CouldNotCheck
 from bot.policy.catalog import Catalog
 from bot.store.indexes.directory_changes import Left
@@ -89,7 +90,7 @@ class UserGroups:
         wanted = self.wanted
         if any(not (seen := self._seen.get(team)) or not seen.fresh for team in wanted.values()):
             try:
-                await asyncio.wait_for(self.refresh(), patience)
+                await tasks.within(self.refresh(), patience)
             except TimeoutError:
                 log.warning("the user groups did not come in time")
         found: dict[str, Listed] = {}

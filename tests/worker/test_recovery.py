@@ -83,6 +83,17 @@ class Thief:
             pipe.zadd(self.store.keys.due, {id_: 1.0})
             await pipe.execute()
 
+    async def backup(self) -> dict[Any, Any]:
+        """All that lies in Redis now."""
+        return {key: await self.store.redis.dump(key) for key in await self.store.redis.keys("*")}
+
+    async def puts_all(self, backup: dict[Any, Any]) -> None:
+        """Redis as it was then; what was added since is left, and no index names it any more."""
+        there: list[Any] = await self.store.redis.keys("*")
+        await self.store.redis.delete(*(key for key in there if key not in backup and b":request:" not in key))
+        for key, dump in backup.items():
+            await self.store.redis.restore(key, 0, dump, replace=True)
+
     async def alarms(self) -> list[str]:
         entries: Any = await self.store.redis.xrange(self.store.keys.audit)
         return [entry[b"id"].decode() for _, entry in entries if b"rolled_back" in entry[b"event"]]
@@ -233,6 +244,41 @@ async def test_what_is_open_is_found_and_closed_however_it_is_hidden(thief: Thie
     await holder.release(thief.place.context, thief.place.actor("mia"), request.id)
     await thief.place.until(request.id, State.ENDED)
     assert await thief.doors() == []
+
+
+@pytest.mark.parametrize("archived", ["nothing", "its first event", "all but its first event", "all of it"])
+async def test_what_is_open_is_found_and_closed_when_redis_is_put_back_as_a_whole(
+    store: Store, tmp_path: Path, archived: str
+) -> None:
+    thief = Thief(store, tmp_path / "home", "restarted")
+    await thief.place.open()
+    await thief.sealed()
+    before = await thief.backup()
+    request = await thief.place.ask()
+    if archived == "its first event":
+        await thief.sealed()
+    if archived == "all but its first event":
+        await thief.recovery.compare()
+        await thief.puts_all(before)
+        await thief.recovery.compare()
+    await thief.place.approve("dan", request.id)
+    request = await thief.place.until(request.id, State.ACTIVE)
+    if archived in {"all but its first event", "all of it"}:
+        await thief.sealed()
+    assert len(await thief.doors()) == 1
+    thief.again()
+    await thief.puts_all(before)
+    for _ in range(20):
+        await thief.recovery.compare()
+    assert await store.redis.zscore(store.keys.due, request.id) is not None
+    await thief.place.work()
+    assert (await thief.place.now(request.id)).ends_at == request.ends_at
+    await holder.release(thief.place.context, thief.place.actor("mia"), request.id)
+    await thief.place.until(request.id, State.ENDED)
+    assert await thief.doors() == []
+    for place in thief.places:
+        assert place.recovery
+        await place.recovery.trail.close()
 
 
 async def test_an_end_that_was_put_off_is_put_before_the_workers_again(thief: Thief) -> None:

@@ -25,6 +25,7 @@ from redis.backoff import NoBackoff
 from redis.connection import HiredisRespSerializer
 from redis.crc import key_slot
 from redis.exceptions import MovedError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as SendTimeout
 
 from bot import tasks
 from bot.store.encoding import NoLeader, text
@@ -194,9 +195,27 @@ class SlotOwner:
 
 
 class _Packing:
-    """Mixed into a connection: what is sent is put together in C, as redis-py does for the client that blocks."""
+    """Mixed into a connection: what is sent is put together in C, as redis-py does for the client that blocks.
+
+    And a cancellation ends a call that is being sent: redis-py waits with `asyncio.wait_for`, which loses one on Python
+    3.11, so that no time limit around the call would hold.
+    """
 
     _packer = HiredisRespSerializer()
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # redis-py's own
+        connection: Any = self
+        if not connection.is_connected:
+            await connection.connect_check_health(check_health=False)
+        limit, connection.socket_timeout = connection.socket_timeout, None
+        try:
+            async with asyncio.timeout(limit):
+                await super().send_packed_command(command, check_health)  # type: ignore[misc]  # the connection beneath
+        except TimeoutError as error:
+            await connection.disconnect(nowait=True)
+            raise SendTimeout("the server does not take what is sent") from error
+        finally:
+            connection.socket_timeout = limit
 
     def pack_command(self, *args: Any) -> list[bytes]:
         packed: list[bytes] = self._packer.pack(*args)

@@ -11,6 +11,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.crc import key_slot
 
+from bot import tasks
 from bot.access import holder
 from bot.core.errors import StoreAway
 from bot.core.request import Request, State
@@ -242,3 +243,41 @@ async def test_a_slot_that_moves_to_another_node_is_followed(nodes: list[RedisSe
             await node.execute_command("CLUSTER SETSLOT", key_slot(key.encode()), "NODE", heir)  # type: ignore[no-untyped-call]  # redis-py
         await client.set(key, "1")
         assert await new.get(key) == b"1"
+
+
+async def test_a_time_limit_around_calls_holds_at_whatever_moment_it_passes(redis: RedisServer) -> None:
+    async def asks_for_ever(client: Redis) -> None:
+        while True:
+            await client.delete("nothing")
+
+    async with linked(redis.url) as link:
+        client = link.commands(KEY)
+        await client.ping()
+        for turns in range(80):
+            task = asyncio.create_task(asks_for_ever(client))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            _, deaf = await asyncio.wait({task}, timeout=10)
+            await tasks.end([task])
+            assert not deaf, f"a cancellation after {turns} turns was lost"
+        assert await client.ping()
+
+
+async def test_a_server_that_takes_nothing_more_is_given_up_in_time() -> None:
+    """Its buffers are full: what is sent next waits, and is not waited for without an end."""
+    held: list[asyncio.StreamWriter] = []
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        held.append(writer)
+        while (line := await reader.readline()) and b"SETINFO" not in line and b"big" not in line:
+            pass
+        await asyncio.Event().wait()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, linked(f"redis://127.0.0.1:{port}/0?lib_name=&lib_version=") as link:
+        with pytest.raises(StoreAway):
+            await away(link.commands(KEY).set("big", b"x" * 50_000_000))
+        for writer in held:
+            writer.transport.abort()
