@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.access import answer
 from bot.access import ask as verbs
+from bot.core.errors import BadDuration, BadReason, JitError
+from bot.core.question_errors import ReasonFixed
 from handlers import home, in_place
 from handlers.context import Door
-from handlers.slack import modal_stack, payloads
+from handlers.error_messages import sentence
+from handlers.slack import modal_stack, payloads, reason_fields
 from handlers.slack.payloads import Payload
 from handlers.views import action_ids, decided, modals
+from handlers.views.text import field_error
+
+_FIELDS: Mapping[type[JitError], str] = {
+    BadReason: action_ids.NEW_REASON,
+    ReasonFixed: action_ids.NEW_REASON,
+    BadDuration: action_ids.DURATION,
+}
+"""The field of an answer that an error belongs to; any other is at the answer itself."""
 
 
 def register(app: AsyncApp, door: Door) -> None:
@@ -32,13 +46,20 @@ def register(app: AsyncApp, door: Door) -> None:
     @app.action(action_ids.ANSWER)
     async def answering(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         actor, (id_, n) = await door.who(body), payloads.id_and_number(payloads.pressed(body))
-        await modal_stack.show(client, body, modals.answer(*await verbs.answerable(door.context, actor, id_, n)))
+        found = await answer.answerable(door.context, actor, id_, n)
+        rule = found.choice.reason if found.choice else None
+        await modal_stack.show(client, body, modals.answer(found.request, found.question, rule))
         await ack()
 
     @app.view(action_ids.ANSWER_VIEW)
     async def answered(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         actor, (id_, n) = await door.who(body), payloads.id_and_number(payloads.about(body))
-        await verbs.answer(door.context, actor, id_, n, payloads.reason(body))
+        try:
+            await answer.answer(door.context, actor, id_, n, reason_fields.answer(body))
+        except JitError as error:
+            field = _FIELDS.get(type(error), action_ids.REASON)
+            await ack(response_action="errors", errors={field: field_error(sentence(error))})
+            return
         await home.beneath(door, actor, body, client)
         # What came of it is the message that they answered: it shows the answer now.
         await ack()

@@ -46,6 +46,7 @@ from bot.core.errors import (
     WrongCode,
 )
 from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
+from bot.core.question_errors import ReasonChanged, ReasonFixed
 from bot.core.verdict import Code, Reason
 from handlers.slack.outcome import said
 from handlers.views import break_glass, rule_lines
@@ -53,6 +54,7 @@ from handlers.views.accounts import not_a_member
 from handlers.views.extension import cannot_extend
 from handlers.views.limits import conflicting, not_counted, over_limit
 from handlers.views.lockdown import locked, not_locked
+from handlers.views.questions import reason_changed, reason_fixed
 from handlers.views.status import clause
 from handlers.views.text import clock, code, length, safe, when
 
@@ -287,6 +289,8 @@ _WORDS: dict[type[Exception], Callable[[Any], str]] = {
     NoSuchQuestion: lambda e: (
         f"This question about {e.request.id} already has an answer. `/jit show {e.request.id}` shows both."
     ),
+    ReasonChanged: reason_changed,
+    ReasonFixed: reason_fixed,
     RoleChanged: lambda e: (
         f"The policy changed a role of {e.request.id}, so it is cancelled. It has to be requested again."
     ),

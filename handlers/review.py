@@ -11,7 +11,7 @@ from bot.core.request import Request, Verb
 from bot.core.verdict import Actor
 from handlers import home, in_place, show
 from handlers.context import Door
-from handlers.slack import modal_stack, payloads
+from handlers.slack import modal_stack, payloads, reason_fields
 from handlers.slack.payloads import Payload
 from handlers.views import action_ids, decided, modals
 
@@ -21,9 +21,9 @@ def register(app: AsyncApp, door: Door) -> None:
 
     @app.action(action_ids.APPROVE)
     async def approve(ack: AsyncAck, body: Payload, client: AsyncWebClient, respond: AsyncRespond) -> None:
-        actor, id_ = await door.who(body), payloads.pressed(body)
+        actor, (id_, shown) = await door.who(body), payloads.id_and_number(payloads.pressed(body))
         actor = await door.look_up_now(actor, await review.reviewable(door.context, actor, id_))
-        after = await review.review(door.context, actor, id_, ReviewDecision(verb=Verb.APPROVE))
+        after = await review.review(door.context, actor, id_, ReviewDecision(verb=Verb.APPROVE, reason_changes=shown))
         await in_place.pressed(door, actor, body, client, respond, await _came_of(actor, after))
         await ack()
 
@@ -41,7 +41,9 @@ def register(app: AsyncApp, door: Door) -> None:
 
     @app.view(action_ids.APPROVE_LESS_VIEW)
     async def approved_less(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
-        await _answered(ack, body, ReviewDecision(verb=Verb.APPROVE, duration=payloads.chosen(body).duration), client)
+        duration, shown = payloads.chosen(body).duration, reason_fields.shown(body)
+        decision = ReviewDecision(verb=Verb.APPROVE, duration=duration, reason_changes=shown)
+        await _answered(ack, body, decision, client)
 
     @app.view(action_ids.DENY_VIEW)
     async def denied(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:

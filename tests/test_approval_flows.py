@@ -71,6 +71,16 @@ FLOWS: dict[str, list[str]] = {
     "an approver asks, and the answer is on the card": [
         "journeys/test_asking.py::test_a_question_reaches_the_requester_and_its_answer_the_card"
     ],
+    "with the answer the requester gives a better reason and asks for a shorter time": [
+        "journeys/test_asking.py::test_with_the_answer_comes_a_better_reason_and_a_shorter_time",
+        "journeys/test_asking.py::test_an_approval_for_less_is_for_the_reason_that_its_form_shows",
+        "journeys/test_asking.py::test_a_reason_that_somebody_has_approved_has_no_field_and_no_late_change",
+        "access/test_answer.py::test_reason_and_time_change_in_the_record_and_in_the_audit_log",
+        "access/test_answer.py::test_an_approval_counts_for_the_reason_that_was_read",
+        "access/test_answer.py::test_what_was_approved_for_less_stays_the_bound",
+        "access/test_answer.py::test_of_two_answers_at_once_one_counts",
+        f"{SEQUENCES}::test_nobody_has_approved_another_reason_or_less_time_than_what_is_granted",
+    ],
     "an approver on leave names a stand-in": [
         f"{DELEGATION}::test_a_stand_in_is_told_approves_and_stands_on_the_card",
         f"{DELEGATION}::test_it_ends_by_itself_at_its_time",

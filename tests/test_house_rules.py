@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bot import settings
-from bot.core import errors, events, limit_errors
+from bot.core import errors, events, limit_errors, question_errors
 from bot.core.errors import JitError, NotUnderstood
 from bot.core.happening import Happening
 from bot.core.verdict import Code, Reason, Verdict
@@ -33,7 +33,7 @@ MODULES = sorted(path for room in ("bot", "handlers", "providers") for path in (
 def _leaves() -> set[type[Exception]]:
     found: set[type[Exception]] = {
         cls
-        for module in (errors, limit_errors)
+        for module in (errors, limit_errors, question_errors)
         for _, cls in inspect.getmembers(module, inspect.isclass)
         if issubclass(cls, JitError)
     }
@@ -45,7 +45,7 @@ def test_every_error_has_a_sentence() -> None:
 
 
 def test_every_error_stands_in_the_tree() -> None:
-    tree = f"{errors.__doc__}{limit_errors.__doc__}"
+    tree = f"{errors.__doc__}{limit_errors.__doc__}{question_errors.__doc__}"
     assert [cls.__name__ for cls in _leaves() if cls.__name__ not in tree] == []
 
 

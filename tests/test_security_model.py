@@ -54,6 +54,14 @@ PROOF: dict[str, list[str]] = {
         "access/test_steps.py::test_a_forged_escalation_adds_nobody",
         "access/test_steps.py::test_an_escalation_that_the_policy_dropped_adds_nobody",
     ],
+    "- Nobody approves a reason that they were not shown": [
+        "access/test_step_sequences.py::test_nobody_has_approved_another_reason_or_less_time_than_what_is_granted",
+        "access/test_answer.py::test_a_reason_that_changes_while_it_is_approved_is_approved_by_nobody_who_did_not_read_it",
+        "access/test_answer.py::test_a_ticket_on_which_rules_were_judged_stays_in_the_reason",
+        "access/test_answer.py::test_a_shorter_time_needs_no_fewer_approvals",
+        "core/test_lifecycle.py::test_an_answer_only_shortens_and_changes_no_reason_that_somebody_has_approved",
+        "journeys/test_asking.py::test_an_approval_for_less_is_for_the_reason_that_its_form_shows",
+    ],
     "- How old the answers are": [f"{CHANGES}::test_who_was_deactivated_is_refused_directly_after_the_event"],
     "| a deactivation, or a removal from a user group, reported by an event": [
         f"{CHANGES}::test_who_was_deactivated_is_refused_directly_after_the_event",

@@ -35,6 +35,7 @@ from bot.core.events import (
 )
 from bot.core.frozen import Frozen
 from bot.core.ids import bounded
+from bot.core.question_errors import ReasonChanged
 from bot.core.request import Extension, Request, Review, State, Verb
 from bot.core.verdict import Actor
 from bot.policy import authorization
@@ -45,11 +46,15 @@ from bot.store.types import Loaded
 
 
 class ReviewDecision(Frozen):
-    """An approver's decision. ``duration`` in seconds, None for all that was requested."""
+    """An approver's decision. ``duration`` in seconds, None for all that was requested.
+
+    ``reason_changes``: how often the requester had changed the reason that the approver read, as `Request` counts it.
+    """
 
     verb: Verb
     duration: int | None = None
     reason: str = ""
+    reason_changes: int = 0
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,8 @@ class UnderReview:
         """The event of the approval that completes the quorum; the shortest counted duration wins."""
         if self.extension:
             return ExtensionApproved(at=self.now, by=review.by.id, review=review, until=self.extension.until)
-        least = min(counted.duration for counted in tally.counted)
+        # An earlier approval may be for longer than the requester asks for by now.
+        least = min(self.request.duration, *(counted.duration for counted in tally.counted))
         return Approved(at=self.now, by=review.by.id, review=review, duration=least)
 
 
@@ -101,8 +107,8 @@ async def review(
 ) -> Request:
     """Record an approval or denial of the request, or of its extension of that number.
 
-    Raises what `reviewable` does, and `BadReason`, `BadDuration`, `RoleChanged`, `CannotExtend`, `CouldNotCheck`,
-    `PolicyMoved`, `NotCounted`, `Conflicting`, `OverLimit`, `Late`.
+    Raises what `reviewable` does, and `BadReason`, `BadDuration`, `ReasonChanged`, `RoleChanged`, `CannotExtend`,
+    `CouldNotCheck`, `PolicyMoved`, `NotCounted`, `Conflicting`, `OverLimit`, `Late`.
     """
     while True:
         loaded = await _reviewable(context, actor, id_, extension)
@@ -192,8 +198,8 @@ def _under_review(loaded: Loaded, n: int | None) -> UnderReview:
 def judge(catalog: Catalog, actor: Actor, case: UnderReview, decision: ReviewDecision) -> Event:
     """The event of a decision by somebody who may decide.
 
-    Raises `BadReason`, `BadDuration`, `CannotExtend`, `CouldNotCheck`, and `NotAllowed` for an approval that does not
-    count yet.
+    Raises `BadReason`, `BadDuration`, `ReasonChanged`, `CannotExtend`, `CouldNotCheck`, and `NotAllowed` for an
+    approval that does not count yet.
     """
     who, now, request = actor.person, case.now, case.request
     if not authorization.unchanged(catalog, request):
@@ -208,6 +214,8 @@ def judge(catalog: Catalog, actor: Actor, case: UnderReview, decision: ReviewDec
         return case.denied(authorization.in_right(catalog, actor.roster, case.as_reviewed, denial, now))
     if case.extension is None and (why := why_not_for_others(catalog, actor.roster, request)):
         return Cancelled(at=now, by="policy", reason=why)
+    if case.extension is None and decision.reason_changes != request.reason_changes:
+        raise ReasonChanged(request)
     approval = Review(verb=Verb.APPROVE, by=who, at=now, duration=_duration(case, decision))
     review = authorization.in_right(catalog, actor.roster, case.as_reviewed, approval, now)
     early = authorization.counts_already(catalog, actor.roster, case.as_reviewed, review, now)

@@ -28,6 +28,7 @@ from bot.core.extension_events import (
 )
 from bot.core.frozen import Facts
 from bot.core.happening import Happening, Requested
+from bot.core.questions import DurationChange, ReasonChange
 from bot.core.request import (
     ApproverQuestion,
     ByRule,
@@ -110,11 +111,17 @@ class QuestionAsked(Happening):
 
 
 class QuestionAnswered(Happening):
-    """The requester answers question ``n``."""
+    """The requester answers question ``n``, and may change the reason and shorten the time with it.
+
+    ``answer`` is empty where a change alone is the answer. A change alters no deadline, no reminder and no required
+    step: who has to approve stays as it was judged when it was requested.
+    """
 
     kind: Literal["question_answered"] = "question_answered"
     n: int
     answer: str
+    reason_change: ReasonChange | None = None
+    duration_change: DurationChange | None = None
 
 
 class Endorsed(Happening):

@@ -150,7 +150,7 @@ def is_news(request: Request, audience: str) -> bool:
         return request.is_active and end == request.extended and _was_warned(request)
     if (n := which_question(audience)) is not None:
         asked = request.question(n)
-        return request.awaits_decision and asked is not None and not asked.answer
+        return request.awaits_decision and asked is not None and not asked.answered
     match audience.partition(":")[0]:
         case "decided":
             return _starts_later(request) or (_closed_by_another(request) and not request.approved_at)
@@ -245,7 +245,7 @@ def _questions(after: Request, event: Event) -> tuple[str, ...]:
     if isinstance(event, QuestionAnswered):
         return (question(event.n),)
     decided = event.kind in _DECIDES
-    return tuple(question(each.n) for each in after.questions if decided and not each.answer)
+    return tuple(question(each.n) for each in after.questions if decided and not each.answered)
 
 
 def _dms(after: Request, event: Event) -> tuple[str, ...]:

@@ -10,11 +10,12 @@ from bot.core.break_glass import BreakGlass
 from bot.core.escalation import Escalation
 from bot.core.frozen import Facts, Frozen
 from bot.core.person import Person
+from bot.core.questions import ApproverQuestion
 from bot.core.reviews import ByRule, Review, Verb
 from bot.core.role_snapshot import RoleSnapshot
 from bot.core.rule_effects import CheckedTicket, RequiredStep, Shortened
 
-__all__ = ["ByRule", "Person", "RequiredStep", "Review", "Verb"]
+__all__ = ["ApproverQuestion", "ByRule", "Person", "RequiredStep", "Review", "Verb"]
 """What is imported above and asked for here too."""
 
 ID_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -95,17 +96,6 @@ class Ending(StrEnum):
     """A provider refused one of its legs."""
     UNCERTAIN = "grant_uncertain"
     """A provider gave no definite answer within the grant budget."""
-
-
-class ApproverQuestion(Frozen):
-    """What an approver asks the requester before a decision; ``n`` counts from 1. The answer is empty until given."""
-
-    n: int
-    by: Person
-    text: str
-    at: float
-    answer: str = ""
-    answered_at: float = 0
 
 
 class Reveal(Frozen):
@@ -201,7 +191,7 @@ class Request(Frozen):
     title: str
     reason: str
     asked: int
-    """Seconds that were requested."""
+    """Seconds that were requested; a shorter time that the requester asked for with an answer takes their place."""
     duration: int
     """Seconds that will be granted: the shortest of the counted approvals."""
     state: State
@@ -289,6 +279,11 @@ class Request(Frozen):
     def question(self, n: int) -> ApproverQuestion | None:
         """A question by its number."""
         return self.questions[n - 1] if 0 < n <= len(self.questions) else None
+
+    @property
+    def reason_changes(self) -> int:
+        """How often the requester changed the reason with an answer: an approval says which reason it is for by it."""
+        return sum(question.reason_change is not None for question in self.questions)
 
     @property
     def awaits_extension(self) -> bool:

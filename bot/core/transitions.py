@@ -44,8 +44,8 @@ from bot.core.events import (
 )
 from bot.core.extension_transitions import extend
 from bot.core.illegal_event import IllegalEvent
+from bot.core.question_transitions import answer, ask
 from bot.core.request import (
-    MOST_QUESTIONS,
     DraftWait,
     Ending,
     Leg,
@@ -80,9 +80,9 @@ def apply(request: Request, event: Event) -> Request:  # one line an event, to b
         ):
             return extend(request, event)
         case QuestionAsked():
-            return _ask(request, event)
+            return ask(request, event)
         case QuestionAnswered():
-            return _answer(request, event)
+            return answer(request, event)
         case Endorsed(review=review):
             return _with(request, reviews=(*request.reviews, review), escalations=event.escalations)
         case Escalated():
@@ -141,21 +141,6 @@ def _consent(request: Request, event: Consented) -> Request:
     ruled = {"required_steps": event.required_steps, "shortened": event.shortened, "tickets": event.tickets}
     seen = _with(seen, duration=duration, escalations=() if event.rule else event.escalations, **ruled)
     return _approved(_with(seen, rule=event.rule), event.at) if event.rule else seen
-
-
-def _ask(request: Request, event: QuestionAsked) -> Request:
-    if event.question.n != len(request.questions) + 1 or event.question.n > MOST_QUESTIONS:
-        raise IllegalEvent(f"{request.id}: questions are numbered in order, up to {MOST_QUESTIONS}")
-    return _with(request, questions=(*request.questions, event.question))
-
-
-def _answer(request: Request, event: QuestionAnswered) -> Request:
-    question = request.question(event.n)
-    if question is None or question.answer:
-        raise IllegalEvent(f"{request.id} has no question {event.n} without an answer")
-    answered = question.model_copy(update={"answer": event.answer, "answered_at": event.at})
-    questions = (answered if each.n == event.n else each for each in request.questions)
-    return _with(request, questions=tuple(questions))
 
 
 def _escalate(request: Request, event: Escalated) -> Request:

@@ -222,7 +222,7 @@ def page(payload: Payload) -> str:
 def id_and_page(payload: Payload) -> tuple[str, str, int]:
     """The request that a form is about, and the list that it was opened from: its channel, and where in it."""
     id_, _, listed = about(payload).partition(" ")
-    return id_, *id_and_number(listed)
+    return id_.partition("#")[0], *id_and_number(listed)
 
 
 def trigger(payload: Payload) -> str:

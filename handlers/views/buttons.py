@@ -29,10 +29,14 @@ def button(
 
 
 def decide(request: Request) -> list[Row]:
-    """What approvers may do with a request: to decide it, side by side, and beneath that all else."""
+    """What approvers may do with a request: to decide it, side by side, and beneath that all else.
+
+    *Approve* carries which reason is shown beside it: one of an older drawing approves no other reason.
+    """
+    shown = request.reason_changes
     return [
         [
-            _of(request, "Approve", action_ids.APPROVE, style="primary", confirm=_confirm(request)),
+            _of(request, "Approve", action_ids.APPROVE, n=shown, style="primary", confirm=_confirm(request)),
             _of(request, "Deny…", action_ids.DENY, style="danger"),
         ],
         [
@@ -81,7 +85,7 @@ def answer(request: Request, n: int) -> ButtonElement:
 
 def answers(request: Request) -> Row:
     """For the requester: the way to the first question that waits for an answer, if one does."""
-    waiting = [question.n for question in request.questions if not question.answer]
+    waiting = [question.n for question in request.questions if not question.answered]
     return [answer(request, waiting[0])] if waiting else []
 
 

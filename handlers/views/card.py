@@ -8,9 +8,10 @@ from __future__ import annotations
 from slack_sdk.models.blocks import ActionsBlock, Block, HeaderBlock
 
 from bot.access.track_record import TrackRecord
-from bot.core.request import ApproverQuestion, Leg, Request, Review, Verb
+from bot.core.request import Leg, Request, Review, Verb
 from handlers.views import break_glass, ended, status
 from handlers.views.message import Needed, SlackMessage, context, section, warning
+from handlers.views.questions import CHANGED, asked
 from handlers.views.text import (
     by_rule,
     by_whom,
@@ -34,8 +35,7 @@ from handlers.views.text import (
 DECIDE = "decide"
 """The blocks of a card with the buttons of approvers and operators have ids that begin with it."""
 _OPENS = 2_400
-_SAID = 700
-"""Characters of what the roles give, and of one question or answer: a section has 3,000, a message 13,000."""
+"""Characters of what the roles give: a section has 3,000, a message 13,000."""
 
 
 def card(
@@ -51,12 +51,12 @@ def card(
     blocks: list[Block] = [
         *loud,
         section(_heading(request, site)),
-        section(f"> {linked(request.reason, 600, site) or '_no reason given_'}"),
+        section(_reason(request, site)),
         section(consequence(request, channel=channel)),
         *([section(given)] if (given := inputs(request)) else []),
         section(_standing(request, needed, earlier)),
         *([section("\n".join(needed.ladder))] if needed.ladder else []),
-        *(section(_asked(request, question)) for question in request.questions),
+        *(section(asked(request, question)) for question in request.questions),
     ]
     for n, buttons in enumerate(row.card_buttons(request)):
         blocks.append(ActionsBlock(block_id=f"{DECIDE}_{n}" if n else DECIDE, elements=list(buttons)))
@@ -105,6 +105,11 @@ def _gives(leg: Leg, most: int) -> str:
     return inert(said) if leg.role.inputs else said
 
 
+def _reason(request: Request, site: str) -> str:
+    said = f"> {linked(request.reason, 600, site) or '_no reason given_'}"
+    return f"{said}\n{CHANGED}" if request.reason_changes else said
+
+
 def _heading(request: Request, site: str) -> str:
     """Who requests what for how long; how risky it is, and where it is."""
     asks = f"{tappable(request.requester, site)} · *{headed(request)}* · {lasts(request)}"
@@ -147,20 +152,11 @@ def _for(needed: Needed, review: Review) -> str:
 
 def for_how_long(request: Request, review: Review) -> str:
     """The time that an approval is for."""
-    asked = length(request.asked)
-    return f"{length(review.duration)} of {asked}" if review.duration < request.asked else asked
+    lasts = length(review.duration)
+    return f"{lasts} of {length(request.asked)}" if review.duration < request.asked else lasts
 
 
 def _earlier(record: TrackRecord) -> str:
     """What came of the person's requests for the same roles."""
     said = f"Earlier requests for this in the last {record.days} days: {record.approved} of {record.requests} approved"
     return f"{said}, {record.denied} denied" if record.denied else said
-
-
-def _asked(request: Request, question: ApproverQuestion) -> str:
-    """A question and its answer, or that there is none."""
-    asks = f":grey_question: {name(question.by)} asked: {fitting(question.text, _SAID)}"
-    if question.answer:
-        return f"{asks}\n:speech_balloon: {name(request.requester)} answered: {fitting(question.answer, _SAID)}"
-    waits = "has not answered yet" if request.awaits_decision else "did not answer"
-    return f"{asks}\n_{name(request.requester)} {waits}._"

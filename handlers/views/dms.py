@@ -8,6 +8,7 @@ from handlers.views import buttons, connect, ended, status, text
 from handlers.views.extension import extension_status
 from handlers.views.message import Needed, SlackMessage, context, lock_screen, paragraphs
 from handlers.views.parts import refused
+from handlers.views.questions import changes
 from handlers.views.text import (
     OPEN_CARD,
     approvers,
@@ -127,10 +128,11 @@ def question(request: Request, asked: ApproverQuestion, link: str) -> SlackMessa
     """To the requester: what an approver asks, and the way to answer; later, what was answered."""
     about = f"about your request *{title(request)}* ({request.id}): {fitting(asked.text, 1_000)}"
     card = f"\n{linked_as(link, OPEN_CARD)}" if link else ""
-    if asked.answer:
-        return paragraphs(
-            f"You answered {name(asked.by)}: {fitting(asked.answer, 1_000)}", (), [f"Asked {about}{card}"]
-        )
+    if asked.answered:
+        changed = changes(asked.reason_change, asked.duration_change)
+        lines = [f"You answered {name(asked.by)}: {fitting(asked.answer, 1_000)}"] if asked.answer else []
+        lines += [f"You changed {changed}"] if changed else []
+        return paragraphs("\n".join(lines), (), [f"Asked {about}{card}"])
     said = f"{name(asked.by)} asks {about}"
     if not request.awaits_decision:
         verdict = status.of(request).verdict(request)

@@ -23,17 +23,18 @@ def reason(
     placeholder: str | None = None,
     hint: str | None = None,
     optional: bool | None = None,
+    block_id: str = action_ids.REASON,
 ) -> InputBlock:
     """Text of several lines. ``longest``, ``shortest``: characters."""
     element = PlainTextInputElement(
-        action_id=action_ids.REASON,
+        action_id=block_id,
         multiline=True,
         min_length=shortest,
         max_length=longest,
         initial_value=plain(initial, longest) or None,
         placeholder=placeholder,
     )
-    return InputBlock(block_id=action_ids.REASON, label=label, hint=hint, element=element, optional=optional)
+    return InputBlock(block_id=block_id, label=label, hint=hint, element=element, optional=optional)
 
 
 def duration(
@@ -43,6 +44,7 @@ def duration(
     label: str = "For how long?",
     block_id: str = action_ids.DURATION,
     placeholder: str | None = None,
+    optional: bool | None = None,
 ) -> InputBlock:
     """One of several durations, in seconds; ``initial`` is selected if it is one of them."""
     options = [Option(value=str(each), text=length(each)) for each in seconds[:MOST_OPTIONS]]
@@ -50,4 +52,4 @@ def duration(
     element = StaticSelectElement(
         action_id=action_ids.DURATION, options=options, initial_option=selected, placeholder=placeholder
     )
-    return InputBlock(block_id=block_id, label=label, element=element)
+    return InputBlock(block_id=block_id, label=label, element=element, optional=optional)

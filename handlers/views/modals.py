@@ -106,11 +106,11 @@ def suggested(choices: Sequence[Choice], typed: str) -> list[OptionGroup]:
 
 def approve_less(request: Request, page: str = "") -> View:
     """Approve for a shorter time. ``page``: where in which list of waiting requests it was pressed."""
-    shorter = [p for p in PRESETS if p < request.duration] or [max(durations.SHORTEST, request.duration // 2)]
+    shorter = _shorter(request) or [request.duration]
     return View(
         type="modal",
         callback_id=action_ids.APPROVE_LESS_VIEW,
-        private_metadata=_carried(request, page),
+        private_metadata=_carried(request, page, reason=request.reason_changes),
         title="Approve for less",
         submit="Approve",
         close="Cancel",
@@ -132,14 +132,39 @@ def decline(request: Request) -> View:
 def question(request: Request, page: str = "") -> View:
     """Ask the requester something. ``page``: where in which list of waiting requests it was pressed."""
     label = "Your question (the requester and the other approvers will see this)"
-    return _typed(request, _carried(request, page), action_ids.QUESTION_VIEW, "Ask a question", "Ask", label)
+    return View(
+        type="modal",
+        callback_id=action_ids.QUESTION_VIEW,
+        private_metadata=_carried(request, page),
+        title="Ask a question",
+        submit="Ask",
+        close="Cancel",
+        blocks=[about(request), form_fields.reason(label, longest=QUESTION_LIMIT)],
+    )
 
 
-def answer(request: Request, asked: ApproverQuestion) -> View:
-    """Answer an approver's question."""
-    carried, label = f"{request.id} {asked.n}", "Your answer (the approvers will see this)"
-    said = text(f"{name(asked.by)} asks: {fitting(asked.text, 1_500)}")
-    return _typed(request, carried, action_ids.ANSWER_VIEW, "Answer", "Answer", label, said)
+def answer(request: Request, asked: ApproverQuestion, rule: ReasonShape | None = None) -> View:
+    """Answer an approver's question, in words or by another reason or a shorter time, or both.
+
+    ``rule``: what another reason has to look like; None where there can be none.
+    """
+    said, shorter = text(f"{name(asked.by)} asks: {fitting(asked.text, 1_500)}"), _shorter(request)
+    instead = [*(["the reason"] if rule else []), *(["the time"] if shorter else [])]
+    words = form_fields.reason(
+        "Your answer (the approvers will see this)",
+        longest=QUESTION_LIMIT,
+        hint=f"You can leave it empty if you change {' or '.join(instead)}." if instead else None,
+        optional=bool(instead),
+    )
+    return View(
+        type="modal",
+        callback_id=action_ids.ANSWER_VIEW,
+        private_metadata=f"{request.id} {asked.n}",
+        title="Answer",
+        submit="Answer",
+        close="Cancel",
+        blocks=[about(request), said, words, *_better_reason(request, rule), *_less(request, shorter)],
+    )
 
 
 def revoke(request: Request) -> View:
@@ -253,9 +278,35 @@ def _start(starts_at: float) -> InputBlock:
     return InputBlock(block_id=action_ids.START, label=label, element=element, optional=True)
 
 
-def _carried(request: Request, page: str) -> str:
-    """Which request it is about, and the place in the list to which one comes back."""
-    return f"{request.id} {page}".strip()
+def _better_reason(request: Request, rule: ReasonShape | None) -> list[Block]:
+    if rule is None:
+        return [text("The reason stays: an approver has already approved it.")] if request.reviews else []
+    label = "Reason (change it if another says it better)"
+    block_id, hint = action_ids.NEW_REASON, _expected(rule)
+    return [form_fields.reason(label, request.reason, hint=hint, optional=True, block_id=block_id)]
+
+
+def _less(request: Request, shorter: Sequence[int]) -> list[Block]:
+    """The present duration, and what is shorter."""
+    if not shorter:
+        return []
+    label = "Duration (you can ask for less)"
+    return [form_fields.duration([*shorter, request.duration], request.duration, label=label, optional=True)]
+
+
+def _shorter(request: Request) -> list[int]:
+    """The durations to choose from that are shorter than the request's."""
+    half = max(durations.SHORTEST, request.duration // 2)
+    return [p for p in PRESETS if p < request.duration] or [half] * (half < request.duration)
+
+
+def _carried(request: Request, page: str, reason: int = 0) -> str:
+    """Which request it is about, and the place in the list to which one comes back.
+
+    ``reason``: which of its reasons is shown, as `Request.reason_changes` counts them: ``J-7K3Q#1``.
+    """
+    id_ = f"{request.id}#{reason}" if reason else request.id
+    return f"{id_} {page}".strip()
 
 
 def _reasoned(request: Request, callback: str, heading: str, submit: str, label: str, page: str = "") -> View:
@@ -267,21 +318,6 @@ def _reasoned(request: Request, callback: str, heading: str, submit: str, label:
         submit=submit,
         close="Cancel",
         blocks=[about(request), form_fields.reason(label)],
-    )
-
-
-def _typed(
-    request: Request, carried: str, callback: str, heading: str, submit: str, label: str, *said: SectionBlock
-) -> View:
-    """One line or a few of a question or an answer."""
-    return View(
-        type="modal",
-        callback_id=callback,
-        private_metadata=carried,
-        title=heading,
-        submit=submit,
-        close="Cancel",
-        blocks=[about(request), *said, form_fields.reason(label, longest=QUESTION_LIMIT)],
     )
 
 

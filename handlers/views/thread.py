@@ -39,6 +39,7 @@ from handlers.views.ended import proof
 from handlers.views.extension import undecided
 from handlers.views.message import Needed, SlackMessage, warning
 from handlers.views.parts import refused
+from handlers.views.questions import changes
 from handlers.views.text import by_rule, clock, fitting, length, name, reviewer, safe, title, user, when
 
 _SAID = 1_000
@@ -72,10 +73,8 @@ def line(request: Request, event: Event, needed: Needed) -> str:
         case QuestionAsked(question=question):
             asks = f"{name(question.by)} asks {user(request.requester.id)}: {fitting(question.text, _SAID)}"
             return f"{asks}\nThe requester answers in a direct message from this app."
-        case QuestionAnswered(n=n, answer=answer):
-            answered = request.question(n)
-            to = f" {user(answered.by.id)}" if answered else ""
-            return f"{name(request.requester)} answers{to}: {fitting(answer, _SAID)}"
+        case QuestionAnswered():
+            return _answers(request, event)
         case Approved(review=review, duration=duration):
             return f"{reviewer(review)} approved ({length(duration)}). Granting access."
         case Denied(review=review):
@@ -111,6 +110,17 @@ def line(request: Request, event: Event, needed: Needed) -> str:
             return f"Closed manually by {safe(event.by)}, not verified in the system: {safe(reason, 500)}"
         case _:
             return _extension(request, event, needed) or _break_glass(request, event)
+
+
+def _answers(request: Request, event: QuestionAnswered) -> str:
+    """The answer, and who changed what with it."""
+    answered, who = request.question(event.n), name(request.requester)
+    to = f" {user(answered.by.id)}" if answered else ""
+    changed = changes(event.reason_change, event.duration_change)
+    if not event.answer:
+        return f"{who} answers{to} with a change of the request: {changed}"
+    said = f"{who} answers{to}: {fitting(event.answer, _SAID)}"
+    return f"{said}\n{who} changed {changed}" if changed else said
 
 
 def _extension(request: Request, event: Event, needed: Needed) -> str:

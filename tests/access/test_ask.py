@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from bot.access import ask, holder
+from bot.access import answer, ask, holder
+from bot.access.answer import AnswerForm
 from bot.core.errors import (
     AlreadyAnswered,
     BadQuestion,
@@ -37,7 +38,7 @@ async def asked(house: House, id_: str, text: str = "Which table?", who: str = "
 
 async def answered(house: House, id_: str, n: int = 1, text: str = "orders", who: str = "mia") -> Request:
     """The requester answers."""
-    return await ask.answer(house.context, house.actor(who), id_, n, text)
+    return await answer.answer(house.context, house.actor(who), id_, n, AnswerForm(text=text))
 
 
 async def test_question_and_answer_are_in_the_record_and_in_the_audit_log(house: House) -> None:
@@ -115,7 +116,7 @@ async def test_once_it_is_decided_nobody_asks_or_answers(house: House) -> None:
     with pytest.raises(Overtaken):
         await answered(house, request.id)
     with pytest.raises(Overtaken):
-        await ask.answerable(house.context, house.actor("mia"), request.id, 1)
+        await answer.answerable(house.context, house.actor("mia"), request.id, 1)
 
 
 async def test_after_a_cancelled_request_there_is_nothing_to_ask(house: House) -> None:

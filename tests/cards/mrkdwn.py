@@ -28,6 +28,7 @@ EMOJI = {
     "lock_with_ink_pen": "🔏",
     "no_entry": "⛔",
     "octagonal_sign": "🛑",
+    "pencil2": "✏️",
     "red_circle": "🔴",
     "rotating_light": "🚨",
     "scissors": "✂️",

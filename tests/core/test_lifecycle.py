@@ -58,6 +58,7 @@ from bot.core.events import (
 from bot.core.happening import Requested
 from bot.core.illegal_event import IllegalEvent
 from bot.core.lifecycle import ANYWHERE, BEGINNINGS, OPEN, TRANSITIONS, advance, begin, fold
+from bot.core.questions import DurationChange, ReasonChange
 from bot.core.request import (
     ApproverQuestion,
     ByRule,
@@ -162,6 +163,17 @@ def attempted(leg: int, at: float) -> GrantAttempted:
     )
 
 
+REASON = ReasonChange(before="INC-1", after="INC-2")
+SHORTER = DurationChange(before=1800, after=900)
+
+
+def answered(
+    at: float, n: int = 1, reason: ReasonChange | None = REASON, duration: DurationChange | None = SHORTER
+) -> QuestionAnswered:
+    """Mia's answer, with what she changes."""
+    return QuestionAnswered(at=at, by="UMIA", n=n, answer="", reason_change=reason, duration_change=duration)
+
+
 def any_event(at: float, leg: int) -> st.SearchStrategy[Event]:
     """Any event at all, fitting or not."""
     rule = by_rule().rule
@@ -199,6 +211,9 @@ def any_event(at: float, leg: int) -> st.SearchStrategy[Event]:
         QuestionAsked(at=at, by="UDAN", question=ApproverQuestion(n=1, by=DAN, text="Which table?", at=at)),
         QuestionAsked(at=at, by="UDAN", question=ApproverQuestion(n=2, by=DAN, text="Only that one?", at=at)),
         QuestionAnswered(at=at, by="UMIA", n=1, answer="orders"),
+        answered(at),
+        answered(at, n=2, reason=None),
+        answered(at, n=2, duration=DurationChange(before=900, after=60)),
         Started(at=at),
         Warned(at=at),
         ExtensionRequested(at=at, by="UMIA", extension=Extension(n=1, until=at + 2500, reason="still burns", at=at)),
@@ -265,6 +280,69 @@ def test_an_end_is_only_ever_made_later_and_never_past_the_cap(history: tuple[Re
         if after.ends_at:
             assert after.ends_at <= deadlines.last_end(after)
         request = after
+
+
+@given(histories())
+def test_an_answer_only_shortens_and_changes_no_reason_that_somebody_has_approved(
+    history: tuple[Request, list[Event]],
+) -> None:
+    _, events = history
+    for n in range(2, len(events) + 1):
+        event = events[n - 1]
+        if not isinstance(event, QuestionAnswered):
+            continue
+        before, after = fold(events[: n - 1]), fold(events[:n])
+        assert before.state is after.state is State.PENDING
+        assert after.duration <= before.duration
+        assert after.asked <= before.asked
+        assert after.reason == before.reason or not before.reviews
+        changes = {"reason", "asked", "duration", "questions", "version", "lineage"}
+        assert after.model_dump(exclude=changes) == before.model_dump(exclude=changes)
+        assert due(after) == due(before)
+
+
+def asked_about(*events: Event) -> Request:
+    """Mia's request, about which Dan has asked, after more events."""
+    question = ApproverQuestion(n=1, by=DAN, text="Which table?", at=1001.0)
+    return fold([submitted(), QuestionAsked(at=1001.0, by="UDAN", question=question), *events])
+
+
+def test_an_answer_changes_the_reason_and_the_time_and_says_so() -> None:
+    after = asked_about(answered(1002.0))
+    assert (after.reason, after.asked, after.duration, after.reason_changes) == ("INC-2", 900, 900, 1)
+    assert (after.questions[0].reason_change, after.questions[0].duration_change) == (REASON, SHORTER)
+    assert after.questions[0].answered
+
+
+@pytest.mark.parametrize(
+    ("before", "event", "why"),
+    [
+        ([], answered(1003.0, duration=DurationChange(before=1800, after=1801)), "only shortens"),
+        ([], answered(1003.0, duration=DurationChange(before=1800, after=1800)), "only shortens"),
+        ([], answered(1003.0, duration=DurationChange(before=1800, after=0)), "only shortens"),
+        ([], answered(1003.0, duration=DurationChange(before=3600, after=1800)), "only shortens"),
+        ([], answered(1003.0, reason=ReasonChange(before="INC-9", after="INC-2")), "another reason"),
+        ([], answered(1003.0, reason=ReasonChange(before="INC-1", after="INC-1")), "another reason"),
+        ([], answered(1003.0, reason=None, duration=None), "says something"),
+        ([], answered(1003.0, n=2), "no question 2"),
+        ([answered(1002.0)], answered(1003.0, duration=None), "no question 1"),
+        ([Endorsed(at=1002.0, review=review())], answered(1003.0), "was approved"),
+        ([Approved(at=1002.0, review=review(), duration=1800)], answered(1003.0), "not allowed"),
+        ([Denied(at=1002.0, review=review(Verb.DENY))], answered(1003.0), "not allowed"),
+    ],
+)
+def test_an_answer_that_may_not_change_it_changes_nothing(
+    before: list[Event], event: QuestionAnswered, why: str
+) -> None:
+    request = asked_about(*before)
+    with pytest.raises(IllegalEvent, match=why):
+        advance(request, event)
+
+
+def test_what_was_approved_stays_approved_for_a_shorter_time() -> None:
+    after = asked_about(Endorsed(at=1002.0, review=review()), answered(1003.0, reason=None))
+    assert [each.duration for each in after.reviews] == [1800]
+    assert (after.duration, after.reason) == (900, "INC-1")
 
 
 @given(histories())

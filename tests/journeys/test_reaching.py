@@ -134,6 +134,31 @@ async def test_who_is_reached_is_what_the_role_says(
             assert "`dba` by" in card.said()
 
 
+async def test_an_approvers_message_and_home_tab_have_the_reason_and_the_time_that_an_answer_changed(
+    slack: LocalSlack, redis: RedisServer, tmp_path: Path, mode: Mode
+) -> None:
+    async with reached(slack, redis, tmp_path, rules("{mention: none, dm: all}"), mode) as town:
+        mia, dan, eve = town.town.mia, town.town.dan, town.town.eve
+        card = await town.town.asked(line="request vault/read-only 1h -- look at it")
+        letter = await eve.sees_dm(lambda m: "for 1 h" in m.said() and "look at it" in m.said())
+        await eve.opens_home()
+        home = await eve.sees_home(lambda v: "look at it" in v.said())
+        await dan.click(card, "question")
+        await dan.submit(await dan.sees_view("question"), {"reason": "Which table?"})
+        asked = await mia.sees_dm(lambda m: "answer" in m.buttons())
+        await mia.click(asked, "answer")
+        form = await mia.sees_view("answer")
+        assert (await mia.submit(form, {"new_reason": "orders are missing", "duration": "1800"})).errors == {}
+        edited = await eve.sees_dm(lambda m: "for 30 min" in m.said() and "orders are missing" in m.said())
+        assert edited.ts == letter.ts, "it rings nobody once more"
+        await eve.click(home, "approve")
+        note = await eve.sees_view("note", lambda v: "so nothing was approved" in v.said())
+        eve.close_view(note)
+        now = await eve.sees_home(lambda v: "orders are missing" in v.said() and "for 30 min" in v.said())
+        await eve.click(now, "approve")
+        await town.town.card(town.town.id_of(card), "active until")
+
+
 async def test_an_approvers_message_leads_to_the_card_and_is_edited_when_it_is_decided(
     slack: LocalSlack, redis: RedisServer, tmp_path: Path, mode: Mode
 ) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from bot.access import ask, holder
+from bot.access import answer, ask, holder
+from bot.access.answer import AnswerForm
 from bot.core.errors import StoreAway
 from bot.core.request import Request, State
 from bot.store.indexes.recent_decisions import Acknowledged
@@ -108,7 +109,7 @@ async def test_a_question_and_an_answer_that_are_not_there_any_more_are_told(mem
     request = await house.ask()
     memory.copy()
     await ask.ask(house.context, house.actor("dan"), request.id, "Which table?")
-    await ask.answer(house.context, house.actor("mia"), request.id, 1, "orders")
+    await answer.answer(house.context, house.actor("mia"), request.id, 1, AnswerForm(text="orders"))
     memory.comes_back()
     await memory.forgotten.search()
     [alarm] = await memory.told()

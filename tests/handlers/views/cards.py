@@ -51,6 +51,7 @@ from bot.core.events import (
     Warned,
 )
 from bot.core.lifecycle import advance, begin
+from bot.core.questions import DurationChange, ReasonChange
 from bot.core.request import (
     ApproverQuestion,
     ByRule,
@@ -279,6 +280,17 @@ def question(n: int = 1, who: Any = DAN) -> QuestionAsked:
 ANSWER = QuestionAnswered(at=AT + 90, by=MIA.id, n=1, answer=f"Only orders. {EVIL}")
 
 
+CHANGED = ANSWER.model_copy(
+    update={
+        "reason_change": ReasonChange(before=EVIL, after=f"INC-43 the disk is full. {EVIL}"),
+        "duration_change": DurationChange(before=4 * HOUR, after=HOUR),
+    }
+)
+SHORTENED = QuestionAnswered(
+    at=AT + 90, by=MIA.id, n=1, answer="", duration_change=DurationChange(before=1800, after=900)
+)
+
+
 def _stuck(tries: int) -> list[Event]:
     return [Retried(at=_END + n, leg=0, error=_AWAY, retry_at=_END + n + 1) for n in range(tries)]
 
@@ -337,6 +349,14 @@ STORIES: Mapping[str, Sequence[Event]] = {
     "denied-by-a-stand-in": [asked(), Denied(at=AT + 60, by=EVE.id, review=no().model_copy(update=IN_PLACE))],
     "pending-question": [asked(), question()],
     "pending-answered": [asked(), question(), ANSWER, question(2, EVE)],
+    "pending-changed": [asked(duration=4 * HOUR), question(), CHANGED],
+    "pending-shortened": [asked(), question(), SHORTENED],
+    "pending-shortened-once-approved": [
+        asked("vault/admin"),
+        Endorsed(at=AT + 60, by=DAN.id, review=yes()),
+        question(1, EVE),
+        SHORTENED,
+    ],
     "denied-unanswered": [asked(), question(), Denied(at=AT + 160, by=EVE.id, review=no())],
     "pending-from-a-message": [asked(reason=f"{SITE}/archives/C0GENERAL/p1800000000000100")],
     "pending-several-roles": [asked("both")],

@@ -29,9 +29,10 @@ from bot.core import ssh_keys
 from bot.core.audit_chain import AuditEntry
 from bot.core.break_glass import BreakGlass
 from bot.core.delegation import Delegation
-from bot.core.events import Submitted
-from bot.core.lifecycle import begin
+from bot.core.events import QuestionAnswered, QuestionAsked, Submitted
+from bot.core.lifecycle import advance, begin
 from bot.core.lockdown import Lock, Operator, Vote
+from bot.core.questions import DurationChange, ReasonChange
 from bot.core.request import ApproverQuestion, DraftWait, Ending, Extension, Request, RequiredStep, Review, State, Verb
 from bot.core.role_snapshot import RoleSnapshot
 from bot.core.verdict import Actor, Members
@@ -277,6 +278,20 @@ def void() -> Request:
     return request().model_copy(update={"state": State.CANCELLED, "closed_by": "policy", "closed_at": AT + 60})
 
 
+def with_another_reason() -> Request:
+    """Mia gave a better reason, and asks for less, when she answered."""
+    event = QuestionAsked(at=AT, by=DAN.id, question=ApproverQuestion(n=1, by=DAN, text="Which?", at=AT))
+    answered = QuestionAnswered(
+        at=AT + 60,
+        by=MIA.id,
+        n=1,
+        answer="",
+        reason_change=ReasonChange(before=EVIL, after="INC-43 disk full"),
+        duration_change=DurationChange(before=3600, after=1800),
+    )
+    return advance(advance(request(asked=3600), event), answered)
+
+
 def _open_ones(count: int) -> list[Request]:
     return [opened(f"J-{2222 + n:04}".replace("0", "A").replace("1", "B")) for n in range(count)]
 
@@ -444,7 +459,11 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     "approver-asked-for-others": lambda: dms.to_decide(accepted_for_mia(), Needed(((NAMES["dba"], 1),)), LINK),
     "answer-requested-for-others": lambda: request_line.answer(draft()),
     "question": lambda: modals.question(request()),
-    "answer": lambda: modals.answer(request(), ApproverQuestion(n=2, by=DAN, text=EVIL, at=AT)),
+    "answer": lambda: modals.answer(
+        request(asked=3600), ApproverQuestion(n=2, by=DAN, text=EVIL, at=AT), choice("debug").reason
+    ),
+    "answer-once-approved": lambda: modals.answer(half(), ApproverQuestion(n=2, by=DAN, text=EVIL, at=AT)),
+    "approve-less-after-a-change": lambda: modals.approve_less(with_another_reason()),
     "revoke": lambda: modals.revoke(opened()),
     "break-glass": lambda: break_glass.use(request(asked=7200), 2700),
     "break-glass-review": lambda: break_glass.review(taken_at_once()),

@@ -14,6 +14,7 @@ from bot.core import errors
 from bot.core.errors import JitError
 from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
 from bot.core.lockdown import Lock, Operator
+from bot.core.question_errors import ReasonChanged, ReasonFixed
 from bot.core.request import DraftWait, Ending, Request, Review, State, Verb
 from bot.core.usage import Conflict, LimitHit
 from bot.core.verdict import Code, Reason, Verdict
@@ -52,6 +53,10 @@ def _not(code: Code) -> JitError:
 
 
 REFUSALS: Mapping[str, Exception] = {
+    "ReasonChanged": ReasonChanged(request()),
+    "ReasonFixed, approved": ReasonFixed(_in(State.PENDING), "approved"),
+    "ReasonFixed, a ticket": ReasonFixed(request(), "ticket"),
+    "ReasonFixed, the policy": ReasonFixed(request(), "policy"),
     "UnknownChoice": errors.UnknownChoice(_ODD),
     "CannotCombine, too many": errors.CannotCombine("many", most=4),
     "CannotCombine, long names": errors.CannotCombine("long", most=150),

@@ -10,11 +10,12 @@ import pytest
 from bot.access.track_record import TrackRecord
 from bot.core.events import QuestionAnswered
 from bot.core.lifecycle import TRANSITIONS, advance, begin, fold
+from bot.core.questions import DurationChange, ReasonChange
 from bot.core.request import MOST_QUESTIONS, QUESTION_LIMIT, Ending, LegState, Review, State, Verb
 from bot.playground import LocalSlack
 from bot.policy.steps import RequestStep
 from bot.policy.tally import StepTally, Tally
-from handlers.views import card
+from handlers.views import card, thread
 from handlers.views.ladder import ladder
 from handlers.views.message import Needed
 from handlers.views.text import clock, when
@@ -208,7 +209,19 @@ def test_as_many_questions_as_there_can_be_fit_on_a_card_whatever_is_typed() -> 
     for event in events:
         bad = event.question.model_copy(update={"text": typed})
         request = advance(request, event.model_copy(update={"question": bad}))
-        request = advance(request, QuestionAnswered(at=event.at, by=MIA.id, n=bad.n, answer=typed))
+        before, duration = request.reason, request.duration
+        answered = QuestionAnswered(
+            at=event.at,
+            by=MIA.id,
+            n=bad.n,
+            answer=typed,
+            reason_change=ReasonChange(before=before, after=f"{bad.n}{'&' * 499}"),
+            duration_change=DurationChange(before=duration, after=duration - 60),
+        )
+        request = advance(request, answered)
+        lines = thread.line(request, answered, needed(request))
+        assert len(lines) < 3_000
+        assert " to " in lines.rpartition("the time from")[2], "nothing of it is cut"
     slack, message = LocalSlack(), card.card(request, needed(request), SITE)
     slack.payloads.append(("message", {"text": message.text, "blocks": message.blocks}))
     assert flaws(slack) == []
