@@ -11,7 +11,7 @@ from typing import Final
 
 from bot import tasks
 from bot.access.context import AccessContext
-from bot.access.usage import RoleUse
+from bot.access.role_usage import RoleUsage
 from bot.core.request import Person
 from bot.core.rule_effects import CheckedTicket
 from bot.core.usage import is_of
@@ -53,7 +53,7 @@ async def gather(
     context: AccessContext,
     catalog: Catalog,
     requester: Person,
-    use: RoleUse,
+    use: RoleUsage,
     now: float,
     begins: float,
     tickets: Iterable[CheckedTicket] = (),
@@ -63,20 +63,25 @@ async def gather(
 
     ``use``: what was counted for the roles; whoever relies on it guards it. ``but``: the request that counts already.
     """
-    counted = {f"{ref.system}/{ref.role}": use.counted.get(f"{ref.system}/{ref.role}") for ref in use.refs}
     names = catalog.calendar_names
-    usage = {name: each.usage.without(but) for name, each in counted.items() if each and each.usage}
-    return Circumstances(
+    found = Circumstances(
         now=now,
         begins=begins,
         frozen=await context.rule_lookups.frozen(catalog, names, begins) if names else {},
-        denials={
-            name: tuple(denial.at for denial in each.denials if is_of(denial, requester))
-            for name, each in usage.items()
-        },
-        live={name: len(each.live()) for name, each in usage.items()},
         tickets={(each.check, each.ticket): each.exists for each in tickets},
     )
+    return with_counts(found, use, requester, but)
+
+
+def with_counts(facts: Circumstances, use: RoleUsage, requester: Person, but: str = "") -> Circumstances:
+    """The same with what was counted for the roles of ``use``; ``but``: the request that counts already."""
+    counted = {f"{ref.system}/{ref.role}": use.counted.get(f"{ref.system}/{ref.role}") for ref in use.refs}
+    usage = {name: each.usage.without(but) for name, each in counted.items() if each and each.usage}
+    denials = {
+        name: tuple(denial.at for denial in each.denials if is_of(denial, requester)) for name, each in usage.items()
+    }
+    live = {name: len(each.live()) for name, each in usage.items()}
+    return facts.model_copy(update={"denials": denials, "live": live})
 
 
 def tickets_named(catalog: Catalog, wanted: Wanted) -> Iterable[tuple[str, str]]:

@@ -7,6 +7,7 @@ it is cancelled. A guard is a condition that the commit script checks; a ledger,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bot.access import circumstances, first_event, usage
@@ -20,6 +21,7 @@ from bot.core.rule_effects import CheckedTicket
 from bot.core.verdict import Actor, Roster
 from bot.policy import authorization, on_behalf, rules
 from bot.policy.catalog import Catalog
+from bot.policy.conditions import Circumstances
 from bot.store.types import Change, Counters, GuardFailed, Loaded, Superseded
 
 FILER_MAY_NOT = "who requested it for somebody else may no longer do so"
@@ -147,7 +149,19 @@ async def _judged(
     facts = await circumstances.gather(
         context, catalog, requester, use, now, max(request.starts_at, now), tickets, request.id
     )
-    ruling = rules.judge(catalog, roster, rules.wanted_of(request), facts, counters.rule_uses)
+    event, after = consented(catalog, roster, request, facts, counters.rule_uses, actor.person.id)
+    return _Judged(event, after, counters if event.rule else None, use)
+
+
+def consented(
+    catalog: Catalog, roster: Roster, request: Request, facts: Circumstances, used: Mapping[str, int], by: str
+) -> tuple[Consented, Request]:
+    """The event of accepting it at ``facts.now``, and the request after it; it reads nothing. ``used``: see `Counters`.
+
+    Raises `NotAllowed` where rules deny it, or require approvals that nobody could give.
+    """
+    now, requester = facts.now, request.requester
+    ruling = rules.judge(catalog, roster, rules.wanted_of(request), facts, used)
     if not ruling.verdict.allowed:
         raise NotAllowed(ruling.verdict)
     decide_by, remind_at = first_event.times_to_decide(catalog, request.starts_at, now)
@@ -155,7 +169,7 @@ async def _judged(
     if ruling.by is None:
         roles = usage.refs_of(request)
         said["escalations"] = first_event.first_escalations(catalog, roster, requester, roles, now, decide_by)
-    event = Consented(at=now, by=actor.person.id, decide_by=decide_by, remind_at=remind_at, rule=ruling.by, **said)
+    event = Consented(at=now, by=by, decide_by=decide_by, remind_at=remind_at, rule=ruling.by, **said)
     after = lifecycle.advance(request, event)
     first_event.require_approvers(catalog, roster, after, now)
-    return _Judged(event, after, counters if ruling.by else None, use)
+    return event, after

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from bot.access.usage import RoleUse, refs_of
+from bot.access.role_usage import RoleUsage
+from bot.access.usage import refs_of
 from bot.audit.trail import TrailUnknown
 from bot.background import Loop
 from bot.core.errors import StoreAway
@@ -118,7 +119,7 @@ class UsageCounter:
         unknown = {name: CountedUsage(name, b"", None, 0) for name in scopes}
         found = await self.count(catalog, unknown, {})
         counted = {name: CountedUsage(name, b"", usage, 0) for name, usage in found.items()}
-        return RoleUse(self.store, catalog, refs_of(request), counted).exceeds(request, windows=True)
+        return RoleUsage(catalog, refs_of(request), counted).exceeds(request, windows=True)
 
     # count
 
