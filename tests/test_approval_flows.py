@@ -150,9 +150,17 @@ FLOWS: dict[str, list[str]] = {
     ],
     # policy as code
     "two policies are compared by what people gain and lose": ["cli/test_policy_diff.py", "policy/test_policy_diff.py"],
-    "a policy has tests": ["cli/test_policy_cases.py", "policy/test_case_file.py"],
+    "a policy has tests": [
+        "cli/test_policy_cases.py",
+        "cli/test_policy_case_flows.py",
+        "policy/test_case_file.py",
+    ],
     "editors have a schema": ["policy/test_json_schema.py"],
-    "a policy is replayed over the archive": ["reports/test_replay.py", "cli/test_policy_replay.py"],
+    "a policy is replayed over the archive": [
+        "reports/test_replay.py",
+        "reports/test_replay_flows.py",
+        "cli/test_policy_replay.py",
+    ],
     "a policy is reloaded, all or nothing": [
         f"{RELOAD}::test_sighup_has_a_policy_in_force_at_once_and_a_pending_request_is_decided_by_it",
         f"{RELOAD}::test_a_file_with_mistakes_keeps_the_policy_and_is_told_everywhere_once_until_it_is_good",

@@ -19,14 +19,12 @@ from bot import terminal
 from bot.cli.policy_command import STARTER
 
 if TYPE_CHECKING:
-    from bot.access.policy_case import Attempt, CaseOutcome
-    from bot.core.request import Person
+    from bot.access.policy_case import CaseOutcome
     from bot.policy.case_file import CaseFile, CaseShape, ExpectShape, Verdict
     from bot.policy.catalog import Catalog
     from bot.policy.problems import PolicyMistakes
 
 TESTS = "jit.test.yaml"
-_NOBODY = "somebody@example.invalid"
 
 
 @dataclass(frozen=True)
@@ -91,12 +89,13 @@ def _refuse(file: Path, error: PolicyMistakes, *, as_json: bool) -> None:
 
 
 def _judged(cases: CaseFile, index: int, case: CaseShape, catalog: Catalog, now: float) -> CaseResult:
-    from bot.access import policy_case
+    from bot.access import case_attempt, policy_case
     from bot.core import durations
     from bot.policy.loader import can_extend, consequence
 
     now = case.at or now
-    outcome = policy_case.judge(catalog, _attempt(cases, case, catalog, now), now, consequence, can_extend)
+    attempt = case_attempt.attempt_of(cases.shape, case, catalog, now)
+    outcome = policy_case.judge(catalog, attempt, now, consequence, can_extend)
     verdict, came, sentence = what_came(outcome)
     mark = cases.place(index)
     wrong = _wrong(case.expect, verdict, outcome) or _wrong_rules(case, outcome)
@@ -106,83 +105,47 @@ def _judged(cases: CaseFile, index: int, case: CaseShape, catalog: Catalog, now:
         "sentence": f" ({case.sentence})",
         "rules": f", rules {_listed(case.rules or ())}",
         "lasts": f", lasting {durations.short(case.lasts or 0)}",
+        "review_within": f", reviewed within {durations.short(case.review_within or 0)}",
     }
     expected = f"{case.expect}{more.get(wrong, '')}"
     came += {
         "rules": f", rules {_listed(effective(outcome))}",
         "lasts": f", lasting {durations.short(outcome.duration)}",
+        "review_within": f", reviewed within {durations.short(review_within(outcome))}",
     }.get(wrong, "")
     return CaseResult(f"{mark.file}:{mark.line}:{mark.column}", _name(case), expected, came, sentence, wrong)
 
 
-def _attempt(cases: CaseFile, case: CaseShape, catalog: Catalog, now: float) -> Attempt:
-    from bot.access.policy_case import Attempt
-    from bot.access.submit import RequestForm
-    from bot.core.verdict import Members
-    from bot.policy.conditions import Circumstances
-
-    roster: dict[str, Members] = {}
-    for name, group in catalog.groups.items():
-        people = group.people if group.is_listed else cases.shape.groups.get(name, ())
-        also = [_NOBODY] if name in case.who.groups else []
-        roster[name] = Members(identities=frozenset(map(_identity, [*people, *also])))
-    form = RequestForm(
-        what=case.what,
-        duration=case.duration,
-        reason=fitting_reason(catalog, case.what) if case.reason is None else case.reason,
-        starts_at=now + case.start if case.start else 0.0,
-        inputs=case.inputs,
-    )
-    used = {rule.key: case.used for rule in catalog.rules}
-    approvers = tuple(map(person, case.approved_by))
-    roles = [f"{ref.system}/{ref.role}" for ref in choice.roles] if (choice := catalog.find(case.what)) else []
-    facts = Circumstances(
-        now=now,
-        begins=form.starts_at or now,
-        frozen={name: name in case.frozen for name in catalog.calendar_names},
-        denials=dict.fromkeys(roles, (now,) * case.denied),
-        live=dict.fromkeys(roles, case.live),
-    )
-    return Attempt(person(case.who.person or _NOBODY), roster, form, used, approvers, facts, case.tickets)
-
-
-def _identity(address: str) -> str:
-    from bot.core.identity import identity_of
-
-    return identity_of(address)
-
-
-def person(address: str) -> Person:
-    """Somebody by their e-mail address."""
-    from bot.core.request import Person
-
-    identity = _identity(address)
-    return Person(workspace="T0", id=identity, identity=identity, email=address, name=address.partition("@")[0])
-
-
-def fitting_reason(catalog: Catalog, what: str) -> str:
-    """A reason that fits, where it is not about the reason."""
-    found = catalog.find(what)
-    if found and found.reason.example:
-        return found.reason.example
-    return "policy test ".ljust(found.reason.min_length if found else 0, ".")
-
-
 def what_came(outcome: CaseOutcome) -> tuple[Verdict, str, str]:
     """What came of it: the verdict, the same in the words of a file of tests, and what the requester reads."""
+    from bot.core.request import State
     from handlers import error_messages
-    from handlers.views import text
-    from handlers.views.message import Needed
+    from handlers.views import case_outcome, text
 
+    request = outcome.request
     if outcome.refused:
-        return "refused", "refused", error_messages.sentence(outcome.refused)
-    if outcome.rule:
-        return "approved-by-rule", "approved-by-rule", f"Approved by {text.by_rule(outcome.rule)}."
-    if not outcome.missing:
-        return "approved", "approved", "Approved: every step has its approvals."
+        return "refused", "refused", text.spelt_out(error_messages.sentence(outcome.refused))
+    if request is None:
+        raise RuntimeError("a case is refused, or it has a request")
+    if request.is_draft:
+        verdict: Verdict = "awaits-consent"
+    elif request.state is State.EXPIRED:
+        verdict = "expired"
+    elif request.break_glass:
+        verdict = "break-glass"
+    elif outcome.missing:
+        verdict = "asks"
+    else:
+        verdict = "approved-by-rule" if outcome.rule else "approved"
     steps = [f"{f'{count} of ' if count > 1 else ''}{' or '.join(groups)}" for groups, count in outcome.missing]
-    needed = Needed(tuple((" or ".join(f"@{group}" for group in groups), count) for groups, count in outcome.missing))
-    return "asks", f"asks {', '.join(steps)}", f"Needs {needed}."
+    came = f"asks {', '.join(steps)}" if verdict == "asks" else verdict
+    return verdict, came, text.spelt_out(case_outcome.sentence(request, outcome.missing))
+
+
+def review_within(outcome: CaseOutcome) -> int:
+    """Seconds after it was taken until which it should be reviewed; 0 for what is not break-glass."""
+    glass = outcome.request.break_glass if outcome.request else None
+    return round(glass.review_by - glass.at) if glass else 0
 
 
 def _wrong(expected: ExpectShape, verdict: Verdict, outcome: CaseOutcome) -> str:
@@ -197,7 +160,9 @@ def _wrong(expected: ExpectShape, verdict: Verdict, outcome: CaseOutcome) -> str
 def _wrong_rules(case: CaseShape, outcome: CaseOutcome) -> str:
     if case.rules is not None and sorted(case.rules) != sorted(effective(outcome)):
         return "rules"
-    return "lasts" if case.lasts is not None and case.lasts != outcome.duration else ""
+    if case.lasts is not None and case.lasts != outcome.duration:
+        return "lasts"
+    return "review_within" if case.review_within not in {None, review_within(outcome)} else ""
 
 
 def effective(outcome: CaseOutcome) -> tuple[int, ...]:
@@ -219,8 +184,12 @@ def _name(case: CaseShape) -> str:
 
     who = case.who.person or f"somebody in {' and '.join(case.who.groups) or 'no group'}"
     given = [f"{name}={value}" for name, value in case.inputs.items()]
-    parts = [who, case.what, *given, *([durations.short(case.duration)] if case.duration else [])]
-    return ", ".join(parts + ([f"approved by {' and '.join(case.approved_by)}"] if case.approved_by else []))
+    them = f"for {case.requested_for}" if case.requested_for else ""
+    parts = [who, "break-glass" if case.break_glass else "", case.what, them, *given]
+    parts += [durations.short(case.duration) if case.duration else ""]
+    parts += [f"after {durations.short(case.after)}" if case.after else ""]
+    parts += [f"approved by {' and '.join(each.who for each in case.approved_by)}" if case.approved_by else ""]
+    return ", ".join(filter(None, parts))
 
 
 def _lines(file: Path, results: Sequence[CaseResult]) -> list[str]:

@@ -107,9 +107,9 @@ def _attempt(
     tickets: tuple[str, ...],
     used: int,
 ) -> Attempt:
+    from bot.access.case_attempt import person
     from bot.access.policy_case import Attempt
     from bot.access.submit import RequestForm
-    from bot.cli.policy_cases import person
     from bot.core.identity import identity_of
     from bot.policy.conditions import Circumstances
     from bot.reports.replay import roster_of
@@ -149,7 +149,7 @@ def _given(inputs: Sequence[str]) -> dict[str, str]:
 
 
 def _reason(catalog: Catalog, what: str) -> str:
-    from bot.cli.policy_cases import fitting_reason
+    from bot.access.case_attempt import fitting_reason
 
     return fitting_reason(catalog, what)
 

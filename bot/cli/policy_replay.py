@@ -15,10 +15,12 @@ from bot import terminal
 from bot.cli.audit import whose_workspace, worded
 
 if TYPE_CHECKING:
+    from bot.core.errors import JitError
     from bot.policy.catalog import Catalog
     from bot.reports.replay import Replay, Replayed
 
 _SHOWN = 20
+_OF_A_GROUP = "depends on who is in a user group"
 
 
 @click.command("replay")
@@ -97,18 +99,50 @@ def _went(each: Replayed) -> _Went:
     words = {
         Fate.BY_RULE: "approved by a rule",
         Fate.APPROVED: "approved",
+        Fate.BREAK_GLASS: "break-glass",
         Fate.DENIED: "denied",
         Fate.WAITS: "not decided",
+        Fate.CONSENT: "not accepted",
         Fate.CANCELLED: "cancelled",
+        Fate.REFUSED: f"refused{_by(each.outcome.refused)}",
+        Fate.UNKNOWN: _depends(each),
     }
-    was = words[each.past.fate]
-    if each.fate in {Fate.REFUSED, Fate.UNKNOWN}:
-        return _Went(was, "refused" if each.fate is Fate.REFUSED else _depends(each))
+    would = words[each.fate]
     if each.fate is Fate.BY_RULE and each.outcome.rule:
-        return _Went(was, f"approved by rule {each.outcome.rule.n}")
-    if each.fate is Fate.WAITS:
-        return _Went(was, f"waits for {_missing(each)}")
-    return _Went(was, words[each.fate])
+        would = f"approved by rule {each.outcome.rule.n}"
+    elif each.fate is Fate.WAITS and each.too_late:
+        would = f"expires first, waiting for {_missing(each)}"
+    elif each.fate is Fate.WAITS:
+        would = f"held up{_by(each.held)}" if _by(each.held) else f"waits for {_missing(each)}"
+    escalated = "" if each.fate is Fate.WAITS else _escalated(each)
+    return _Went(words[each.past.fate], would + escalated + _review(each))
+
+
+def _by(error: JitError | None) -> str:
+    """What kind of refusal it is, where limits or conflicts say so."""
+    from bot.core.limit_errors import Conflicting, OverLimit
+
+    return {OverLimit: " by a limit", Conflicting: " by a conflict"}.get(type(error), "")
+
+
+def _escalated(each: Replayed) -> str:
+    if each.reached == each.was_reached:
+        return ""
+    return f", escalated to {' and '.join(each.reached)}" if each.reached else ", not escalated"
+
+
+def _review(each: Replayed) -> str:
+    from bot.reports.replay import ReviewFate
+
+    words = {
+        ReviewFate.GIVEN: "reviewed in time",
+        ReviewFate.LATE: "reviewed too late",
+        ReviewFate.NOT_THEIRS: "reviewed by somebody who may not",
+        ReviewFate.UNKNOWN: "whose review depends on who is in a user group",
+        ReviewFate.OVERDUE: "its review overdue",
+        ReviewFate.OUTSTANDING: "its review outstanding",
+    }
+    return f", {words[each.review]}" if each.review and each.review is not each.was_reviewed else ""
 
 
 def _depends(each: Replayed) -> str:
@@ -117,7 +151,7 @@ def _depends(each: Replayed) -> str:
 
     error = each.outcome.refused
     codes = {reason.code for reason in error.verdict.reasons} if isinstance(error, NotAllowed) else set()
-    return "depends on what a rule asks" if Code.RULE_UNSURE in codes else "depends on who is in a user group"
+    return "depends on what a rule asks" if Code.RULE_UNSURE in codes else _OF_A_GROUP
 
 
 def _missing(each: Replayed) -> str:
@@ -150,15 +184,22 @@ def _line(each: Replayed) -> str:
     from bot.core import durations
 
     first, went = each.past.first, _went(each)
-    said = _sentence(each) if each.outcome.refused else ""
-    asked = f"{first.id} {first.requester.identity}, {first.what} {durations.short(first.duration)}"
+    said = "" if went.would == _OF_A_GROUP else _sentence(each)
+    who = " for ".join(person.identity for person in reversed(each.past.parties))
+    asked = f"{first.id} {who}, {first.what} {durations.short(first.duration)}"
     return f"{asked}: {went.was} -> {went.would}{_later([each])}{f': {said}' if said else ''}"
 
 
 def _sentence(each: Replayed) -> str:
+    """What somebody would have read: who requests it, or whose approval a limit or conflict holds up."""
     from handlers import error_messages
+    from handlers.views import text
 
-    return error_messages.sentence(each.outcome.refused) if each.outcome.refused else ""
+    error, request = each.outcome.refused or each.held, each.outcome.request
+    if error:
+        return text.spelt_out(error_messages.sentence(error))
+    first_an_owner = request is not None and request.only_required and bool(each.outcome.missing)
+    return f"since {request.required_steps[0].because}" if request and first_an_owner else ""
 
 
 def _later(some: Sequence[Replayed]) -> str:
@@ -186,8 +227,9 @@ def _document(catalog: Catalog, found: Replay) -> dict[str, object]:
     requests = [
         {
             "id": each.past.first.id,
-            "at": each.past.first.at,
+            "at": each.past.asked_at,
             "who": each.past.first.requester.identity,
+            "requested_by": each.past.first.requested_by.identity if each.past.first.requested_by else None,
             "what": each.past.first.what,
             "duration": each.past.first.duration,
             "was": each.past.fate,
@@ -200,6 +242,12 @@ def _document(catalog: Catalog, found: Replay) -> dict[str, object]:
             "rules": list(effective(each.outcome)),
             "would_last": each.outcome.duration,
             "asks": [{"any_of": list(groups), "count": count} for groups, count in each.outcome.missing],
+            "expires_first": each.too_late,
+            "escalated": list(each.was_reached),
+            "would_escalate": list(each.reached),
+            "review": each.was_reviewed,
+            "would_review": each.review,
+            "refused_by": _by(each.outcome.refused or each.held).rpartition(" ")[2] or None,
             "sentence": _sentence(each),
             "same": each.same,
         }

@@ -1,108 +1,50 @@
 """Replays the requests of the archive by another policy: what would have become of each; it changes nothing.
 
-A request is judged by the functions that judge real ones, at its own time. Approvals and denials that were given count
-where they would have counted. Who is in a Slack user group is as it is given; of one that is not given nobody knows.
+A request is judged by the functions that judge real ones, step by step at its own times. Approvals, denials and reviews
+that were given count where they would have counted. Who is in a Slack user group is as it is given; of one that is not
+given nobody knows.
 """
 
 from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 
 from pydantic import ValidationError
 
-from bot.access import policy_case
+from bot.access import usage
 from bot.access.context import CanExtend, Consequence
-from bot.access.policy_case import Attempt, CaseOutcome
+from bot.access.policy_case import CaseOutcome, Trial
 from bot.access.submit import RequestForm
 from bot.audit.archive import queries
 from bot.audit.archive.archive import Archive
+from bot.core import lifecycle
 from bot.core.audit_chain import AuditEntry
-from bot.core.errors import NotAllowed
-from bot.core.events import (
-    EVENT,
-    Approved,
-    ApprovedByRule,
-    Cancelled,
-    Consented,
-    Denied,
-    Drafted,
-    Endorsed,
-    RequestExpired,
-    Submitted,
-)
-from bot.core.request import Person, Review, Verb
+from bot.core.break_glass_events import BreakGlassReviewed, BreakGlassUsed, SwitchedToBreakGlass
+from bot.core.errors import JitError
+from bot.core.events import EVENT, Approved, Consented, Denied, Endorsed, Event
+from bot.core.happening import Requested
+from bot.core.illegal_event import IllegalEvent
+from bot.core.request import Person, State
+from bot.core.rule_effects import CheckedTicket
+from bot.core.usage import DAY
 from bot.core.verdict import Members
+from bot.policy import break_glass
 from bot.policy.catalog import Catalog
 from bot.policy.conditions import Circumstances
 from bot.policy.rules import WINDOW
+from bot.reports import replayed
+from bot.reports.replay_ledger import Counted, Ledger
+from bot.reports.replayed import Fate, PastRequest, Replay, Replayed, ReviewFate
 
-_KINDS = (
-    *("submitted", "approved_by_rule", "drafted", "consented"),
-    *("endorsed", "approved", "denied", "request_expired", "cancelled"),
-)
-
-
-class Fate(StrEnum):
-    """What became of a request, or would have."""
-
-    BY_RULE = "approved-by-rule"
-    """A rule approved it."""
-    APPROVED = "approved"
-    """People approved it."""
-    DENIED = "denied"
-    """An approver denied it."""
-    WAITS = "asks"
-    """Approvals are missing: nobody decided, or too few."""
-    CANCELLED = "cancelled"
-    """The requester took it back undecided."""
-    REFUSED = "refused"
-    """The policy has no place for it."""
-    UNKNOWN = "unknown"
-    """It depends on who is in a user group, which is not given, or on what rules ask, which is not known any more."""
-
-
-@dataclass
-class PastRequest:
-    """A request as the archive tells it. ``took``: seconds until it was decided, None where it was not."""
-
-    first: Submitted | ApprovedByRule
-    reviews: list[Review] = field(default_factory=list)
-    fate: Fate = Fate.WAITS
-    took: float | None = None
-
-
-@dataclass(frozen=True)
-class Replayed:
-    """A request, and what the other policy would have made of it.
-
-    ``took``: seconds until the decision there would have been, by the decisions that were given; None without one.
-    ``longer``: by how many seconds that is later than it was (negative: sooner). Where approvals are missing, it is
-    estimated by how long the people of those groups took (``estimated``); None where nothing tells.
-    """
-
-    past: PastRequest
-    fate: Fate
-    outcome: CaseOutcome
-    took: float | None = None
-    longer: float | None = None
-    estimated: bool = False
-
-    @property
-    def same(self) -> bool:
-        """Whether it would have gone as it did."""
-        return self.fate is self.past.fate and not self.longer and not (self.fate is Fate.WAITS and self.past.took)
-
-
-@dataclass(frozen=True)
-class Replay:
-    """All of them, the first one first. ``unreadable``: requests that another version wrote, and this cannot read."""
-
-    requests: tuple[Replayed, ...]
-    unreadable: int
+__all__ = ["Fate", "PastRequest", "Replay", "Replayed", "ReviewFate"]
+"""What is imported above and asked for here too."""
+_LATER = {kind for kinds in lifecycle.TRANSITIONS.values() for kind in kinds}
+_KINDS = sorted({*lifecycle.BEGINNINGS, *_LATER, *lifecycle.ANYWHERE})
+_BEFORE = 30 * DAY
+"""Seconds before the span of which it is read what is live, was approved or denied, and is still to be reviewed."""
 
 
 def replay(
@@ -115,65 +57,18 @@ def replay(
     can_extend: CanExtend,
 ) -> Replay:
     """The requests of a span, in Unix seconds. ``groups``: the identities in each user group. Raises `NoArchive`."""
-    past, unreadable = _read(queries.between(archive, workspace, *span, kinds=_KINDS))
-    judge = _Judge(catalog, roster_of(catalog, groups), consequence, can_extend)
-    judge.learn(past)
-    return Replay(tuple(judge.judged(each) for each in past), unreadable)
+    judge = _Judge(catalog, roster_of(catalog, groups), consequence, can_extend, span[0])
+    for entry in queries.between(archive, workspace, span[0] - _reach(catalog), span[1], kinds=_KINDS):
+        judge.read(entry)
+    return Replay(tuple(judge.finished(span[1])), judge.unreadable)
 
 
-def _read(entries: Iterator[AuditEntry]) -> tuple[list[PastRequest], int]:
-    """Each request that begins in the span; an id that is drawn again begins another."""
-    found: list[PastRequest] = []
-    latest: dict[str, PastRequest] = {}
-    drafts: dict[str, Drafted] = {}
-    unreadable = 0
-    for entry in entries:
-        try:
-            event = EVENT.validate_json(entry.event)
-        except ValidationError:
-            unreadable += entry.kind in {"submitted", "approved_by_rule", "drafted"}
-            latest.pop(entry.id, None)
-            continue
-        draft = drafts.pop(entry.id, None)
-        if isinstance(event, Drafted):
-            drafts[entry.id] = event
-            continue
-        if isinstance(event, Consented) and draft:
-            event = _as_their_own(draft, event)
-        if isinstance(event, Submitted | ApprovedByRule):
-            ruled = isinstance(event, ApprovedByRule)
-            past = PastRequest(event, fate=Fate.BY_RULE if ruled else Fate.WAITS, took=0.0 if ruled else None)
-            found.append(past)
-            latest[entry.id] = past
-        elif known := latest.get(entry.id):
-            _tell(known, event)
-    return found, unreadable
-
-
-def _as_their_own(draft: Drafted, accepted: Consented) -> Submitted | ApprovedByRule:
-    """What somebody requested for another counts as that person's own, from when they accepted it."""
-    given = {
-        name: getattr(draft, name) for name in Submitted.model_fields if name not in {"kind", "by", "requested_by"}
-    }
-    then = ("at", "decide_by", "remind_at", "required_steps", "shortened", "tickets", "escalations")
-    facts = given | {name: getattr(accepted, name) for name in then}
-    if accepted.shortened:
-        facts["duration"] = accepted.shortened.duration
-    if accepted.rule:
-        return ApprovedByRule(rule=accepted.rule, **facts)
-    return Submitted(by=accepted.by, **facts)
-
-
-def _tell(past: PastRequest, event: object) -> None:
-    if isinstance(event, Endorsed | Approved | Denied):
-        past.reviews.append(event.review)
-    if isinstance(event, Approved | Denied):
-        past.fate = Fate.APPROVED if isinstance(event, Approved) else Fate.DENIED
-        past.took = event.at - past.first.at
-    elif isinstance(event, Cancelled) and past.took is None:
-        past.fate = Fate.CANCELLED
-    elif isinstance(event, RequestExpired) and past.took is None:
-        past.fate = Fate.WAITS
+def _reach(catalog: Catalog) -> float:
+    """Seconds before the span that count for limits, rules and break-glass; none where nothing is counted."""
+    roles = [role for system in catalog.systems.values() for role in system.roles.values()]
+    if not catalog.counted and not any(role.break_glass for role in roles):
+        return 0.0
+    return max(_BEFORE, *(role.max for role in roles))
 
 
 def roster_of(catalog: Catalog, groups: Mapping[str, Sequence[str]]) -> dict[str, Members]:
@@ -187,103 +82,170 @@ def roster_of(catalog: Catalog, groups: Mapping[str, Sequence[str]]) -> dict[str
 
 
 @dataclass
+class _Replaying:
+    """A request of the span, and how far it came by the other policy."""
+
+    past: PastRequest
+    trial: Trial
+    counted: Counted
+    refused: JitError | None = None
+    """Why it would not have been requested."""
+    held: JitError | None = None
+    """Why an approval that was given would not have counted, where a limit or a conflict says so."""
+    review: ReviewFate | None = None
+    """What would have become of a review by somebody who may not give it."""
+
+
+@dataclass
 class _Judge:
-    """Judges one request after the other, and counts what rules approve."""
+    """Judges each event in the order of time, and counts what comes of it."""
 
     catalog: Catalog
     roster: Mapping[str, Members]
     consequence: Consequence
     can_extend: CanExtend
+    since: float
+    unreadable: int = 0
+    ledger: Ledger = field(default_factory=Ledger)
+    _all: list[_Replaying] = field(default_factory=list)
+    _latest: dict[str, _Replaying | Counted] = field(default_factory=dict)
+    """What each id stands for; one of before the span is only counted."""
     _ruled: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
     """When each rule approved for each person."""
-    _denied: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
-    """When each person was denied each role."""
-    _waits: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    """How long each person took to decide."""
 
-    def learn(self, past: Sequence[PastRequest]) -> None:
-        """How long each approver took, and who was denied what when, by the whole span."""
-        for each in past:
-            if each.fate is Fate.DENIED and each.took is not None:
-                for role in each.first.roles:
-                    name = f"{role.system}/{role.role}"
-                    self._denied[each.first.requester.identity, name].append(each.first.at + each.took)
-            for review in each.reviews:
-                self._waits[review.by.identity].append(review.at - each.first.at)
+    def read(self, entry: AuditEntry) -> None:
+        """One more event; an id that is drawn again begins another request."""
+        try:
+            event = EVENT.validate_json(entry.event)
+        except ValidationError:
+            self.unreadable += entry.kind in lifecycle.BEGINNINGS and entry.at >= self.since
+            self._lose(entry.id)
+            return
+        if isinstance(event, Requested):
+            self._latest[entry.id] = self._begun(event)
+        elif known := self._latest.get(entry.id):
+            counted = known if isinstance(known, Counted) else known.counted
+            try:
+                counted.record = lifecycle.advance(counted.record, event)
+            except IllegalEvent:  # what came before it is missing
+                self._lose(entry.id)
+                return
+            if isinstance(known, Counted):
+                self._went(known, event)
+            else:
+                self._follow(known, event)
 
-    def judged(self, past: PastRequest) -> Replayed:
-        at, requester = past.first.at, past.first.requester
-        attempt = Attempt(requester, self.roster, self._form(past), self._used(requester, at), facts=self._facts(past))
-        outcome = self._judge(attempt, at)
-        if outcome.refused:
-            unknown = isinstance(outcome.refused, NotAllowed) and outcome.refused.verdict.unknown
-            return Replayed(past, Fate.UNKNOWN if unknown else Fate.REFUSED, outcome)
-        if outcome.rule:
-            self._ruled[requester.identity, outcome.rule.key].append(at)
-            return Replayed(past, Fate.BY_RULE, outcome, 0.0, _later(0.0, past.took))
-        return self._decided(past, attempt, outcome)
+    def _lose(self, id_: str) -> None:
+        """What happens to a request from here on cannot be read."""
+        if known := self._latest.pop(id_, None):
+            counted = known if isinstance(known, Counted) else known.counted
+            counted.lost = True
 
-    def _decided(self, past: PastRequest, attempt: Attempt, outcome: CaseOutcome) -> Replayed:
-        """What the decisions that were given would have come to."""
-        at = past.first.at
-        for review in past.reviews:
-            # Whose right it was counts: nobody stands in for anybody in a replay.
-            more = replace(attempt, approvers=(*attempt.approvers, review.stands_in_for or review.by))
-            after = self._judge(more, review.at)
-            if after.refused:
-                continue  # by this policy it is not theirs to decide
-            took = review.at - at
-            if review.verb is Verb.DENY:
-                return Replayed(past, Fate.DENIED, outcome, took, _later(took, past.took))
-            attempt, outcome = more, after
-            if not outcome.missing:
-                return Replayed(past, Fate.APPROVED, outcome, took, _later(took, past.took))
-        if past.fate is Fate.CANCELLED:
-            return Replayed(past, Fate.CANCELLED, outcome)
-        longer = self._estimated(past, outcome)
-        return Replayed(past, Fate.WAITS, outcome, longer=longer, estimated=longer is not None)
+    def _begun(self, event: Requested) -> _Replaying | Counted:
+        counted = Counted(lifecycle.begin(event))
+        if event.at < self.since:
+            self.ledger.add(counted)
+            self._went(counted, event)
+            return counted
+        trial = Trial(self.catalog, self.roster, self.consequence, self.can_extend, self.ledger.count, id=event.id)
+        found = _Replaying(PastRequest(event), trial, counted)
+        self._all.append(found)
+        found.refused = self._tried(found, event.at, lambda: self._try(found, event))
+        if counted.would:
+            self.ledger.add(counted)
+        return found
 
-    def _estimated(self, past: PastRequest, outcome: CaseOutcome) -> float | None:
-        """By how much later the missing approvals may have come: as long as the slowest group takes, as the median."""
-        if past.took is None:
+    def _went(self, counted: Counted, event: Event | Requested) -> None:
+        """Count what happened before the span."""
+        if isinstance(event, BreakGlassUsed | SwitchedToBreakGlass):
+            self.ledger.taken(counted, event.at)
+        elif isinstance(event, Denied):
+            self.ledger.denied(counted.record, event.at)
+
+    def _try(self, found: _Replaying, event: Requested) -> None:
+        person, form = event.requester, self._form(event)
+        if isinstance(event, BreakGlassUsed) or event.only_required:
+            earlier = self.ledger.earlier_uses(person, event.at)
+            found.trial.break_glass(person, form, earlier, event.at)
+        else:
+            facts = self._facts(event.at, event.starts_at, event.tickets)
+            found.trial.submit(event.requested_by or person, form, facts, self._used(person, event.at))
+
+    def _follow(self, found: _Replaying, event: Event) -> None:
+        """What a later event would have come to; what the other policy refused stays refused."""
+        past, trial, at = found.past, found.trial, event.at
+        past.tell(event)
+        if found.refused:
+            return
+        if past.took is None:  # once people have decided, nobody waits any more
+            self._tried(found, at, lambda: None)
+        person = found.counted.record.requester
+        request = trial.request
+        if isinstance(event, Consented) and request and request.is_draft:
+            facts = self._facts(at, past.first.starts_at, event.tickets)
+            found.refused = self._tried(found, at, lambda: trial.accept(facts, self._used(person, at)))
+        elif isinstance(event, Endorsed | Approved | Denied):
+            self._decide(found, event)
+        elif isinstance(event, SwitchedToBreakGlass) and request and request.awaits_decision:
+            earlier = self.ledger.earlier_uses(person, at)
+            found.held = self._tried(found, at, lambda: trial.switch(person, event.reason, event.duration, earlier, at))
+        elif isinstance(event, BreakGlassReviewed):
+            found.review = self._not_theirs(found, event)
+
+    def _decide(self, found: _Replaying, event: Endorsed | Approved | Denied) -> None:
+        # Whose right it was counts: nobody stands in for anybody in a replay.
+        who, at, trial = event.review.stands_in_for or event.review.by, event.at, found.trial
+        if isinstance(event, Denied):
+            self._tried(found, at, lambda: trial.deny(who, event.review.reason or "not given", at))
+            return
+        error = self._tried(found, at, lambda: trial.approve(who, at))
+        if isinstance(error, usage.REFUSALS):
+            found.held = error
+
+    def _not_theirs(self, found: _Replaying, event: BreakGlassReviewed) -> ReviewFate | None:
+        request = found.trial.request
+        if request is None or request.break_glass is None:
             return None
-        each = [self._median(groups) for groups, _ in outcome.missing]
-        known = [wait for wait in each if wait is not None]
-        return max(0.0, max(known) - past.took) if known and len(known) == len(each) else None
+        verdict = break_glass.may_review(self.catalog, self.roster, request, event.review.by, event.at)
+        if verdict.allowed:
+            return None
+        return ReviewFate.UNKNOWN if verdict.unknown else ReviewFate.NOT_THEIRS
 
-    def _median(self, groups: Sequence[str]) -> float | None:
-        people = {who for group in groups if group in self.roster for who in self.roster[group].identities}
-        waits = [wait for who in people for wait in self._waits.get(who, ())]
-        return statistics.median(waits) if waits else None
+    def _tried(self, found: _Replaying, at: float, step: Callable[[], None]) -> JitError | None:
+        """Let the time pass, take the step, and count what came of it; the error where it is refused."""
+        trial, before = found.trial, found.trial.request
+        error: JitError | None = None
+        try:
+            trial.wait(at)
+            step()
+        except JitError as refused:
+            error = refused
+        request = found.counted.would = trial.request
+        if request and request.rule and not (before and before.rule):
+            self._ruled[request.requester.identity, request.rule.key].append(at)
+        if request and request.break_glass and not (before and before.break_glass):
+            self.ledger.taken(found.counted, at)
+        if request and request.state is State.DENIED and before and before.state is not State.DENIED:
+            self.ledger.denied(request, at)
+        return error
 
-    def _judge(self, attempt: Attempt, now: float) -> CaseOutcome:
-        return policy_case.judge(self.catalog, attempt, now, self.consequence, self.can_extend)
-
-    def _form(self, past: PastRequest) -> RequestForm:
+    def _form(self, event: Requested) -> RequestForm:
         """As it was filled in, without what the other policy does not ask for: its form has no field for that."""
-        first, choice = past.first, self.catalog.find(past.first.what)
+        choice = self.catalog.find(event.what)
         asked = choice.inputs if choice else {}
         return RequestForm(
-            what=first.what,
-            duration=first.duration,
-            reason=first.reason,
-            starts_at=first.starts_at,
-            inputs={each.name: each.value for role in first.roles for each in role.inputs if each.name in asked},
+            what=event.what,
+            duration=event.shortened.asked if event.shortened else event.duration,
+            reason=event.reason,
+            starts_at=event.starts_at,
+            inputs={each.name: each.value for role in event.roles for each in role.inputs if each.name in asked},
+            requested_for=event.requester if event.requested_by else None,
         )
 
-    def _facts(self, past: PastRequest) -> Circumstances:
-        """What was known then: what ticket systems said, and denials of the span. Calendars are not replayed."""
-        first, at = past.first, past.first.at
-        names = [f"{role.system}/{role.role}" for role in first.roles]
-        return Circumstances(
-            now=at,
-            begins=first.starts_at or at,
-            denials={
-                name: tuple(when for when in self._denied[first.requester.identity, name] if when < at)
-                for name in names
-            },
-            tickets={(each.check, each.ticket): each.exists for each in first.tickets},
-        )
+    def _facts(self, at: float, starts_at: float, tickets: Sequence[CheckedTicket]) -> Circumstances:
+        """What was known then, besides what is counted: what ticket systems said. Calendars are not replayed."""
+        answers = {(each.check, each.ticket): each.exists for each in tickets}
+        return Circumstances(now=at, begins=max(starts_at, at), tickets=answers)
 
     def _used(self, person: Person, at: float) -> dict[str, int]:
         return {
@@ -291,6 +253,50 @@ class _Judge:
             for rule in self.catalog.rules
         }
 
+    # at the end of the span
 
-def _later(took: float, before: float | None) -> float | None:
-    return None if before is None else took - before
+    def finished(self, until: float) -> Iterator[Replayed]:
+        """What became of each, the first one first."""
+        waits: dict[str, list[float]] = defaultdict(list)
+        for each in self._all:
+            for review in each.past.reviews:
+                waits[review.by.identity].append(review.at - each.past.asked_at)
+        for each in self._all:
+            yield self._finished(each, until, waits)
+
+    def _finished(self, found: _Replaying, until: float, waits: Mapping[str, Sequence[float]]) -> Replayed:
+        past, trial, record = found.past, found.trial, found.counted.record
+        if past.took is None and not found.refused:
+            self._tried(found, record.closed_at or until, lambda: None)
+        request = trial.request
+        lacks = () if found.refused or past.fate is Fate.CANCELLED else trial.missing(until)
+        made = Replayed(
+            past,
+            replayed.fate(past, request, found.refused),
+            CaseOutcome(found.refused, request, lacks, trial.ruling),
+            held=found.held,
+            reached=replayed.reached(request),
+            was_reached=replayed.reached(record),
+            review=found.review or replayed.review_of(record, request.break_glass if request else None, until),
+            was_reviewed=replayed.review_of(record, record.break_glass, until),
+        )
+        if request and not found.refused and (at := replayed.decided_at(request)):
+            took = at - past.asked_at
+            return replace(made, held=None, took=took, longer=None if past.took is None else took - past.took)
+        longer = self._estimated(past, lacks, waits) if made.fate is Fate.WAITS and not made.too_late else None
+        return replace(made, longer=longer, estimated=longer is not None)
+
+    def _estimated(
+        self, past: PastRequest, lacks: Sequence[tuple[tuple[str, ...], int]], waits: Mapping[str, Sequence[float]]
+    ) -> float | None:
+        """By how much later the missing approvals may have come: as long as the slowest group takes, as the median."""
+        if past.took is None:
+            return None
+        each = [self._median(groups, waits) for groups, _ in lacks]
+        known = [wait for wait in each if wait is not None]
+        return max(0.0, max(known) - past.took) if known and len(known) == len(each) else None
+
+    def _median(self, groups: Sequence[str], waits: Mapping[str, Sequence[float]]) -> float | None:
+        people = {who for group in groups if group in self.roster for who in self.roster[group].identities}
+        found = [wait for who in people for wait in waits.get(who, ())]
+        return statistics.median(found) if found else None

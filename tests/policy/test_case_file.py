@@ -31,7 +31,10 @@ def test_a_good_file_has_no_mistake() -> None:
     assert told(GOOD) == []
 
 
-FORMS = "refused, approved-by-rule, approved, asks, or {asks: [dba, 2 of platform or security]}"
+FORMS = (
+    "refused, approved-by-rule, approved, asks, awaits-consent, break-glass, expired, "
+    "or {asks: [dba, 2 of platform or security]}"
+)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +88,46 @@ FORMS = "refused, approved-by-rule, approved, asks, or {asks: [dba, 2 of platfor
 def test_each_mistake_has_its_place_and_a_hint(old: str, new: str, said: str) -> None:
     assert old in GOOD
     found = told(GOOD.replace(old, new, 1))
+    assert any(said in mistake for mistake in found), found
+
+
+DEBUG = "what: debug"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("for: mia", "6:10: cases.0.for: people are written by e-mail address"),
+        ("for: mia@example.com", "6:10: cases.0.for: this person requests it themself; leave it out, or name somebody"),
+        ("fro: eve@example.com", "6:5: cases.0.fro: there is no key `fro` here; did you mean `frozen` or `for`?"),
+        ("accepted: true", "6:15: cases.0.accepted: it says nothing without `for`; add `for`, or leave it out"),
+        ("accepted: maybe", "6:15: cases.0.accepted: this should be true or false"),
+        ("after: soon", "6:12: cases.0.after: 'soon' is no duration"),
+        ("break_glas: true", "there is no key `break_glas` here; did you mean `break_glass`"),
+        ("break_glass: 1h", "6:18: cases.0.break_glass: this should be true or false"),
+        ("break_glass_used: 2", "cases.0.break_glass_used: it says nothing without `break_glass`; add `break_glass`"),
+        ("review_overdue: true", "cases.0.review_overdue: it says nothing without `break_glass`"),
+        ("review_within: 1d", "cases.0.review_within: only break-glass access is reviewed; add `break_glass: true`"),
+        ("break_glass: true\n    for: eve@example.com", "7:10: cases.0.for: `break_glass` has no `for`"),
+        ("break_glass: true\n    start: 2h", "7:12: cases.0.start: `break_glass` has no `start`"),
+        ("holds: [vault/shard]", "6:13: cases.0.holds.0: there is no role `vault/shard` in the policy; did you mean"),
+        ("holds: vault/shared", "6:12: cases.0.holds: this should be a list"),
+        ("denied: often", "6:13: cases.0.denied: 'often' is no duration"),
+        ("denied: -1", "6:13: cases.0.denied: write how often, up to 1000, or how long ago, like 10m or [10m, 2h]"),
+        ("denied: true", "6:13: cases.0.denied: write how often"),
+        ("live: [vault/shared]", "6:11: cases.0.live: this should be a whole number"),
+        ("approved_lately: 3", "6:22: cases.0.approved_lately: this should be a mapping"),
+        (
+            "approved_lately: {per_dy: 3}",
+            "6:23: cases.0.approved_lately.per_dy: there is no key `per_dy` here; did you",
+        ),
+        ("approved_lately: {per_person: {per_wek: 3}}", "no key `per_wek` here; did you mean `per_week`"),
+        ("approved_by: [{as: dan@example.com, aftr: 5m}]", "no key `aftr` here; did you mean `after`"),
+        ("approved_by: [dan]", "6:19: cases.0.approved_by.0.as: people are written by e-mail address"),
+    ],
+)
+def test_what_a_case_says_of_the_other_flows_is_checked_in_the_same_way(more: str, said: str) -> None:
+    found = told(GOOD.replace(DEBUG, f"{DEBUG}\n    {more}"))
     assert any(said in mistake for mistake in found), found
 
 
