@@ -10,6 +10,7 @@ import logging
 from redis.asyncio import Redis
 
 from bot.store.encoding import away, text
+from bot.store.forged_values import ForgedValues
 from bot.store.keys import Keys
 from bot.store.record_seal import Authorship
 
@@ -22,9 +23,9 @@ _MOST_BOUND = 50_000
 class Identities:
     """The bindings of one workspace. This process remembers those that it saw, so that a deleted key frees nobody."""
 
-    def __init__(self, redis: Redis, keys: Keys, authorship: Authorship) -> None:
+    def __init__(self, redis: Redis, keys: Keys, authorship: Authorship, found: ForgedValues) -> None:
         """Nothing is sent."""
-        self._redis, self._keys, self._authorship = redis, keys, authorship
+        self._redis, self._keys, self._authorship, self._found = redis, keys, authorship, found
         self._bound: dict[str, str] = {}
 
     async def bind(self, identity: str, user: str) -> bool:
@@ -71,5 +72,6 @@ class Identities:
             return owner
         if value:
             log.error("a binding of an e-mail address that the bot did not write was removed")
+            self._found.wrong_mac(key, tag)
             await away(self._redis.delete(key))
         return ""

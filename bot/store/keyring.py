@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KEY_BYTES = 32
+_TAG = re.compile(r"[A-Za-z0-9_-]{1,16}:[0-9a-f]{64}")
 _LINE = re.compile(r"^([A-Za-z0-9_-]{1,16}):([A-Za-z0-9+/=_-]{43,44})$")
 _READABLE_BY_OTHERS = 0o077
 _MOST_BYTES = 65_536
@@ -102,6 +103,10 @@ class KeyRing:
             return False
         expected = self._digest(id_, purpose, message).hex()
         return hmac.compare_digest(expected.encode(), given.encode(errors="replace"))
+
+    def may_lack_key_of(self, tag: str) -> bool:
+        """Whether a tag has the form of one by a key that is not in this ring, as before and after a rotation."""
+        return bool(_TAG.fullmatch(tag)) and tag.partition(":")[0] not in self._keys
 
     def subkeys(self, purpose: str) -> Mapping[str, bytes]:
         """Each key's subkey of 32 bytes, by id, the current first: the seed of what is made from it, never shown."""

@@ -143,7 +143,11 @@ class Outbox:
     async def dead(self) -> list[str]:
         """The dead-letter list, latest first; lines without our MAC are left out."""
         found = [text(line).partition(" ") for line in await away(self._redis.lrange(self._keys.dead, 0, -1))]
-        return [line for tag, _, line in found if self._signs.signed(tag, "dead", line)]
+        ours = [self._signs.signed(tag, "dead", line) for tag, _, line in found]
+        for (tag, _, _), signed in zip(found, ours, strict=True):
+            if not signed:
+                self._store.found.wrong_mac(self._keys.dead, tag)
+        return [line for (_, _, line), signed in zip(found, ours, strict=True) if signed]
 
     async def waiting(self) -> int:
         """How many rows wait."""
@@ -204,7 +208,10 @@ class Outbox:
         if channel == "posting":
             return PostedMessage("", "")
         ts, _, tag = rest.partition(" ")
-        return PostedMessage(channel, ts) if self._signs.signed(tag, "post", request, audience, channel, ts) else None
+        if self._signs.signed(tag, "post", request, audience, channel, ts):
+            return PostedMessage(channel, ts)
+        self._store.found.wrong_mac(self._keys.posts(request), tag)
+        return None
 
     async def _believed(self, request: str, audience: str) -> None:
         """Remove a forged place before a true one is noted."""

@@ -24,6 +24,7 @@ from bot.store.commit_encoding import BODY, Spelling
 from bot.store.due_set import DueSet
 from bot.store.durability import Barrier
 from bot.store.encoding import away, raised, script, seconds, stamp, text
+from bot.store.forged_values import ForgedValues
 from bot.store.high_water import HighWaterMarks
 from bot.store.identities import Identities
 from bot.store.indexes.person_counters import SUBMIT_WINDOW, Ledger, Ledgers
@@ -81,19 +82,19 @@ class Store:
         self.keys = Keys(self.workspace)
         self._sealing = Sealing(self.workspace, self.ring)
         self.authorship, self.known = Authorship(self.workspace, self.ring), HighWaterMarks()
-        self._ledgers = Ledgers(self.authorship)
+        self.found, self.foreign = ForgedValues(self.ring), set[str]()
+        self._ledgers = Ledgers(self.authorship, self.keys, self.found)
         self._spelling = Spelling(self.keys, self._sealing, self.authorship, lambda: self.retention)
         self._commit, self._note, self._counters, self._discard = (
             script(self.redis, name) for name in ("commit", "note", "counters", "discard")
         )
         self.leases = Leases(self.redis, self.ring, self.now)
-        self.foreign: set[str] = set()
         self.remembered = Remembered()
         self._together = Together(self.redis, self._commit)
         self._barrier = Barrier(self.redis, self.keys, self._commit, self.replicas)
         self.due_set = DueSet(self.redis, self.keys, self._sealing, self.known, self.foreign)
-        self.usage = UsageStore(self.redis, self.keys, self.authorship, self.load_ours)
-        self.identities = Identities(self.redis, self.keys, self.authorship)
+        self.usage = UsageStore(self.redis, self.keys, self.authorship, self.found, self.load_ours)
+        self.identities = Identities(self.redis, self.keys, self.authorship, self.found)
         self.policy = PolicyGeneration(self.redis, self.keys, self.provenance.via, self.now, self.said)
         self.lockdowns = LockdownStore(self.redis, self.keys, self.ring, self.workspace, self.note, self.said)
         values = workspace_values(self.redis, self.keys, self.ring, self.note, self.said)
@@ -156,8 +157,9 @@ class Store:
     async def counters(self, person: str, rules: Sequence[str] = ()) -> Counters:
         """What a verdict on a new request relies on; ``rules`` by their keys."""
         keys = [self.keys.ledger(person), self.keys.mine(person)]
+        newest = self._ledgers.newest(person)
         now, read, *found = await away(self._counters(keys=keys, args=[]))
-        ledger = self._ledgers.read(person, text(read), at := float(now))
+        ledger = self._ledgers.read(person, text(read), at := float(now), newest)
         open_ids = tuple(sorted({*ledger.open, *(text(id_) for id_ in found)}))
         return Counters(
             ledger, text(read), open_ids, ledger.asked_within(SUBMIT_WINDOW, at), at, ledger.uses(rules, at)

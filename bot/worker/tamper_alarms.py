@@ -23,6 +23,10 @@ _SAID: Final = {
     "The bot took it over and goes on.",
     "foreign_due": "somebody wrote to Redis past the bot: `{name}` had entries that are not requests, "
     "or due times were missing or postponed. They were corrected, and the bot goes on.",
+    "foreign_value": "somebody wrote to Redis past the bot: a value of `{name}` was not signed by the bot for "
+    "that key. The bot does not believe it and goes on.",
+    "put_back": "a value of `{name}` went back to an earlier one: somebody with access to Redis put it there, or "
+    "Redis lost its last writes. The bot does not believe it and goes on.",
 }
 
 
@@ -47,9 +51,15 @@ class TamperAlarms:
         Raises what the store does.
         """
         store = self.store
-        # Quarantined values; leases and due times that were set by others.
+        # Quarantined values; leases, due times and sealed values that were set by others.
         aside = store.redis.found if isinstance(store.redis, Client) else set()
-        met = {"foreign_kind": aside, "foreign_lease": store.leases.forged, "foreign_due": store.foreign}
+        met = {
+            "foreign_kind": aside,
+            "foreign_lease": store.leases.forged,
+            "foreign_due": store.foreign,
+            "foreign_value": store.found.forged,
+            "put_back": store.found.put_back,
+        }
         for kind, names in met.items():
             for name in sorted(names):
                 await self._window.alarm(kind, _SAID[kind].format(name=name))

@@ -361,7 +361,9 @@ async def test_the_commit_is_guarded_by_both_ledgers(house: House, whose: str, m
         if len(moved) == 1:
             ledger = (await counters(whose)).ledger
             raised = ledger.model_copy(update={"n": ledger.n + 1, "at": await store.now()})
-            await store.redis.set(store.keys.ledger(whose), Ledgers(store.authorship).sealed(whose, raised))
+            await store.redis.set(
+                store.keys.ledger(whose), Ledgers(store.authorship, store.keys, store.found).sealed(whose, raised)
+            )
         return await real(change)
 
     monkeypatch.setattr(store, "commit", commit)

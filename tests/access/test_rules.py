@@ -120,7 +120,7 @@ async def test_the_budget_is_a_persons_and_comes_back_after_a_day(house: House) 
     ledger = (await store.counters("UDAN")).ledger
     aged = ledger.ruled[0].model_copy(update={"at": await store.now() - WINDOW})
     later = ledger.model_copy(update={"ruled": (aged, *ledger.ruled[1:])})
-    await store.redis.set(key, Ledgers(store.authorship).sealed("UDAN", later))
+    await store.redis.set(key, Ledgers(store.authorship, store.keys, store.found).sealed("UDAN", later))
     again = await house.ask("dan", "vault/n4")
     assert again.rule is not None
     assert again.rule.used == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -11,17 +12,28 @@ import pytest
 from bot.access import holder
 from bot.core.errors import LockedDown
 from bot.core.request import State
+from bot.local_account import OsAccount
 from bot.store.durability import Barrier
 from bot.store.encoding import script
+from bot.store.forged_values import ForgedValues
+from bot.store.indexes.directory_snapshots import DirectorySnapshot, DirectorySnapshots
+from bot.store.indexes.drift import Found
 from bot.store.indexes.home_tabs import HomeTabIndex
 from bot.store.indexes.insights import Insights
+from bot.store.indexes.offboarding import Sightings
+from bot.store.indexes.person_counters import Ledger, Ledgers
+from bot.store.indexes.terminal_bindings import Terminals
 from bot.store.key_types import KINDS, kind_of
+from bot.store.keyring import KeyRing
+from bot.store.keys import Keys
 from bot.store.outbox import Outbox
+from bot.store.record_seal import Authorship
 from bot.store.store import Store
 from bot.store.types import Due
 from bot.worker.reconcile import Reconciler
 from bot.worker.tamper_alarms import TamperAlarms
-from tests.house import House
+from tests.access.limited import limited, live, policy
+from tests.house import House, catalog
 
 UNNAMED = sorted(name for name in KINDS if "*" not in name)
 
@@ -217,3 +229,189 @@ async def test_an_alarm_is_given_though_somebody_wrote_that_it_was(store: Store)
     await store.alarm("tampered", "J-2222")
     await store.alarm("tampered", "J-2222")
     assert [told["alarm"] for told in await alarms(store)] == ["tampered"]
+
+
+# values under a MAC that were forged, or put back
+
+
+FORGED_KEY = KeyRing({"k1": bytes(range(32))})
+"""A key of the same name, which is not ours."""
+OTHER_KEY = KeyRing({"k9": bytes(range(32))})
+"""A key that this process does not have: of another replica, while keys are rotated."""
+HERE = OsAccount(1000, "pat", "host", "")
+
+
+async def _usage(house: House) -> None:
+    await house.store.usage.read(["vault/read-only"], house.policy.generation)
+
+
+async def _counters(house: House) -> None:
+    await house.store.counters("UMIA")
+
+
+async def _identity(house: House) -> None:
+    await house.store.identities.bound("mia@example.com")
+
+
+async def _snapshot(house: House) -> None:
+    await DirectorySnapshots(house.store).read(["pd"], [])
+
+
+async def _calendar(house: House) -> None:
+    await DirectorySnapshots(house.store).read([], ["freeze"])
+
+
+async def _terminal(house: House) -> None:
+    await Terminals(house.store).of(HERE.by)
+
+
+async def _code(house: House) -> None:
+    await Terminals(house.store).offered("ABCD-EFGH")
+
+
+async def _held(house: House) -> None:
+    await Sightings(house.store).held()
+
+
+async def _drift(house: House) -> None:
+    await Found(house.store).reported("vault")
+
+
+async def _places(house: House) -> None:
+    await Outbox(house.store).posts("J-2222")
+
+
+async def _dead(house: House) -> None:
+    await Outbox(house.store).dead()
+
+
+SEALED: dict[str, tuple[Callable[[Keys], str], Callable[[House], Awaitable[None]]]] = {
+    "usage:*": (lambda keys: keys.usage("vault/read-only"), _usage),
+    "person:*:counters": (lambda keys: keys.ledger("UMIA"), _counters),
+    "identity:*": (lambda keys: keys.identity("mia@example.com"), _identity),
+    "directory:snapshot:*": (lambda keys: keys.directory("pd"), _snapshot),
+    "calendar:*": (lambda keys: keys.calendar("freeze"), _calendar),
+    "terminal:*": (lambda keys: keys.terminal(HERE.by), _terminal),
+    "terminal_code:*": (lambda keys: keys.terminal_code("ABCDEFGH"), _code),
+    "offboarding:held": (lambda keys: keys.held, _held),
+    "system:*:drift": (lambda keys: keys.found("vault"), _drift),
+    "messages:*": (lambda keys: keys.posts("J-2222"), _places),
+    "outbox:dead": (lambda keys: keys.dead, _dead),
+}
+"""Each kind of key whose value is under a MAC: one of them, and what reads it."""
+
+
+async def put(store: Store, key: str, value: str) -> None:
+    """A value of the right type, past every script."""
+    kind = KINDS[kind_of(key)[0]]  # type: ignore[index]  # each key has a kind
+    if kind == "hash":
+        await store.redis.hset(key, "x", value)
+    elif kind == "list":
+        await store.redis.rpush(key, value)
+    else:
+        await store.redis.set(key, value)
+
+
+@pytest.mark.parametrize("name", SEALED)
+@pytest.mark.parametrize("how", ["a word", "another key of the same name"])
+async def test_a_value_that_the_bot_did_not_sign_is_reported_once(store: Store, name: str, how: str) -> None:
+    house = await House(store, catalog(policy(role="{live: 3}"))).open()
+    tag = FORGED_KEY.mac("value", b"x")
+    key, read = SEALED[name]
+    # A line of the dead letters begins with its tag, a place and a binding of an address end with it.
+    line = {"outbox:dead": f"{tag} x", "messages:*": f"C0 1.0 {tag}", "identity:*": f"UEVIL {tag}"}
+    for _ in range(2):
+        await put(store, key(store.keys), "mine" if how == "a word" else line.get(name, f"{{}}|{tag}"))
+        await read(house)
+        await TamperAlarms(store).report()
+    [told] = await alarms(store)
+    assert told["alarm"] == "foreign_value"
+    assert f"a value of `{name}` was not signed by the bot" in told["said"]
+    assert store.found.forged == set()
+
+
+@pytest.mark.parametrize("name", SEALED)
+@pytest.mark.parametrize("how", ["nothing", "a key of another replica"])
+async def test_a_value_that_may_be_nobodys_doing_raises_no_alarm(store: Store, name: str, how: str) -> None:
+    house = await House(store, catalog(policy(role="{live: 3}"))).open()
+    key, read = SEALED[name]
+    tag = OTHER_KEY.mac("value", b"x")
+    line = {"outbox:dead": f"{tag} x", "messages:*": f"C0 1.0 {tag}", "identity:*": f"UEVIL {tag}"}
+    if how != "nothing":
+        await put(store, key(store.keys), line.get(name, f"{{}}|{tag}"))
+    await read(house)
+    await TamperAlarms(store).report()
+    assert await alarms(store) == []
+
+
+async def test_a_usage_ledger_that_was_put_back_is_reported_and_counted_again(store: Store) -> None:
+    house = await limited(store, role="{live: 3}")
+    await house.counter.turn()
+    old: Any = await store.redis.get(store.keys.usage("vault/read-only"))
+    await house.approve("dan", (await house.ask()).id)
+    await TamperAlarms(store).report()
+    assert await alarms(store) == [], "a ledger that is counted anew, and one that a commit writes, are ours"
+    await store.redis.set(store.keys.usage("vault/read-only"), old)
+    await house.counter.turn()
+    await TamperAlarms(store).report()
+    [told] = await alarms(store)
+    assert told["alarm"] == "put_back"
+    assert "a value of `usage:*` went back to an earlier one" in told["said"]
+    assert await live(store, house.policy, "vault/read-only") == 1
+
+
+async def test_the_mark_that_a_use_changed_while_it_is_counted_is_ours(store: Store) -> None:
+    house = await limited(store, role="{live: 3}")
+    mark = store.usage.unknown("vault/read-only", "J-2222")
+    await store.redis.set(mark.key, mark.words[0])
+    await _usage(house)
+    assert store.found.forged == set()
+
+
+async def test_a_persons_counters_that_were_put_back_are_reported(store: Store) -> None:
+    house = await House(store).open()
+    await house.ask()
+    old: Any = await store.redis.get(store.keys.ledger("UMIA"))
+    await house.ask(what="vault/shared")
+    await store.redis.set(store.keys.ledger("UMIA"), old)
+    await store.counters("UMIA")
+    await TamperAlarms(store).report()
+    assert [told["alarm"] for told in await alarms(store)] == ["put_back"]
+
+
+async def test_ledgers_that_redis_lost_are_begun_again_by_any_process_without_an_alarm(store: Store) -> None:
+    house = await limited(store, role="{live: 3}")
+    await house.counter.turn()
+    for what in ("vault/read-only", "both"):
+        await house.ask(what=what)
+    await store.redis.delete(store.keys.usage("vault/read-only"), store.keys.ledger("UMIA"))
+    other = House(Store(store.redis, store.workspace, store.ring), house.policy)
+    waiting = await other.ask("mia", "vault/shared")
+    await other.approve("dan", waiting.id)
+    await other.counter.turn()
+    for each in (house, other):
+        await each.store.usage.read(["vault/read-only"], house.policy.generation)
+        await each.store.counters("UMIA")
+        await TamperAlarms(each.store).report()
+    assert await alarms(store) == []
+
+
+def test_counters_that_a_commit_overtook_on_their_way_here_were_put_back_by_nobody() -> None:
+    ring = KeyRing.generate()
+    found = ForgedValues(ring)
+    ledgers = Ledgers(Authorship("T0TEST001", ring), Keys("T0TEST001"), found)
+    first, second = Ledger(n=1, at=10.0), Ledger(n=2, at=11.0)
+    ledgers.seen("UMIA", first)
+    ledgers.seen("UMIA", second)
+    assert ledgers.read("UMIA", ledgers.sealed("UMIA", first), 12.0, first.n).blind
+    assert found.put_back == set()
+    assert ledgers.read("UMIA", ledgers.sealed("UMIA", first), 12.0, second.n).blind
+    assert found.put_back == {"person:*:counters"}
+
+
+async def test_a_snapshot_of_another_directory_is_reported(store: Store) -> None:
+    await DirectorySnapshots(store).write(DirectorySnapshot(name="okta", generation="", at=1.0))
+    await store.redis.copy(store.keys.directory("okta"), store.keys.directory("pd"))
+    assert (await DirectorySnapshots(store).read(["pd"], [])).directories == {}
+    await TamperAlarms(store).report()
+    assert [told["alarm"] for told in await alarms(store)] == ["foreign_value"]

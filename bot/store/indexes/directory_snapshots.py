@@ -120,7 +120,7 @@ class DirectorySnapshots:
 
     def __init__(self, store: Store) -> None:
         """Nothing is sent."""
-        self._redis, self._keys, self._authorship = store.redis, store.keys, store.authorship
+        self._redis, self._keys, self._authorship, self._found = store.redis, store.keys, store.authorship, store.found
         self._newest: dict[str, float] = {}
         """When the newest snapshot was made that this process saw, by its key."""
 
@@ -166,12 +166,18 @@ class DirectorySnapshots:
     ) -> dict[str, _Snapshot]:
         opened: dict[str, _Snapshot] = {}
         for name in names:
-            body = self._authorship.unwrapped(what, text(found[key(name)]))
+            value = text(found[key(name)])
+            body = self._authorship.unwrapped(what, value)
+            if value and not body:
+                self._found.wrong_mac(key(name), value.rpartition("|")[2])
             try:
                 snapshot = shape.model_validate_json(body) if body else None
             except ValidationError:  # another version of this product wrote it
                 continue
-            # Under another name than its own, or older than one before, it was put there by somebody else.
+            if snapshot is not None and snapshot.name != name:
+                self._found.moved(key(name))
+            # Under another name than its own it was put there by somebody else. One that is older than one before may
+            # be of a worker that was slow: it is not believed, and is no forgery.
             if snapshot is None or snapshot.name != name or snapshot.at < self._newest.get(key(name), 0.0) - _AHEAD:
                 continue
             self._newest[key(name)] = max(snapshot.at, self._newest.get(key(name), 0.0))

@@ -74,6 +74,9 @@ class Found:
         found = await away(self._redis.hgetall(self._keys.found(system)))
         sealed = {text(what): text(how) for what, how in found.items()}
         told = {what: self._store.authorship.unwrapped(f"found {system} {what}", how) for what, how in sealed.items()}
+        for what, how in sealed.items():
+            if not told[what]:
+                self._store.found.wrong_mac(self._keys.found(system), how.rpartition("|")[2])
         return {what: how for what, how in told.items() if how}
 
     async def report(

@@ -108,7 +108,10 @@ class Sightings:
         """What is held back, as it was reported last."""
         try:
             value = text(await away(self._redis.get(self._keys.held)))
-            return _HOLDS.validate_json(self._store.authorship.unwrapped("held", value) or "[]")
+            body = self._store.authorship.unwrapped("held", value)
+            if value and not body:
+                self._store.found.wrong_mac(self._keys.held, value.rpartition("|")[2])
+            return _HOLDS.validate_json(body or "[]")
         except ValidationError:  # somebody else wrote it: told anew
             return ()
 

@@ -19,6 +19,8 @@ from pydantic import Field, ValidationError
 from bot.core.frozen import Frozen
 from bot.core.request import Request
 from bot.policy.rules import WINDOW
+from bot.store.forged_values import ForgedValues
+from bot.store.keys import Keys
 from bot.store.record_seal import Authorship
 
 KEPT: Final = 2 * WINDOW
@@ -106,16 +108,29 @@ class Ledgers:
     """The ledgers of one workspace, and the newest number of each that this process has seen; no I/O."""
 
     authorship: Authorship
+    keys: Keys
+    found: ForgedValues
     _newest: OrderedDict[str, tuple[int, float]] = field(default_factory=OrderedDict)
 
-    def read(self, person: str, value: str, now: float) -> Ledger:
-        """What a key holds; where it is not ours, or older than is known, a ledger that knows of nothing lately."""
+    def read(self, person: str, value: str, now: float, newest: int) -> Ledger:
+        """What a key holds; where it is not ours, or older than is known, a ledger that knows of nothing lately.
+
+        ``newest``: the number of the newest one that was known when it was sent for.
+        """
         known, at = self._newest.get(person, (0, 0.0))
         ledger = self._opened(person, value)
         if ledger is None or (ledger.n < known and at > now - WINDOW):
+            # One that was lost is begun again at a low number, with a later time. One that a commit overtook on its
+            # way here is older than what is known by now, and is nobody's doing.
+            if ledger is not None and value and ledger.n < newest and ledger.at < at:
+                self.found.older(self.keys.ledger(person))
             return Ledger(n=known, blind=now + WINDOW)
         self.seen(person, ledger)
         return ledger
+
+    def newest(self, person: str) -> int:
+        """The number of the newest one that is known; 0 for none."""
+        return self._newest.get(person, (0, 0.0))[0]
 
     def seen(self, person: str, ledger: Ledger) -> None:
         """From here on no older one is believed."""
@@ -141,6 +156,7 @@ class Ledgers:
             return Ledger()
         body, _, tag = value.rpartition("|")
         if not self.authorship.signed(tag, "ledger", person, body):
+            self.found.wrong_mac(self.keys.ledger(person), tag)
             return None
         try:
             return Ledger.model_validate_json(body)

@@ -86,6 +86,8 @@ class Terminals:
     def _opened(self, key: str, value: str, shape: type[M]) -> M | None:
         body, _, tag = value.rpartition("|")
         if not body or not self._store.ring.verify(_SEAL, self._bound(key, body), tag):
+            if value:
+                self._store.found.wrong_mac(key, tag)
             return None
         try:
             return shape.model_validate_json(body)

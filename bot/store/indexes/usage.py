@@ -9,6 +9,7 @@ its place, its record says, so that what ends gives its place back in the commit
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
@@ -17,9 +18,10 @@ from pydantic import Field, ValidationError
 from redis.asyncio import Redis
 
 from bot.core.frozen import Frozen
-from bot.core.request import Request
+from bot.core.request import ID_PATTERN, Request
 from bot.core.usage import PastDenial, Usage, UsageEntry, has_place, use_of
 from bot.store.encoding import away, raised, script, text
+from bot.store.forged_values import ForgedValues
 from bot.store.keys import Keys
 from bot.store.record_seal import Authorship
 from bot.store.types import Guard, Loaded, Op
@@ -29,6 +31,8 @@ KEPT: Final = 8 * 86_400
 MOST: Final = 5_000
 """Requests, and denials, that one ledger lists; beyond them it is unknown, and nothing new is allowed."""
 _FOREIGN: Final = "?"
+_MARKER: Final = re.compile(rf"\?(?: {ID_PATTERN.removeprefix('^').removesuffix('$')})?")
+"""What `UsageStore.unknown` writes, and what is read in place of a value of another type, which is reported itself."""
 
 
 class UsageLedger(Frozen):
@@ -67,6 +71,7 @@ class UsageStore:
     redis: Redis
     keys: Keys
     authorship: Authorship
+    found: ForgedValues
     load: Callable[[Sequence[str]], Awaitable[list[Loaded]]]
     _newest: dict[str, int] = field(default_factory=dict, init=False)
 
@@ -103,6 +108,9 @@ class UsageStore:
     def _opened(self, scope: str, value: bytes, generation: str) -> CountedUsage:
         known = self._newest.get(scope, 0)
         ledger = self._ledger(scope, text(value))
+        if ledger is not None and ledger.n < known:
+            # One that was lost is written again under a number above all that anybody remembers (`replace`).
+            self.found.older(self.keys.usage(scope))
         if ledger is None or ledger.n < known:
             return CountedUsage(scope, value, None, known)
         self._newest[scope] = ledger.n
@@ -112,6 +120,8 @@ class UsageStore:
     def _ledger(self, scope: str, value: str) -> UsageLedger | None:
         body, _, tag = value.rpartition("|")
         if not self.authorship.signed(tag, "usage", scope, body):
+            if value and not _MARKER.fullmatch(value):
+                self.found.wrong_mac(self.keys.usage(scope), tag)
             return None
         try:
             return UsageLedger.model_validate_json(body)
