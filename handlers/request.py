@@ -46,7 +46,8 @@ from handlers.request_form import filled, filled_with, form_choices, person_for
 from handlers.slack import modal_stack, payloads
 from handlers.slack.api import NotNow, SaidNo, Unanswered, answered, said
 from handlers.slack.payloads import Payload
-from handlers.views import action_ids, modals
+from handlers.slack.shown_form import shown_inputs
+from handlers.views import action_ids, input_fields, modals
 from handlers.views import request_line as views
 from handlers.views.message import SlackMessage
 from handlers.views.text import field_error
@@ -97,6 +98,9 @@ def _register_modal(app: AsyncApp, door: Door) -> None:
     async def submitted(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         form, actor, whom = payloads.chosen(body), await door.who(body), payloads.chosen_person(body)
         try:
+            if redrawn := await _redrawn(door, actor, body):
+                await ack(response_action="update", view=redrawn)
+                return
             them = await person_for(door, actor, whom)
             more = {"token": payloads.view_id(body), "requested_for": them}
             made = await submit.submit(door.context, actor, form.model_copy(update=more))
@@ -153,14 +157,32 @@ def _requested(made: Request, more: str = "") -> View:
     return modals.note("Requested", "\n".join(filter(None, [views.requested(made), more])), views.next_steps(made))
 
 
-async def _chosen(door: Door, actor: Actor, body: Payload) -> View:
-    """The form with what was chosen in it."""
-    form, whom = payloads.chosen(body), payloads.chosen_person(body)
+async def _redrawn(door: Door, actor: Actor, body: Payload) -> View | None:
+    """The form as the policy asks for it now, where that is not how it was drawn; None where it fits.
+
+    A form that is drawn for something else than what was chosen is not judged. Raises what `_chosen` does.
+    """
+    form = payloads.chosen(body)
+    choice = door.context.catalog().find(form.what)
+    shown = shown_inputs(body, choice.name) if choice else None
+    if choice is None or shown is None:
+        return None
+    note, unfit = input_fields.outdated(choice, shown, form.inputs)
+    kept = {name: text for name, text in form.inputs.items() if name not in unfit}
+    return await _chosen(door, actor, body, form.model_copy(update={"inputs": kept}), note) if note else None
+
+
+async def _chosen(door: Door, actor: Actor, body: Payload, form: RequestForm | None = None, note: str = "") -> View:
+    """The form with what was chosen in it. ``form``: what to fill in instead of all that was typed.
+
+    Raises `UnknownChoice`, `NotAllowed`, and what `person_for` does.
+    """
+    form, whom = form or payloads.chosen(body), payloads.chosen_person(body)
     shown = await form_choices(door, actor, whom)
     if TOGETHER in form.what:
         form = form.model_copy(update={"requested_for": await person_for(door, actor, whom)})
     choice = await submit.offered(door.context, actor, shown.offers, form)
-    return await filled_with(door, actor, shown, choice, form)
+    return await filled_with(door, actor, shown, choice, form, note)
 
 
 async def request(door: Door, payload: Payload, rest: str, client: AsyncWebClient) -> Answer:
