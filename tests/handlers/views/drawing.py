@@ -504,6 +504,8 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     "digest-busy-details": lambda: views_digest.details(golden("busy"), ("2026-11-23",)),
     "digest-busy-details-as-lines": lambda: views_digest.details(golden("busy"), ("2026-11-23",), as_table=False),
     "digest-busy-with-its-chart": lambda: views_digest.told(golden("busy"), picture="F0CHART01"),
+    "digest-delegations": lambda: views_digest.told(golden("delegations")),
+    "digest-delegations-details": lambda: views_digest.details(golden("delegations")),
     "digest-quiet": lambda: views_digest.told(golden("quiet")),
     "digest-quiet-details": lambda: views_digest.details(golden("quiet")),
     "digest-weekly": lambda: views_digest.told(weekly_of(), ("weekly-2026-11-13",), late=True),

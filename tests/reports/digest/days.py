@@ -202,6 +202,38 @@ def quiet() -> list[AuditEntry]:
     return entries([("J-2222", held)], [(UNTIL + 9 * HOUR, "digest", {"by": "clock"})])
 
 
+def delegations() -> list[AuditEntry]:
+    """A day with stand-ins: one runs on from the day before and approves, one begins and ends, one is replaced."""
+    dan, eve, sam, kim, pat = (somebody(name) for name in ("dan", "eve", "sam", "kim", "pat"))
+    since_yesterday, of_today = _delegation("D-2222", dan, eve, -5, 40), _delegation("D-3333", sam, kim, 8, 18)
+    first, second = _delegation("D-4444", kim, sam, 9, 30), _delegation("D-5555", kim, pat, 11, 30)
+    decided = review("eve", at(10) + 60, HOUR).model_copy(update={"stands_in_for": dan, "delegation": "D-2222"})
+    life = list(opened("J-2222", "mia", 10, role("vault")))
+    life[1] = Approved(at=decided.at, by="UEVE", review=decided, duration=HOUR)
+    noted = [
+        (at(-5), "delegated", {"by": "UDAN", **since_yesterday}),
+        (at(8), "delegated", {"by": "USAM", **of_today}),
+        (at(9), "delegated", {"by": "UKIM", **first}),
+        (at(11), "delegation_ended", {"by": "UKIM", **first, "why": "replaced"}),
+        (at(11), "delegated", {"by": "UKIM", **second}),
+        (at(18), "delegation_ended", {"by": "clock", **of_today, "why": "expired"}),
+        (UNTIL + HOUR, "digest", {"by": "clock"}),
+    ]
+    return entries([("J-2222", [*life, *ended(at(11) + 61)])], noted)
+
+
+def _delegation(id_: str, whose: Person, stand_in: Person, since: float, until: float) -> dict[str, Any]:
+    return {
+        "delegation": id_,
+        "person": whose.id,
+        "name": whose.name,
+        "stand_in": stand_in.id,
+        "stand_in_name": stand_in.name,
+        "at": at(since),
+        "until": at(until),
+    }
+
+
 def busy_weeks() -> list[AuditEntry]:
     """A week with twelve hasty approvals and a denial, and a quieter one before it."""
     vault, shared = role("vault"), role("vault", "shared")
@@ -266,11 +298,11 @@ def weekly_of() -> Digest:
 
 @functools.cache
 def digest_of(name: str, now: float = UNTIL + 86_400) -> Digest:
-    """The digest of the ``busy`` day, or of the ``quiet`` one, as it is a day later or at another time."""
+    """The digest of the ``busy`` day, the ``quiet`` one or that of ``delegations``, a day later or at another time."""
     with tempfile.TemporaryDirectory() as home:
         archive = Archive.open("", Path(home), create=True)
         try:
-            return made(kept(archive, {"busy": busy, "quiet": quiet}[name]()), now=now)
+            return made(kept(archive, {"busy": busy, "quiet": quiet, "delegations": delegations}[name]()), now=now)
         finally:
             archive.close()
 

@@ -340,7 +340,7 @@ def test_a_day_is_held_against_a_day_of_the_week_before_it(archive: Archive) -> 
     assert digest_words.usual(requested, Edition.DAILY) == "0.4 a day in the week before"
 
 
-@pytest.mark.parametrize("name", ["busy", "quiet"])
+@pytest.mark.parametrize("name", ["busy", "quiet", "delegations"])
 def test_the_text_is_as_its_golden_file_has_it(name: str) -> None:
     assert digest_words.text(days.golden(name)) == (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")
 
