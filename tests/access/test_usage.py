@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from bot.core.request import Request, State, Verb
 from bot.store.store import Store
 from bot.store.types import Change, CommitOutcome, GuardFailed
 from bot.worker.reconcile import Reconciler
+from handlers.views.ended import why
 from tests.access.limited import limited, live, policy
 from tests.house import House, catalog
 
@@ -221,6 +223,9 @@ async def test_access_without_a_request_that_a_comparison_found_forbids_the_othe
     failed = await house.granted("mia", "billing/approve")
     assert failed.state is State.FAILED
     assert "the requester has vault/shared without a request, which conflicts with billing" in failed.closed_reason
+    guide = files("bot").joinpath("guides", "policy.md").read_text(encoding="utf-8")
+    example = why(failed).replace("with billing;", "with prod-db/admin;").replace("vault/shared", "billing/approve")
+    assert f'"{example}"' in guide
     assert (await house.granted("sam", "billing/approve")).state is State.ACTIVE, "another person's access"
 
 
