@@ -53,16 +53,24 @@ class RecordChecks:
         if self.counter is None or any(leg.attempts for leg in request.legs):
             return False
         try:
-            why = await self.counter.exceeds(request) or await self._conflicting(self.counter.policy(), request)
+            why = await self._exceeded(self.counter, request)
         except (TrailUnknown, Uncounted) as error:
             log.warning("%s: not granted yet, since limits cannot be counted: %s", request.id, error)
             raise TryLater(claim.now + _CHECK_AGAIN) from error
-        event = ending(request, claim.now, f"{why}; please request again later") if why else None
+        event = ending(request, claim.now, why) if why else None
         if event is None:
             return False
         log.error("%s: not granted: %s", request.id, why)
         await claim.commit(event)
         return True
+
+    async def _exceeded(self, counter: UsageCounter, request: Request) -> str:
+        """Which limit or conflict forbids it, and what to do; empty where none does."""
+        if why := await counter.exceeds(request):
+            return f"{why}; please request again later"
+        if why := await self._conflicting(counter.policy(), request):
+            return f"{why}; have that access removed in its system, then request again"
+        return ""
 
     async def _conflicting(self, catalog: Catalog, request: Request) -> str:
         """Why the requester's access without a request forbids this one; empty where nothing is known to."""
