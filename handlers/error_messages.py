@@ -22,6 +22,7 @@ from bot.core.errors import (
     CannotExtend,
     CouldNotCheck,
     Crowded,
+    DelegationsChanged,
     IdentityTaken,
     JitError,
     Late,
@@ -301,11 +302,8 @@ _WORDS: dict[type[Exception], Callable[[Any], str]] = {
         "`jit people bind-cli` at the terminal prints a new one."
     ),
     NotLockedDown: not_locked,
-    PolicyMoved: lambda e: (
-        "Who stands in for whom has just changed. Nothing was recorded; please press again."
-        if e.args
-        else "The policy has just changed. Nothing was recorded; please press again in a minute."
-    ),
+    PolicyMoved: lambda _: "The policy has just changed. Nothing was recorded; please press again in a minute.",
+    DelegationsChanged: lambda _: "Who stands in for whom has just changed. Nothing was recorded; please press again.",
     CouldNotCheck: lambda e: (
         f"Slack did not answer in time ({safe(e.what, 200)}). Nothing was recorded; please try again in a moment."
     ),

@@ -102,6 +102,20 @@ _MOST_LINES = 350
 _UNSAID = re.compile(r"\b(TODO|FIXME|XXX|TBD)\b|^\W*$")
 
 
+def test_a_type_that_others_use_has_a_name_of_its_own() -> None:
+    defined: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                defined.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    twice = {name: places for name, places in defined.items() if len(places) > 1}
+    # A provider imports nothing of the bot.
+    assert twice == {
+        "Frozen": ["bot/core/frozen.py", "providers/base.py"],
+        "System": ["bot/policy/catalog.py", "providers/systems/base.py"],
+    }
+
+
 def test_no_module_is_too_long_to_be_read_at_once() -> None:
     long = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
     assert {name: lines for name, lines in long.items() if lines > _MOST_LINES} == {}

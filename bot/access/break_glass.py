@@ -19,10 +19,11 @@ from bot.access.consent import CHANGED
 from bot.access.context import AccessContext
 from bot.access.request_form import RequestForm, Submission
 from bot.access.submit import repeats, submitted_before, within_limits
-from bot.access.usage import RoleUse
+from bot.access.usage import GuardedRoleUsage
 from bot.core import lifecycle
 from bot.core.errors import (
     AlreadyRequested,
+    Crowded,
     LimitReached,
     NotAllowed,
     Overtaken,
@@ -37,7 +38,7 @@ from bot.policy import break_glass as policy
 from bot.policy.break_glass import BreakGlassTerms
 from bot.policy.catalog import Catalog, Choice, RoleRef
 from bot.store.indexes.person_counters import SUBMIT_WINDOW
-from bot.store.types import Change, Counters, GuardFailed, Loaded, Superseded
+from bot.store.types import Change, GuardFailed, Loaded, PersonCounters, Superseded
 
 _TRIES = 50
 _LIVE = frozenset({State.GRANTING, State.ACTIVE})
@@ -47,7 +48,7 @@ _LIVE = frozenset({State.GRANTING, State.ACTIVE})
 class _Earlier:
     """The person's counters, and their open requests as the records confirm them."""
 
-    counters: Counters
+    counters: PersonCounters
     own: Sequence[Request]
 
     @property
@@ -73,12 +74,13 @@ async def use(context: AccessContext, actor: Actor, form: RequestForm) -> Reques
     """Record access that is taken at once; where the same waits for approval already, that request is taken.
 
     What an owner has to approve first comes back as a pending request. Raises what errors.py has under NotUnderstood,
-    `NotAllowed`, `LimitReached`, `AlreadyRequested`, `Conflicting`, `NotCounted`, `LockedDown`, `PolicyMoved`.
+    `NotAllowed`, `LimitReached`, `AlreadyRequested`, `Conflicting`, `NotCounted`, `LockedDown`, `PolicyMoved`,
+    `Crowded`.
     """
     for _ in range(_TRIES):
         if request := await _try(context, actor, form):
             return request
-    raise PolicyMoved
+    raise Crowded
 
 
 async def _try(context: AccessContext, actor: Actor, form: RequestForm) -> Request | None:
@@ -146,7 +148,7 @@ async def usable(context: AccessContext, actor: Actor, id_: str) -> tuple[Reques
 async def switch(context: AccessContext, actor: Actor, id_: str, reason: str, duration: int | None = None) -> Request:
     """Take the access of the person's own pending request at once. Raises what `usable` does, and `LockedDown`, `Late`.
 
-    Also `BadReason`, `BadDuration`, `PolicyMoved`.
+    Also `BadReason`, `BadDuration`, `PolicyMoved`, `Crowded`.
     """
     for _ in range(_TRIES):
         loaded, catalog, earlier, counting = await _usable(context, actor, id_)
@@ -169,10 +171,10 @@ async def switch(context: AccessContext, actor: Actor, id_: str, reason: str, du
         context.store.counted({actor.person.id: used})
         counting.written(ops)
         return after
-    raise PolicyMoved
+    raise Crowded
 
 
-async def _usable(context: AccessContext, actor: Actor, id_: str) -> tuple[Loaded, Catalog, _Earlier, RoleUse]:
+async def _usable(context: AccessContext, actor: Actor, id_: str) -> tuple[Loaded, Catalog, _Earlier, GuardedRoleUsage]:
     loaded = await context.find(actor, id_)
     request, catalog = loaded.request, context.catalog()
     await context.check("break-glass", actor, request, authorization.is_requester(request, actor.person))
@@ -208,7 +210,7 @@ async def _counting(
     pending: Request | None = None,
     *,
     needs_owner: bool = False,
-) -> RoleUse:
+) -> GuardedRoleUsage:
     """What is counted for the roles, and allows it: see `check_use`. ``pending``: what is taken.
 
     Raises `Conflicting`, `NotCounted`, `OverLimit`.
@@ -224,7 +226,7 @@ async def _counting(
     return counting
 
 
-def _with_open(earlier: _Earlier) -> Counters:
+def _with_open(earlier: _Earlier) -> PersonCounters:
     """The counters with what is open, past every limit of ordinary requests: break-glass has one of its own."""
     counters, ids = earlier.counters, tuple(request.id for request in earlier.own)
     return replace(counters, open_ids=ids, ledger=counters.ledger.model_copy(update={"open": ids}))

@@ -22,7 +22,7 @@ from bot.core.verdict import Actor, Roster
 from bot.policy import authorization, on_behalf, rules
 from bot.policy.catalog import Catalog
 from bot.policy.conditions import Circumstances
-from bot.store.types import Change, Counters, GuardFailed, Loaded, Superseded
+from bot.store.types import Change, GuardFailed, Loaded, PersonCounters, Superseded
 
 FILER_MAY_NOT = "who requested it for somebody else may no longer do so"
 """Why a request is cancelled, where the person who requested it left or lost the right."""
@@ -130,8 +130,8 @@ class _Judged:
 
     event: Consented
     after: Request
-    counters: Counters | None
-    use: usage.RoleUse
+    counters: PersonCounters | None
+    use: usage.GuardedRoleUsage
 
 
 async def _judged(
@@ -156,7 +156,9 @@ async def _judged(
 def consented(
     catalog: Catalog, roster: Roster, request: Request, facts: Circumstances, used: Mapping[str, int], by: str
 ) -> tuple[Consented, Request]:
-    """The event of accepting it at ``facts.now``, and the request after it; it reads nothing. ``used``: see `Counters`.
+    """The event of accepting it at ``facts.now``, and the request after it; it reads nothing.
+
+    ``used``: how many each rule has approved for this person lately, see `PersonCounters`.
 
     Raises `NotAllowed` where rules deny it, or require approvals that nobody could give.
     """

@@ -16,7 +16,16 @@ from typing import Any
 
 from bot.access.rule_lookups import NO_LOOKUPS, RuleLookups
 from bot.core import lifecycle
-from bot.core.errors import Ambiguous, CouldNotCheck, JitError, NotAllowed, NotFound, PolicyMoved, Tampered
+from bot.core.errors import (
+    Ambiguous,
+    CouldNotCheck,
+    DelegationsChanged,
+    JitError,
+    NotAllowed,
+    NotFound,
+    PolicyMoved,
+    Tampered,
+)
 from bot.core.events import Event
 from bot.core.ids import is_id, spelled
 from bot.core.request import Request, State
@@ -26,7 +35,6 @@ from bot.policy.catalog import Catalog
 from bot.store.store import Store
 from bot.store.types import Change, Guard, GuardFailed, Loaded, Op, Superseded
 
-_STAND_INS = "who stands in for whom"
 _REFUSALS_WINDOW = 60
 """Seconds within which the same refusal is audited once."""
 
@@ -138,7 +146,7 @@ class AccessContext:
 
         ``catalog``: the policy that the verdict relied on; None for a step that needs no guard on it, such as an end.
         ``delegations``: guards on those that it relied on. Raises `PolicyMoved` where the workspace has another policy
-        or other delegations by now, and `Late` after the ``deadline``.
+        by now, `DelegationsChanged` where it has others, and `Late` after the ``deadline``.
         """
         after = lifecycle.advance(request, event)
         # The commit always compares the record's version; the guard adds that the policy is still that of the verdict.
@@ -151,19 +159,19 @@ class AccessContext:
         except GuardFailed as error:
             if error.guard in guards:
                 return None
-            raise PolicyMoved(*(() if error.guard in same_policy else (_STAND_INS,))) from error
+            raise (PolicyMoved if error.guard in same_policy else DelegationsChanged) from error
         return after
 
     def delegation_guards(self, catalog: Catalog, actor: Actor, now: float) -> tuple[Guard, ...]:
         """Guards on the delegations by which this person's groups were read; none where the policy allows none.
 
-        Raises `PolicyMoved` where they have changed since.
+        Raises `DelegationsChanged` where they have since.
         """
         delegations = self.store.delegations
         if not stand_ins.entitling(catalog):
             return ()
         if not stand_ins.judged_by(actor.roster, delegations.known, now):
-            raise PolicyMoved(_STAND_INS)
+            raise DelegationsChanged
         return delegations.guards()
 
     # audit refusals

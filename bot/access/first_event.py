@@ -37,7 +37,7 @@ def first_event(
     """The first event: submitted to approvers, as rules require and shorten it, or approved by a rule.
 
     What is for somebody else is a draft first: rules can only deny it before that person accepts. ``used``: see
-    `Counters`. Raises `NotAllowed` where a rule denies it, or requires approvals that nobody could give.
+    `PersonCounters`. Raises `NotAllowed` where a rule denies it, or requires approvals that nobody could give.
     """
     catalog, roster = submission.catalog, submission.actor.roster
     ruling = rules.judge(catalog, roster, submission.wanted, facts, used)

@@ -28,7 +28,7 @@ from bot.policy import break_glass as glass
 from bot.policy.catalog import Catalog, RoleRef
 from bot.policy.conditions import Circumstances, Wanted
 from bot.policy.rules import Ruling
-from bot.store.indexes.usage import CountedUsage
+from bot.store.indexes.usage import StoredUsage
 
 Count = Callable[[Iterable[str], float], Mapping[str, Usage]]
 """What is counted of these roles and systems at a time, Unix seconds; without one, limits and conflicts refuse nothing.
@@ -47,7 +47,7 @@ class CaseApproval:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A request that is tried out. ``used``: how many each rule has approved for this person lately, see `Counters`.
+    """A request that is tried out. ``used``: how many each rule has approved for this person, see `PersonCounters`.
 
     ``requester``: who requests it; for whom, says the form. ``facts``: what rules are judged on; without them, what is
     not known from the policy and the groups is unknown. ``tickets``: all that exist, where that is known. ``accepted``:
@@ -204,7 +204,7 @@ class Trial:
         if self.count is None:
             return None
         counted = self.count(scopes(self.catalog, refs), now)
-        each = {name: CountedUsage(name, b"", usage, 0) for name, usage in counted.items()}
+        each = {name: StoredUsage(name, b"", usage, 0) for name, usage in counted.items()}
         return RoleUsage(self.catalog, refs, each)
 
     def _judged_on(self, facts: Circumstances, wanted: Wanted, use: RoleUsage | None, but: str = "") -> Circumstances:

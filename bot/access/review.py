@@ -144,7 +144,7 @@ async def review(
 
 async def _counting(
     context: AccessContext, catalog: Catalog, actor: Actor, request: Request, event: Event
-) -> usage.Counting:
+) -> usage.UsageChange:
     """What an approval or a denial adds to the commit, where limits or conflicts count it.
 
     Raises `NotCounted`, `Conflicting`, `OverLimit`, audited: the request stays undecided.

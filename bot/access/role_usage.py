@@ -15,7 +15,7 @@ from bot.core.usage import Conflict, Usage, UsageEntry
 from bot.policy import conflicts, limits
 from bot.policy.catalog import Catalog, RoleRef
 from bot.policy.counted import limits_of, names_of
-from bot.store.indexes.usage import CountedUsage
+from bot.store.indexes.usage import StoredUsage
 
 REFUSALS = (OverLimit, Conflicting, NotCounted)
 """The refusals by what was counted."""
@@ -30,10 +30,10 @@ class RoleUsage:
 
     catalog: Catalog
     refs: tuple[RoleRef, ...]
-    counted: Mapping[str, CountedUsage]
+    counted: Mapping[str, StoredUsage]
 
     @property
-    def own(self) -> tuple[CountedUsage, ...]:
+    def own(self) -> tuple[StoredUsage, ...]:
         """Of the roles themselves, and of their systems."""
         return tuple(self.counted[name] for name in _own(self.catalog, self.refs))
 

@@ -20,6 +20,7 @@ from bot.core import given_inputs, lifecycle
 from bot.core.errors import (
     AlreadyRequested,
     CannotCombine,
+    Crowded,
     LimitReached,
     NotAllowed,
     PolicyMoved,
@@ -34,7 +35,7 @@ from bot.policy import authorization, conflicts, counted, on_behalf
 from bot.policy.catalog import Catalog, Choice, cannot_combine
 from bot.policy.vocabulary import TOGETHER
 from bot.store.indexes.person_counters import SUBMIT_WINDOW
-from bot.store.types import Change, Counters, GuardFailed, Superseded
+from bot.store.types import Change, GuardFailed, PersonCounters, Superseded
 
 __all__ = ["RequestForm", "Submission", "first_event", "snapshot", "submitted_event"]
 """What is imported above and asked for here too."""
@@ -130,7 +131,7 @@ async def record(context: AccessContext, submission: Submission) -> Request:
     except (NotAllowed, *usage.REFUSALS) as error:
         await context.refused("submit", whole.actor, whole.choice.name, error)
         raise
-    raise PolicyMoved
+    raise Crowded
 
 
 def completed(submission: Submission, now: float) -> Submission:
@@ -183,7 +184,7 @@ async def submitted_before(context: AccessContext, actor: Actor, token: str) -> 
     return own[0] if own else None
 
 
-async def _counters(context: AccessContext, submission: Submission) -> dict[str, Counters]:
+async def _counters(context: AccessContext, submission: Submission) -> dict[str, PersonCounters]:
     """What limits and rules rely on, by person: how much who requests it did lately, what is open for whom it is for.
 
     Raises `AlreadyRequested`, `LimitReached`.
@@ -200,7 +201,7 @@ async def _counters(context: AccessContext, submission: Submission) -> dict[str,
     return found
 
 
-async def within_limits(context: AccessContext, submission: Submission, counters: Counters) -> Counters:
+async def within_limits(context: AccessContext, submission: Submission, counters: PersonCounters) -> PersonCounters:
     """The counters, with only the open requests that records confirm. Raises `AlreadyRequested`, `LimitReached`."""
     limits, person = submission.catalog.workspace.limits, submission.requester
     not_active_yet = {State.DRAFT, State.PENDING, State.SCHEDULED, State.GRANTING}

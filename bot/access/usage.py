@@ -18,7 +18,7 @@ from bot.core.usage import PastDenial, Usage, use_of
 from bot.policy import limits
 from bot.policy.catalog import Catalog, RoleRef
 from bot.policy.counted import approvals_kept, denials_kept
-from bot.store.indexes.usage import CountedUsage
+from bot.store.indexes.usage import StoredUsage
 from bot.store.store import Store
 from bot.store.types import Guard, Op
 
@@ -27,7 +27,7 @@ __all__ = ["REFUSALS", "RoleUsage"]
 
 
 @dataclass(frozen=True)
-class RoleUse(RoleUsage):
+class GuardedRoleUsage(RoleUsage):
     """The same as the store has it, with the guards of a verdict and the writes that count it.
 
     Without limits and conflicts it is empty, and neither guards nor writes anything.
@@ -50,7 +50,7 @@ class RoleUse(RoleUsage):
             if request.approved_at or (each.usage is not None and self._is_side(each.scope))
         )
 
-    def _entered(self, each: CountedUsage, request: Request) -> Op:
+    def _entered(self, each: StoredUsage, request: Request) -> Op:
         if each.usage is None:  # only rules ask for it: a worker that is counting it begins again
             return self.store.usage.unknown(each.scope, request.id)
         usage = each.usage.having(use_of(request, each.scope))
@@ -63,7 +63,7 @@ class RoleUse(RoleUsage):
         guards = tuple(self.store.usage.guard(each) for each in kept if each.usage is not None)
         return guards, tuple(self._with_denial(each, request, now) for each in kept)
 
-    def _with_denial(self, each: CountedUsage, request: Request, now: float) -> Op:
+    def _with_denial(self, each: StoredUsage, request: Request, now: float) -> Op:
         if each.usage is None:
             return self.store.usage.unknown(each.scope, request.id)
         who = request.requester
@@ -78,7 +78,7 @@ class RoleUse(RoleUsage):
             if each.usage is not None and self.store.keys.usage(each.scope) in keys:
                 self.store.usage.written(each)
 
-    def _after(self, each: CountedUsage, usage: Usage, now: float) -> Op:
+    def _after(self, each: StoredUsage, usage: Usage, now: float) -> Op:
         kept = limits.pruned(
             usage, now, approvals_kept(self.catalog, each.scope), denials_kept(self.catalog, each.scope)
         )
@@ -89,36 +89,36 @@ class RoleUse(RoleUsage):
 
 
 @dataclass(frozen=True)
-class Counting:
+class UsageChange:
     """What a decision adds to its commit."""
 
-    use: RoleUse
+    use: GuardedRoleUsage
     guards: tuple[Guard, ...] = ()
     ops: tuple[Op, ...] = ()
 
 
-async def of_decision(store: Store, catalog: Catalog, request: Request, event: Event) -> Counting:
+async def of_decision(store: Store, catalog: Catalog, request: Request, event: Event) -> UsageChange:
     """Whether the request may be approved now, and what an approval or a denial adds to the commit.
 
     A denial is never refused. Raises `NotCounted`, `Conflicting`, `OverLimit`.
     """
     if not isinstance(event, Approved | Denied) or not catalog.counted:
-        return Counting(RoleUse(catalog, (), {}, store))
+        return UsageChange(GuardedRoleUsage(catalog, (), {}, store))
     use = await of_request(store, catalog, request)
     if isinstance(event, Denied):
-        return Counting(use, *use.denied(request, event.at))
+        return UsageChange(use, *use.denied(request, event.at))
     use.check_approval(request, event.at)
-    return Counting(use, use.guards, use.entering(lifecycle.advance(request, event)))
+    return UsageChange(use, use.guards, use.entering(lifecycle.advance(request, event)))
 
 
-async def read(store: Store, catalog: Catalog, refs: Iterable[RoleRef]) -> RoleUse:
+async def read(store: Store, catalog: Catalog, refs: Iterable[RoleRef]) -> GuardedRoleUsage:
     """What is counted for these roles now; where the policy limits none of them, nothing is sent."""
     roles = tuple(refs)
     names = scopes(catalog, roles)
-    return RoleUse(catalog, roles, await store.usage.read(names, catalog.generation) if names else {}, store)
+    return GuardedRoleUsage(catalog, roles, await store.usage.read(names, catalog.generation) if names else {}, store)
 
 
-async def of_request(store: Store, catalog: Catalog, request: Request) -> RoleUse:
+async def of_request(store: Store, catalog: Catalog, request: Request) -> GuardedRoleUsage:
     """The same for the roles of a request."""
     return await read(store, catalog, refs_of(request))
 

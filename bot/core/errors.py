@@ -32,6 +32,7 @@
     ├── WrongCode               a terminal's code that is wrong, used or too old
     ├── NotLockedDown           nothing is locked down there, so there is nothing to lift
     ├── PolicyMoved             this replica holds another policy than the workspace
+    ├── DelegationsChanged      who stands in for whom has changed since it was judged
     ├── CouldNotCheck           a directory did not answer in time
     ├── Crowded                 too much load for its turn to come in time
     ├── IdentityTaken           another account of the workspace is bound to this e-mail address
@@ -313,7 +314,11 @@ class NotLockedDown(JitError):
 
 
 class PolicyMoved(JitError):
-    """The workspace decides by another policy than this replica holds, or (with a text) by other delegations."""
+    """The workspace decides by another policy than this replica holds."""
+
+
+class DelegationsChanged(JitError):
+    """Who stands in for whom has changed since the groups were read by which it was judged."""
 
 
 class CouldNotCheck(JitError):

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from bot.policy import case_flaws
 from bot.policy.case_shapes import (
     FORMS,
-    ApprovalShape,
+    CaseApprovalShape,
     CaseShape,
     CasesShape,
     ExpectShape,
@@ -115,7 +115,7 @@ _SHAPES: Mapping[Path, type[Shape]] = {
     (): CasesShape,
     ("cases",): CaseShape,
     ("cases", "as"): WhoShape,
-    ("cases", "approved_by"): ApprovalShape,
+    ("cases", "approved_by"): CaseApprovalShape,
     ("cases", "approved_lately"): LatelyShape,
     ("cases", "approved_lately", "per_person"): PersonLatelyShape,
 }

@@ -109,7 +109,7 @@ class ExpectShape(Shape):
         return f"{self.verdict} {', '.join(self.asks)}" if self.asks else self.verdict
 
 
-class ApprovalShape(Shape):
+class CaseApprovalShape(Shape):
     """Who approves it; ``after``: how many seconds after it was requested, or accepted by whom it is for."""
 
     who: Annotated[Address, Field(alias="as")]
@@ -166,7 +166,9 @@ class CaseShape(Shape):
     """How many requests for each of its roles were approved lately."""
     used: Times = 0
     """How many requests of this person each rule has approved within 24 hours."""
-    approved_by: Annotated[tuple[Annotated[ApprovalShape, BeforeValidator(_approval)], ...], Field(strict=False)] = ()
+    approved_by: Annotated[
+        tuple[Annotated[CaseApprovalShape, BeforeValidator(_approval)], ...], Field(strict=False)
+    ] = ()
     """Who approves it; those without a time of their own when it is looked at."""
     after: Duration | None = None
     """How long after it was requested, or accepted by whom it is for, it is looked at."""

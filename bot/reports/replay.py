@@ -36,7 +36,7 @@ from bot.policy.catalog import Catalog
 from bot.policy.conditions import Circumstances
 from bot.policy.rules import WINDOW
 from bot.reports import replayed
-from bot.reports.replay_ledger import Counted, Ledger
+from bot.reports.replay_ledger import ComparedRequest, ReplayLedger
 from bot.reports.replayed import Fate, PastRequest, Replay, Replayed, ReviewFate
 
 __all__ = ["Fate", "PastRequest", "Replay", "Replayed", "ReviewFate"]
@@ -87,7 +87,7 @@ class _Replaying:
 
     past: PastRequest
     trial: Trial
-    counted: Counted
+    counted: ComparedRequest
     refused: JitError | None = None
     """Why it would not have been requested."""
     held: JitError | None = None
@@ -106,9 +106,9 @@ class _Judge:
     can_extend: CanExtend
     since: float
     unreadable: int = 0
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: ReplayLedger = field(default_factory=ReplayLedger)
     _all: list[_Replaying] = field(default_factory=list)
-    _latest: dict[str, _Replaying | Counted] = field(default_factory=dict)
+    _latest: dict[str, _Replaying | ComparedRequest] = field(default_factory=dict)
     """What each id stands for; one of before the span is only counted."""
     _ruled: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
     """When each rule approved for each person."""
@@ -124,13 +124,13 @@ class _Judge:
         if isinstance(event, Requested):
             self._latest[entry.id] = self._begun(event)
         elif known := self._latest.get(entry.id):
-            counted = known if isinstance(known, Counted) else known.counted
+            counted = known if isinstance(known, ComparedRequest) else known.counted
             try:
                 counted.record = lifecycle.advance(counted.record, event)
             except IllegalEvent:  # what came before it is missing
                 self._lose(entry.id)
                 return
-            if isinstance(known, Counted):
+            if isinstance(known, ComparedRequest):
                 self._went(known, event)
             else:
                 self._follow(known, event)
@@ -138,11 +138,11 @@ class _Judge:
     def _lose(self, id_: str) -> None:
         """What happens to a request from here on cannot be read."""
         if known := self._latest.pop(id_, None):
-            counted = known if isinstance(known, Counted) else known.counted
+            counted = known if isinstance(known, ComparedRequest) else known.counted
             counted.lost = True
 
-    def _begun(self, event: Requested) -> _Replaying | Counted:
-        counted = Counted(lifecycle.begin(event))
+    def _begun(self, event: Requested) -> _Replaying | ComparedRequest:
+        counted = ComparedRequest(lifecycle.begin(event))
         if event.at < self.since:
             self.ledger.add(counted)
             self._went(counted, event)
@@ -155,7 +155,7 @@ class _Judge:
             self.ledger.add(counted)
         return found
 
-    def _went(self, counted: Counted, event: Event | Requested) -> None:
+    def _went(self, counted: ComparedRequest, event: Event | Requested) -> None:
         """Count what happened before the span."""
         if isinstance(event, BreakGlassUsed | SwitchedToBreakGlass):
             self.ledger.taken(counted, event.at)

@@ -19,7 +19,7 @@ _NEVER = frozenset({State.DENIED, State.CANCELLED, State.EXPIRED})
 
 
 @dataclass
-class Counted:
+class ComparedRequest:
     """A request. ``record``: as it really went so far; ``would``: by the other policy, None where it is of before.
 
     ``lost``: whether what happened to it next cannot be read: nobody knows whether it still has a place.
@@ -61,25 +61,25 @@ class Counted:
 
 
 @dataclass
-class Ledger:
+class ReplayLedger:
     """All that was counted so far, asked in the order of time."""
 
-    _open: dict[str, list[Counted]] = field(default_factory=lambda: defaultdict(list))
+    _open: dict[str, list[ComparedRequest]] = field(default_factory=lambda: defaultdict(list))
     """Those that may still change, by role and system."""
     _over: dict[str, list[UsageEntry]] = field(default_factory=lambda: defaultdict(list))
     """Those that were approved lately and are over."""
     _denials: dict[str, list[PastDenial]] = field(default_factory=lambda: defaultdict(list))
-    _glass: dict[str, list[Counted]] = field(default_factory=lambda: defaultdict(list))
+    _glass: dict[str, list[ComparedRequest]] = field(default_factory=lambda: defaultdict(list))
     """What was taken by break-glass, by person."""
     _times: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """When each person did so."""
 
-    def add(self, counted: Counted) -> None:
+    def add(self, counted: ComparedRequest) -> None:
         """Count a request from now on."""
         for scope in _scopes(counted.would or counted.record):
             self._open[scope].append(counted)
 
-    def taken(self, counted: Counted, at: float) -> None:
+    def taken(self, counted: ComparedRequest, at: float) -> None:
         """Somebody used break-glass."""
         who = counted.record.requester.identity
         self._glass[who].append(counted)
@@ -106,7 +106,7 @@ class Ledger:
         return EarlierUses(overdue.id if overdue else "", uses)
 
     def _uses(self, scope: str, now: float) -> tuple[UsageEntry, ...]:
-        still, found, over = list[Counted](), list[UsageEntry](), self._over[scope]
+        still, found, over = list[ComparedRequest](), list[UsageEntry](), self._over[scope]
         for each in self._open[scope]:
             entry = each.entry(scope, now)
             if not each.record.is_over or (entry and entry.live):

@@ -27,7 +27,7 @@ from bot.store.encoding import away, raised, script, seconds, stamp, text
 from bot.store.forged_values import ForgedValues
 from bot.store.high_water import HighWaterMarks
 from bot.store.identities import Identities
-from bot.store.indexes.person_counters import SUBMIT_WINDOW, Ledger, Ledgers
+from bot.store.indexes.person_counters import SUBMIT_WINDOW, PersonLedger, PersonLedgers
 from bot.store.indexes.usage import UsageStore
 from bot.store.keyring import KeyRing
 from bot.store.keys import Keys
@@ -41,11 +41,11 @@ from bot.store.record_seal import Authorship, Sealing
 from bot.store.types import (
     Change,
     CommitOutcome,
-    Counters,
     GuardFailed,
     GuardsAndOps,
     Loaded,
     NotSafe,
+    PersonCounters,
     Superseded,
 )
 from bot.store.workspace_values import workspace_values
@@ -83,7 +83,7 @@ class Store:
         self._sealing = Sealing(self.workspace, self.ring)
         self.authorship, self.known = Authorship(self.workspace, self.ring), HighWaterMarks()
         self.found, self.foreign = ForgedValues(self.ring), set[str]()
-        self._ledgers = Ledgers(self.authorship, self.keys, self.found)
+        self._ledgers = PersonLedgers(self.authorship, self.keys, self.found)
         self._spelling = Spelling(self.keys, self._sealing, self.authorship, lambda: self.retention)
         self._commit, self._note, self._counters, self._discard = (
             script(self.redis, name) for name in ("commit", "note", "counters", "discard")
@@ -154,14 +154,14 @@ class Store:
             await away(raised(wrong[0]))
         return seconds(time), {id_: row for id_, row in zip(ids, rows, strict=True) if row[1] is not None}
 
-    async def counters(self, person: str, rules: Sequence[str] = ()) -> Counters:
+    async def counters(self, person: str, rules: Sequence[str] = ()) -> PersonCounters:
         """What a verdict on a new request relies on; ``rules`` by their keys."""
         keys = [self.keys.ledger(person), self.keys.mine(person)]
         newest = self._ledgers.newest(person)
         now, read, *found = await away(self._counters(keys=keys, args=[]))
         ledger = self._ledgers.read(person, text(read), at := float(now), newest)
         open_ids = tuple(sorted({*ledger.open, *(text(id_) for id_ in found)}))
-        return Counters(
+        return PersonCounters(
             ledger, text(read), open_ids, ledger.asked_within(SUBMIT_WINDOW, at), at, ledger.uses(rules, at)
         )
 
@@ -249,17 +249,17 @@ class Store:
         self.watch(CommitOutcome(change, text(answer[0]), float(answer[1]), time.monotonic() - began))
         return answer
 
-    def submission(self, request: Request, token: str, counters: Mapping[str, Counters]) -> GuardsAndOps:
+    def submission(self, request: Request, token: str, counters: Mapping[str, PersonCounters]) -> GuardsAndOps:
         """What a new request adds to the commit: guards on ``counters``, by person, and a token that is used once."""
         read = {person: each.ledger_raw for person, each in counters.items()}
         after = {person: each.after(request, person) for person, each in counters.items()}
         return self._spelling.submission(request, token, read, self._ledgers.all_sealed(after))
 
-    def ledger(self, person: str, counters: Counters, after: Ledger) -> GuardsAndOps:
+    def ledger(self, person: str, counters: PersonCounters, after: PersonLedger) -> GuardsAndOps:
         """What a person's ledger adds to the commit that it counts: a guard on the one that was read, and the next."""
         return self._spelling.ledger(person, counters.ledger_raw, self._ledgers.sealed(person, after))
 
-    def counted(self, ledgers: Mapping[str, Ledger]) -> None:
+    def counted(self, ledgers: Mapping[str, PersonLedger]) -> None:
         """The commit with these ledgers is written: no older ones of these people are believed from here on."""
         for person, ledger in ledgers.items():
             self._ledgers.seen(person, ledger)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from bot.core.events import Event, GrantAttempted
 from bot.core.request import Request
-from bot.store.indexes.person_counters import SUBMIT_WINDOW, Ledger
+from bot.store.indexes.person_counters import SUBMIT_WINDOW, PersonLedger
 
 
 class Superseded(Exception):
@@ -121,21 +121,21 @@ class CommitOutcome:
 
 
 @dataclass(frozen=True)
-class Counters:
+class PersonCounters:
     """A person's recent submissions and open requests. ``ledger``: as parsed; ``ledger_raw``: as stored, for the guard.
 
     ``open_ids``: what may be open, by the ledger or by the index; records say whether it is. ``rule_uses``: how many
     requests each rule approved, by rule key; a rule without an entry was not counted.
     """
 
-    ledger: Ledger
+    ledger: PersonLedger
     ledger_raw: str
     open_ids: tuple[str, ...]
     submits: int
     now: float
     rule_uses: Mapping[str, int] = field(default_factory=dict)
 
-    def after(self, request: Request, person: str) -> Ledger:
+    def after(self, request: Request, person: str) -> PersonLedger:
         """The ledger of ``person`` with a new request."""
         return self.ledger.after(request, SUBMIT_WINDOW, person)
 

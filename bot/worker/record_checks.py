@@ -1,8 +1,8 @@
-"""Whether a record may be acted on, and what is done with one that may not: rolled back, missing, or over budget.
+"""Whether a record may be acted on, and what is done with one that may not: rolled back, missing, or not approved.
 
 Access is granted only by a record that the audit log confirms, and revoked by any record of ours (one with our MAC).
 Without a `Recovery` only the newest versions that this process has seen, its high-water marks, show that a record is
-stale. A budget is how many requests of a person a rule may approve in a day.
+stale.
 """
 
 from __future__ import annotations
@@ -16,19 +16,12 @@ from bot.core.request import Request
 from bot.policy.catalog import Catalog
 from bot.store.store import Store
 from bot.store.types import ClaimedRequest, Superseded
-from bot.worker import break_glass_check
+from bot.worker import approval_check
+from bot.worker.approval_check import ApprovalVoid
 from bot.worker.claim import Claim, TryLater
-from bot.worker.recovery import (
-    DELEGATION_REASON,
-    OVER_BUDGET_REASON,
-    DelegationOver,
-    Recovery,
-    RuleBudgetExceeded,
-    StaleRecord,
-    ending,
-)
+from bot.worker.recovery import Recovery, StaleRecord, ending
 from bot.worker.standing_access import StandingAccess
-from bot.worker.usage_counter import Uncounted, UsageCounter
+from bot.worker.usage_counter import UsageCounter, UsageUnknown
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +47,7 @@ class RecordChecks:
             return False
         try:
             why = await self._exceeded(self.counter, request)
-        except (TrailUnknown, Uncounted) as error:
+        except (TrailUnknown, UsageUnknown) as error:
             log.warning("%s: not granted yet, since limits cannot be counted: %s", request.id, error)
             raise TryLater(claim.now + _CHECK_AGAIN) from error
         event = ending(request, claim.now, why) if why else None
@@ -82,12 +75,12 @@ class RecordChecks:
         return f"the requester has {found.other} without a request, which conflicts with {found.mine}"
 
     async def check(self, claim: Claim) -> None:
-        """Check a record before a grant. Raises `StaleRecord`, `RuleBudgetExceeded`, `DelegationOver`, `TryLater`."""
+        """Check a record before a grant. Raises `StaleRecord`, `ApprovalVoid`, `TryLater`."""
         if self.recovery is None:
             return
         try:
             await self.recovery.check(claim.request)
-            await break_glass_check.check(self.recovery.trail, claim.request)
+            await approval_check.check(self.recovery.trail, claim.request)
         except TrailUnknown as error:
             log.warning("%s: not granted yet, since its record cannot be checked: %s", claim.claimed.id, error)
             raise TryLater(claim.now + _CHECK_AGAIN) from error
@@ -107,7 +100,7 @@ class RecordChecks:
             await self.recovery.check(request)
         except StaleRecord:
             return True
-        except (DelegationOver, RuleBudgetExceeded, TrailUnknown):
+        except TrailUnknown:
             return False
         return False
 
@@ -151,17 +144,10 @@ class RecordChecks:
                 await self.recovery.lost()
         return False
 
-    async def end_over_budget(self, claim: Claim) -> None:
-        """End a request beyond what a rule or break-glass allows, since its counters were changed: people decide."""
-        await self.store.alarm("budget", claim.request.id)
-        reason = break_glass_check.EXCEEDED_REASON if claim.request.break_glass else OVER_BUDGET_REASON
-        if event := ending(claim.request, claim.now, reason):
-            await claim.commit(event)
-
-    async def end_unfounded(self, claim: Claim) -> None:
-        """End a request that a stand-in approved after the delegation was ended, by a record that was put back."""
-        await self.store.alarm("delegation_over", claim.request.id)
-        if event := ending(claim.request, claim.now, DELEGATION_REASON):
+    async def end_void(self, claim: Claim, why: ApprovalVoid) -> None:
+        """End a request whose approval does not hold by the audit log: counters or delegations were changed."""
+        await self.store.alarm(why.alarm, claim.request.id)
+        if event := ending(claim.request, claim.now, why.reason):
             await claim.commit(event)
 
     async def _restored(self, id_: str, instead: Request | None = None) -> bool:

@@ -44,23 +44,11 @@ TURN_LIMIT: Final = 2.0
 """Seconds after which a turn leaves the rest to the next one."""
 _ARCHIVE_POLL: Final = 0.1
 """Seconds between two checks whether the archive has an event."""
-OVER_BUDGET_REASON: Final = (
-    "the rule had already approved its maximum for a day; please request again, and an approver decides"
-)
-DELEGATION_REASON: Final = "a stand-in approved it whose time was over; please request again"
 ROLLED_BACK_REASON: Final = "its record was rolled back to an earlier version; please request again"
 
 
 class StaleRecord(Exception):
     """A record is older than the newest known version of its request, or of other events."""
-
-
-class RuleBudgetExceeded(Exception):
-    """A rule approved a request beyond its budget: its counters were deleted or rolled back."""
-
-
-class DelegationOver(Exception):
-    """A stand-in approved a request after the delegation was ended: the record of delegations was put back."""
 
 
 def ending(request: Request, now: float, why: str = ROLLED_BACK_REASON) -> Event | None:
@@ -104,21 +92,13 @@ class Recovery:
     # before a grant
 
     async def check(self, request: Request) -> None:
-        """Raises `StaleRecord` unless a replay of its events leads to the record.
-
-        `TrailUnknown` while they cannot be read, `RuleBudgetExceeded` where a rule approved it beyond its budget, and
-        `DelegationOver`.
-        """
+        """Raises `StaleRecord` unless a replay of its events leads to the record, `TrailUnknown` if it cannot tell."""
         truth = await self.trail.truth(request.id)
         if not truth.matches(request):
             raise StaleRecord(request.id)
         # The replay agrees, but events are missing: the record may have been rolled back together with its log.
         if truth.incomplete:
             raise StaleRecord(f"{request.id}: events of its time are lost")
-        if request.rule and await self.trail.used(request) > request.rule.budget:
-            raise RuleBudgetExceeded(request.id)
-        if not await self.trail.stood_in(request):
-            raise DelegationOver(request.id)
 
     async def truth(self, id_: str, instead: Request | None = None) -> Request | None:
         """The request by a replay of its events, if nothing newer is known here; None where it is unknown.

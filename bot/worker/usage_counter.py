@@ -25,7 +25,7 @@ from bot.core.usage import PastDenial, Usage, UsageEntry, concerns, has_place, u
 from bot.policy import conflicts
 from bot.policy.catalog import Catalog
 from bot.policy.counted import approvals_kept, denials_kept, names_of
-from bot.store.indexes.usage import CountedUsage
+from bot.store.indexes.usage import StoredUsage
 from bot.store.store import Store
 from bot.worker.recovery import Recovery
 
@@ -44,7 +44,7 @@ _REMEMBERED: Final = 10_000
 _APPROVALS: Final = ("approved", "approved_by_rule", "consented", "break_glass_used", "switched_to_break_glass")
 
 
-class Uncounted(Exception):
+class UsageUnknown(Exception):
     """It cannot be counted now: a request that may count has no record, and its events do not tell either."""
 
 
@@ -64,12 +64,13 @@ class UsageCounter:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep the ledgers right until ``stop`` is set; a turn that fails is retried."""
-        expected = (StoreAway, TrailUnknown, Uncounted)
+        expected = (StoreAway, TrailUnknown, UsageUnknown)
         await Loop("counting the use of limited roles", self.turn, self.pace, expected).run(stop)
 
     async def turn(self) -> None:
-        """Repair the ledgers that are unknown; compare all of them when it is time. Raises `TrailUnknown`, `Uncounted`.
+        """Repair the ledgers that are unknown; compare all of them when it is time.
 
+        Raises `TrailUnknown`, `UsageUnknown`.
         Where the policy limits nothing, nothing is sent.
         """
         catalog = self.policy()
@@ -94,7 +95,7 @@ class UsageCounter:
         await self.store.usage.forget(sorted(self._scopes - catalog.counted))
         self._generation, self._scopes, self._compared = catalog.generation, catalog.counted, -COMPARED_EACH
 
-    async def _repair(self, catalog: Catalog, each: CountedUsage, found: Usage, now: float) -> None:
+    async def _repair(self, catalog: Catalog, each: StoredUsage, found: Usage, now: float) -> None:
         lacks = _lacking(each.usage, found) if each.usage else set()
         if each.usage and not lacks and now - each.at < _REWRITTEN_EACH:
             return
@@ -107,7 +108,7 @@ class UsageCounter:
     async def exceeds(self, request: Request) -> str:
         """Why an approved request may not be granted after all; empty where it may.
 
-        Counted here and now, whatever the ledgers say. Raises `TrailUnknown`, `Uncounted`.
+        Counted here and now, whatever the ledgers say. Raises `TrailUnknown`, `UsageUnknown`.
         """
         catalog = self.policy()
         held = frozenset(names_of(refs_of(request)))
@@ -116,15 +117,15 @@ class UsageCounter:
         scopes = others if request.break_glass else (held & catalog.counted) | others
         if not scopes:
             return ""
-        unknown = {name: CountedUsage(name, b"", None, 0) for name in scopes}
+        unknown = {name: StoredUsage(name, b"", None, 0) for name in scopes}
         found = await self.count(catalog, unknown, {})
-        counted = {name: CountedUsage(name, b"", usage, 0) for name, usage in found.items()}
+        counted = {name: StoredUsage(name, b"", usage, 0) for name, usage in found.items()}
         return RoleUsage(catalog, refs_of(request), counted).exceeds(request, windows=True)
 
     # count
 
     async def count(
-        self, catalog: Catalog, scopes: Iterable[str], ledgers: Mapping[str, CountedUsage]
+        self, catalog: Catalog, scopes: Iterable[str], ledgers: Mapping[str, StoredUsage]
     ) -> dict[str, Usage]:
         """The use of these roles and systems, by the records of all requests that may count, and by their events.
 
@@ -158,7 +159,7 @@ class UsageCounter:
         known = set(self.recovery.trail.open)
         found |= await self._requests(known - set(found))
         if lost := sorted(known - set(found)):
-            raise Uncounted(f"{', '.join(lost[:5])}: open by the audit log, and its role is not known")
+            raise UsageUnknown(f"{', '.join(lost[:5])}: open by the audit log, and its role is not known")
         return found
 
     async def _of_kinds(self, kinds: Iterable[str], since: float) -> set[str]:

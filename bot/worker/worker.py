@@ -30,11 +30,12 @@ from bot.store.shared_entitlements import SharedEntitlements
 from bot.store.store import Store
 from bot.store.types import ClaimedRequest, Guard, Superseded
 from bot.worker.active import ActiveAccess, Deliver
+from bot.worker.approval_check import ApprovalVoid
 from bot.worker.claim import Claim, TryLater
 from bot.worker.grant import Granter, out_of_budget
 from bot.worker.provider_gateway import PATIENCE, NoFreeSlot, ProviderGateway
 from bot.worker.record_checks import RecordChecks
-from bot.worker.recovery import DelegationOver, Recovery, RuleBudgetExceeded, StaleRecord
+from bot.worker.recovery import Recovery, StaleRecord
 from bot.worker.revoke import NEVER_ATTEMPTED, Revoker
 from bot.worker.standing_access import StandingAccess
 from bot.worker.usage_counter import UsageCounter
@@ -143,10 +144,8 @@ class Worker:
             await (self._end_stale(claim) if claimed.rolled_back else self._step(claim))
         except StaleRecord:
             await self._stale(claim)
-        except RuleBudgetExceeded:
-            await self.records.end_over_budget(claim)
-        except DelegationOver:
-            await self.records.end_unfounded(claim)
+        except ApprovalVoid as error:
+            await self.records.end_void(claim, error)
         except (Superseded, IllegalEvent):
             await self._release_claim(claimed, None)
         except TryLater as error:

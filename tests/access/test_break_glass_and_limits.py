@@ -10,7 +10,7 @@ from bot.access import break_glass, break_glass_review, holder
 from bot.access.break_glass_review import ReviewOutcome
 from bot.access.submit import RequestForm
 from bot.core import deadlines
-from bot.core.errors import NotAllowed, PolicyMoved
+from bot.core.errors import DelegationsChanged, NotAllowed
 from bot.core.lifecycle import advance
 from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
 from bot.core.request import Request, Review, State, Verb
@@ -307,5 +307,5 @@ async def test_a_review_counts_only_by_the_delegations_that_it_was_judged_by(sto
     request = await taken(house, "mia")
     dan = await house.who("dan")
     await house.delegated("dan", "mia")
-    with pytest.raises(PolicyMoved):
+    with pytest.raises(DelegationsChanged):
         await break_glass_review.review(house.context, dan, request.id, YES)

@@ -35,7 +35,7 @@ from bot.core.events import EVENT, Cancelled
 from bot.core.lifecycle import fold
 from bot.core.request import DraftWait, Ending, Request, State, Verb
 from bot.core.verdict import Actor, Code, Members
-from bot.store.indexes.person_counters import Ledgers
+from bot.store.indexes.person_counters import PersonLedgers
 from bot.store.store import Store
 from bot.worker.recovery import Recovery
 from tests.access.test_rules import RULES, WIDE, entries, rows
@@ -362,7 +362,7 @@ async def test_the_commit_is_guarded_by_both_ledgers(house: House, whose: str, m
             ledger = (await counters(whose)).ledger
             raised = ledger.model_copy(update={"n": ledger.n + 1, "at": await store.now()})
             await store.redis.set(
-                store.keys.ledger(whose), Ledgers(store.authorship, store.keys, store.found).sealed(whose, raised)
+                store.keys.ledger(whose), PersonLedgers(store.authorship, store.keys, store.found).sealed(whose, raised)
             )
         return await real(change)
 

@@ -17,7 +17,7 @@ from bot.access.review import ReviewDecision
 from bot.audit.archive.archive import Archive
 from bot.audit.sealer import Sealer
 from bot.audit.trail import Trail
-from bot.core.errors import BadDuration, NotAllowed, PolicyMoved
+from bot.core.errors import BadDuration, DelegationsChanged, NotAllowed
 from bot.core.request import Request, State, Verb
 from bot.core.verdict import AccountStates, Actor, Code
 from bot.policy import stand_ins
@@ -232,10 +232,10 @@ async def test_a_decision_counts_only_by_the_delegations_that_it_was_judged_by(
     await house.delegated()
     request, lee = await house.ask("eve"), await house.who("lee")
     assert await delegate.end(replica.context, await replica.who("dan"))
-    with pytest.raises(PolicyMoved):  # this process does not know yet: the guard of the commit does
+    with pytest.raises(DelegationsChanged):  # this process does not know yet: the guard of the commit does
         await review.review(house.context, lee, request.id, YES)
     await house.store.delegations.read()
-    with pytest.raises(PolicyMoved):  # it knows by now, and the groups were read before
+    with pytest.raises(DelegationsChanged):  # it knows by now, and the groups were read before
         await review.review(house.context, lee, request.id, YES)
     assert (await house.now(request.id)).reviews == ()
     assert await house.refused("lee", request.id) == [Code.NOT_AN_APPROVER]

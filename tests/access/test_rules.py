@@ -21,7 +21,7 @@ from bot.core.lifecycle import advance, fold
 from bot.core.request import Request, State
 from bot.core.verdict import Members
 from bot.policy.rules import WINDOW
-from bot.store.indexes.person_counters import KEPT, Ledgers
+from bot.store.indexes.person_counters import KEPT, PersonLedgers
 from bot.store.indexes.recent_decisions import Acknowledged
 from bot.store.store import Store
 from bot.store.types import Change, CommitOutcome
@@ -120,7 +120,7 @@ async def test_the_budget_is_a_persons_and_comes_back_after_a_day(house: House) 
     ledger = (await store.counters("UDAN")).ledger
     aged = ledger.ruled[0].model_copy(update={"at": await store.now() - WINDOW})
     later = ledger.model_copy(update={"ruled": (aged, *ledger.ruled[1:])})
-    await store.redis.set(key, Ledgers(store.authorship, store.keys, store.found).sealed("UDAN", later))
+    await store.redis.set(key, PersonLedgers(store.authorship, store.keys, store.found).sealed("UDAN", later))
     again = await house.ask("dan", "vault/n4")
     assert again.rule is not None
     assert again.rule.used == 3

@@ -21,7 +21,7 @@ from bot.store.indexes.drift import Found
 from bot.store.indexes.home_tabs import HomeTabIndex
 from bot.store.indexes.insights import Insights
 from bot.store.indexes.offboarding import Sightings
-from bot.store.indexes.person_counters import Ledger, Ledgers
+from bot.store.indexes.person_counters import PersonLedger, PersonLedgers
 from bot.store.indexes.terminal_bindings import Terminals
 from bot.store.key_types import KINDS, kind_of
 from bot.store.keyring import KeyRing
@@ -399,8 +399,8 @@ async def test_ledgers_that_redis_lost_are_begun_again_by_any_process_without_an
 def test_counters_that_a_commit_overtook_on_their_way_here_were_put_back_by_nobody() -> None:
     ring = KeyRing.generate()
     found = ForgedValues(ring)
-    ledgers = Ledgers(Authorship("T0TEST001", ring), Keys("T0TEST001"), found)
-    first, second = Ledger(n=1, at=10.0), Ledger(n=2, at=11.0)
+    ledgers = PersonLedgers(Authorship("T0TEST001", ring), Keys("T0TEST001"), found)
+    first, second = PersonLedger(n=1, at=10.0), PersonLedger(n=2, at=11.0)
     ledgers.seen("UMIA", first)
     ledgers.seen("UMIA", second)
     assert ledgers.read("UMIA", ledgers.sealed("UMIA", first), 12.0, first.n).blind

@@ -32,14 +32,14 @@ _MOST_ASKED: Final = 2_000
 _MOST_OPEN: Final = 200
 
 
-class Approval(Frozen):
+class RuleApproval(Frozen):
     """That a rule approved a request, in Unix seconds."""
 
     rule: str
     at: float
 
 
-class Ledger(Frozen):
+class PersonLedger(Frozen):
     """Times in Unix seconds of the store's clock. ``n`` counts its versions; ``asked``: when something was asked.
 
     ``open``: what is open, or may be; ``blind``: until when something counts that is not known.
@@ -48,7 +48,7 @@ class Ledger(Frozen):
     n: int = 0
     at: float = 0
     asked: Annotated[tuple[float, ...], Field(max_length=_MOST_ASKED)] = ()
-    ruled: Annotated[tuple[Approval, ...], Field(max_length=_MOST_ASKED)] = ()
+    ruled: Annotated[tuple[RuleApproval, ...], Field(max_length=_MOST_ASKED)] = ()
     open: Annotated[tuple[str, ...], Field(max_length=_MOST_OPEN)] = ()
     blind: float = 0
     break_glass: Annotated[tuple[float, ...], Field(max_length=_MOST_ASKED)] = ()
@@ -69,12 +69,12 @@ class Ledger(Frozen):
         """How often break-glass was used within `WINDOW`; None while that is not known."""
         return None if now < self.blind else sum(at > now - WINDOW for at in self.break_glass)
 
-    def with_break_glass(self, at: float) -> Ledger:
+    def with_break_glass(self, at: float) -> PersonLedger:
         """With one more use, of a request that is counted already."""
         lately = tuple(each for each in self.break_glass if each > at - WINDOW)
         return self.model_copy(update={"n": self.n + 1, "at": at, "break_glass": (*lately, at)})
 
-    def after(self, request: Request, window: float, person: str) -> Ledger:
+    def after(self, request: Request, window: float, person: str) -> PersonLedger:
         """With one more request, as the ledger of ``person``: of who requests it, of whom it is for, or of both.
 
         ``window``: seconds over which requests are counted.
@@ -89,22 +89,22 @@ class Ledger(Frozen):
                 "n": self.n + 1,
                 "at": now,
                 "asked": asked if asks else self.asked,
-                "ruled": (*ruled, Approval(rule=rule.key, at=now)) if rule and theirs else ruled,
+                "ruled": (*ruled, RuleApproval(rule=rule.key, at=now)) if rule and theirs else ruled,
                 "break_glass": (*lately, now) if request.break_glass and theirs else lately,
                 "open": tuple(dict.fromkeys((*self.open, request.id)))[-_MOST_OPEN:] if theirs else self.open,
             }
         )
 
-    def after_rule(self, request: Request) -> Ledger:
+    def after_rule(self, request: Request) -> PersonLedger:
         """With the approval by a rule of a request that it has already."""
         now, rule = request.approved_at, request.rule
         ruled = tuple(each for each in self.ruled if each.at > now - WINDOW)
-        more = (Approval(rule=rule.key, at=now),) if rule else ()
+        more = (RuleApproval(rule=rule.key, at=now),) if rule else ()
         return self.model_copy(update={"n": self.n + 1, "at": now, "ruled": (*ruled, *more)})
 
 
 @dataclass
-class Ledgers:
+class PersonLedgers:
     """The ledgers of one workspace, and the newest number of each that this process has seen; no I/O."""
 
     authorship: Authorship
@@ -112,7 +112,7 @@ class Ledgers:
     found: ForgedValues
     _newest: OrderedDict[str, tuple[int, float]] = field(default_factory=OrderedDict)
 
-    def read(self, person: str, value: str, now: float, newest: int) -> Ledger:
+    def read(self, person: str, value: str, now: float, newest: int) -> PersonLedger:
         """What a key holds; where it is not ours, or older than is known, a ledger that knows of nothing lately.
 
         ``newest``: the number of the newest one that was known when it was sent for.
@@ -124,7 +124,7 @@ class Ledgers:
             # way here is older than what is known by now, and is nobody's doing.
             if ledger is not None and value and ledger.n < newest and ledger.at < at:
                 self.found.older(self.keys.ledger(person))
-            return Ledger(n=known, blind=now + WINDOW)
+            return PersonLedger(n=known, blind=now + WINDOW)
         self.seen(person, ledger)
         return ledger
 
@@ -132,7 +132,7 @@ class Ledgers:
         """The number of the newest one that is known; 0 for none."""
         return self._newest.get(person, (0, 0.0))[0]
 
-    def seen(self, person: str, ledger: Ledger) -> None:
+    def seen(self, person: str, ledger: PersonLedger) -> None:
         """From here on no older one is believed."""
         known, _ = self._newest.get(person, (0, 0.0))
         if ledger.n > known:
@@ -141,24 +141,24 @@ class Ledgers:
             while len(self._newest) > _MOST:
                 self._newest.popitem(last=False)
 
-    def sealed(self, person: str, ledger: Ledger) -> str:
+    def sealed(self, person: str, ledger: PersonLedger) -> str:
         """As it lies in its key."""
         body = json.dumps(ledger.model_dump(mode="json", exclude_defaults=True), separators=(",", ":"))
         return f"{body}|{self.authorship.sign('ledger', person, body)}"
 
-    def all_sealed(self, ledgers: Mapping[str, Ledger]) -> dict[str, str]:
+    def all_sealed(self, ledgers: Mapping[str, PersonLedger]) -> dict[str, str]:
         """The same of several people."""
         return {person: self.sealed(person, ledger) for person, ledger in ledgers.items()}
 
-    def _opened(self, person: str, value: str) -> Ledger | None:
+    def _opened(self, person: str, value: str) -> PersonLedger | None:
         """None for what is not ours."""
         if not value:
-            return Ledger()
+            return PersonLedger()
         body, _, tag = value.rpartition("|")
         if not self.authorship.signed(tag, "ledger", person, body):
             self.found.wrong_mac(self.keys.ledger(person), tag)
             return None
         try:
-            return Ledger.model_validate_json(body)
+            return PersonLedger.model_validate_json(body)
         except ValidationError:  # another version of this product wrote it
             return None

@@ -46,7 +46,7 @@ class UsageLedger(Frozen):
 
 
 @dataclass(frozen=True)
-class CountedUsage:
+class StoredUsage:
     """The use of one role or system, as it was read. ``stored``: the value, for the guard.
 
     ``usage``: None where it is unknown; ``n``: the number of the ledger, or the newest that is known; ``next_end``:
@@ -79,7 +79,7 @@ class UsageStore:
         """Register the script; nothing is sent."""
         self._write = script(self.redis, "usage")
 
-    async def read(self, scopes: Iterable[str], generation: str) -> dict[str, CountedUsage]:
+    async def read(self, scopes: Iterable[str], generation: str) -> dict[str, StoredUsage]:
         """The use of these roles and systems, counted by this policy; without any, nothing is sent."""
         names = list(dict.fromkeys(scopes))
         if not names:
@@ -105,17 +105,17 @@ class UsageStore:
                 await away(raised(each))
         return [_FOREIGN.encode() if isinstance(each, Exception) else each or b"" for each in found]
 
-    def _opened(self, scope: str, value: bytes, generation: str) -> CountedUsage:
+    def _opened(self, scope: str, value: bytes, generation: str) -> StoredUsage:
         known = self._newest.get(scope, 0)
         ledger = self._ledger(scope, text(value))
         if ledger is not None and ledger.n < known:
             # One that was lost is written again under a number above all that anybody remembers (`replace`).
             self.found.older(self.keys.usage(scope))
         if ledger is None or ledger.n < known:
-            return CountedUsage(scope, value, None, known)
+            return StoredUsage(scope, value, None, known)
         self._newest[scope] = ledger.n
         usage = Usage(uses=ledger.uses, denials=ledger.denials) if ledger.generation == generation else None
-        return CountedUsage(scope, value, usage, ledger.n, ledger.at)
+        return StoredUsage(scope, value, usage, ledger.n, ledger.at)
 
     def _ledger(self, scope: str, value: str) -> UsageLedger | None:
         body, _, tag = value.rpartition("|")
@@ -130,11 +130,11 @@ class UsageStore:
 
     # writing
 
-    def guard(self, counted: CountedUsage) -> Guard:
+    def guard(self, counted: StoredUsage) -> Guard:
         """Holds while the ledger is the one that was read."""
         return Guard("EQUALS", self.keys.usage(counted.scope), text(counted.stored))
 
-    def after(self, counted: CountedUsage, usage: Usage, generation: str, now: float) -> Op:
+    def after(self, counted: StoredUsage, usage: Usage, generation: str, now: float) -> Op:
         """Writes the ledger with this use, in the commit that changes it."""
         value = self._sealed(counted.scope, counted.n + 1, usage, generation, now)
         return Op("SET", self.keys.usage(counted.scope), (value, "EX", str(KEPT)))
@@ -143,11 +143,11 @@ class UsageStore:
         """Marks an unknown ledger as changed, so that a worker that is counting begins again."""
         return Op("SET", self.keys.usage(scope), (f"{_FOREIGN} {id_}", "EX", str(KEPT)))
 
-    def written(self, counted: CountedUsage) -> None:
+    def written(self, counted: StoredUsage) -> None:
         """The commit of `after` is written: an older ledger is not trusted from here on."""
         self._newest[counted.scope] = max(self._newest.get(counted.scope, 0), counted.n + 1)
 
-    async def replace(self, counted: CountedUsage, usage: Usage, generation: str, now: float) -> bool:
+    async def replace(self, counted: StoredUsage, usage: Usage, generation: str, now: float) -> bool:
         """Write what a worker counted, if the ledger and the policy are still those of its start.
 
         Its number is higher than any that another process may remember of a ledger that was lost: microseconds.
@@ -172,7 +172,7 @@ class UsageStore:
         return f"{body}|{self.authorship.sign('usage', scope, body)}"
 
 
-def _by_records(counted: CountedUsage, loaded: Mapping[str, Loaded]) -> CountedUsage:
+def _by_records(counted: StoredUsage, loaded: Mapping[str, Loaded]) -> StoredUsage:
     """With the places of requests whose records say that they are over given back.
 
     A request without a record of ours, or whose record was rolled back, keeps its place: nothing says that it ended.
@@ -191,4 +191,4 @@ def _by_records(counted: CountedUsage, loaded: Mapping[str, Loaded]) -> CountedU
             uses.append(use)
     ends = (request.ends_at for request in records if request.ends_at and has_place(request, counted.scope))
     usage = counted.usage.model_copy(update={"uses": tuple(uses)})
-    return CountedUsage(counted.scope, counted.stored, usage, counted.n, counted.at, min(ends, default=0.0))
+    return StoredUsage(counted.scope, counted.stored, usage, counted.n, counted.at, min(ends, default=0.0))

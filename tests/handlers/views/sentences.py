@@ -170,7 +170,7 @@ REFUSALS: Mapping[str, Exception] = {
     "NotLockedDown": errors.NotLockedDown("", ()),
     "NotLockedDown, another is": errors.NotLockedDown("hall", ("vault",)),
     "PolicyMoved": errors.PolicyMoved(),
-    "PolicyMoved, delegations": errors.PolicyMoved("who stands in for whom"),
+    "DelegationsChanged": errors.DelegationsChanged(),
     "CouldNotCheck": errors.CouldNotCheck("who is in dba"),
     "IdentityTaken": errors.IdentityTaken("UMIA"),
     "Tampered": errors.Tampered("J-7K3Q"),
