@@ -19,14 +19,17 @@ _DELEGATION_OVER: Final = "a stand-in approved it whose time was over; please re
 _BREAK_GLASS: Final = (
     "break-glass was used too often, or while an earlier review was overdue; please request again; an approver decides"
 )
+_UNCHECKED: Final = (
+    "it could not be checked against the audit log for as long as it was approved for; please request again"
+)
 _LOOKED_BACK: Final = 90 * 86_400
 """Seconds over which earlier uses are checked for an overdue review."""
 
 
 class ApprovalVoid(Exception):
-    """What approved a request does not hold. ``alarm``: of which kind that is; ``reason``: as people read it."""
+    """What approved a request does not hold. ``alarm``: of which kind, '' for none; ``reason``: as people read it."""
 
-    def __init__(self, alarm: Literal["budget", "delegation_over"], reason: str) -> None:
+    def __init__(self, alarm: Literal["budget", "delegation_over", ""], reason: str) -> None:
         """Keep both."""
         super().__init__(reason)
         self.alarm, self.reason = alarm, reason
@@ -40,6 +43,15 @@ async def check(trail: Trail, request: Request) -> None:
         raise ApprovalVoid("delegation_over", _DELEGATION_OVER)
     if not await _may_break_glass(trail, request):
         raise ApprovalVoid("budget", _BREAK_GLASS)
+
+
+def give_up(request: Request, now: float) -> None:
+    """Raises `ApprovalVoid` where a grant that cannot be checked has waited for as long as it was approved for.
+
+    The record may have been put back to before its grant: then access that it does not show is open since.
+    """
+    if request.begun_at and not request.granted_at and now >= request.begun_at + request.duration:
+        raise ApprovalVoid("", _UNCHECKED)
 
 
 async def _may_break_glass(trail: Trail, request: Request) -> bool:

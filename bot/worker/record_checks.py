@@ -82,6 +82,7 @@ class RecordChecks:
             await self.recovery.check(claim.request)
             await approval_check.check(self.recovery.trail, claim.request)
         except TrailUnknown as error:
+            approval_check.give_up(claim.request, claim.now)
             log.warning("%s: not granted yet, since its record cannot be checked: %s", claim.claimed.id, error)
             raise TryLater(claim.now + _CHECK_AGAIN) from error
         except StaleRecord:
@@ -145,10 +146,15 @@ class RecordChecks:
         return False
 
     async def end_void(self, claim: Claim, why: ApprovalVoid) -> None:
-        """End a request whose approval does not hold by the audit log: counters or delegations were changed."""
-        await self.store.alarm(why.alarm, claim.request.id)
+        """End a request whose approval does not hold by the audit log, or that could not be checked against it."""
+        log.error("%s: not granted: %s", claim.request.id, why.reason)
+        if why.alarm:
+            await self.store.alarm(why.alarm, claim.request.id)
         if event := ending(claim.request, claim.now, why.reason):
             await claim.commit(event)
+            if self.recovery and self.recovery.lost:
+                # Access that the record does not show may be open: reconcile.
+                await self.recovery.lost()
 
     async def _restored(self, id_: str, instead: Request | None = None) -> bool:
         truth = await self.recovery.truth(id_, instead) if self.recovery else None

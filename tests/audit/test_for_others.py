@@ -151,15 +151,20 @@ def test_what_was_never_accepted_is_no_case() -> None:
     assert (found.requests, found.decisions, found.ended) == ([], [], [])
 
 
-def test_a_replay_judges_it_as_the_persons_own_once_accepted(archive: Archive, signer: Signer) -> None:
+def test_a_replay_knows_when_it_was_accepted_and_judges_who_may_request_it_for_others(
+    archive: Archive, signer: Signer
+) -> None:
     never = [for_mia("J-3333", NOON + 60)[0], RequestExpired(at=NOON + 9999)]
     told = [*entries(for_mia(began=NOON)[:3], "J-2222", 1), *entries(never, "J-3333", 10)]
     keep(archive, signer, W, sorted(told, key=lambda entry: entry.seq))
     found = replay(
         archive, W, catalog(POLICY), (NOON - 60, NOON + 99_999), {"dba": ("dan@example.com",)}, consequence, can_extend
     )
-    [one] = found.requests
-    assert (one.fate, one.past.first.at, one.past.took) == (Fate.APPROVED, NOON + 40, 20.0)
+    accepted, waited = found.requests
+    assert (accepted.past.fate, accepted.past.asked_at, accepted.past.took) == (Fate.APPROVED, NOON + 40, 20.0)
+    assert waited.past.fate is Fate.CONSENT
+    # By this policy nobody requests it for somebody else.
+    assert {accepted.fate, waited.fate} == {Fate.REFUSED}
     assert found.unreadable == 0
 
 
