@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -228,6 +229,18 @@ async def test_a_late_effect_lands_by_itself() -> None:
     async with asyncio.timeout(30):
         while not stands(system, order):  # noqa: ASYNC110  # the sandbox tells nobody when it lands
             await asyncio.sleep(0.005)
+
+
+async def test_a_late_effect_of_a_process_that_was_stopped_meanwhile_lands_no_more() -> None:
+    """As with a real server: what its provider promises to have settled by then has settled."""
+    system = sandbox({"verb": "grant", "does": "late", "seconds": 0.02}, settles_within=0.05)
+    order = await new_order(system, {"door": "lab"})
+    assert not await opened(system, order)
+    time.sleep(0.1)  # noqa: ASYNC251  # the process is stopped: its loop turns no more
+    over = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.02, over.set)
+    await over.wait()
+    assert not stands(system, order)
 
 
 async def test_a_slow_answer_comes_or_is_given_up_in_time() -> None:

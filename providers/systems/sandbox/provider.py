@@ -6,6 +6,7 @@ made it: a shared grant over a standing one changes nothing, and a careless revo
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import secrets
@@ -301,7 +302,9 @@ class Sandbox:
                 effect()
                 self._faults.crash(verb)
             case "late":
-                self._faults.later(effect, fault.seconds)
+                # One that lands when it is told to is not asked how late it is.
+                late = effect if fault.seconds is None else lambda: self._landed(verb, started, effect)
+                self._faults.later(late, fault.seconds)
                 raise Unsure(f"the sandbox has not answered to {verb} in time, as its script says")
         return self._in_time(verb, started, effect)
 
@@ -310,6 +313,11 @@ class Sandbox:
         if verb == "grant" and time.monotonic() - started > self._config.settles_within:
             raise Unsure(f"the sandbox was asked to {verb} too long ago to do it now")
         return effect()
+
+    def _landed(self, verb: str, started: float, effect: Callable[[], T]) -> None:
+        """The same for an effect whose call was given up: its process may have been stopped before it landed."""
+        with contextlib.suppress(Unsure):
+            self._in_time(verb, started, effect)
 
 
 def _cure(*verbs: str) -> str:
