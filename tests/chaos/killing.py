@@ -62,6 +62,7 @@ WATCHED = frozenset(
         providers.systems.sandbox.provider,
     )
 )
+_COUNTED = 5
 RING = KeyRing({"k1": bytes(32)})
 WHAT = ("vault/read-only", "both", "vault/read-only + orders/read-only")
 """One role with an account of its own, two roles of which one is shared, and two roles on two systems."""
@@ -199,7 +200,9 @@ def main() -> None:
     step = int(sys.argv[3]) if len(sys.argv) > 3 else 1
     cases, survived, lines = [], [], 0
     for kind, what in enumerate(WHAT):
-        total = asyncio.run(corridor(url, f"TCOUNT{kind}", directory, what, None))
+        # On a busy machine a retry makes one of them longer: a line is counted that the next does not come to.
+        counted = [asyncio.run(corridor(url, f"TCOUNT{kind}N{n}", directory, what, None)) for n in range(_COUNTED)]
+        total = min(counted)
         lines += total
         for at in range(1, total + 1, step):
             workspace = f"TK{kind}L{at}"

@@ -54,7 +54,7 @@ class Book:
     locked: list[tuple[float, float]] = field(default_factory=list)
     """From when to when everything was locked down; the last may have no end yet (0)."""
     unknown: Counter[str] = field(default_factory=Counter)
-    """What was asked for without an id in the answer: it may stand, and nobody here knows its name."""
+    """What was asked for without an id in the answer, or no answer yet: it may stand, and nobody here has its name."""
     clicks: int = 0
     refused: int = 0
 

@@ -269,15 +269,17 @@ class People:
         self, who: str, what: str, seconds: int, *, waits: bool = True
     ) -> AsyncIterator[tuple[Entry | None, Message | None]]:
         """The request, and its card once it stands in the channel with buttons."""
+        # Until the answer is here, and for good where it names none: a rule may open it before that.
+        self.book.unknown[what] += 1
         reply = await self._type(who, f"request {what} {seconds}s -- INC-1 the thing is stuck")
         found = _ID.search(reply.text) if reply.status == 200 else None
         if found is None:
-            self.book.unknown[what] += 1
             self.answers[f"{reply.status} {_ID.sub('J-…', reply.text)[:90]}"] += 1
             await asyncio.sleep(_BEFORE_AGAIN)
             yield None, None
             return
         entry = self.book.asked(found[0], who, what, seconds)
+        self.book.unknown[what] -= 1
         self.done["asked"] += 1
         messages = self.site.slack.messages
         card = await self._find(lambda: _with_button(messages(CHANNEL), entry.id, "approve")) if waits else None

@@ -174,7 +174,7 @@ class Words:
         """What a message claims of people and doors is so."""
         entry = self.book.entries.get(id_)
         if entry is None:
-            if id_.startswith("J-") and not self.book.unknown:
+            if id_.startswith("J-") and not self.book.unknown.total():
                 self.findings.add("words that the bot did not write", id_, f"nobody asked for it: {said[:200]}")
             return
         for name in _APPROVED.findall(said):
