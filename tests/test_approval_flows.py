@@ -180,6 +180,8 @@ FLOWS: dict[str, list[str]] = {
         "providers/test_ical.py",
         f"{ON_CALL}::test_a_calendar_says_who_is_on_call_and_when_it_is_frozen",
     ],
+    "who is in a group is read from Microsoft Entra ID": ["providers/test_entra.py"],
+    "who is in a group is read from Google Workspace": ["providers/test_google.py"],
     "while nobody knows who is on call, all approvers are told and nobody counts as on call": [
         f"{ON_CALL}::test_while_nobody_knows_who_is_on_call_all_approvers_are_told_and_nobody_is_on_call"
     ],

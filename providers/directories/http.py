@@ -1,11 +1,15 @@
-"""What the directories over HTTP share: one GET, bounded in time and size, that is not sent on to another host."""
+"""What the directories over HTTP share: one call, bounded in time and size, that is not sent on to another host."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import json
+import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urljoin
 
 import aiohttp
@@ -18,8 +22,11 @@ from providers.http_client import HttpAnswer, HttpSession, reason, retry_after, 
 
 LARGEST = 5_000_000
 """Bytes of an answer."""
+LOOK_UP = 20.0
+"""Seconds that all calls of one `look_up` may take together."""
 _MOST_REDIRECTS = 3
 _TEXT_LIMIT = 2_000
+_EMAIL = re.compile(r"[^@\s<>|]{1,64}@[^@\s<>|]{1,190}")
 
 
 def _secret_address(url: SecretStr) -> SecretStr:
@@ -40,7 +47,7 @@ class HttpOptions(Frozen):
 
 
 class HttpReader(HttpSession):
-    """A session that reads."""
+    """A session that reads, and asks for what it reads with."""
 
     def __init__(self, options: HttpOptions) -> None:
         """Open nothing."""
@@ -63,6 +70,25 @@ class HttpReader(HttpSession):
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise NoAnswer(reason(error)) from None
         return await self.get(str(target), headers, redirects=min(redirects, _MOST_REDIRECTS) - 1)
+
+    async def post_form(self, url: str, form: Mapping[str, str]) -> HttpAnswer:
+        """Send a form once; it may hold secrets, so no redirect is followed. Raises `NoAnswer`."""
+        headers = {"Accept": "application/json"}
+        try:
+            async with self.opened().post(URL(url), data=dict(form), headers=headers, allow_redirects=False) as answer:
+                return await _page(answer)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise NoAnswer(reason(error)) from None
+
+
+@contextlib.asynccontextmanager
+async def look_up() -> AsyncIterator[None]:
+    """The time in which many calls have to end. Raises `NoAnswer`."""
+    try:
+        async with asyncio.timeout(LOOK_UP):
+            yield
+    except TimeoutError:
+        raise NoAnswer("it did not answer in time") from None
 
 
 async def _page(answer: aiohttp.ClientResponse) -> HttpAnswer:
@@ -103,3 +129,17 @@ def refusal(page: HttpAnswer, hints: Mapping[int, str]) -> Refused | NoAnswer:
             f"it answers {page.named()}: it points elsewhere, which is not followed; give the address itself"
         )
     return NoAnswer(f"it answers {page.named()}", page.after)
+
+
+def json_object(page: HttpAnswer) -> dict[str, Any] | None:
+    """The JSON object that an answer is; None where it is anything else."""
+    try:
+        found = json.loads(page.content)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def email_address(value: object) -> str | None:
+    """What a directory says is somebody's e-mail address, in small letters; None where it can be none."""
+    return value.lower() if isinstance(value, str) and _EMAIL.fullmatch(value) else None

@@ -6,7 +6,6 @@ escalation policy the first level counts, or as many as ``levels`` says.
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, ClassVar, Literal
 
@@ -14,11 +13,10 @@ from pydantic import Field, SecretStr
 
 from providers.base import Frozen, Health
 from providers.directories.base import DirectoryCapabilities, GroupAnswer, NoAnswer, Refused
-from providers.directories.http import HttpOptions, HttpReader, WebAddress, refusal
+from providers.directories.http import HttpOptions, HttpReader, WebAddress, email_address, json_object, refusal
 from providers.http_client import HttpAnswer
 
 _ID = re.compile(r"[A-Z0-9]{5,30}")
-_ADDRESS = re.compile(r"[^@\s<>|]{1,64}@[^@\s<>|]{1,190}")
 _PAGE_SIZE = 100
 _MOST_PAGES = 5
 _CALLS = _MOST_PAGES + 2
@@ -145,8 +143,7 @@ class PagerDuty:
             raise NoAnswer(_NONSENSE)
         if kind == "escalation_policy" and level > self._config.levels:
             return ""
-        email = user.get("email")
-        return email.lower() if isinstance(email, str) and _ADDRESS.fullmatch(email) else None
+        return email_address(user.get("email"))
 
     async def _get(self, path: str, params: list[tuple[str, str]]) -> HttpAnswer:
         headers = {
@@ -157,10 +154,6 @@ class PagerDuty:
 
 
 def _loaded(page: HttpAnswer) -> dict[str, Any]:
-    try:
-        found = json.loads(page.content)
-    except (ValueError, RecursionError):
-        raise NoAnswer(_NONSENSE) from None
-    if not isinstance(found, dict):
+    if (found := json_object(page)) is None:
         raise NoAnswer(_NONSENSE)
     return found

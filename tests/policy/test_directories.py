@@ -52,7 +52,7 @@ def test_they_may_be_in_files_of_their_own() -> None:
 
 TABLE = {
     "an unknown kind": ("kind: pagerduty", "kind: ‸pagerdooty", "directories.pd.kind", "no directory", "`pagerduty`?"),
-    "a kind like none": ("kind: pagerduty", "kind: ‸zzz", "directories.pd.kind", "no directory", "there are ical, "),
+    "a kind like none": ("kind: pagerduty", "kind: ‸zzz", "directories.pd.kind", "no directory", "ical, "),
     "a plain secret": ('"env:PAGERDUTY_TOKEN"', "‸u+hunter2", "directories.pd.config.token", "`env:NAME`", ""),
     "a plain address": ('"env:ROTA_URL"', '‸"https://x.io/hunter2"', "directories.rota.config.url", "`env:NAME`", ""),
     "a key of a config": ("levels: 2", "‸level: 2", "directories.pd.config.level", "did you mean `levels`?", ""),
@@ -129,13 +129,48 @@ def test_a_tested_case_says_who_is_in_a_group_of_a_directory() -> None:
 
 def test_the_guides_examples_are_good() -> None:
     guide = files("bot").joinpath("guides", "policy.md").read_text(encoding="utf-8")
-    directories, calendars = (
-        re.findall(rf"```yaml\n({section}:\n.*?)```", guide, re.DOTALL)[0] for section in ("directories", "calendars")
+    (on_call, others), (calendars,) = (
+        re.findall(rf"```yaml\n({section}:\n.*?)```", guide, re.DOTALL) for section in ("directories", "calendars")
     )
-    found = catalog(WHOLE.replace("groups:\n", f"{calendars}{directories}", 1))
+    found = catalog(WHOLE.replace("groups:\n", f"{calendars}{on_call}", 1))
     assert {each.kind for each in found.directories.values()} == {"pagerduty", "ical"}
     assert set(found.groups) > {"db-on-call", "web-on-call"}
     assert set(found.calendars) == {"freeze"}
+    found = catalog(WHOLE.replace("groups:\n", others, 1))
+    assert {each.kind for each in found.directories.values()} == {"entra", "google"}
+    assert found.shifts == frozenset()
+    assert set(found.groups) > {"engineers", "analysts"}
+
+
+ENTRA = """\
+directories:
+  entra: {kind: entra, config: {tenant: example.com, client_id: 3f1c2a9e-5b70-4c1d-9a55-0d6f2b7c8e14, PROOF}}
+groups:
+  engineers: {directory: entra, group: 0b5c5f3e-6d1f-4b2a-8c3d-94f0a1b2c3d4}
+"""
+
+
+@pytest.mark.parametrize(
+    ("proof", "sentence"),
+    [
+        ("client_secret: hunter2", "`env:NAME`"),
+        ("certificate: hunter2", "`env:NAME`"),
+        ('client_secret: "env:A", certificate: "file:/b"', "`client_secret` or `certificate`"),
+        ("timeout: 4", "`client_secret` or `certificate`"),
+        ('client_secret: "env:A", tenat: x', "did you mean `tenant`?"),
+    ],
+)
+def test_what_a_directory_is_asked_with_is_a_reference(proof: str, sentence: str) -> None:
+    with pytest.raises(PolicyMistakes) as said:
+        catalog(WHOLE.replace("groups:\n", ENTRA.replace("PROOF", proof), 1))
+    assert any(each.path.startswith("directories.entra.config") for each in said.value.mistakes)
+    assert sentence in str(said.value)
+    assert "hunter2" not in str(said.value)
+
+
+def test_a_certificate_and_a_key_file_are_looked_at_where_they_are_resolved() -> None:
+    found = catalog(WHOLE.replace("groups:\n", ENTRA.replace("PROOF", 'certificate: "file:/run/secrets/app.pem"'), 1))
+    assert found.directories["entra"].kind == "entra"
 
 
 def test_what_is_installed_is_known() -> None:

@@ -1,4 +1,4 @@
-"""Every directory by the shared suite: a server of PagerDuty's form, and calendars at an address and in a file."""
+"""Every directory by the shared suite: servers of the vendors' forms, and calendars at an address and in a file."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from aiohttp import web
 
 from providers.directories import registry
 from providers.directories.conformance import DirectoryBench, DirectoryConformance
+from providers.directories.entra import Entra
+from providers.directories.google import GoogleWorkspace
 from providers.directories.ical.provider import ICal
 from providers.directories.pagerduty import PagerDuty
+from tests.providers import entra, google, oauth
 from tests.providers.calendars import CalendarServer, calendar, shift
 from tests.providers.pagerduty import TOKEN, PagerDutyServer
 
@@ -57,6 +60,89 @@ class TestPagerDuty(DirectoryConformance):
         server = PagerDutyServer()
         await server.start()
         yield PagerDutyBench(server)
+        await server.stop()
+
+
+class EntraBench(DirectoryBench):
+    directory = Entra
+    group, malformed, hidden = entra.GROUP, "the dbas", (entra.SECRET,)
+    many = 1_100
+
+    def __init__(self, server: entra.EntraServer) -> None:
+        self.server = server
+
+    def config(self) -> Mapping[str, Any]:
+        place = {"url": self.server.url, "login_url": self.server.url, "timeout": 2}
+        return {"tenant": entra.TENANT, "client_id": entra.CLIENT, "client_secret": entra.SECRET, **place}
+
+    async def put(self, addresses: Iterable[str]) -> None:
+        self.server.put(addresses)
+
+    async def nameless(self) -> None:
+        self.server.members[entra.GROUP].append(self.server.user(None))
+
+    async def remove(self) -> str:
+        self.server.groups.clear()
+        return self.group
+
+    async def stop(self) -> None:
+        await self.server.stop()
+
+    async def start(self) -> None:
+        await self.server.start()
+
+    async def garble(self) -> None:
+        self.server.answer = web.Response(text="<html>a proxy</html>")
+
+
+class TestEntra(DirectoryConformance):
+    @pytest.fixture
+    async def bench(self) -> AsyncIterator[EntraBench]:
+        server = entra.EntraServer()
+        await server.start()
+        yield EntraBench(server)
+        await server.stop()
+
+
+class GoogleBench(DirectoryBench):
+    directory = GoogleWorkspace
+    group, malformed, hidden = google.GROUP, "the dbas", ()
+    many = 450
+
+    def __init__(self, server: google.GoogleServer) -> None:
+        self.server = server
+        self.hidden = (oauth.pem(oauth.key()), google.KEY_ID)
+
+    def config(self) -> Mapping[str, Any]:
+        place = {"url": self.server.url, "token_url": f"{self.server.url}/token", "timeout": 2}
+        return {"key": google.key_file(), "subject": google.ADMIN, **place}
+
+    async def put(self, addresses: Iterable[str]) -> None:
+        self.server.put(addresses)
+
+    async def nameless(self) -> None:
+        self.server.members[google.GROUP_ID].append(self.server.user(None))
+
+    async def remove(self) -> str:
+        self.server.ids.clear()
+        return self.group
+
+    async def stop(self) -> None:
+        await self.server.stop()
+
+    async def start(self) -> None:
+        await self.server.start()
+
+    async def garble(self) -> None:
+        self.server.answer = web.Response(text="<html>a proxy</html>")
+
+
+class TestGoogleWorkspace(DirectoryConformance):
+    @pytest.fixture
+    async def bench(self) -> AsyncIterator[GoogleBench]:
+        server = google.GoogleServer()
+        await server.start()
+        yield GoogleBench(server)
         await server.stop()
 
 
