@@ -140,10 +140,10 @@ class EntraServer(OAuthServer):
             return failed(400, "BadRequest")
         top = min(top, self.largest_page)
         found = self._below(request.match_info["id"])
-        page = {"value": [self._selected(request, each) for each in found[skipped : skipped + top]]}
+        page: dict[str, Any] = {"value": [self._selected(request, each) for each in found[skipped : skipped + top]]}
         if self.link is not None or skipped + top < len(found):
             following = request.url.update_query({"$skiptoken": str(skipped + top)})
-            page["@odata.nextLink"] = self.link if self.link is not None else str(following)  # type: ignore[assignment]
+            page["@odata.nextLink"] = self.link if self.link is not None else str(following)
         return web.json_response(page)
 
     def _unreadable(self, request: web.Request) -> web.Response | None:

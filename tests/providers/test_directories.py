@@ -106,7 +106,7 @@ class TestEntra(DirectoryConformance):
 
 class GoogleBench(DirectoryBench):
     directory = GoogleWorkspace
-    group, malformed, hidden = google.GROUP, "the dbas", ()
+    group, malformed = google.GROUP, "the dbas"
     many = 450
 
     def __init__(self, server: google.GoogleServer) -> None:

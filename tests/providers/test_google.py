@@ -104,9 +104,13 @@ async def test_of_whom_nothing_sure_is_known_is_nobody_and_makes_it_not_whole(
     for external in (False, True):
         found = await told(organization(server, external=external))
         assert found == GroupAnswer(frozenset({"mia@example.com"}), whole=False)
+    assert all(f"/groups/{GROUP}/" in call or "/token" in call for call in server.calls)
 
 
-@pytest.mark.parametrize("about", [{}, {"status": None}, {"type": "EXTERNAL", "status": None}])
+OUTSIDE: list[dict[str, Any]] = [{}, {"status": None}, {"type": "EXTERNAL"}, {"type": "EXTERNAL", "status": None}]
+
+
+@pytest.mark.parametrize("about", OUTSIDE)
 async def test_people_of_other_organizations_count_only_where_the_config_says_so(
     server: GoogleServer, about: dict[str, Any]
 ) -> None:

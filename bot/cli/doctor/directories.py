@@ -91,8 +91,8 @@ async def _group(directory: Directory, name: str, group: str) -> CheckResult:
         return wrong(title, f"who is in it is not known: {error}", _REACH)
     counted = f"{len(told.people)} {'person' if len(told.people) == 1 else 'people'} now"
     if not told.whole:
-        fix = "give each of them an e-mail address there, and see the guide: until then nobody counts as being in it"
-        return wrong(title, f"{counted}, and somebody who cannot be told from others", fix)
+        fix = "give each of them an e-mail address there, or see the guide: until then nobody counts as being in it"
+        return wrong(title, f"{counted}, and not everybody in it is known", fix)
     if not told.people:
         return note(title, "nobody is in it now", "see the schedule, if somebody should be")
     return good(title, counted)

@@ -102,7 +102,7 @@ async def test_nobody_on_call_is_a_note_and_somebody_without_an_address_is_wrong
     directories: Env, server: PagerDutyServer
 ) -> None:
     server.oncalls[0]["user"] = {"id": "PGONE", "type": "user_reference"}
-    assert "1 person now, and somebody of whom no address" in (await look(directories)).said("group on-call")
+    assert "1 person now, and not everybody in it is known" in (await look(directories)).said("group on-call")
     server.oncalls.clear()
     assert "nobody is in it now" in (await look(directories)).said("group on-call", NOTE)
 
