@@ -172,6 +172,11 @@ FLOWS: dict[str, list[str]] = {
         f"{REACH}::test_explain_says_how_long_the_last_ones_took",
     ],
     # on call
+    "who is in a group is read from LDAP": [
+        "providers/test_ldap.py",
+        "providers/test_ldap_active_directory.py",
+        "journeys/test_ldap.py",
+    ],
     "who is on call is read from PagerDuty": [
         "providers/test_pagerduty.py",
         f"{ON_CALL}::test_who_is_on_call_is_told_and_approves",

@@ -49,7 +49,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "may_stand_in": "Groups whose people an approver of this group may name as their stand-in.",
     },
     "DirectoryShape": {
-        "kind": "The directory: pagerduty, ical, entra, google, or one that is installed.",
+        "kind": "The directory: ldap, okta, scim, entra, google, pagerduty, ical, or one that is installed.",
         "config": "The directory's own keys; a secret is `env:NAME` or `file:PATH`.",
     },
     "SystemShape": {

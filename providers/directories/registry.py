@@ -16,6 +16,6 @@ DIRECTORIES: Installed[Directory] = Installed(
     noun="directory",
     shape="Directory",
     members=("Config", *(name for name in vars(Directory) if not name.startswith("_"))),
-    extras={"ical": "recurring_ical_events"},
+    extras={"ical": "recurring_ical_events", "ldap": "ldap3"},
 )
 names, find, build, require = DIRECTORIES.names, DIRECTORIES.find, DIRECTORIES.build, DIRECTORIES.require

@@ -121,6 +121,14 @@ def test_nobody_loses_access_by_the_end_of_a_shift() -> None:
     assert lost_rights.resting_on_groups(shifts) == frozenset()
 
 
+def test_the_example_of_the_guide_of_ldap_is_good() -> None:
+    guide = files("bot").joinpath("guides", "ldap.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```yaml\n(directories:\n.*?)groups:\n(.*?)```", guide, re.DOTALL)
+    found = catalog(WHOLE.replace("groups:\n", f"{example[0]}groups:\n{example[1].replace('dba', 'ad-dba', 1)}", 1))
+    assert found.groups["ad-dba"].told_by == "the directory group ad/CN=DBA,OU=Groups,DC=example,DC=com"
+    assert found.shifts == frozenset()
+
+
 def test_a_tested_case_says_who_is_in_a_group_of_a_directory() -> None:
     cases = "groups: {dba: [dan@example.com]}\ncases: [{as: mia@example.com, what: debug, expect: asks}]\n"
     with pytest.raises(PolicyMistakes, match="who is in the directory group `db-on-call` is not said here"):
