@@ -12,8 +12,8 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -92,12 +92,16 @@ class Resolver(AbstractResolver):
 
 @dataclass(frozen=True)
 class HttpAnswer:
-    """What a server answered. ``content``: what was read of it, not to be shown; ``after``: its Retry-After, in s."""
+    """What a server answered. ``content``: what was read of it, not to be shown; ``after``: its Retry-After, in s.
+
+    ``headers``: by their names in small letters, where the caller needs them; one that came twice has a comma between.
+    """
 
     status: int
     kind: str
     content: bytes
     after: float = 0.0
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def ok(self) -> bool:

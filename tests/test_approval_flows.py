@@ -187,6 +187,8 @@ FLOWS: dict[str, list[str]] = {
     ],
     "who is in a group is read from Microsoft Entra ID": ["providers/test_entra.py"],
     "who is in a group is read from Google Workspace": ["providers/test_google.py"],
+    "who is in a group is read from Okta": ["providers/test_okta.py"],
+    "who is in a group is read from a SCIM 2.0 server": ["providers/test_scim.py"],
     "while nobody knows who is on call, all approvers are told and nobody counts as on call": [
         f"{ON_CALL}::test_while_nobody_knows_who_is_on_call_all_approvers_are_told_and_nobody_is_on_call"
     ],

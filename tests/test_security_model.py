@@ -152,6 +152,8 @@ PROOF: dict[str, list[str]] = {
         "providers/test_entra.py::test_a_link_to_another_host_gets_no_token",
         "providers/test_google.py::test_the_key_file_does_not_say_where_its_assertion_goes",
         "providers/test_ldap.py::test_a_wrong_password_is_a_definite_no_that_does_not_show_it",
+        "providers/test_okta.py::test_a_next_page_is_read_where_the_first_was_and_nowhere_else",
+        "providers/test_scim.py::test_an_account_is_a_token_or_a_name_and_a_password",
     ],
     "| a provider's credentials": ["journeys/test_processes.py::test_web_starts_without_the_secrets_of_the_systems"],
     "- Somebody with two Slack accounts": [
@@ -164,6 +166,8 @@ PROOF: dict[str, list[str]] = {
         "journeys/test_on_call.py::test_when_the_shift_changes_it_is_the_next_who_approves",
         "providers/test_entra.py::test_the_mail_is_the_address_unless_the_config_says_the_principal_name",
         "journeys/test_ldap.py::test_a_group_of_ldap_approves_as_it_is_then",
+        "providers/test_okta.py::test_a_name_leads_to_the_group_that_has_it_at_each_look",
+        "providers/test_scim.py::test_the_primary_address_counts_else_the_one_at_work",
     ],
     "- Whoever takes over an approver's account": [f"{STAND_INS}::test_both_together_fill_one_place"],
     "- Who was in a group before": [f"{WATCH}::test_a_new_workspace_takes_its_people_to_have_been_there_before"],

@@ -124,8 +124,13 @@ class ConfigOnly:
         self._shape = shape
 
     def config_flaws(self, config: Mapping[str, Any]) -> Sequence[tuple[DataPath, str]]:
-        """What is wrong; a value that is a reference is looked at when the worker resolves it."""
-        found = [flaw for flaw in _flaws(self._shape, config) if not _is_reference(_value(config, flaw[0]))]
+        """What is wrong; a reference is looked at when the worker resolves it, unless there is no such key."""
+        known = {(name,) for name in config.keys() & self._shape.model_fields.keys()}
+        found = [
+            flaw
+            for flaw in _flaws(self._shape, config)
+            if (len(flaw[0]) == 1 and flaw[0] not in known) or not _is_reference(_value(config, flaw[0]))
+        ]
         plain = set(_plain_secrets(self._shape, config, ()))
         sentence = "a secret is written as `env:NAME` or `file:PATH`, never in the policy file"
         return [

@@ -99,9 +99,9 @@ async def _page(answer: aiohttp.ClientResponse) -> HttpAnswer:
         content += chunk
         if len(content) > LARGEST:
             raise NoAnswer(f"its answer is longer than {LARGEST // 1_000_000} MB")
-    return HttpAnswer(
-        answer.status, answer.content_type, bytes(content), retry_after(answer.headers.get("Retry-After"))
-    )
+    headers = {name.lower(): ", ".join(answer.headers.getall(name)) for name in answer.headers}
+    after = retry_after(answer.headers.get("Retry-After"))
+    return HttpAnswer(answer.status, answer.content_type, bytes(content), after, headers)
 
 
 def _same_host(asked: URL, where: str) -> URL:
@@ -133,11 +133,21 @@ def refusal(page: HttpAnswer, hints: Mapping[int, str]) -> Refused | NoAnswer:
 
 def json_object(page: HttpAnswer) -> dict[str, Any] | None:
     """The JSON object that an answer is; None where it is anything else."""
+    found = _json(page)
+    return found if isinstance(found, dict) else None
+
+
+def json_list(page: HttpAnswer) -> list[Any] | None:
+    """The JSON array that an answer is; None where it is anything else."""
+    found = _json(page)
+    return found if isinstance(found, list) else None
+
+
+def _json(page: HttpAnswer) -> Any:
     try:
-        found = json.loads(page.content)
+        return json.loads(page.content)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
 
 
 def email_address(value: object) -> str | None:

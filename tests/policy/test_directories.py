@@ -56,6 +56,7 @@ TABLE = {
     "a plain secret": ('"env:PAGERDUTY_TOKEN"', "‸u+hunter2", "directories.pd.config.token", "`env:NAME`", ""),
     "a plain address": ('"env:ROTA_URL"', '‸"https://x.io/hunter2"', "directories.rota.config.url", "`env:NAME`", ""),
     "a key of a config": ("levels: 2", "‸level: 2", "directories.pd.config.level", "did you mean `levels`?", ""),
+    "such a key by reference": ("levels: 2", '‸level: "env:LEVELS"', "pd.config.level", "did you mean `levels`?", ""),
     "too many levels": ("levels: 2", "levels: ‸21", "directories.pd.config.levels", "20", ""),
     "an unknown directory": ("{directory: rota}", "{directory: ‸rotor}", "all-on-call.directory", "`rotor`", "`rota`?"),
     "a name that is no id": ("group: PSCHED1", "group: ‸the-dbas", "db-on-call.group", "id of a schedule", ""),
@@ -145,9 +146,9 @@ def test_the_guides_examples_are_good() -> None:
     assert set(found.groups) > {"db-on-call", "web-on-call"}
     assert set(found.calendars) == {"freeze"}
     found = catalog(WHOLE.replace("groups:\n", others, 1))
-    assert {each.kind for each in found.directories.values()} == {"entra", "google"}
+    assert {each.kind for each in found.directories.values()} == {"okta", "scim", "entra", "google"}
     assert found.shifts == frozenset()
-    assert set(found.groups) > {"engineers", "analysts"}
+    assert set(found.groups) > {"data-engineers", "auditors", "engineers", "analysts"}
 
 
 ENTRA = """\
@@ -179,6 +180,32 @@ def test_what_a_directory_is_asked_with_is_a_reference(proof: str, sentence: str
 def test_a_certificate_and_a_key_file_are_looked_at_where_they_are_resolved() -> None:
     found = catalog(WHOLE.replace("groups:\n", ENTRA.replace("PROOF", 'certificate: "file:/run/secrets/app.pem"'), 1))
     assert found.directories["entra"].kind == "entra"
+
+
+SCIM = """\
+directories:
+  idm: {kind: scim, config: {url: "https://id.example.com/scim/v2", ACCOUNT}}
+groups:
+  auditors: {directory: idm, group: Auditors}
+"""
+
+
+@pytest.mark.parametrize(
+    ("account", "sentence"),
+    [
+        ("token: hunter2", "`env:NAME`"),
+        ("username: jit, password: hunter2", "`env:NAME`"),
+        ('username: jit, token: "env:T"', "either `token`, or `username` and `password`"),
+        ("timeout: 4", "either `token`, or `username` and `password`"),
+        ('tokn: "env:T"', "did you mean `token`?"),
+    ],
+)
+def test_the_account_of_a_scim_server_is_one_and_by_reference(account: str, sentence: str) -> None:
+    with pytest.raises(PolicyMistakes) as said:
+        catalog(WHOLE.replace("groups:\n", SCIM.replace("ACCOUNT", account), 1))
+    assert any(each.path.startswith("directories.idm.config") for each in said.value.mistakes)
+    assert sentence in str(said.value)
+    assert "hunter2" not in str(said.value)
 
 
 def test_what_is_installed_is_known() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.postgresql_binaries import MAJORS
 from tests.providers.postgres_bench import furnish
+from tests.providers.scim import RealScim
 from tests.servers import PostgresServer, RedisServer, need, postgres_server, redis_server, valkey_binary
 
 
@@ -52,3 +53,21 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
     with postgres_server("max_prepared_transactions=10", major=request.param) as server:
         furnish(server)
         yield server
+
+
+@pytest.fixture(scope="session")
+def scim_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealScim]:
+    """A real SCIM server, which a test may have ended."""
+    server = RealScim(tmp_path_factory.mktemp("scim"))
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def real_scim(scim_server: RealScim) -> RealScim:
+    """The real SCIM server, with nothing in it."""
+    if scim_server.process is None:
+        scim_server.start()
+    else:
+        scim_server.empty()
+    return scim_server

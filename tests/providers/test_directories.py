@@ -15,10 +15,14 @@ from providers.directories.conformance import DirectoryBench, DirectoryConforman
 from providers.directories.entra import Entra
 from providers.directories.google import GoogleWorkspace
 from providers.directories.ical.provider import ICal
+from providers.directories.okta import Okta
 from providers.directories.pagerduty import PagerDuty
-from tests.providers import entra, google, oauth
+from providers.directories.scim import Scim
+from tests.providers import entra, google, oauth, okta, scim
 from tests.providers.calendars import CalendarServer, calendar, shift
+from tests.providers.okta import OktaServer
 from tests.providers.pagerduty import TOKEN, PagerDutyServer
+from tests.providers.scim import FaultyScim, RealScim, email, user
 
 
 class PagerDutyBench(DirectoryBench):
@@ -146,6 +150,97 @@ class TestGoogleWorkspace(DirectoryConformance):
         await server.stop()
 
 
+class OktaBench(DirectoryBench):
+    directory = Okta
+    malformed, hidden = " dba", (okta.TOKEN,)
+
+    def __init__(self, server: OktaServer, group: str) -> None:
+        self.server, self.group = server, group
+
+    def config(self) -> Mapping[str, Any]:
+        return {"token": okta.TOKEN, "url": self.server.url, "timeout": 2}
+
+    async def put(self, addresses: Iterable[str]) -> None:
+        self.server.groups[okta.GROUP].users = []
+        self.server.put(addresses)
+
+    async def nameless(self) -> None:
+        self.server.put(["gone@example.com"])
+        del self.server.groups[okta.GROUP].users[-1]["profile"]["email"]
+
+    async def remove(self) -> str:
+        del self.server.groups[okta.GROUP]
+        return self.group
+
+    async def stop(self) -> None:
+        await self.server.stop()
+
+    async def start(self) -> None:
+        await self.server.start()
+
+    async def garble(self) -> None:
+        self.server.answer = web.Response(text="<html>a proxy</html>")
+
+
+class TestOkta(DirectoryConformance):
+    @pytest.fixture(params=[okta.GROUP, "dba"], ids=["by id", "by name"])
+    async def bench(self, request: pytest.FixtureRequest) -> AsyncIterator[OktaBench]:
+        server = OktaServer()
+        await server.start()
+        yield OktaBench(server, request.param)
+        await server.stop()
+
+
+class ScimBench(DirectoryBench):
+    """A group with all of its people in another group inside it."""
+
+    directory = Scim
+    group, malformed, hidden = "dba", "id:../dba", (scim.TOKEN,)
+
+    def __init__(self, server: RealScim) -> None:
+        self.server, self.users, self.proxy = server, list[dict[str, Any]](), FaultyScim()
+
+    def config(self) -> Mapping[str, Any]:
+        return {"token": scim.TOKEN, "url": self.server.url, "timeout": 2}
+
+    async def put(self, addresses: Iterable[str]) -> None:
+        self.users = [user(address, email(address)) for address in addresses]
+        self.write()
+
+    async def nameless(self) -> None:
+        self.users.append(user("gone"))
+        self.write()
+
+    def write(self) -> None:
+        self.server.empty()
+        inner = self.server.group("inner", self.server.create_users(self.users))
+        self.server.group(self.group, groups=[inner])
+
+    async def remove(self) -> str:
+        self.server.empty()
+        return self.group
+
+    async def stop(self) -> None:
+        self.server.end()
+
+    async def start(self) -> None:
+        self.server.start()
+        self.write()
+
+    async def garble(self) -> None:
+        self.server.end()
+        self.proxy.port, self.proxy.answer = self.server.port, web.Response(text="<html>a proxy</html>")
+        await self.proxy.start()
+
+
+class TestScim(DirectoryConformance):
+    @pytest.fixture
+    async def bench(self, real_scim: RealScim) -> AsyncIterator[ScimBench]:
+        bench = ScimBench(real_scim)
+        yield bench
+        await bench.proxy.stop()
+
+
 class CalendarBench(DirectoryBench):
     directory = ICal
     group, malformed = "", "two, of them"
@@ -230,5 +325,6 @@ class TestCalendarInAFile(DirectoryConformance):
         return FileBench(tmp_path / "oncall.ics")
 
 
-def test_both_are_found_by_name() -> None:
-    assert {registry.find(name) for name in ("pagerduty", "ical")} == {PagerDuty, ICal}
+def test_each_is_found_by_its_name() -> None:
+    found = {name: registry.find(name) for name in ("pagerduty", "ical", "okta", "scim", "entra", "google")}
+    assert [*found.values()] == [PagerDuty, ICal, Okta, Scim, Entra, GoogleWorkspace]
