@@ -1,6 +1,6 @@
-"""The one background loop: a turn again and again until a stop event. It cancels no turn, and ends in none.
+"""The one background loop: runs a job again and again until a stop event, and never cancels a run.
 
-It stands beside `tasks`, not with the worker: the audit log and the announcer, which import no worker, run on it too.
+It is not part of `bot.worker`: the audit log and the announcer, which import no worker, run on it too.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 
 _RESTART = 1.0
 
-Turn = Callable[[], Awaitable[float | None]]
-"""One turn; after how many seconds the next is due, or None for the loop's own pace."""
+RunOnce = Callable[[], Awaitable[float | None]]
+"""Runs the job once. Returns the seconds until the next run is due, or None for the loop's own interval."""
 Wait = Callable[[float], Awaitable[None]]
 """Returns after so many seconds, or sooner when there may be something to do."""
 Run = Callable[[asyncio.Event], Awaitable[None]]
@@ -27,31 +27,31 @@ Run = Callable[[asyncio.Event], Awaitable[None]]
 
 
 class Done(Exception):
-    """Raised by a turn that was the last one."""
+    """Raised by a run that was the last one."""
 
 
 @dataclass
 class Loop:
-    """Takes turns, ``pace`` seconds apart; ``job`` is what its turns do, as the log says it.
+    """Runs a job, ``interval`` seconds apart; ``job`` is its name in the log.
 
-    A turn that fails is tried again, after a pause that doubles up to ``longest`` seconds (0: at the pace). Why is
-    logged once, until another reason comes or a turn goes well; of errors that are not ``expected`` with their trace.
+    A run that fails is retried after a pause that doubles up to ``longest`` seconds (0: after the interval). The reason
+    is logged once, until there is another reason or a run succeeds; with a trace if the error is not ``expected``.
     """
 
     job: str
-    turn: Turn
-    pace: float
+    run_once: RunOnce
+    interval: float
     expected: tuple[type[Exception], ...] = (StoreAway,)
     longest: float = 0.0
     level: int = logging.WARNING
     wait: Wait | None = None
     complaint: str = field(default="", init=False)
-    """Why the last turn failed; '' where it went well."""
+    """Why the last run failed; empty if it succeeded."""
     _failures: int = field(default=0, init=False)
     _done: bool = field(default=False, init=False)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Take turns until told to stop; the turn that is under way is finished first."""
+        """Run until ``stop`` is set; the current run is finished first."""
         while not (stop.is_set() or self._done):
             seconds = await self.once()
             if self.wait is None:
@@ -60,19 +60,19 @@ class Loop:
                 await tasks.until_stopped(asyncio.ensure_future(_waited(self.wait, seconds)), stop)
 
     async def once(self) -> float:
-        """One turn, whatever becomes of it. After how many seconds the next is due."""
+        """Run the job once and log a failure. Returns the seconds until the next run is due."""
         try:
-            seconds = await self.turn()
+            seconds = await self.run_once()
         except Done:
             self._done, seconds = True, 0.0
         except self.expected as error:
             return self._failed(str(error) or type(error).__name__)
-        except Exception as error:  # noqa: BLE001  # nothing else takes the next turn
+        except Exception as error:  # noqa: BLE001  # nothing else starts the next run
             return self._failed(f"{type(error).__name__}: {error}", error)
         if self.complaint:
             log.info("%s works again", self.job)
         self.complaint, self._failures = "", 0
-        return self.pace if seconds is None else seconds
+        return self.interval if seconds is None else seconds
 
     def _failed(self, why: str, trace: Exception | None = None) -> float:
         if why != self.complaint:
@@ -85,7 +85,7 @@ class Loop:
             )
         self.complaint = why
         self._failures += 1
-        return max(self.pace, min(self.pace * 2.0 ** min(self._failures, 20), self.longest))
+        return max(self.interval, min(self.interval * 2.0 ** min(self._failures, 20), self.longest))
 
 
 async def _waited(wait: Wait, seconds: float) -> None:

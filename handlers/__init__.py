@@ -75,7 +75,7 @@ def register(app: AsyncApp, door: Door) -> None:
         kind = body.get("type")
         if isinstance(error, TURNED_AWAY) and kind != "event_callback":
             with contextlib.suppress(StoreAway):
-                await door.context.refused_account(payloads.sender(body), payloads.tried(body), error)
+                await door.context.audit_refused_account(payloads.sender(body), payloads.tried(body), error)
         if "command" in body:
             return _json({"response_type": "ephemeral", "text": text})
         if kind == "view_submission" and isinstance(error, _NOTES):  # more than a field has room for

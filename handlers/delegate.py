@@ -22,7 +22,7 @@ async def command(door: Door, payload: Payload, rest: str) -> str:
     if not first:
         return views.listed(await verbs.own_delegations(door.context, actor)) or views.NOBODY
     if first.lower() in OFF:
-        found = await verbs.end(door.context, actor)
+        found = await verbs.end_own(door.context, actor)
         return views.ended(found) if found else views.NONE
     account = await _account(door, first)
     until = end_of(more, Clock(actor.person.tz, await door.context.store.now()))
@@ -32,7 +32,7 @@ async def command(door: Door, payload: Payload, rest: str) -> str:
         stand_in: Person = await door.people.person(account)
     except (NotAMember, IdentityTaken):
         return views.CANNOT
-    named = await verbs.name(door.context, actor, stand_in, until)
+    named = await verbs.name_stand_in(door.context, actor, stand_in, until)
     return views.named(named.delegation, named.groups)
 
 

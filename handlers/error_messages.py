@@ -28,7 +28,6 @@ from bot.core.errors import (
     Late,
     LimitReached,
     LockedDown,
-    NoSuchQuestion,
     NotAllowed,
     NotAMember,
     NotFound,
@@ -47,7 +46,7 @@ from bot.core.errors import (
     WrongCode,
 )
 from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
-from bot.core.question_errors import ReasonChanged, ReasonFixed
+from bot.core.question_errors import NoSuchQuestion, ReasonChanged, ReasonFixed
 from bot.core.verdict import Code, Reason
 from handlers.slack.outcome import said
 from handlers.views import break_glass, rule_lines

@@ -104,6 +104,6 @@ async def _answer(door: Door, message: TypedMessage, client: AsyncWebClient) -> 
     except JitError as error:
         if isinstance(error, TURNED_AWAY):
             with contextlib.suppress(StoreAway):
-                await door.context.refused_account(message.user, payloads.tried(message.payload), error)
+                await door.context.audit_refused_account(message.user, payloads.tried(message.payload), error)
         return SlackMessage(sentence(error), [])
     return answer if isinstance(answer, SlackMessage) else SlackMessage(answer or "", [])

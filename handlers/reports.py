@@ -93,7 +93,7 @@ def _message(look: Scan, as_table: bool) -> SlackMessage:  # as `send` asks for 
 
 def _view(door: Door, actor: Actor, look: Scan, outcome: str = "") -> View:
     """Operators may see every request, so they are pointed to `/jit show`; auditors to the audit log."""
-    shows = authorization.may_stop(door.context.catalog(), actor.roster, actor.person).allowed
+    shows = authorization.may_lock_down(door.context.catalog(), actor.roster, actor.person).allowed
     return views.modal(look, shows=shows, said=outcome)
 
 

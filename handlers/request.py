@@ -14,7 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import tasks
 from bot.access import submit, usage
-from bot.access.parsed_line import RequestLine, Use
+from bot.access.parsed_line import RequestLine, WordUse
 from bot.access.request_line import names_a_time, understand
 from bot.access.submit import RequestForm
 from bot.core import given_inputs
@@ -59,7 +59,7 @@ _PATIENCE = 0.5
 
 Answer = SlackMessage | str | None
 """What the person reads, None where a modal was opened instead."""
-_SAID = frozenset({Use.CHOICE, Use.INPUT, Use.DURATION, Use.START, Use.DASH, Use.REASON})
+_SAID = frozenset({WordUse.CHOICE, WordUse.INPUT, WordUse.DURATION, WordUse.START, WordUse.DASH, WordUse.REASON})
 _RANKS = tuple(Sensitivity)
 
 _FIELDS: Mapping[type[JitError], str] = {
@@ -129,7 +129,7 @@ def _register_ways(app: AsyncApp, door: Door) -> None:
     @app.action(action_ids.AGAIN)
     async def requesting_again(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         actor = await door.who(body)
-        before = (await door.context.find(actor, payloads.pressed(body))).request
+        before = (await door.context.load_readable(actor, payloads.pressed(body))).request
         them = before.requester if authorization.is_filer(before, actor.person) else None
         known: dict[str, Any] = {
             "duration": before.asked,
@@ -200,12 +200,12 @@ async def without_verb(
     """
     actor = await door.who(payload)
     line = await understood(door, actor, text)
-    begins = line.words[0][1] if line.words else Use.UNKNOWN
+    begins = line.words[0][1] if line.words else WordUse.UNKNOWN
     if line.empty and not line.unknown:
         return views.HELLO
     if not mistyped and not line.names and (near := await _nearest(door, actor, line)):
         raise UnknownChoice(line.unknown[0], tuple(near))
-    if begins is not Use.CHOICE and (mistyped or not (line.names or begins is Use.FILLER)):
+    if begins is not WordUse.CHOICE and (mistyped or not (line.names or begins is WordUse.FILLER)):
         return ""
     return await _answered(door, payload, actor, line, client)
 
@@ -286,7 +286,7 @@ async def _nearest(door: Door, actor: Actor, line: RequestLine) -> Sequence[str]
 
 def _typed(line: RequestLine) -> str:
     """The name as it was typed, of what nobody may know of."""
-    said = [word for word, use in line.words if use in {Use.CHOICE, Use.UNKNOWN}]
+    said = [word for word, use in line.words if use in {WordUse.CHOICE, WordUse.UNKNOWN}]
     return " ".join(said)[:90]
 
 

@@ -74,7 +74,7 @@ async def filled_with(
         return modals.ask(shown.offers, None, known)
     offers = shown.offers if choice in shown.offers else [choice, *shown.offers]
     found, names = await show.of_choice(door, choice)
-    expires = await door.context.store.now() + found.within
+    expires = await door.context.store.now() + found.decide_within
     return modals.ask(offers, modals.Chosen(found, names, expires), known)
 
 

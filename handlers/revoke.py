@@ -69,7 +69,7 @@ async def _revoke(door: Door, actor: Actor, typed: str, reason: str, systems: Se
 
 
 def _operates(door: Door, actor: Actor) -> bool:
-    return authorization.may_stop(door.context.catalog(), actor.roster, actor.person).allowed
+    return authorization.may_lock_down(door.context.catalog(), actor.roster, actor.person).allowed
 
 
 def _target(metadata: str) -> RevokeTarget:

@@ -55,7 +55,7 @@ async def modal(door: Door, actor: Actor, id_: str, came: str = "") -> View:
 
 
 async def _shown(door: Door, actor: Actor, id_: str | None) -> SlackMessage:
-    request = await read.one(door.context, actor, id_)
+    request = await read.find(door.context, actor, id_)
     reader = Reader(
         asked=read.is_mine(actor, request),
         filed=authorization.is_filer(request, actor.person),

@@ -96,7 +96,7 @@ class House:
     dba: tuple[str, ...] = ("dan", "eve")
     lease: float = 30.0
     margin: float = 0.1
-    patience: float = 2.0
+    timeout_margin: float = 2.0
     recovery: Recovery | None = None
     lookups: RuleLookups = NO_LOOKUPS
     shown: list[tuple[str, str, Secret | str]] = field(default_factory=list)
@@ -114,7 +114,7 @@ class House:
             jitter=lambda: 0.0,
             lease=self.lease,
             margin=self.margin,
-            patience=self.patience,
+            timeout_margin=self.timeout_margin,
             recovery=self.recovery,
             counter=self.counter,
         )
@@ -122,8 +122,8 @@ class House:
     async def open(self) -> House:
         """Adopt the policy, and count what it limits."""
         await self.store.policy.adopt(self.policy.generation)
-        if self.policy.counted:
-            await self.counter.turn()
+        if self.policy.counted_scopes:
+            await self.counter.run_once()
         return self
 
     def actor(self, name: str) -> Actor:
@@ -185,7 +185,7 @@ class House:
 
     async def now(self, id_: str) -> Request:
         """The request as it stands."""
-        return (await self.context.get(id_)).request
+        return (await self.context.load(id_)).request
 
     async def until(self, id_: str, *states: State, patience: float = 30.0) -> Request:
         """Work until the request is in one of the states."""
@@ -197,7 +197,7 @@ class House:
 
     async def judge(self, request: Request, now: float) -> tuple[Event, tuple[Guard, ...]] | None:
         """Whether what was approved for a later start may be opened; by the groups as they are known."""
-        return await scheduled_start.begin(self.context, self.actor("mia").roster, request, now)
+        return await scheduled_start.start_event(self.context, self.actor("mia").roster, request, now)
 
     async def deliver(self, request: Request, view: str, secret: Secret | str) -> None:
         self.shown.append((request.id, view, secret))

@@ -1,4 +1,4 @@
-"""The background loop takes the next turn whatever became of the last one, says why once, and ends between turns."""
+"""The background loop runs again whatever became of the last run, says why once, and ends between two runs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from bot.core.errors import StoreAway
 
 
 def turns(*outcomes: float | Exception | None) -> Callable[[], Awaitable[float | None]]:
-    """A turn that goes as it is told, one outcome after the other."""
+    """A job that returns or raises these outcomes, one after the other."""
     left = iter(outcomes)
 
-    async def turn() -> float | None:
+    async def run_once() -> float | None:
         outcome = next(left)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
-    return turn
+    return run_once
 
 
 async def pauses(loop: Loop, count: int) -> Sequence[float]:
@@ -69,12 +69,12 @@ async def test_an_error_that_nobody_expected_is_logged_with_its_trace_and_ends_n
 async def test_a_turn_that_is_under_way_is_finished_and_none_follows() -> None:
     stop, begun, go_on, finished = asyncio.Event(), asyncio.Event(), asyncio.Event(), []
 
-    async def turn() -> None:
+    async def run_once() -> None:
         begun.set()
         await go_on.wait()
         finished.append(True)
 
-    running = asyncio.create_task(Loop("counting", turn, 0.0).run(stop))
+    running = asyncio.create_task(Loop("counting", run_once, 0.0).run(stop))
     await begun.wait()
     stop.set()
     go_on.set()
@@ -92,13 +92,13 @@ async def test_a_turn_that_was_the_last_one_ends_the_loop() -> None:
 async def test_whoever_waits_for_the_next_turn_ends_at_once_when_told_to_stop(hinted: bool) -> None:
     stop, took = asyncio.Event(), asyncio.Event()
 
-    async def turn() -> None:
+    async def run_once() -> None:
         took.set()
 
     async def never(_: float) -> None:
         await asyncio.Event().wait()
 
-    loop = Loop("counting", turn, 3_600.0, wait=never if hinted else None)
+    loop = Loop("counting", run_once, 3_600.0, wait=never if hinted else None)
     running = asyncio.create_task(loop.run(stop))
     await took.wait()
     stop.set()

@@ -1,8 +1,8 @@
 """The requester answers an approver's question, and may give a better reason and ask for a shorter time with it.
 
-Only the requester can, and only while the request is undecided. No approval is withdrawn by it: a reason that somebody
-has approved stays, and a shorter time is less than what anybody approved. Rules are not judged again, so that nobody
-needs fewer approvals by asking for less; a new reason names the tickets that they were judged on.
+Only the requester can, and only while the request is undecided. It withdraws no approval: after one the reason is
+fixed, and a shorter time is less than what was approved. Rules are not judged again, so a shorter time never needs
+fewer approvals; a new reason has to name the same tickets.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from bot.access import form_fields
 from bot.access.circumstances import tickets_named
 from bot.access.context import AccessContext
 from bot.core import durations, typed
-from bot.core.errors import BadDuration, BadQuestion, NoSuchQuestion, Overtaken
+from bot.core.errors import BadDuration, BadQuestion, Overtaken
 from bot.core.events import QuestionAnswered
 from bot.core.frozen import Frozen
-from bot.core.question_errors import ReasonFixed
+from bot.core.question_errors import NoSuchQuestion, ReasonFixed
 from bot.core.questions import ApproverQuestion, DurationChange, ReasonChange
 from bot.core.request import QUESTION_LIMIT, Request
 from bot.core.verdict import Actor
@@ -25,7 +25,7 @@ from bot.policy.catalog import Catalog, Choice
 
 
 class AnswerForm(Frozen):
-    """An answer. ``reason``: another one, empty for the present one; ``duration``: seconds, None for the present."""
+    """An answer. ``reason``: a new one, empty to keep it; ``duration``: in seconds, None to keep it."""
 
     text: str = ""
     reason: str = ""
@@ -34,7 +34,7 @@ class AnswerForm(Frozen):
 
 @dataclass(frozen=True)
 class Answerable:
-    """A question that waits for its answer. ``choice``: what a new reason has to fit; None where the reason stays."""
+    """A question that waits for its answer. ``choice``: has the rules for a new reason; None if the reason is fixed."""
 
     request: Request
     question: ApproverQuestion
@@ -56,14 +56,14 @@ async def answer(context: AccessContext, actor: Actor, id_: str, n: int, form: A
         _unanswered(request, n)
         # The policy is read after the record: the commit fails unless a new reason was judged by the workspace's.
         catalog, now = context.catalog(), await context.store.now()
-        event = judged(catalog, request, n, form, actor.person.id, now)
+        event = answer_event(catalog, request, n, form, actor.person.id, now)
         relied_on = catalog if event.reason_change else None
-        if after := await context.step(relied_on, request, event, deadline=request.decide_by):
+        if after := await context.commit(relied_on, request, event, deadline=request.decide_by):
             return after
 
 
-def judged(catalog: Catalog, request: Request, n: int, form: AnswerForm, by: str, now: float) -> QuestionAnswered:
-    """The event of an answer, of which its text was checked, to a question that waits for it.
+def answer_event(catalog: Catalog, request: Request, n: int, form: AnswerForm, by: str, now: float) -> QuestionAnswered:
+    """The event of an answer to a question that waits for it; the text was checked before.
 
     Raises `BadQuestion`, `BadReason`, `BadDuration`, `ReasonFixed`.
     """
@@ -99,8 +99,8 @@ def bounded(text: str, what: str) -> str:
 
 async def _of_requester(context: AccessContext, actor: Actor, id_: str) -> Request:
     """Permission before state: nobody but the requester learns the state of the request."""
-    request = (await context.find(actor, id_)).request
-    await context.check("answer", actor, request, authorization.is_requester(request, actor.person))
+    request = (await context.load_readable(actor, id_)).request
+    await context.require_allowed("answer", actor, request.id, authorization.is_requester(request, actor.person))
     return request
 
 
@@ -114,7 +114,7 @@ def _unanswered(request: Request, n: int) -> ApproverQuestion:
 
 
 def _same(request: Request, question: ApproverQuestion, form: AnswerForm) -> bool:
-    """Whether the question has this very answer already, with all that the form would change."""
+    """Whether the question already has this answer, with the same changes."""
     reason = question.reason_change.after if question.reason_change else request.reason
     duration = question.duration_change.after if question.duration_change else request.duration
     return (
@@ -126,7 +126,7 @@ def _same(request: Request, question: ApproverQuestion, form: AnswerForm) -> boo
 
 
 def _changeable(catalog: Catalog, request: Request) -> Choice:
-    """What a new reason has to fit. Raises `ReasonFixed` once somebody has approved, or where the policy lacks it."""
+    """The choice, for a new reason. Raises `ReasonFixed` after an approval, or if the policy no longer has it."""
     if request.reviews:
         raise ReasonFixed(request, "approved")
     choice = catalog.find(request.what)
@@ -140,10 +140,10 @@ def _new_reason(catalog: Catalog, request: Request, reason: str) -> ReasonChange
     if typed.line(reason) in {"", request.reason}:
         return None
     text = form_fields.check_reason(_changeable(catalog, request), reason)
-    before = rules.wanted_of(request)
+    before = rules.requested_access(request)
     after = before.model_copy(update={"reason": text})
     if {*tickets_named(catalog, before)} != {*tickets_named(catalog, after)}:
-        # Else a request that needed fewer approvals for a ticket would keep that without it.
+        # Else a request that needs fewer approvals because of a ticket could drop the ticket.
         raise ReasonFixed(request, "ticket")
     return ReasonChange(before=request.reason, after=text)
 

@@ -29,7 +29,7 @@ async def ask(context: AccessContext, actor: Actor, id_: str, text: str) -> Requ
         catalog, now = context.catalog(), await context.store.now()
         question = ApproverQuestion(n=len(request.questions) + 1, by=actor.person, text=text, at=now)
         event = QuestionAsked(at=now, by=actor.person.id, question=question)
-        if after := await context.step(catalog, request, event, deadline=request.decide_by):
+        if after := await context.commit(catalog, request, event, deadline=request.decide_by):
             return after
 
 
@@ -49,4 +49,4 @@ def _require_room(request: Request) -> None:
 
 
 def _same(question: ApproverQuestion, actor: Actor, text: str) -> bool:
-    return not question.answered and question.text == text and authorization.same(question.by, actor.person)
+    return not question.answered and question.text == text and authorization.same_person(question.by, actor.person)

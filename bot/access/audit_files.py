@@ -29,7 +29,7 @@ from bot.core.ids import spelled
 from bot.core.verdict import Actor
 from bot.policy import loader
 from bot.policy.permission_diff import Shift, shift
-from bot.store.indexes.daily_claim import Dated
+from bot.store.indexes.daily_claim import DailyClaims
 from bot.store.keyring import KeyRing
 from bot.store.store import Store
 
@@ -39,10 +39,10 @@ FILE = "file"
 """The audience (the kind of message) of the outbox row that delivers a file."""
 PAGE = "page"
 """The audience of the outbox row that delivers the HTML page of an evidence pack."""
-MOST_BYTES = 8_000_000
-_SENT_FOR = 86_400
+MAX_BYTES = 8_000_000
+_SENT_WINDOW = 86_400
 """Seconds within which repeated deliveries of a file are audited once."""
-_MOST_TYPED = 60
+_MAX_TYPED = 60
 
 
 class CannotMake(Exception):
@@ -51,11 +51,11 @@ class CannotMake(Exception):
 
 @dataclass(frozen=True)
 class AuditFile:
-    """One file. ``said``: what it contains, in a sentence; ``read``: the same for the audit log."""
+    """One file. ``description``: what it contains, in a sentence; ``read``: the same for the audit log."""
 
     name: str
     content: bytes
-    said: str
+    description: str
     read: Mapping[str, Any]
 
 
@@ -66,11 +66,11 @@ async def send_export(context: AccessContext, actor: Actor, words: str, form: ex
         raise UnknownWord("export", ("export last week", "export yesterday csv"))
     now = await context.store.now()
     try:
-        when = human_times.parse(words[:_MOST_TYPED], now)
+        when = human_times.parse(words[:_MAX_TYPED], now)
     except human_times.BadTime as error:
-        raise UnknownWord(words[:_MOST_TYPED], ("last week", "yesterday")) from error
+        raise UnknownWord(words[:_MAX_TYPED], ("last week", "yesterday")) from error
     if when.at is not None:
-        raise UnknownWord(words[:_MOST_TYPED], ("last week", "yesterday"))
+        raise UnknownWord(words[:_MAX_TYPED], ("last week", "yesterday"))
     facts = {"format": form, "since": when.since, "until": when.until}
     await _enqueue(
         context, actor, Read(at=now, by="", read="export", asked={"when": words, "format": form}), facts, [FILE]
@@ -82,10 +82,10 @@ async def pack(context: AccessContext, actor: Actor, id_: str) -> str:
     await audit_query.require(context, actor, id_[:20])
     if not id_:
         raise UnknownWord("evidence", ("evidence J-7K3Q",))
-    known = spelled(id_)
+    request_id = spelled(id_)
     now = await context.store.now()
-    await _enqueue(context, actor, Read(at=now, by="", read="evidence", about=known), {}, [FILE, PAGE])
-    return known
+    await _enqueue(context, actor, Read(at=now, by="", read="evidence", about=request_id), {}, [FILE, PAGE])
+    return request_id
 
 
 async def _enqueue(
@@ -93,84 +93,88 @@ async def _enqueue(
 ) -> None:
     """Audit the command and enqueue the delivery, in one script; idempotent within seconds."""
     user = actor.person.id
-    said = json.loads(read.model_copy(update={"by": user}).facts())
+    read_facts = json.loads(read.model_copy(update={"by": user}).facts())
     rows = [f"{user}|{audience}:#" for audience in audiences]
-    await Dated(context.store).asked(f"{read.read} {user} {read.about} {read.asked}", {**said, **facts}, rows)
+    await DailyClaims(context.store).enqueue_once(
+        f"{read.read} {user} {read.about} {read.asked}", {**read_facts, **facts}, rows
+    )
 
 
-async def sent(store: Store, noted: Mapping[str, Any], row: str, made: AuditFile) -> None:
-    """Audit what is about to be sent, once per delivery; ``noted``: the audited command. Raises `StoreAway`."""
+async def sent(store: Store, event: Mapping[str, Any], row: str, made: AuditFile) -> None:
+    """Audit what is about to be sent, once per delivery; ``event``: that of the command. Raises `StoreAway`."""
     now = await store.now()
-    read = Read(at=now, by=str(noted["by"]), read="sent", asked={"file": made.name}, **made.read)
-    await store.note(KIND, read.facts(), window=_SENT_FOR, once=f"sent {row}")
+    read = Read(at=now, by=str(event["by"]), read="sent", asked={"file": made.name}, **made.read)
+    await store.audit_event(KIND, read.facts(), window=_SENT_WINDOW, once=f"sent {row}")
 
 
 @dataclass
 class AuditFiles:
-    """Generates the files in a thread; it opens the archive for each, since they are few. ``most``: bytes of a file."""
+    """Generates the files in a thread; it opens the archive for each, since they are few. ``max_bytes``: of a file."""
 
     workspace: str
     home: Path
     url: str
     ring: KeyRing
-    most: int = MOST_BYTES
+    max_bytes: int = MAX_BYTES
 
     async def sealed(self, number: int) -> bool:
         """Whether the archive has all events up to a number. Raises `NoArchive`."""
         return await self._in_thread(lambda archive: _ends(archive, self.workspace) >= number)
 
-    async def of(self, noted: Mapping[str, Any], kind: Literal["file", "page"]) -> AuditFile:
-        """The file that an audited command is for. Raises `CannotMake`, `NoArchive`."""
-        if noted.get("read") == "evidence":
-            return await self._in_thread(lambda archive: self._evidence(archive, noted, page=kind == PAGE))
-        return await self._in_thread(lambda archive: self._export(archive, noted))
+    async def generate(self, event: Mapping[str, Any], kind: Literal["file", "page"]) -> AuditFile:
+        """The file of a command; ``event``: that of the command. Raises `CannotMake`, `NoArchive`."""
+        if event.get("read") == "evidence":
+            return await self._in_thread(lambda archive: self._evidence(archive, event, page=kind == PAGE))
+        return await self._in_thread(lambda archive: self._export(archive, event))
 
-    def _export(self, archive: Archive, noted: Mapping[str, Any]) -> AuditFile:
-        form, when = noted["format"], human_times.When(noted.get("since"), noted.get("until"))
+    def _export(self, archive: Archive, event: Mapping[str, Any]) -> AuditFile:
+        form, when = event["format"], human_times.When(event.get("since"), event.get("until"))
         try:
             part = export.part_of(archive, self.workspace, None, None, when)
         except NothingThere as error:
-            raise CannotMake(f"There is no export of `{noted['asked']['when']}`: {error}.") from error
+            raise CannotMake(f"There is no export of `{event['asked']['when']}`: {error}.") from error
         content = bytearray()
-        for line in export.export(archive, self.workspace, part, form, None, float(noted["at"])):
+        for line in export.export(archive, self.workspace, part, form, None, float(event["at"])):
             content += line.encode()
-            if len(content) > self.most:
+            if len(content) > self.max_bytes:
                 raise CannotMake(
-                    f"The export of `{noted['asked']['when']}` would have more than {self.most:,} bytes. Ask for a "
-                    "shorter time, or use `jit audit export` at a terminal, which has no limit."
+                    f"The export of `{event['asked']['when']}` would have more than {self.max_bytes:,} bytes. "
+                    "Ask for a shorter time, or use `jit audit export` at a terminal, which has no limit."
                 )
         rows = export.amount(archive, self.workspace, part, None)
         ending = "csv" if form == "csv" else "jsonl"
         name = f"audit-{part.first}-{part.last}{'-ocsf' if form == 'ocsf' else ''}.{ending}"
-        said = export.said(part, None) + (f" `jit audit verify --file {name}` verifies it." if form == "jsonl" else "")
-        return AuditFile(name, bytes(content), said, {"rows": rows, "first": part.first, "last": part.last})
+        description = export.said(part, None) + (
+            f" `jit audit verify --file {name}` verifies it." if form == "jsonl" else ""
+        )
+        return AuditFile(name, bytes(content), description, {"rows": rows, "first": part.first, "last": part.last})
 
-    def _evidence(self, archive: Archive, noted: Mapping[str, Any], *, page: bool) -> AuditFile:
+    def _evidence(self, archive: Archive, event: Mapping[str, Any], *, page: bool) -> AuditFile:
         try:
             found = evidence.pack(
-                archive, self.workspace, str(noted["about"]), sealer.signer(self.ring), float(noted["at"])
+                archive, self.workspace, str(event["about"]), sealer.signer(self.ring), float(event["at"])
             )
         except NoEvidence as error:
             raise CannotMake(f"There is no evidence to send: {error}.") from error
         text = evidence_page.page(found) if page else json.dumps(found, indent=2, ensure_ascii=False) + "\n"
         name = f"evidence-{found['id']}.{'html' if page else 'json'}"
-        if len(content := text.encode()) > self.most:
+        if len(content := text.encode()) > self.max_bytes:
             raise CannotMake(
-                f"{name} would have more than {self.most:,} bytes: use `jit audit evidence` at a terminal."
+                f"{name} would have more than {self.max_bytes:,} bytes: use `jit audit evidence` at a terminal."
             )
-        said = (
+        description = (
             "A page that prints, and checks itself in a browser without a network."
             if page
             else (f"The signed pack of {found['id']}; `jit audit verify --file {name}` verifies it.")
         )
-        return AuditFile(name, content, said, evidence.shown(found))
+        return AuditFile(name, content, description, evidence.shown(found))
 
-    async def shifted(self, noted: Mapping[str, Any]) -> Shift | None:
+    async def shifted(self, event: Mapping[str, Any]) -> Shift | None:
         """The rights gained and lost by a policy change; None when the archive lacks one of the two policies.
 
         Raises `NoArchive`.
         """
-        ends = (str(noted.get("was", "")), str(noted.get("now", "")))
+        ends = (str(event.get("was", "")), str(event.get("now", "")))
 
         def texts(archive: Archive) -> list[str | None]:
             return [archive.policy(self.workspace, generation) for generation in ends]

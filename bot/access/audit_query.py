@@ -26,7 +26,7 @@ from bot.core.frozen import Frozen
 from bot.core.request import Request
 from bot.core.verdict import Actor
 from bot.policy import authorization
-from bot.store.audit_stream import Window
+from bot.store.audit_stream import AuditStream
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ class SearchFilters(Frozen):
     pages: Annotated[tuple[Annotated[int, Field(ge=0, lt=10**12)], ...], Field(max_length=MAX_PAGES)] = ()
 
     @property
-    def asked(self) -> dict[str, str]:
+    def in_words(self) -> dict[str, str]:
         """The filters in words, for the audit log."""
         named = ("person", "system", "role", "request", "kind", "when")
         found = {name: str(getattr(self, name)) for name in named}
@@ -87,20 +87,20 @@ class SearchFilters(Frozen):
 
 @dataclass(frozen=True)
 class AuditPage:
-    """One page. ``entries``, each with its request; or ``holdings``, roles with their holders, of ``held`` in all.
+    """One page. ``entries``, each with its request; or ``holdings``, roles with their holders, of ``total`` in all.
 
     ``more``: where the next page begins. ``sealed``: the number of the last sealed event; ``tail``: how many events
-    after it were searched. ``doubts``: what was not searched, and why.
+    after it were searched. ``not_searched``: what was not searched, and why.
     """
 
-    question: SearchFilters
+    filters: SearchFilters
     entries: Sequence[tuple[AuditEntry, Request | None]] = ()
     holdings: Sequence[Holding] = ()
-    held: int = 0
+    total: int = 0
     more: int | None = None
     sealed: int = 0
     tail: int = 0
-    doubts: tuple[str, ...] = ()
+    not_searched: tuple[str, ...] = ()
 
     @property
     def read(self) -> dict[str, int]:
@@ -112,7 +112,9 @@ class AuditPage:
 
 async def require(context: AccessContext, actor: Actor, what: str) -> None:
     """Raises `NotAllowed`, audited, unless this person is an auditor. ``what``: what they would read."""
-    await context.require("audit", actor, what, authorization.may_audit(context.catalog(), actor.roster, actor.person))
+    await context.require_allowed(
+        "audit", actor, what, authorization.may_audit(context.catalog(), actor.roster, actor.person)
+    )
 
 
 @dataclass
@@ -131,7 +133,7 @@ class AuditSearch:
     def __post_init__(self) -> None:
         """Nothing is opened before the first search."""
         self._threads = ThreadPoolExecutor(_CONCURRENT, "audit")
-        self.window = Window(self.context.store)
+        self.stream = AuditStream(self.context.store)
         self.workspace = self.context.store.workspace
 
     def close(self) -> None:
@@ -140,29 +142,29 @@ class AuditSearch:
         if self._opened:
             self._opened.close()
 
-    async def page(self, actor: Actor, question: SearchFilters) -> AuditPage:
-        """One page of what fits, once its reading is audited.
+    async def page(self, actor: Actor, filters: SearchFilters) -> AuditPage:
+        """One page of the matching events or grants; the read is audited first.
 
         Raises `NotAllowed`, `CannotSearch`, `StoreAway`.
         """
-        await require(self.context, actor, question.about)
-        shown = await self.within_limits(question)
-        what = "search" if question.at is None else "held"
+        await require(self.context, actor, filters.about)
+        shown = await self.within_limits(filters)
+        what = "search" if filters.at is None else "held"
         now = await self.context.store.now()
         # Audited before it is shown: nobody reads anything without an audit event.
-        await read_log.note(
+        await read_log.record(
             self.context.store,
-            Read(at=now, by=actor.person.id, read=what, asked=question.asked, about=question.about, **shown.read),
+            Read(at=now, by=actor.person.id, read=what, asked=filters.in_words, about=filters.about, **shown.read),
         )
         return shown
 
-    async def within_limits(self, question: SearchFilters) -> AuditPage:
-        """One page, whoever searches, within the limits of time and of waiting searches. Raises `CannotSearch`."""
+    async def within_limits(self, filters: SearchFilters) -> AuditPage:
+        """One page, within the limits of time and of waiting searches; checks no permission. Raises `CannotSearch`."""
         if self._waiting >= _CONCURRENT + _QUEUED:
             raise CannotSearch("Too many audit searches are running. Please try again in a minute.")
         self._waiting += 1
         try:
-            return await tasks.within(self._search(question), self.patience)
+            return await tasks.within(self._search(filters), self.patience)
         except TimeoutError:
             more = "Narrow it by a time or a name, or use `jit audit search` at a terminal"
             raise CannotSearch(f"This search took longer than {self.patience:.0f} s and was stopped. {more}.") from None
@@ -171,35 +173,37 @@ class AuditSearch:
         finally:
             self._waiting -= 1
 
-    async def _search(self, question: SearchFilters) -> AuditPage:
+    async def _search(self, filters: SearchFilters) -> AuditPage:
         try:
-            return await self._page_of(question)
+            return await self._page_of(filters)
         except NoArchive as error:
             await self._in_thread(self._forget)
-            return await self._latest(question, f"Only the events that are still in Redis were searched: {error}")
+            return await self._latest(filters, f"Only the events that are still in Redis were searched: {error}")
 
-    async def _page_of(self, question: SearchFilters) -> AuditPage:
+    async def _page_of(self, filters: SearchFilters) -> AuditPage:
         """A page from the archive and from Redis. Raises `NoArchive`, `UnknownNumber`."""
         # The checkpoint of the last sealing: which archive it went to, and up to which event.
-        mark = await self.window.marked()
+        checkpoint = await self.stream.checkpoint()
         archive, sealed = await self._in_thread(self._ends)
-        if mark and mark.archive != archive.id:
+        if checkpoint and checkpoint.archive != archive.id:
             raise NoArchive("the archive here is not the one that the worker seals into: set JIT_ARCHIVE_URL to that")
-        tail = await self.window.tail(sealed, _TAIL)
-        doubts: list[str] = []
-        if mark and sealed < mark.head.last:
-            doubts.append(f"The archive here ends at event {sealed:,}, but events up to {mark.head.last:,} are sealed.")
+        tail = await self.stream.tail(sealed, _TAIL)
+        not_searched: list[str] = []
+        if checkpoint and sealed < checkpoint.head.last:
+            not_searched.append(
+                f"The archive here ends at event {sealed:,}, but events up to {checkpoint.head.last:,} are sealed."
+            )
         if len(tail) >= _TAIL:
-            doubts.append(f"{_TAIL:,} or more events wait to be sealed; the newest of them were not searched.")
-        trail = partial(Timeline, self.workspace, archive, tail)
-        return await self._in_thread(lambda: _found(trail(), question, sealed, doubts))
+            not_searched.append(f"{_TAIL:,} or more events wait to be sealed; the newest of them were not searched.")
+        timeline = partial(Timeline, self.workspace, archive, tail)
+        return await self._in_thread(lambda: _found(timeline(), filters, sealed, not_searched))
 
-    async def _latest(self, question: SearchFilters, doubt: str) -> AuditPage:
+    async def _latest(self, filters: SearchFilters, doubt: str) -> AuditPage:
         """A page from Redis alone."""
-        mark = await self.window.marked()
-        tail = await self.window.tail(0, _TAIL)
-        sealed = mark.head.last if mark else 0
-        return await self._in_thread(lambda: _found(Timeline(self.workspace, None, tail), question, sealed, [doubt]))
+        checkpoint = await self.stream.checkpoint()
+        tail = await self.stream.tail(0, _TAIL)
+        sealed = checkpoint.head.last if checkpoint else 0
+        return await self._in_thread(lambda: _found(Timeline(self.workspace, None, tail), filters, sealed, [doubt]))
 
     def _ends(self) -> tuple[Archive, int]:
         """The archive, and the number of the last event sealed in it."""
@@ -218,29 +222,29 @@ class AuditSearch:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
-def _found(trail: Timeline, question: SearchFilters, sealed: int, doubts: Sequence[str]) -> AuditPage:
-    begins = question.pages[-1] if question.pages else None
+def _found(timeline: Timeline, filters: SearchFilters, sealed: int, not_searched: Sequence[str]) -> AuditPage:
+    begins = filters.pages[-1] if filters.pages else None
     wanted = EventQuery(
-        person=question.person,
-        system=question.system,
-        role=question.role,
-        request=question.request,
-        kind=question.kind,
-        since=question.since,
-        until=question.until,
-        before=begins if question.at is None else None,
+        person=filters.person,
+        system=filters.system,
+        role=filters.role,
+        request=filters.request,
+        kind=filters.kind,
+        since=filters.since,
+        until=filters.until,
+        before=begins if filters.at is None else None,
         most=PAGE_SIZE,
     )
-    unsealed = sum(entry.seq > sealed for entry in trail.tail)
-    page = AuditPage(question, sealed=sealed, tail=unsealed, doubts=tuple(doubts))
-    if question.at is not None:
-        held, first = trail.holders(question.at, wanted), begins or 0
-        more = first + PAGE_SIZE if len(held) > first + PAGE_SIZE else None
-        return replace(page, holdings=held[first : first + PAGE_SIZE], held=len(held), more=more)
-    found = trail.search(wanted)
-    return replace(page, entries=[(entry, _request(trail, entry)) for entry in found.entries], more=found.more)
+    unsealed = sum(entry.seq > sealed for entry in timeline.tail)
+    page = AuditPage(filters, sealed=sealed, tail=unsealed, not_searched=tuple(not_searched))
+    if filters.at is not None:
+        holdings, first = timeline.holders(filters.at, wanted), begins or 0
+        more = first + PAGE_SIZE if len(holdings) > first + PAGE_SIZE else None
+        return replace(page, holdings=holdings[first : first + PAGE_SIZE], total=len(holdings), more=more)
+    found = timeline.search(wanted)
+    return replace(page, entries=[(entry, _request(timeline, entry)) for entry in found.entries], more=found.more)
 
 
-def _request(trail: Timeline, entry: AuditEntry) -> Request | None:
-    found = trail.request(entry.id) if entry.id else None
+def _request(timeline: Timeline, entry: AuditEntry) -> Request | None:
+    found = timeline.request(entry.id) if entry.id else None
     return found[1] if found and found[0] <= entry.seq else None

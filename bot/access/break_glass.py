@@ -45,14 +45,14 @@ _LIVE = frozenset({State.GRANTING, State.ACTIVE})
 
 
 @dataclass(frozen=True)
-class _Earlier:
-    """The person's counters, and their open requests as the records confirm them."""
+class _PersonState:
+    """A person's counters, and their open requests, confirmed by the records."""
 
     counters: PersonCounters
     own: Sequence[Request]
 
     @property
-    def uses(self) -> EarlierUses:
+    def earlier_uses(self) -> EarlierUses:
         overdue = policy.overdue(self.own, self.counters.now)
         return EarlierUses(overdue.id if overdue else "", self.counters.ledger.break_glass_uses(self.counters.now))
 
@@ -85,30 +85,31 @@ async def use(context: AccessContext, actor: Actor, form: RequestForm) -> Reques
 
 async def _try(context: AccessContext, actor: Actor, form: RequestForm) -> Request | None:
     """Try to commit once; None when what it relied on has changed meanwhile."""
-    catalog, earlier = context.catalog(), await _earlier(context, actor)
-    submission, terms = await _submission(context, catalog, actor, form, earlier.counters.now)
-    if form.token and (known := await submitted_before(context, actor, form.token)):
-        return known
-    for request in earlier.own:
+    catalog, state = context.catalog(), await _person_state(context, actor)
+    submission, terms = await _submission(context, catalog, actor, form, state.counters.now)
+    if form.token and (earlier_request := await submitted_before(context, actor, form.token)):
+        return earlier_request
+    for request in state.own:
         if repeats(submission, request) and request.state is State.PENDING and not request.only_required:
             return await switch(context, actor, request.id, submission.form.reason, submission.form.duration)
         if repeats(submission, request) and (request.state in _LIVE or request.state is State.PENDING):
             raise AlreadyRequested(request)
-    why = earlier.uses.needs_owner
+    why = state.earlier_uses.needs_owner
     if not why:
-        earlier.uses.check_times()
-    counters = await within_limits(context, submission, earlier.counters) if why else _with_open(earlier)
+        state.earlier_uses.check_times()
+    counters = await within_limits(context, submission, state.counters) if why else _with_open(state)
     if why and counters.submits >= catalog.workspace.limits.submits:
         raise LimitReached("submits", catalog.workspace.limits.submits, SUBMIT_WINDOW)
-    counting = await _counting(context, actor, submission.catalog, submission.choice.roles, needs_owner=bool(why))
+    role_usage = await _role_usage(context, actor, submission.catalog, submission.choice.roles, needs_owner=bool(why))
     event = break_glass_verdict.first_event(
         submission, terms, why, counters.now, context.consequence, context.can_extend
     )
     request = lifecycle.begin(event)
+    # Guards: the person's counters, the token, the usage that the verdict relied on, and the policy.
     by_person = {actor.person.id: counters}
     guards, ops = context.store.submission(request, form.token, by_person)
-    guards, ops = (*guards, *counting.guards), (*ops, *counting.entering(request))
-    same_policy = context.store.policy.same(catalog.generation)
+    guards, ops = (*guards, *role_usage.guards), (*ops, *role_usage.count_request(request))
+    same_policy = context.store.policy.is_current(catalog.generation)
     try:
         await context.store.commit(Change(None, request, event, guards=(same_policy, *guards), ops=ops))
     except Superseded:
@@ -117,8 +118,8 @@ async def _try(context: AccessContext, actor: Actor, form: RequestForm) -> Reque
         if error.guard == same_policy:
             raise PolicyMoved from error
         return None
-    context.store.counted({actor.person.id: counters.after(request, actor.person.id)})
-    counting.written(ops)
+    context.store.ledgers_committed({actor.person.id: counters.after(request, actor.person.id)})
+    role_usage.committed(ops)
     return request
 
 
@@ -129,7 +130,7 @@ async def _submission(
         return break_glass_verdict.submission(catalog, actor, form, now)
     except NotAllowed as error:
         choice = catalog.find(form.what)
-        await context.refused("break-glass", actor, choice.name if choice else form.what, error)
+        await context.audit_refusal("break-glass", actor, choice.name if choice else form.what, error)
         raise
 
 
@@ -151,14 +152,14 @@ async def switch(context: AccessContext, actor: Actor, id_: str, reason: str, du
     Also `BadReason`, `BadDuration`, `PolicyMoved`, `Crowded`.
     """
     for _ in range(_TRIES):
-        loaded, catalog, earlier, counting = await _usable(context, actor, id_)
+        loaded, catalog, state, role_usage = await _usable(context, actor, id_)
         request, now = loaded.request, loaded.now
         event = break_glass_verdict.switched(catalog, actor, request, reason, duration, now)
         after = lifecycle.advance(request, event)
-        used = earlier.counters.ledger.with_break_glass(now)
-        guards, ops = context.store.ledger(actor.person.id, earlier.counters, used)
-        guards, ops = (*guards, *counting.guards), (*ops, *counting.entering(after))
-        same_policy = context.store.policy.same(catalog.generation)
+        ledger_after = state.counters.ledger.with_break_glass(now)
+        guards, ops = context.store.ledger(actor.person.id, state.counters, ledger_after)
+        guards, ops = (*guards, *role_usage.guards), (*ops, *role_usage.count_request(after))
+        same_policy = context.store.policy.is_current(catalog.generation)
         change = Change(request, after, event, deadline=request.decide_by, guards=(same_policy, *guards), ops=ops)
         try:
             await context.store.commit(change)
@@ -168,41 +169,43 @@ async def switch(context: AccessContext, actor: Actor, id_: str, reason: str, du
             if error.guard == same_policy:
                 raise PolicyMoved from error
             continue
-        context.store.counted({actor.person.id: used})
-        counting.written(ops)
+        context.store.ledgers_committed({actor.person.id: ledger_after})
+        role_usage.committed(ops)
         return after
     raise Crowded
 
 
-async def _usable(context: AccessContext, actor: Actor, id_: str) -> tuple[Loaded, Catalog, _Earlier, GuardedRoleUsage]:
-    loaded = await context.find(actor, id_)
+async def _usable(
+    context: AccessContext, actor: Actor, id_: str
+) -> tuple[Loaded, Catalog, _PersonState, GuardedRoleUsage]:
+    loaded = await context.load_readable(actor, id_)
     request, catalog = loaded.request, context.catalog()
-    await context.check("break-glass", actor, request, authorization.is_requester(request, actor.person))
+    await context.require_allowed("break-glass", actor, request.id, authorization.is_requester(request, actor.person))
     if request.state is not State.PENDING or request.only_required:
         raise Overtaken(request)
     verdict = policy.may_break_glass(catalog, actor.roster, actor.person, policy.refs(request))
-    await context.check("break-glass", actor, request, verdict)
-    if not authorization.unchanged(catalog, request):
+    await context.require_allowed("break-glass", actor, request.id, verdict)
+    if not authorization.roles_unchanged(catalog, request):
         event = Cancelled(at=loaded.now, by="policy", reason=CHANGED)
-        raise RoleChanged(await context.step(catalog, request, event) or request)
-    earlier = await _earlier(context, actor)
-    await context.check("break-glass", actor, request, earlier.uses.may_switch)
-    earlier.uses.check_times()
-    return loaded, catalog, earlier, await _counting(context, actor, catalog, policy.refs(request), request)
+        raise RoleChanged(await context.commit(catalog, request, event) or request)
+    state = await _person_state(context, actor)
+    await context.require_allowed("break-glass", actor, request.id, state.earlier_uses.may_switch)
+    state.earlier_uses.check_times()
+    return loaded, catalog, state, await _role_usage(context, actor, catalog, policy.refs(request), request)
 
 
-# the person's earlier uses
+# the person's counters and open requests
 
 
-async def _earlier(context: AccessContext, actor: Actor) -> _Earlier:
+async def _person_state(context: AccessContext, actor: Actor) -> _PersonState:
     """Anybody who can write to Redis can empty or fill an index: only the records show whose a request is."""
     counters = await context.store.counters(actor.person.id)
     loaded = [found.request for found in await context.store.load_ours(counters.open_ids)]
     own = [each for each in loaded if each.requester.id == actor.person.id and each.state in lifecycle.OPEN]
-    return _Earlier(counters, own)
+    return _PersonState(counters, own)
 
 
-async def _counting(
+async def _role_usage(
     context: AccessContext,
     actor: Actor,
     catalog: Catalog,
@@ -211,22 +214,22 @@ async def _counting(
     *,
     needs_owner: bool = False,
 ) -> GuardedRoleUsage:
-    """What is counted for the roles, and allows it: see `check_use`. ``pending``: what is taken.
+    """The usage of the roles, which allows the access: see `check_use`. ``pending``: the request whose access is taken.
 
     Raises `Conflicting`, `NotCounted`, `OverLimit`.
     """
-    counting = await usage.read(context.store, catalog, roles)
+    role_usage = await usage.read(context.store, catalog, roles)
     now, taken = await context.store.now() if needs_owner else 0.0, pending.id if pending else ""
     try:
-        break_glass_verdict.check_use(counting, actor, now, needs_owner=needs_owner, pending=taken)
+        break_glass_verdict.check_use(role_usage, actor, now, needs_owner=needs_owner, pending=taken)
     except usage.REFUSALS as error:
         about = pending.id if pending else " ".join(f"{ref.system}/{ref.role}" for ref in roles)
-        await context.refused("break-glass", actor, about, error)
+        await context.audit_refusal("break-glass", actor, about, error)
         raise
-    return counting
+    return role_usage
 
 
-def _with_open(earlier: _Earlier) -> PersonCounters:
+def _with_open(state: _PersonState) -> PersonCounters:
     """The counters with what is open, past every limit of ordinary requests: break-glass has one of its own."""
-    counters, ids = earlier.counters, tuple(request.id for request in earlier.own)
+    counters, ids = state.counters, tuple(request.id for request in state.own)
     return replace(counters, open_ids=ids, ledger=counters.ledger.model_copy(update={"open": ids}))

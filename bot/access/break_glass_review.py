@@ -36,7 +36,7 @@ async def review(context: AccessContext, actor: Actor, id_: str, outcome: Review
             justified=outcome.justified, by=actor.person, at=loaded.now, reason=reason, follow_up=follow_up
         )
         event = BreakGlassReviewed(at=loaded.now, by=actor.person.id, review=given)
-        if after := await context.step(catalog, loaded.request, event, delegations=delegations):
+        if after := await context.commit(catalog, loaded.request, event, delegations=delegations):
             return after
 
 
@@ -49,12 +49,12 @@ async def reviewable(context: AccessContext, actor: Actor, id_: str) -> Request:
 
 
 async def _reviewable(context: AccessContext, actor: Actor, id_: str) -> Loaded:
-    loaded = await context.load_by_id(id_)
+    loaded = await context.load_or_not_found(id_)
     request, catalog = loaded.request, context.catalog()
     if loaded.rolled_back:
         raise RolledBack(request.id)
     verdict = policy.may_review(catalog, actor.roster, request, actor.person, loaded.now)
-    await context.check("review break-glass", actor, request, verdict)
+    await context.require_allowed("review break-glass", actor, request.id, verdict)
     if not request.lacks_review:
         raise Overtaken(request)
     return loaded

@@ -1,6 +1,6 @@
-"""Whether access may be taken at once, and the event that takes it, judged on what is handed in; it reads nothing.
+"""Checks whether access may be taken by break-glass, and makes the event; it reads nothing.
 
-What the store has, and the commit, is break_glass.py; a policy test or a replay is judged here, too.
+break_glass.py reads the store and commits; policy tests and replays bring their own state.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bot.core.ids import bounded
 from bot.core.request import Request, RequiredStep
 from bot.core.verdict import Actor, Code, Reason, Verdict
 from bot.policy import break_glass as policy
-from bot.policy.break_glass import MOST_A_DAY, SHORTEST_REASON, BreakGlassTerms
+from bot.policy.break_glass import MAX_PER_DAY, SHORTEST_REASON, BreakGlassTerms
 from bot.policy.catalog import Catalog, Choice
 from bot.policy.rules import WINDOW
 
@@ -39,7 +39,7 @@ class EarlierUses:
 
     @property
     def needs_owner(self) -> str:
-        """Why an owner has to approve the next one first; empty where nobody has to."""
+        """Why an owner has to approve the next use first; empty if none has to."""
         if self.overdue:
             return f"the review of the requester's break-glass access {self.overdue} is overdue"
         if self.uses is None:
@@ -48,7 +48,7 @@ class EarlierUses:
 
     @property
     def may_switch(self) -> Verdict:
-        """Whether they may take what waits for its approvers: no owner is asked instead of these."""
+        """Whether they may take the access of a pending request; no owner can allow it in place of its approvers."""
         if self.overdue:
             return Verdict(reasons=(Reason(code=Code.REVIEW_OVERDUE, about=(self.overdue,)),))
         if self.uses is None:
@@ -56,19 +56,19 @@ class EarlierUses:
         return Verdict()
 
     def check_times(self) -> None:
-        """Raises `LimitReached` where they used it as often as anybody may in a day."""
-        if (self.uses or 0) >= MOST_A_DAY:
-            raise LimitReached("break_glass", MOST_A_DAY, WINDOW)
+        """Raises `LimitReached` after the maximum of uses in a day."""
+        if (self.uses or 0) >= MAX_PER_DAY:
+            raise LimitReached("break_glass", MAX_PER_DAY, WINDOW)
 
 
 def submission(catalog: Catalog, actor: Actor, form: RequestForm, now: float) -> tuple[Submission, BreakGlassTerms]:
-    """The form, checked and filled in, of what this person may have by break-glass.
+    """The form, checked and completed, for access that this person may take by break-glass.
 
     Raises what errors.py has under NotUnderstood, and `NotAllowed`.
     """
     choice = catalog.find(form.what)
     if choice is None:
-        allowed(catalog, actor, form, now)  # raises what is near
+        allowed(catalog, actor, form, now)  # raises, with suggestions
         raise PolicyMoved
     verdict = policy.may_break_glass(catalog, actor.roster, actor.person, choice.roles)
     if not verdict.allowed:
@@ -85,28 +85,30 @@ def submission(catalog: Catalog, actor: Actor, form: RequestForm, now: float) ->
     return Submission(actor, form.model_copy(update=checked), catalog, choice), terms
 
 
-def check_use(use: RoleUsage, actor: Actor, now: float, *, needs_owner: bool, pending: str = "") -> None:
-    """Limits do not stop break-glass; conflicts do. ``pending``: the id of the request that is taken.
+def check_use(role_usage: RoleUsage, actor: Actor, now: float, *, needs_owner: bool, pending: str = "") -> None:
+    """Check conflicts, which forbid break-glass; limits do not. ``pending``: the request that is taken.
 
-    What an owner has to approve is a request as any: limits hold. Raises `Conflicting`, `NotCounted`, `OverLimit`.
+    A use that an owner has to approve is an ordinary request, to which limits apply.
+
+    Raises `Conflicting`, `NotCounted`, `OverLimit`.
     """
     if needs_owner:
-        use.check(actor.person, now)
+        role_usage.check(actor.person, now)
     else:
-        use.check_break_glass(actor.person, pending)
+        role_usage.check_break_glass(actor.person, pending)
 
 
 def first_event(
-    made: Submission,
+    submission: Submission,
     terms: BreakGlassTerms,
     needs_owner: str,
     now: float,
     consequence: Consequence,
     can_extend: CanExtend,
 ) -> BreakGlassUsed | Submitted:
-    """The first event: access is taken, or where ``needs_owner`` says why, an owner of each system approves first."""
-    submitted = submitted_event(made, now, consequence, can_extend)
-    return _needing_owner(made, submitted, needs_owner) if needs_owner else _used(made, submitted, terms)
+    """The first event: access is taken, or if ``needs_owner`` says why, an owner of each system approves first."""
+    submitted = submitted_event(submission, now, consequence, can_extend)
+    return _needing_owner(submission, submitted, needs_owner) if needs_owner else _used(submission, submitted, terms)
 
 
 def switched(
@@ -128,22 +130,22 @@ def switched(
 
 
 def longest(catalog: Catalog, request: Request) -> int:
-    """For how many seconds at most the access of a pending request can be taken."""
+    """The longest duration, in seconds, for which the access of a pending request can be taken."""
     terms = policy.terms(catalog, policy.refs(request))
     return min(terms.at_most if terms else 0, *(leg.role.cap for leg in request.legs))
 
 
-def _used(made: Submission, submitted: Submitted, terms: BreakGlassTerms) -> BreakGlassUsed:
-    by_list = policy.by_list(made.catalog, made.actor.roster, made.choice.roles)
+def _used(submission: Submission, submitted: Submitted, terms: BreakGlassTerms) -> BreakGlassUsed:
+    by_list = policy.by_list(submission.catalog, submission.actor.roster, submission.choice.roles)
     glass = BreakGlass(at=submitted.at, review_by=submitted.at + terms.review_within, by_list=by_list)
-    return BreakGlassUsed(break_glass=glass, **_facts(submitted))
+    return BreakGlassUsed(break_glass=glass, **_fields(submitted))
 
 
-def _needing_owner(made: Submission, submitted: Submitted, why: str) -> Submitted:
+def _needing_owner(submission: Submission, submitted: Submitted, why: str) -> Submitted:
     """The request that an owner of each of its systems approves, in place of the approvers of its roles."""
-    first = {ref.system: f"{ref.system}/{ref.role}" for ref in reversed(made.choice.roles)}
+    first = {ref.system: f"{ref.system}/{ref.role}" for ref in reversed(submission.choice.roles)}
     steps = tuple(
-        RequiredStep(any_of=made.catalog.systems[system].approvers, role=role, because=why)
+        RequiredStep(any_of=submission.catalog.systems[system].approvers, role=role, because=why)
         for system, role in first.items()
     )
     return submitted.model_copy(
@@ -151,13 +153,13 @@ def _needing_owner(made: Submission, submitted: Submitted, why: str) -> Submitte
     )
 
 
-def _facts(submitted: Submitted) -> dict[str, object]:
+def _fields(submitted: Submitted) -> dict[str, object]:
     left_out = {"kind", "remind_at", "may_break_glass", "escalations"}
     return {name: getattr(submitted, name) for name in Submitted.model_fields if name not in left_out}
 
 
 def _duration(duration: int | None, most: int) -> int:
-    """Seconds; as long as it can be where nothing was said. Raises `BadDuration`."""
+    """Seconds; the maximum if no duration was given. Raises `BadDuration`."""
     if duration is None:
         return most
     if not durations.SHORTEST <= duration <= most:
@@ -166,5 +168,5 @@ def _duration(duration: int | None, most: int) -> int:
 
 
 def _reason(choice: Choice, reason: str) -> str:
-    """A reason that says something; no form is required in an emergency. Raises `BadReason`."""
+    """A reason of a minimum length; its pattern is not required in an emergency. Raises `BadReason`."""
     return bounded(reason, max(choice.reason.min_length, SHORTEST_REASON), choice.reason.hint)

@@ -1,4 +1,4 @@
-"""A case of a policy test as a request to try out: who is in which group, and what is assumed to be live or used."""
+"""Turns a case of a policy test into a request to try out: the groups, and the usage that the case assumes."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from bot.policy.catalog import Catalog
 from bot.policy.conditions import Circumstances
 
 NOBODY = "somebody@example.invalid"
-"""Who requests it where a case only says in which groups they are."""
+"""The requester where a case names only groups."""
 _EARLIER = "J-PAST"
 """The id of the requests that a case assumes."""
 _LONG_AGO = 30 * DAY
 
 
 def attempt_of(file: CasesShape, case: CaseShape, catalog: Catalog, now: float) -> Attempt:
-    """What a case tries out, requested at ``now``."""
+    """The attempt that a case describes, requested at ``now``."""
     reason = fitting_reason(catalog, case.what, SHORTEST_REASON if case.break_glass else 0)
-    them = person(case.requested_for) if case.requested_for else None
+    requested_for = person(case.requested_for) if case.requested_for else None
     form = RequestForm(
         what=case.what,
         duration=case.duration,
         reason=reason if case.reason is None else case.reason,
         starts_at=now + case.start if case.start else 0.0,
         inputs=case.inputs,
-        requested_for=them,
+        requested_for=requested_for,
     )
     requester, after = person(case.who.person or NOBODY), case.after or 0
     begins = form.starts_at or now
@@ -48,7 +48,7 @@ def attempt_of(file: CasesShape, case: CaseShape, catalog: Catalog, now: float) 
         tuple(CaseApproval(person(each.who), each.after or after) for each in case.approved_by),
         Circumstances(now=now, begins=begins, frozen=frozen),
         case.tickets,
-        _counted(case, catalog, them or requester, now),
+        _counted(case, catalog, requested_for or requester, now),
         case.accepted,
         after,
         EarlierUses(overdue, case.break_glass_used) if case.break_glass else None,
@@ -62,10 +62,10 @@ def person(address: str) -> Person:
 
 
 def fitting_reason(catalog: Catalog, what: str, shortest: int = 0) -> str:
-    """A reason that fits, where it is not about the reason."""
-    found = catalog.find(what)
-    said = found.reason.example if found and found.reason.example else "policy test "
-    return said.ljust(max(found.reason.min_length if found else 0, shortest), ".")
+    """A reason that is accepted, for a case that does not test reasons."""
+    choice = catalog.find(what)
+    example = choice.reason.example if choice and choice.reason.example else "policy test "
+    return example.ljust(max(choice.reason.min_length if choice else 0, shortest), ".")
 
 
 def _roster(file: CasesShape, case: CaseShape, catalog: Catalog) -> dict[str, Members]:
@@ -78,7 +78,7 @@ def _roster(file: CasesShape, case: CaseShape, catalog: Catalog) -> dict[str, Me
 
 
 def _counted(case: CaseShape, catalog: Catalog, holder: Person, now: float) -> Count:
-    """What is counted of each role and system, by what the case says of this person and of everybody."""
+    """The usage of each role and system that the case assumes, of this person and of everybody."""
     choice = catalog.find(case.what)
     roles = [f"{ref.system}/{ref.role}" for ref in choice.roles] if choice else []
     uses = [*_held(case, holder, now), *(each for role in roles for each in _used(case, role, holder, now))]
@@ -97,13 +97,13 @@ def _counted(case: CaseShape, catalog: Catalog, holder: Person, now: float) -> C
 
 
 def _held(case: CaseShape, holder: Person, now: float) -> Iterator[tuple[str, UsageEntry]]:
-    """The roles that this person has: approved long ago, so that they count in no day and no week."""
+    """The roles that this person has: approved long ago, so that they count toward no day and no week."""
     for role in case.holds:
         yield role, _entry(_EARLIER, holder.id, holder.identity, now - _LONG_AGO, live=True)
 
 
 def _used(case: CaseShape, role: str, holder: Person, now: float) -> Iterator[tuple[str, UsageEntry]]:
-    """What is live, and what was approved lately: what the numbers leave to others is somebody's each."""
+    """Live and recent requests: those that are not this person's belong to others."""
     lately, mine, others = case.approved_lately, case.approved_lately.per_person, count(1)
     for _ in range(case.live - case.holds.count(role)):
         yield role, _entry(f"live-{next(others)}", f"other-{next(others)}", "", now - _LONG_AGO, live=True)

@@ -1,6 +1,6 @@
-"""Gathers what the rules of the policy are judged on: calendars at the start of access, tickets, counts. No verdicts.
+"""Gathers what the rules of the policy are judged on: calendars at the start of access, tickets, usage. No verdicts.
 
-Only what some rule names is asked for. What does not answer in time is unknown, and no rule approves on it.
+Only what a rule names is looked up. What does not answer in time is unknown, and no rule approves on it.
 """
 
 from __future__ import annotations
@@ -17,20 +17,22 @@ from bot.core.rule_effects import CheckedTicket
 from bot.core.usage import is_of
 from bot.policy import conditions
 from bot.policy.catalog import Catalog
-from bot.policy.conditions import Circumstances, Wanted
+from bot.policy.conditions import Circumstances, RequestedAccess
 
-PATIENCE: Final = 1.0
-"""Seconds for all tickets of a request together: Slack waits three for the answer to a command."""
+TIME_LIMIT: Final = 1.0
+"""Seconds for all tickets of a request together: Slack waits 3 s for the answer to a command."""
 _MOST_TICKETS = 5
-"""Tickets of one request that are asked for; of more, the rest is unknown."""
+"""Tickets of one request that are looked up; any others are unknown."""
 
 
-async def check_tickets(context: AccessContext, catalog: Catalog, wanted: Wanted) -> tuple[CheckedTicket, ...]:
-    """What the ticket systems say of the tickets that rules look for in a request; those that answer within a second.
+async def check_tickets(
+    context: AccessContext, catalog: Catalog, requested: RequestedAccess
+) -> tuple[CheckedTicket, ...]:
+    """Whether the tickets exist that rules look for in a request; those that are answered for within the time limit.
 
-    Called before anything is read for the commit, so that nobody waits for it.
+    Called before anything is read for the commit, so that the reads are still fresh at the commit.
     """
-    asked = list(tickets_named(catalog, wanted))[:_MOST_TICKETS]
+    asked = list(tickets_named(catalog, requested))[:_MOST_TICKETS]
     if not asked:
         return ()
     answers = await asyncio.gather(*(_exists(context, check, ticket) for check, ticket in asked))
@@ -42,9 +44,9 @@ async def check_tickets(context: AccessContext, catalog: Catalog, wanted: Wanted
 
 
 async def _exists(context: AccessContext, check: str, ticket: str) -> bool | None:
-    """What one ticket system says; all are asked at once, and none is waited for longer than the others."""
+    """Whether a ticket exists; None if its system does not answer within the time limit."""
     try:
-        return await tasks.within(context.rule_lookups.ticket_exists(check, ticket), PATIENCE)
+        return await tasks.within(context.rule_lookups.ticket_exists(check, ticket), TIME_LIMIT)
     except TimeoutError:
         return None
 
@@ -53,15 +55,16 @@ async def gather(
     context: AccessContext,
     catalog: Catalog,
     requester: Person,
-    use: RoleUsage,
+    role_usage: RoleUsage,
     now: float,
     begins: float,
     tickets: Iterable[CheckedTicket] = (),
-    but: str = "",
+    exclude: str = "",
 ) -> Circumstances:
     """What rules are judged on at ``now``, for access that would start at ``begins``.
 
-    ``use``: what was counted for the roles; whoever relies on it guards it. ``but``: the request that counts already.
+    ``role_usage``: of the roles requested; the caller guards it. ``exclude``: the id of the request if it is counted
+    already.
     """
     names = catalog.calendar_names
     found = Circumstances(
@@ -70,13 +73,15 @@ async def gather(
         frozen=await context.rule_lookups.frozen(catalog, names, begins) if names else {},
         tickets={(each.check, each.ticket): each.exists for each in tickets},
     )
-    return with_counts(found, use, requester, but)
+    return with_counts(found, role_usage, requester, exclude)
 
 
-def with_counts(facts: Circumstances, use: RoleUsage, requester: Person, but: str = "") -> Circumstances:
-    """The same with what was counted for the roles of ``use``; ``but``: the request that counts already."""
-    counted = {f"{ref.system}/{ref.role}": use.counted.get(f"{ref.system}/{ref.role}") for ref in use.refs}
-    usage = {name: each.usage.without(but) for name, each in counted.items() if each and each.usage}
+def with_counts(facts: Circumstances, role_usage: RoleUsage, requester: Person, exclude: str = "") -> Circumstances:
+    """The same with the denials and live counts of ``role_usage``, without the request ``exclude``."""
+    counted = {
+        f"{ref.system}/{ref.role}": role_usage.by_scope.get(f"{ref.system}/{ref.role}") for ref in role_usage.refs
+    }
+    usage = {name: each.usage.without(exclude) for name, each in counted.items() if each and each.usage}
     denials = {
         name: tuple(denial.at for denial in each.denials if is_of(denial, requester)) for name, each in usage.items()
     }
@@ -84,13 +89,13 @@ def with_counts(facts: Circumstances, use: RoleUsage, requester: Person, but: st
     return facts.model_copy(update={"denials": denials, "live": live})
 
 
-def tickets_named(catalog: Catalog, wanted: Wanted) -> Iterable[tuple[str, str]]:
+def tickets_named(catalog: Catalog, requested: RequestedAccess) -> Iterable[tuple[str, str]]:
     """The tickets that rules look for in a request, each with the name of its ticket system."""
     found = (
-        (shape.ticket.check, conditions.ticket(catalog, shape.ticket, wanted, ref))
+        (shape.ticket.check, conditions.ticket(catalog, shape.ticket, requested, ref))
         for rule in catalog.rules
         for shape in (rule.when, rule.unless)
         if shape.ticket is not None
-        for ref in wanted.roles
+        for ref in requested.roles
     )
     return dict.fromkeys((check, ticket) for check, ticket in found if ticket)

@@ -1,4 +1,4 @@
-"""The person whom somebody else requested access for accepts or declines it; no approver sees it before that.
+"""Somebody accepts or declines access that another person requested for them; no approver sees it before that.
 
 Only that person can, while it waits for them. At that moment it is judged again, and from then on approvers have their
 time to decide, or a rule of the policy approves it in the same commit. Whoever requested it may no longer do so: then
@@ -27,24 +27,24 @@ from bot.store.types import Change, GuardFailed, Loaded, PersonCounters, Superse
 FILER_MAY_NOT = "who requested it for somebody else may no longer do so"
 """Why a request is cancelled, where the person who requested it left or lost the right."""
 CHANGED = "its role was changed in the policy"
-"""Why a request is cancelled that would not grant what was asked for."""
+"""Why a request is cancelled whose role changed since, so that it would grant something else."""
 
 
 async def accept(context: AccessContext, actor: Actor, id_: str) -> Request:
-    """Have it go to its approvers. Raises what `consentable` does, and `RoleChanged`, `CouldNotCheck`, `Late`.
+    """Accept: the request goes to its approvers.
 
-    `Overtaken` too, where it is cancelled since whoever requested it may not any more; and what limits, conflicts and
-    rules raise in `submit.record`.
+    Raises what `consentable` does, and `RoleChanged`, `CouldNotCheck`, `Late`; `Overtaken` where it is cancelled since
+    the person who requested it no longer may; and what limits, conflicts and rules raise in `submit.record`.
     """
     while True:
         loaded = await _consentable(context, actor, id_)
         # The policy is read after the record: the commit fails unless it is still the workspace's policy.
         catalog, request = context.catalog(), loaded.request
         verdict = authorization.may_still_request(catalog, actor.roster, request, loaded.now)
-        await context.check("consent", actor, request, verdict)
+        await context.require_allowed("consent", actor, request.id, verdict)
         if why := why_cancelled(catalog, actor.roster, request):
             event = Cancelled(at=loaded.now, by="policy", reason=why)
-            if after := await context.step(catalog, request, event):
+            if after := await context.commit(catalog, request, event):
                 raise RoleChanged(after) if why == CHANGED else Overtaken(after)
             continue
         if after := await _accepted(context, actor, catalog, loaded):
@@ -52,12 +52,12 @@ async def accept(context: AccessContext, actor: Actor, id_: str) -> Request:
 
 
 async def decline(context: AccessContext, actor: Actor, id_: str, reason: str) -> Request:
-    """Cancel it, with a reason. Raises what `consentable` does, and `BadReason`."""
+    """Decline: the request is cancelled, with a reason. Raises what `consentable` does, and `BadReason`."""
     reason = bounded(reason, 1, "why not")
     while True:
         loaded = await _consentable(context, actor, id_)
         event = Cancelled(at=loaded.now, by=actor.person.id, reason=reason)
-        if after := await context.step(None, loaded.request, event):
+        if after := await context.commit(None, loaded.request, event):
             return after
 
 
@@ -68,13 +68,13 @@ async def consentable(context: AccessContext, actor: Actor, id_: str) -> Request
 
 def why_cancelled(catalog: Catalog, roster: Roster, request: Request) -> str:
     """Why nobody can accept or approve it any more; empty where they can. Raises `CouldNotCheck`."""
-    if not authorization.unchanged(catalog, request):
+    if not authorization.roles_unchanged(catalog, request):
         return CHANGED
     return why_not_for_others(catalog, roster, request)
 
 
 def why_not_for_others(catalog: Catalog, roster: Roster, request: Request) -> str:
-    """Why it is cancelled, where whoever requested it for somebody else may no longer. Raises `CouldNotCheck`."""
+    """Why it is cancelled, if its filer (who requested it for somebody else) no longer may. Raises `CouldNotCheck`."""
     verdict = on_behalf.may_still_request_for(catalog, roster, request)
     if verdict.unknown:
         raise CouldNotCheck("who may request this for others")
@@ -82,31 +82,39 @@ def why_not_for_others(catalog: Catalog, roster: Roster, request: Request) -> st
 
 
 async def _consentable(context: AccessContext, actor: Actor, id_: str) -> Loaded:
-    loaded = await context.find(actor, id_)
+    loaded = await context.load_readable(actor, id_)
     # Permission before state: nobody but this person learns what they answered.
-    await context.check("consent", actor, loaded.request, on_behalf.may_consent(loaded.request, actor.person))
+    await context.require_allowed(
+        "consent", actor, loaded.request.id, on_behalf.may_consent(loaded.request, actor.person)
+    )
     if not loaded.request.is_draft:
         raise Overtaken(loaded.request)
     return loaded
 
 
 async def _accepted(context: AccessContext, actor: Actor, catalog: Catalog, loaded: Loaded) -> Request | None:
-    """Commit it; None when the record, or what it was judged on, has changed meanwhile."""
+    """Accept and commit; None when the record, or anything that the verdict relied on, has changed meanwhile."""
     request = loaded.request
-    wanted = rules.wanted_of(request)
+    requested = rules.requested_access(request)
     try:
-        judged = await _judged(
-            context, actor, catalog, loaded, await circumstances.check_tickets(context, catalog, wanted)
+        acceptance = await _judge_acceptance(
+            context, actor, catalog, loaded, await circumstances.check_tickets(context, catalog, requested)
         )
     except (NotAllowed, *usage.REFUSALS) as error:
-        await context.refused("consent", actor, request.id, error)
+        await context.audit_refusal("consent", actor, request.id, error)
         raise
-    after, use, same_policy = judged.after, judged.use, context.store.policy.same(catalog.generation)
-    person, counters = request.requester.id, judged.counters
+    after, role_usage, same_policy = (
+        acceptance.after,
+        acceptance.role_usage,
+        context.store.policy.is_current(catalog.generation),
+    )
+    person, counters = request.requester.id, acceptance.counters
     ledger = counters.ledger.after_rule(after) if counters else None
     guards, ops = context.store.ledger(person, counters, ledger) if counters and ledger else ((), ())
-    guards, ops = (*guards, *use.guards), (*ops, *use.entering(after))
-    change = Change(request, after, judged.event, deadline=request.waits_until, guards=(same_policy, *guards), ops=ops)
+    guards, ops = (*guards, *role_usage.guards), (*ops, *role_usage.count_request(after))
+    change = Change(
+        request, after, acceptance.event, deadline=request.waits_until, guards=(same_policy, *guards), ops=ops
+    )
     try:
         await context.store.commit(change)
     except Superseded:
@@ -115,42 +123,42 @@ async def _accepted(context: AccessContext, actor: Actor, catalog: Catalog, load
         if error.guard == same_policy:
             raise PolicyMoved from error
         return None  # what was counted for this person or these roles has changed meanwhile
-    use.written(ops)
+    role_usage.committed(ops)
     if ledger:
-        context.store.counted({person: ledger})
+        context.store.ledgers_committed({person: ledger})
     return after
 
 
 @dataclass(frozen=True)
-class _Judged:
-    """What accepting comes to, and what it relied on.
+class _Acceptance:
+    """The event and the request after it, with what the verdict relied on.
 
-    ``counters``: for an approval by a rule, how much that person used up; ``use``: what limits and conflicts count.
+    ``counters``: of the person, for an approval by a rule; ``role_usage``: what limits and conflicts count.
     """
 
     event: Consented
     after: Request
     counters: PersonCounters | None
-    use: usage.GuardedRoleUsage
+    role_usage: usage.GuardedRoleUsage
 
 
-async def _judged(
+async def _judge_acceptance(
     context: AccessContext, actor: Actor, catalog: Catalog, loaded: Loaded, tickets: tuple[CheckedTicket, ...]
-) -> _Judged:
-    """The same judgement that `submit` makes of what people request for themselves.
+) -> _Acceptance:
+    """Check limits, conflicts and rules as `submit` does for requests of one's own.
 
     Raises `NotCounted`, `Conflicting`, `OverLimit`, and `NotAllowed` where rules deny it.
     """
     request, requester, roster = loaded.request, loaded.request.requester, actor.roster
     counters = await context.store.counters(requester.id, [rule.key for rule in catalog.rules])
     now = counters.now
-    use = await usage.of_request(context.store, catalog, request)
-    use.check(requester, now)
+    role_usage = await usage.of_request(context.store, catalog, request)
+    role_usage.check(requester, now)
     facts = await circumstances.gather(
-        context, catalog, requester, use, now, max(request.starts_at, now), tickets, request.id
+        context, catalog, requester, role_usage, now, max(request.starts_at, now), tickets, request.id
     )
     event, after = consented(catalog, roster, request, facts, counters.rule_uses, actor.person.id)
-    return _Judged(event, after, counters if event.rule else None, use)
+    return _Acceptance(event, after, counters if event.rule else None, role_usage)
 
 
 def consented(
@@ -163,15 +171,17 @@ def consented(
     Raises `NotAllowed` where rules deny it, or require approvals that nobody could give.
     """
     now, requester = facts.now, request.requester
-    ruling = rules.judge(catalog, roster, rules.wanted_of(request), facts, used)
+    ruling = rules.judge(catalog, roster, rules.requested_access(request), facts, used)
     if not ruling.verdict.allowed:
         raise NotAllowed(ruling.verdict)
     decide_by, remind_at = first_event.times_to_decide(catalog, request.starts_at, now)
-    said = {name: made for name, made in first_event.effects(ruling, facts).items() if name in Consented.model_fields}
+    effects = {
+        name: made for name, made in first_event.effects(ruling, facts).items() if name in Consented.model_fields
+    }
     if ruling.by is None:
         roles = usage.refs_of(request)
-        said["escalations"] = first_event.first_escalations(catalog, roster, requester, roles, now, decide_by)
-    event = Consented(at=now, by=by, decide_by=decide_by, remind_at=remind_at, rule=ruling.by, **said)
+        effects["escalations"] = first_event.first_escalations(catalog, roster, requester, roles, now, decide_by)
+    event = Consented(at=now, by=by, decide_by=decide_by, remind_at=remind_at, rule=ruling.by, **effects)
     after = lifecycle.advance(request, event)
     first_event.require_approvers(catalog, roster, after, now)
     return event, after

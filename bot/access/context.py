@@ -59,51 +59,52 @@ class AccessContext:
 
     # find
 
-    async def get(self, id_: str) -> Loaded:
+    async def load(self, id_: str) -> Loaded:
         """A request by its id, for any caller. Raises `NotFound`, `Tampered`."""
-        known = spelled(id_)
+        request_id = spelled(id_)
         try:
-            found = await self.store.load(known)
+            loaded = await self.store.load(request_id)
         except Tampered:
-            await self.store.alarm("tampered", known)
+            await self.store.alarm("tampered", request_id)
             raise
-        if found is None:
+        if loaded is None:
             raise NotFound(id_)
-        return found
+        return loaded
 
-    async def load_by_id(self, id_: str) -> Loaded:
+    async def load_or_not_found(self, id_: str) -> Loaded:
         """A request by an id from a command or a button in Slack. Raises `NotFound`, also for a tampered record."""
         try:
-            return await self.get(id_)
+            return await self.load(id_)
         except Tampered:
-            # Any other error would show strangers which ids exist; `get` has alarmed the operators.
+            # Any other error would show strangers which ids exist; `load` has alarmed the operators.
             raise NotFound(id_) from None
 
-    async def find(self, actor: Actor, id_: str) -> Loaded:
+    async def load_readable(self, actor: Actor, id_: str) -> Loaded:
         """A request that this person may read. Raises `NotFound`, also for one that they may not read."""
-        found = await self.load_by_id(id_)
-        if not authorization.may_read(self.catalog(), actor.roster, found.request, actor.person).allowed:
+        loaded = await self.load_or_not_found(id_)
+        if not authorization.may_read(self.catalog(), actor.roster, loaded.request, actor.person).allowed:
             raise NotFound(id_)
-        return found
+        return loaded
 
     async def resolve(
         self, actor: Actor, typed: str | None, states: tuple[State, ...], *, for_others: bool = False
     ) -> Loaded:
-        """The request of that id, or the person's only request in these states, of that role, template or system.
+        """The request that was typed: by its id, or the person's only one in these states that fits what was typed.
 
-        ``for_others``: also what they requested for others. Raises `NotFound`, `Ambiguous`.
+        A role, a template or a system fits, and so does nothing at all. ``for_others``: also what they requested for
+        others. Raises `NotFound`, `Ambiguous`.
         """
         if typed and (is_id(typed) or not self.catalog().vocabulary.named(typed)):
-            return await self.find(actor, typed)
+            return await self.load_readable(actor, typed)
         own = [
-            found
-            for found in await self.store.open_of(actor.person.id)
-            if found.request.state in states and (for_others or found.request.requester.id == actor.person.id)
+            loaded
+            for loaded in await self.store.open_of(actor.person.id)
+            if loaded.request.state in states and (for_others or loaded.request.requester.id == actor.person.id)
         ]
-        fits = [found for found in own if not typed or self.is_of(found.request, typed)]
-        if len(fits) != 1:
-            raise Ambiguous(tuple(found.request.id for found in fits))
-        return fits[0]
+        matching = [loaded for loaded in own if not typed or self.is_of(loaded.request, typed)]
+        if len(matching) != 1:
+            raise Ambiguous(tuple(loaded.request.id for loaded in matching))
+        return matching[0]
 
     def is_of(self, request: Request, typed: str) -> bool:
         """Whether the request is for what was typed: a template, a role, or a system of one of its roles."""
@@ -112,16 +113,12 @@ class AccessContext:
 
     # judge
 
-    async def check(self, verb: str, actor: Actor, request: Request, verdict: Verdict) -> None:
-        """Raises `NotAllowed`, audited, unless the verdict allows it."""
-        await self.require(verb, actor, request.id, verdict)
-
-    async def require(self, verb: str, actor: Actor, about: str, verdict: Verdict) -> None:
-        """The same check for anything other than a request. Raises `NotAllowed`, audited."""
+    async def require_allowed(self, verb: str, actor: Actor, about: str, verdict: Verdict) -> None:
+        """Raises `NotAllowed`, audited, unless the verdict allows it. ``about``: a request's id, or what else it is."""
         if verdict.allowed:
             return
         error = NotAllowed(verdict)
-        await self.refused(verb, actor, about, error)
+        await self.audit_refusal(verb, actor, about, error)
         raise error
 
     def require_fresh_lookup(self, actor: Actor, request: Request) -> None:
@@ -131,7 +128,7 @@ class AccessContext:
 
     # commit
 
-    async def step(
+    async def commit(
         self,
         catalog: Catalog | None,
         request: Request,
@@ -142,15 +139,15 @@ class AccessContext:
         delegations: tuple[Guard, ...] = (),
         ops: tuple[Op, ...] = (),
     ) -> Request | None:
-        """Advance and commit; None when the record, or what one of ``guards`` is on, has changed: judge again.
+        """Advance the lifecycle by the event and commit; None when the record changed or a guard failed: judge again.
 
-        ``catalog``: the policy that the verdict relied on; None for a step that needs no guard on it, such as an end.
-        ``delegations``: guards on those that it relied on. Raises `PolicyMoved` where the workspace has another policy
-        by now, `DelegationsChanged` where it has others, and `Late` after the ``deadline``.
+        ``catalog``: the policy that the verdict relied on; None for an event that needs no guard on it, such as an end.
+        ``delegations``: guards on the delegations that the verdict relied on. Raises `PolicyMoved` where the workspace
+        has a newer policy, `DelegationsChanged` where it has other delegations, and `Late` after the ``deadline``.
         """
         after = lifecycle.advance(request, event)
         # The commit always compares the record's version; the guard adds that the policy is still that of the verdict.
-        same_policy = (self.store.policy.same(catalog.generation),) if catalog else ()
+        same_policy = (self.store.policy.is_current(catalog.generation),) if catalog else ()
         relied_on = (*same_policy, *delegations, *guards)
         try:
             await self.store.commit(Change(request, after, event, deadline=deadline, guards=relied_on, ops=ops))
@@ -163,9 +160,9 @@ class AccessContext:
         return after
 
     def delegation_guards(self, catalog: Catalog, actor: Actor, now: float) -> tuple[Guard, ...]:
-        """Guards on the delegations by which this person's groups were read; none where the policy allows none.
+        """Guards on the delegations that count in this person's groups; none where the policy allows no delegation.
 
-        Raises `DelegationsChanged` where they have since.
+        Raises `DelegationsChanged` where they changed since the groups were read.
         """
         delegations = self.store.delegations
         if not stand_ins.entitling(catalog):
@@ -176,15 +173,15 @@ class AccessContext:
 
     # audit refusals
 
-    async def refused(self, verb: str, actor: Actor, about: str, error: JitError) -> None:
+    async def audit_refusal(self, verb: str, actor: Actor, about: str, error: JitError) -> None:
         """Audit a refusal; the same one within a minute is audited once."""
         facts = {"by": actor.person.id, "verb": verb, "about": about[:100], "why": str(error)[:200]}
         once = f"refused {verb} {actor.person.id} {about} {error}"
-        await self.store.note("refused", json.dumps(facts), window=_REFUSALS_WINDOW, once=once)
+        await self.store.audit_event("refused", json.dumps(facts), window=_REFUSALS_WINDOW, once=once)
 
-    async def refused_account(self, user: str, verb: str, error: JitError) -> None:
-        """The same for an account that is no member, or over its limit: there is no person, or no verdict, to name."""
+    async def audit_refused_account(self, user: str, verb: str, error: JitError) -> None:
+        """Audit the refusal of an account that is no member or over a limit, so that there is no `Actor` to name."""
         why = f"{type(error).__name__}: {error}"[:200]
         facts = {"by": user[:40], "verb": verb[:40], "about": "", "why": why}
         once = f"turned away {user} {verb} {why}"
-        await self.store.note("refused", json.dumps(facts), window=_REFUSALS_WINDOW, once=once)
+        await self.store.audit_event("refused", json.dumps(facts), window=_REFUSALS_WINDOW, once=once)

@@ -1,4 +1,4 @@
-"""How long the last requests for the same roles took to be decided, of anybody's; numbers only, and no person's."""
+"""How long approvers took to decide the last requests for the same roles, whoever made them; it names nobody."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ from bot.store.store import Store
 LAST = 5
 _BATCH = 20
 _MOST_READ = 100
-PATIENCE = 0.5
-"""Seconds that the look may take."""
+TIME_LIMIT = 0.5
+"""Seconds that the look-up may take."""
 
 
 @dataclass(frozen=True)
 class DecisionTimes:
-    """The last requests: for each that was decided, the seconds from the request to the decision."""
+    """The last requests. ``decided``: seconds from the request to the decision, of each that was decided."""
 
     decided: tuple[float, ...] = ()
     expired: int = 0
-    """How many nobody decided in time."""
+    """How many of them expired undecided."""
 
     @property
     def requests(self) -> int:
-        """How many there are."""
+        """How many requests there are, decided or expired."""
         return len(self.decided) + self.expired
 
     @property
     def median(self) -> float:
-        """Of those that were decided; 0 where none was."""
+        """The median seconds to a decision; 0 if none was decided."""
         return statistics.median(self.decided) if self.decided else 0.0
 
 
 class DecisionHistory:
-    """The requests of one workspace that people decided lately; what a rule approved took no time and is left out."""
+    """The requests of one workspace that people decided lately; those that a rule approved at once are left out."""
 
     def __init__(self, store: Store) -> None:
         """Nothing is sent."""
         self._store, self._outcomes = store, RecentOutcomes(store)
 
     async def of(self, roles: Iterable[str]) -> DecisionTimes | None:
-        """The last `LAST` for exactly these roles (``system/role``); None where it could not be read in time."""
+        """The last `LAST` requests for exactly these roles (``system/role``); None if not read in time."""
         try:
-            return await tasks.within(self._of(frozenset(roles)), PATIENCE)
+            return await tasks.within(self._of(frozenset(roles)), TIME_LIMIT)
         except (TimeoutError, StoreAway):
             return None
 
@@ -56,8 +56,8 @@ class DecisionHistory:
         ids, found = (await self._outcomes.ids())[:_MOST_READ], list[Request]()
         for start in range(0, len(ids), _BATCH):
             batch = await self._store.load_ours(ids[start : start + _BATCH])
-            kept = {loaded.request.id: loaded.request for loaded in batch}
-            requests = (kept[id_] for id_ in ids[start : start + _BATCH] if id_ in kept)
+            by_id = {loaded.request.id: loaded.request for loaded in batch}
+            requests = (by_id[id_] for id_ in ids[start : start + _BATCH] if id_ in by_id)
             found += [each for each in requests if _has_outcome(each) and {leg.role.name for leg in each.legs} == roles]
             if len(found) >= LAST:
                 break
@@ -67,10 +67,10 @@ class DecisionHistory:
 
 
 def _has_outcome(request: Request) -> bool:
-    """Whether people decided it, or nobody did in time."""
+    """Whether people decided it, or it expired undecided."""
     return request.rule is None and (bool(_decided_at(request)) or request.state is State.EXPIRED)
 
 
 def _decided_at(request: Request) -> float:
-    """When it was approved or denied; 0 where it was not."""
+    """When it was approved or denied; 0 if it was not."""
     return request.approved_at or (request.closed_at if request.state is State.DENIED else 0.0)

@@ -20,10 +20,10 @@ def end_of(typed: str, clock: Clock) -> float | None:
         words = words[1:]
     if len(words) == 2 and words[0] in _UNTIL and (day := time_phrases.begins(words, 1, clock)) is not None:
         return day if day > clock.now else None
-    said = time_phrases.read(words, 0, clock)
-    if said is None or said.words != len(words):
+    phrase = time_phrases.read(words, 0, clock)
+    if phrase is None or phrase.words != len(words):
         return None
-    return said.until if said.seconds is None else clock.now + said.seconds
+    return phrase.until if phrase.seconds is None else clock.now + phrase.seconds
 
 
 def _weeks_as_days(words: list[str]) -> list[str]:

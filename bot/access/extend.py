@@ -37,30 +37,32 @@ async def extend(context: AccessContext, actor: Actor, id_: str | None, more: in
             raise CannotExtend(request, "cap", latest)
         catalog = context.catalog()
         ruling, guards = await _ruling(context, catalog, actor, loaded, until)
-        await context.check("extend", actor, request, ruling.verdict)
+        await context.require_allowed("extend", actor, request.id, ruling.verdict)
         if ruling.shortened and until > request.granted_at + ruling.shortened.duration:
             raise CannotExtend(request, "rule", request.granted_at + ruling.shortened.duration)
         n = request.extension.n + 1 if request.extension else 1
         extension = Extension(n=n, until=until, reason=reason, at=now, required_steps=ruling.required_steps)
         event = ExtensionRequested(at=now, by=actor.person.id, extension=extension)
         # The deadline is checked by the store's own time: access that has ended cannot be extended.
-        if after := await context.step(catalog, request, event, deadline=request.ends_at, guards=guards):
+        if after := await context.commit(catalog, request, event, deadline=request.ends_at, guards=guards):
             return after
 
 
 async def _ruling(
     context: AccessContext, catalog: Catalog, actor: Actor, loaded: Loaded, until: float
 ) -> tuple[Ruling, tuple[Guard, ...]]:
-    """What rules make of all of the access up to its new end, at the moment at which the extension begins.
+    """The ruling on the whole access up to its new end, judged for the start of the extension.
 
-    With what guards the counts that this relied on.
+    Also returns the guards on the usage that it relied on.
     """
     request = loaded.request
-    use = await usage.of_request(context.store, catalog, request)
-    begins, told = request.ends_at, request.tickets
-    facts = await circumstances.gather(context, catalog, request.requester, use, loaded.now, begins, told, request.id)
-    wanted = rules.wanted_of(request, round(until - request.granted_at))
-    return rules.judge(catalog, actor.roster, wanted, facts, {}), use.guards
+    role_usage = await usage.of_request(context.store, catalog, request)
+    begins, tickets = request.ends_at, request.tickets
+    facts = await circumstances.gather(
+        context, catalog, request.requester, role_usage, loaded.now, begins, tickets, request.id
+    )
+    requested = rules.requested_access(request, round(until - request.granted_at))
+    return rules.judge(catalog, actor.roster, requested, facts, {}), role_usage.guards
 
 
 async def extensible(context: AccessContext, actor: Actor, id_: str | None) -> Request:
@@ -74,11 +76,11 @@ async def extensible(context: AccessContext, actor: Actor, id_: str | None) -> R
 async def _extensible(context: AccessContext, actor: Actor, id_: str | None) -> Loaded:
     loaded = await context.resolve(actor, id_, (State.ACTIVE,))
     request, catalog = loaded.request, context.catalog()
-    await context.check("extend", actor, request, authorization.is_requester(request, actor.person))
+    await context.require_allowed("extend", actor, request.id, authorization.is_requester(request, actor.person))
     if request.state is not State.ACTIVE:
         raise Overtaken(request)
     entitled = authorization.may_still_request(catalog, actor.roster, request, loaded.now)
-    await context.check("extend", actor, request, entitled)
+    await context.require_allowed("extend", actor, request.id, entitled)
     if why := _obstacle(catalog, request):
         raise CannotExtend(request, why, deadlines.last_end(request))
     return loaded
@@ -90,7 +92,7 @@ def _obstacle(catalog: Catalog, request: Request) -> str:
         return "systems"
     if request.extension and request.extension.undone:
         return "asked"
-    if not authorization.unchanged(catalog, request):
+    if not authorization.roles_unchanged(catalog, request):
         return "changed"
     if deadlines.last_end(request) < request.ends_at + durations.SHORTEST:
         return "cap"

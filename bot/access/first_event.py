@@ -1,4 +1,4 @@
-"""The event that begins a request: for approvers, approved by a rule, or a draft; what rules make of it is judged here.
+"""Makes the event that begins a request: submitted, approved by a rule, or drafted; it applies the rules.
 
 It records nothing. A generation is the hash of the policy; a roster, the members of groups as known now.
 """
@@ -36,31 +36,32 @@ def first_event(
 ) -> Submitted | ApprovedByRule | Drafted:
     """The first event: submitted to approvers, as rules require and shorten it, or approved by a rule.
 
-    What is for somebody else is a draft first: rules can only deny it before that person accepts. ``used``: see
+    A request for somebody else is a draft first: until that person accepts, rules can only deny it. ``used``: see
     `PersonCounters`. Raises `NotAllowed` where a rule denies it, or requires approvals that nobody could give.
     """
     catalog, roster = submission.catalog, submission.actor.roster
-    ruling = rules.judge(catalog, roster, submission.wanted, facts, used)
+    ruling = rules.judge(catalog, roster, submission.requested_access, facts, used)
     if not ruling.verdict.allowed:
         raise NotAllowed(ruling.verdict)
     submitted = submitted_event(submission, facts.now, consequence, can_extend)
     if submission.filer:
         until = min(facts.now + catalog.workspace.consent, submitted.decide_by)
         # No step is open before the consent, so none escalates.
-        said = _facts(submitted) | {"escalations": ()}
-        return Drafted(waits_for=DraftWait.CONSENT, waits_until=until, **said)
+        draft_fields = _fields(submitted) | {"escalations": ()}
+        return Drafted(waits_for=DraftWait.CONSENT, waits_until=until, **draft_fields)
     submitted = submitted.model_copy(update=effects(ruling, facts))
     if ruling.by is not None:
         return ApprovedByRule(
-            rule=ruling.by, **{name: said for name, said in _facts(submitted).items() if name != "by"}
+            rule=ruling.by,
+            **{name: draft_fields for name, draft_fields in _fields(submitted).items() if name != "by"},
         )
     require_approvers(catalog, roster, lifecycle.begin(submitted), facts.now)
     return submitted
 
 
 def effects(ruling: Ruling, facts: Circumstances) -> dict[str, Any]:
-    """What rules make of a request that they do not deny, as its record keeps it."""
-    found: dict[str, Any] = {
+    """The fields of the record that rules set on a request that they do not deny."""
+    fields: dict[str, Any] = {
         "required_steps": ruling.required_steps,
         "shortened": ruling.shortened,
         "tickets": tuple(
@@ -69,17 +70,17 @@ def effects(ruling: Ruling, facts: Circumstances) -> dict[str, Any]:
             if exists is not None
         ),
     }
-    return found | ({"duration": ruling.shortened.duration} if ruling.shortened else {})
+    return fields | ({"duration": ruling.shortened.duration} if ruling.shortened else {})
 
 
 def require_approvers(catalog: Catalog, roster: Roster, request: Request, now: float) -> None:
-    """Raises `NotAllowed` where rules require approvals that not enough others could give."""
-    if request.required_steps and (names := rules.unfillable(catalog, roster, request, now)):
+    """Raises `NotAllowed` if rules require more approvals than there are people who could give them."""
+    if request.required_steps and (names := rules.groups_without_approvers(catalog, roster, request, now)):
         raise NotAllowed(Verdict(reasons=(Reason(code=Code.NOBODY_TO_APPROVE, about=names),)))
 
 
-def _facts(event: Requested) -> dict[str, Any]:
-    """All that the first event says, but what kind it is."""
+def _fields(event: Requested) -> dict[str, Any]:
+    """All fields of the first event but its kind."""
     return {name: getattr(event, name) for name in Submitted.model_fields if name != "kind"}
 
 
@@ -94,7 +95,7 @@ def times_to_decide(catalog: Catalog, starts_at: float, now: float) -> tuple[flo
 def first_escalations(
     catalog: Catalog, roster: Roster, requester: Person, roles: Iterable[RoleRef], now: float, decide_by: float
 ) -> tuple[Escalation, ...]:
-    """When the steps escalate that can be filled as soon as approvers see the request."""
+    """When those steps escalate that are open from the start."""
     opened = steps.first_open(steps.steps_of_roles(catalog, roster, requester, roles, now))
     return steps.escalations_of(opened, (), now, decide_by)
 

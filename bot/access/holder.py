@@ -1,6 +1,6 @@
 """What only the requester may do with their own request: cancel it, end the access early, have its secret shown.
 
-Whoever requested it for them may cancel and end it, too: that only takes access away.
+The filer, who requested it for them, may cancel and end it, too: that only takes access away.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bot.core.verdict import Actor
 from bot.policy import authorization
 
 _BY_FILER = "requested for somebody else, and no longer needed"
-"""Why access ends, where whoever requested it for the requester ends it."""
+"""The reason when the filer (who requested it for the requester) ends the access."""
 
 
 async def cancel(context: AccessContext, actor: Actor, id_: str | None) -> Request:
@@ -42,7 +42,9 @@ async def release(context: AccessContext, actor: Actor, id_: str | None) -> Requ
 async def reveal(context: AccessContext, actor: Actor, id_: str, view: str, leg: int | None = None) -> Request:
     """Have a new secret of one role created and shown in the open modal ``view``; the other roles keep theirs.
 
-    ``leg``: of which role; None for the first that has one. Raises `NotFound`, `NotAllowed`, `Overtaken`.
+    ``leg``: the number of the role's leg; None for the first leg that has a secret.
+
+    Raises `NotFound`, `NotAllowed`, `Overtaken`.
     """
 
     def asked(now: float, _: Request) -> Event:
@@ -61,17 +63,17 @@ async def _own(
     *,
     for_others: bool = False,
 ) -> Request:
-    """One step of the requester's own request; the id may be omitted when a single request fits.
+    """Commit one event of the requester's own request; the id may be omitted when a single request fits.
 
-    ``for_others``: whoever requested it for somebody else may, too.
+    ``for_others``: also for the filer, who requested it for somebody else.
     """
     while True:
         loaded = await context.resolve(actor, id_, states, for_others=for_others)
         request = loaded.request
         # Permission before state: nobody but the requester learns the state of the request.
         if not (for_others and authorization.is_party(request, actor.person)):
-            await context.check(verb, actor, request, authorization.is_requester(request, actor.person))
+            await context.require_allowed(verb, actor, request.id, authorization.is_requester(request, actor.person))
         if request.state not in states:
             raise Overtaken(request)
-        if after := await context.step(None, request, event(loaded.now, request)):
+        if after := await context.commit(None, request, event(loaded.now, request)):
             return after

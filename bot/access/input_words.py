@@ -1,7 +1,7 @@
 """How a typed line gives an input of a role: ``database=app``, in quotes if the value has blanks; it checks no value.
 
 An SSH key needs no quotes: its type, its base64 and its comment are read as one value. A dash within a value belongs to
-it; without quotes it may also have been meant as the beginning of the reason.
+the value; without quotes it may also have been meant to begin the reason.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from bot.core import reason_dash, ssh_keys
 
 _GIVEN = re.compile(r"([A-Za-z0-9][\w-]{0,39})=(.*)", re.ASCII)
 _WITHIN = re.compile(r"(?<![\w?&/.-])([A-Za-z0-9][\w-]{0,39})=", re.ASCII)
-"""An input within other words; what an address says behind its "?" is none."""
+"""An input within other words; a parameter after the "?" of a URL is none."""
 _COMMENT = re.compile(r"[^\s<@]+@[^\s@]+")
-"""What `ssh-keygen` writes behind a key: ``mia@laptop``."""
+"""The comment that `ssh-keygen` writes after a key: ``mia@laptop``."""
 _QUOTES = "\"'\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb"
 _AFTER = ",;"
 
 
 def read(words: Sequence[str], at: int, names: Collection[str]) -> tuple[int, str, str] | None:
-    """The input of one of the names that begins there: its words, its name, its value as it was typed."""
+    """The input that begins at word ``at``, if it has one of the names: its word count, name and value as typed."""
     found = _GIVEN.fullmatch(words[at])
     name = _known(found[1], names) if found else ""
     if not found or not name:
@@ -37,24 +37,24 @@ def read(words: Sequence[str], at: int, names: Collection[str]) -> tuple[int, st
 
 
 def _known(typed: str, names: Collection[str]) -> str:
-    """The name as the policy has it, in whatever capitals it was typed where that can mean only one; '' for none."""
+    """The name as the policy spells it, in any letter case if that is unambiguous; empty if there is none."""
     near = [name for name in names if name.casefold() == typed.casefold()]
     return typed if typed in near else near[0] if len(near) == 1 else ""
 
 
 def looks_like_one(word: str) -> bool:
-    """Whether it is written as an input, of whatever name."""
+    """Whether a word has the form of an input, with any name."""
     return bool(_GIVEN.fullmatch(word))
 
 
 def named_in(text: str, names: Collection[str]) -> bool:
     """Whether a text gives a value to one of the names."""
-    known = {name.casefold() for name in names}
-    return any(found[1].casefold() in known for found in _WITHIN.finditer(text))
+    folded = {name.casefold() for name in names}
+    return any(found[1].casefold() in folded for found in _WITHIN.finditer(text))
 
 
 def may_begin_reason(word: str) -> bool:
-    """Whether it gives a value without quotes, with a dash in it that begins a reason elsewhere."""
+    """Whether a word is an input without quotes whose value has a dash that could also begin the reason."""
     found = _GIVEN.fullmatch(word)
     return found is not None and found[2][:1] not in _QUOTES and reason_dash.begins_in(found[2])
 

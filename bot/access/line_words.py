@@ -1,4 +1,4 @@
-"""The words of a request's line that have a meaning of their own; the names are in the policy's vocabulary."""
+"""The words with a fixed meaning in a request's line; names of roles and systems are in the policy's vocabulary."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ FILLERS = _set(
 LINKS = frozenset({"access", "as", "at", "for", "in", "of", "on", "role", "system", "the", "to"})
 """Words that may come between a role and its system."""
 MOST_LINKS = 4
-OF_TIME = _set(
+TIME_WORDS = _set(
     "after afternoon at before during evening from hour hours midnight minute minutes morning next now starting "
     "today tomorrow tonight until till weekend monday tuesday wednesday thursday friday saturday sunday"
 )
 """A reason without a dash does not begin with one of these: it would be a time that was not understood."""
-KEPT = _set("a an another by in it more my of on the to we with")
-"""Fillers that belong to the reason that follows them."""
+REASON_FILLERS = _set("a an another by in it more my of on the to we with")
+"""Fillers that become part of the reason when they stand right before it."""
 JOINS = frozenset({"+", "&", ",", "and"})
 """Words between two roles that are requested together."""

@@ -46,8 +46,8 @@ async def current(context: AccessContext) -> Lockdowns:
 
 async def require_operator(context: AccessContext, actor: Actor) -> None:
     """Raises `NotAllowed`, audited, unless this person is an operator."""
-    verdict = authorization.may_stop(context.catalog(), actor.roster, actor.person)
-    await context.require("lockdown", actor, "lockdown", verdict)
+    verdict = authorization.may_lock_down(context.catalog(), actor.roster, actor.person)
+    await context.require_allowed("lockdown", actor, "lockdown", verdict)
 
 
 # declare
@@ -64,9 +64,9 @@ async def lock(context: AccessContext, actor: Actor, system: str, reason: str) -
 
 async def lock_as(context: AccessContext, operator: Operator, system: str, reason: str) -> Lock:
     """The same for a known operator, such as anybody at a terminal with the store and its keys."""
-    reason, known = bounded(reason, 3, "why it is stopped"), context.catalog().systems
-    if system and system not in known:
-        raise UnknownSystem(system, tuple(like(system, list(known))))
+    reason, systems = bounded(reason, 3, "why it is stopped"), context.catalog().systems
+    if system and system not in systems:
+        raise UnknownSystem(system, tuple(like(system, list(systems))))
     for _ in range(_TRIES):
         before = await current(context)
         new = Lock(system=system, operator=operator, reason=reason, at=await context.store.now())
@@ -125,7 +125,7 @@ def _counts(context: AccessContext, vote: Vote, roster: Roster, now: float) -> b
     person = vote.operator.person
     if person is None or not vote.at <= now < vote.at + VOTE_FOR:
         return False
-    verdict = authorization.may_stop(context.catalog(), roster, person)
+    verdict = authorization.may_lock_down(context.catalog(), roster, person)
     # That vote was allowed by Slack's user groups then; a terminal does not know them, and must not undo it.
     return verdict.allowed or verdict.unknown
 

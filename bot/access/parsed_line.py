@@ -1,4 +1,4 @@
-"""What the line of a request was understood as, word by word; it reads no line."""
+"""The parsed line of a request, with what each word was used as; the parser is request_line.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 from bot.core.frozen import Frozen
 
 
-class Use(StrEnum):
+class WordUse(StrEnum):
     """What a word was used as."""
 
     CHOICE = "choice"
@@ -57,7 +57,7 @@ class RequestLine(Frozen):
     unknown: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     person: str = ""
-    words: tuple[tuple[str, Use], ...] = ()
+    words: tuple[tuple[str, WordUse], ...] = ()
 
     @property
     def clear(self) -> bool:
@@ -68,7 +68,7 @@ class RequestLine(Frozen):
     @property
     def typed(self) -> str:
         """The words that name what is requested, as they were typed."""
-        return " ".join(word for word, use in self.words if use is Use.CHOICE)
+        return " ".join(word for word, use in self.words if use is WordUse.CHOICE)
 
     @property
     def partial(self) -> bool:
@@ -77,15 +77,15 @@ class RequestLine(Frozen):
 
     @property
     def named_only(self) -> str:
-        """Who it may be for, by a name that is nobody's account: the one word after "for" that is not understood."""
+        """A bare name of whom it may be for, which names no account: the only unknown word after "for"."""
         for (before, _), (word, use), after in zip(self.words, self.words[1:], [*self.words[2:], None], strict=False):
-            alone = after is None or after[1] is not Use.UNKNOWN
-            if before.casefold() == "for" and use is Use.UNKNOWN and alone and word.rstrip(",:").isalpha():
+            alone = after is None or after[1] is not WordUse.UNKNOWN
+            if before.casefold() == "for" and use is WordUse.UNKNOWN and alone and word.rstrip(",:").isalpha():
                 return word.rstrip(",:")
         return ""
 
     @property
     def empty(self) -> bool:
         """Whether nothing in it was understood, and it has no reason."""
-        said = self.names or self.duration or self.starts_at or self.reason or self.person or self.inputs
-        return not said
+        understood = self.names or self.duration or self.starts_at or self.reason or self.person or self.inputs
+        return not understood

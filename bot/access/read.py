@@ -36,8 +36,8 @@ from providers.systems import registry
 WEEK = 7 * 86_400
 MAY_HAVE_ACCESS = frozenset({State.GRANTING, State.ACTIVE, State.REVOKING})
 """The states in which access exists, or may."""
-_MOST_ASKED = 20
-_MOST_LINKED = 10
+_MAX_RECENT = 20
+_MAX_LINKED = 10
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Overview:
     open: tuple[Request, ...]
     waiting: tuple[Request, ...]
     """Requests of others for which this person's approval would count."""
-    asked: tuple[Request, ...]
+    recent: tuple[Request, ...]
     """Their own requests of the last week, open or over."""
     offers: tuple[Choice, ...]
     secrets: frozenset[str] = frozenset()
@@ -71,27 +71,27 @@ async def overview(context: AccessContext, actor: Actor) -> Overview:
         open=tuple(own),
         filed=tuple(filed),
         waiting=tuple(others),
-        asked=tuple(await recent(context, actor, await context.store.now() - WEEK)),
+        recent=tuple(await recent(context, actor, await context.store.now() - WEEK)),
         offers=tuple(await offers(context, actor)),
         secrets=frozenset(request.id for request in own if has_secret(request)),
         locks=(await context.store.lockdowns.read()).locks,
         delegations=await own_delegations(context, actor),
-        cards=await _cards(context, actor, others[:_MOST_LINKED]),
+        cards=await _cards(context, actor, others[:_MAX_LINKED]),
     )
 
 
 async def _cards(context: AccessContext, actor: Actor, requests: Sequence[Request]) -> dict[str, PostedMessage]:
     outbox, catalog = Outbox(context.store), context.catalog()
     posts = await asyncio.gather(*(outbox.posts(request.id) for request in requests))
-    theirs = [card_for(catalog, actor.roster, request, actor.person) for request in requests]
-    found = {r.id: there.get(card) for r, there, card in zip(requests, posts, theirs, strict=True)}
+    audiences = [card_for(catalog, actor.roster, request, actor.person) for request in requests]
+    found = {request.id: posts_of.get(card) for request, posts_of, card in zip(requests, posts, audiences, strict=True)}
     return {id_: card for id_, card in found.items() if card and card.ts}
 
 
 def card_for(catalog: Catalog, roster: Roster, request: Request, person: Person) -> str:
     """The audience of the card with this person's part, the first that is theirs; else the request's first card."""
     roles = [RoleRef(system=leg.role.system, role=leg.role.role) for leg in request.legs]
-    theirs = [authorization.answers_for(catalog, roster, person, ref) for ref in roles]
+    theirs = [authorization.may_know_role(catalog, roster, person, ref) for ref in roles]
     places = dict(zip(request.channels, cards(request), strict=True))
     return places[request.legs[theirs.index(True)].role.channel if True in theirs else request.channel]
 
@@ -104,12 +104,14 @@ async def own_open(context: AccessContext, actor: Actor) -> list[Request]:
 async def open_as_party(context: AccessContext, actor: Actor) -> tuple[list[Request], list[Request]]:
     """The person's own open requests, and those that they made for others, the latest first."""
     open_, me = [found.request for found in await context.store.open_of(actor.person.id)], actor.person.id
-    return [r for r in open_ if r.requester.id == me], [r for r in open_ if r.requested_by and r.requested_by.id == me]
+    return [request for request in open_ if request.requester.id == me], [
+        request for request in open_ if request.requested_by and request.requested_by.id == me
+    ]
 
 
 async def recent(context: AccessContext, actor: Actor, since: float) -> list[Request]:
     """The person's own requests since a moment (Unix seconds), open or over, the latest first."""
-    return await request_history.asked(context.store, actor.person.id, since, _MOST_ASKED)
+    return await request_history.recent(context.store, actor.person.id, since, _MAX_RECENT)
 
 
 async def overseen(context: AccessContext, actor: Actor) -> list[Request]:
@@ -142,7 +144,7 @@ async def holders(context: AccessContext, actor: Actor, system: str) -> list[Req
         requests = [loaded.request for loaded in await context.store.open_on([system])]
         now, asked = await context.store.now(), {"system": system}
         # Audited before it is shown: nobody reads the requests of others without an audit event.
-        await read_log.note(
+        await read_log.record(
             context.store, Read(at=now, by=actor.person.id, read="who", asked=asked, rows=len(requests))
         )
     else:
@@ -157,7 +159,7 @@ async def holders(context: AccessContext, actor: Actor, system: str) -> list[Req
 # one request
 
 
-async def one(context: AccessContext, actor: Actor, id_: str | None) -> Request:
+async def find(context: AccessContext, actor: Actor, id_: str | None) -> Request:
     """A request that this person may read; without an id, their only open one, of that role or system if one is named.
 
     An auditor's reading of others' requests is audited. Raises `NotFound`, also for what they may not read, and
@@ -173,13 +175,13 @@ async def one(context: AccessContext, actor: Actor, id_: str | None) -> Request:
 
 async def _found(context: AccessContext, actor: Actor, id_: str) -> Request:
     try:
-        return (await context.find(actor, id_)).request
+        return (await context.load_readable(actor, id_)).request
     except NotFound:
         if not audits(context, actor):
             raise
-    request = (await context.load_by_id(id_)).request
+    request = (await context.load_or_not_found(id_)).request
     now = await context.store.now()
-    await read_log.note(context.store, Read(at=now, by=actor.person.id, read="show", about=request.id, rows=1))
+    await read_log.record(context.store, Read(at=now, by=actor.person.id, read="show", about=request.id, rows=1))
     return request
 
 
@@ -195,7 +197,7 @@ async def may_review(context: AccessContext, actor: Actor, request: Request) -> 
 
 def _may_review(context: AccessContext, actor: Actor, request: Request, now: float) -> bool:
     open_ = awaiting_decision(request)
-    if open_ is None or any(authorization.same(review.by, actor.person) for review in open_.reviews):
+    if open_ is None or any(authorization.same_person(review.by, actor.person) for review in open_.reviews):
         return False
     return authorization.may_review(context.catalog(), actor.roster, open_, actor.person, now).allowed
 
@@ -224,7 +226,7 @@ def secret_legs(request: Request) -> tuple[Leg, ...]:
 async def secrets_to_choose(context: AccessContext, actor: Actor, id_: str) -> tuple[Request, tuple[Leg, ...]] | None:
     """The requester's own active request and its legs with a secret, where it has several; None otherwise."""
     try:
-        request = (await context.find(actor, id_)).request
+        request = (await context.load_readable(actor, id_)).request
     except NotFound:
         return None
     legs = secret_legs(request) if is_mine(actor, request) and request.is_active else ()
@@ -251,9 +253,9 @@ async def tally(context: AccessContext, actor: Actor, request: Request) -> Tally
 
 async def systems(context: AccessContext, actor: Actor) -> list[str]:
     """The systems that this person may request or oversees, in the order of the policy."""
-    asked = {ref.system for choice in await offers(context, actor) for ref in choice.roles}
-    seen = asked | set(authorization.systems_of(context.catalog(), actor.roster, actor.person))
-    return [name for name in context.catalog().systems if name in seen]
+    offered = {ref.system for choice in await offers(context, actor) for ref in choice.roles}
+    visible = offered | set(authorization.systems_of(context.catalog(), actor.roster, actor.person))
+    return [name for name in context.catalog().systems if name in visible]
 
 
 async def explain(context: AccessContext, actor: Actor, what: str) -> list[Terms]:
@@ -263,21 +265,25 @@ async def explain(context: AccessContext, actor: Actor, what: str) -> list[Terms
     """
     catalog, now = context.catalog(), await context.store.now()
     offered = {choice.name for choice in await offers(context, actor)}
-    seen = {
+    visible = {
         choice.name: choice
         for choice in catalog.choices()
         if choice.name in offered
-        or all(authorization.answers_for(catalog, actor.roster, actor.person, ref) for ref in choice.roles)
+        or all(authorization.may_know_role(catalog, actor.roster, actor.person, ref) for ref in choice.roles)
     }
     parts = catalog.parts(what) if "+" in what else []
-    if parts and all(part.name in seen for part in parts):
+    if parts and all(part.name in visible for part in parts):
         if error := cannot_combine(parts):
             raise error
         found = [choice for choice in (catalog.find(what),) if choice]
     else:
-        found = [seen[what]] if what in seen else [c for name, c in seen.items() if name.startswith(f"{what}/")]
+        found = (
+            [visible[what]]
+            if what in visible
+            else [choice for name, choice in visible.items() if name.startswith(f"{what}/")]
+        )
     if not found:
-        raise UnknownChoice(what, tuple(like(what, [*seen, *await systems(context, actor)])))
+        raise UnknownChoice(what, tuple(like(what, [*visible, *await systems(context, actor)])))
     facts = await rule_preview.facts_of(context, catalog, actor, found, now)
     return [
         terms(

@@ -25,7 +25,7 @@ async def remind(context: AccessContext, actor: Actor, id_: str | None) -> Reque
     await _count(context, actor, request)
     while True:
         event = Reminded(at=await context.store.now(), by=actor.person.id)
-        if after := await context.step(None, request, event, deadline=request.decide_by):
+        if after := await context.commit(None, request, event, deadline=request.decide_by):
             return after
         request = await _remindable(context, actor, request.id)
 
@@ -33,7 +33,7 @@ async def remind(context: AccessContext, actor: Actor, id_: str | None) -> Reque
 async def _remindable(context: AccessContext, actor: Actor, id_: str | None) -> Request:
     """The request, if this person may remind its approvers now."""
     request = (await context.resolve(actor, id_, (State.PENDING,))).request
-    await context.check("remind", actor, request, authorization.is_requester(request, actor.person))
+    await context.require_allowed("remind", actor, request.id, authorization.is_requester(request, actor.person))
     if request.state is not State.PENDING:
         raise Overtaken(request)
     return request
@@ -41,5 +41,7 @@ async def _remindable(context: AccessContext, actor: Actor, id_: str | None) -> 
 
 async def _count(context: AccessContext, actor: Actor, request: Request) -> None:
     facts = json.dumps({"by": actor.person.id, "about": request.id})
-    if not await context.store.note("remind_asked", facts, id_=request.id, window=WINDOW, once=f"remind {request.id}"):
+    if not await context.store.audit_event(
+        "remind_asked", facts, id_=request.id, window=WINDOW, once=f"remind {request.id}"
+    ):
         raise LimitReached("reminders", 1, WINDOW)

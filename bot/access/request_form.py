@@ -11,7 +11,7 @@ from bot.core.frozen import Frozen
 from bot.core.request import Person
 from bot.core.verdict import Actor
 from bot.policy.catalog import Catalog, Choice
-from bot.policy.conditions import Wanted
+from bot.policy.conditions import RequestedAccess
 
 
 class RequestForm(Frozen):
@@ -49,22 +49,22 @@ class Submission:
 
     @property
     def filer(self) -> Person | None:
-        """Who requests it, where that is somebody else."""
+        """Who requests it for somebody else; None if the requester does."""
         return self.actor.person if self.form.requested_for else None
 
     @property
     def complete(self) -> bool:
         """Whether no field has to be guessed: such a line needs no modal."""
-        known = self.form.duration is not None or len(self.choice.durations) == 1
+        given = self.form.duration is not None or len(self.choice.durations) == 1
         asked = [name for name, shape in self.choice.inputs.items() if shape.default is None]
-        known = known and all(self.form.inputs.get(name) for name in asked)
-        return known and (bool(self.form.reason) or not self.choice.reason.required)
+        given = given and all(self.form.inputs.get(name) for name in asked)
+        return given and (bool(self.form.reason) or not self.choice.reason.required)
 
     @property
-    def wanted(self) -> Wanted:
-        """What it requests, as rules look at it."""
+    def requested_access(self) -> RequestedAccess:
+        """What is requested, for the rules."""
         form, choice = self.form, self.choice
-        return Wanted(
+        return RequestedAccess(
             requester=self.requester,
             what=choice.name,
             roles=choice.roles,

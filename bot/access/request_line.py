@@ -1,8 +1,8 @@
 """Parses a typed line: what is requested, for how long, from when and why; it guesses nothing and drops nothing.
 
 Words come in any order. A dash, or "because", begins the reason; without one the reason is the rest. A dash within the
-value of an input begins none: where it may have been meant to, or where an input is in the reason, the person has to
-confirm the line. Each word is used, is shown as not understood, or remains in the reason. A choice is what can be
+value of an input does not begin it: where that may have been meant, or where an input is in the reason, the person has
+to confirm the line. Each word is used, is shown as not understood, or remains in the reason. A choice is what can be
 requested: a role, or a template (several roles under one name).
 """
 
@@ -13,17 +13,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bot.access import input_words
-from bot.access.line_words import FILLERS, JOINS, KEPT, LINKS, MOST_LINKS, OF_TIME
-from bot.access.parsed_line import Problem, RequestLine, Use
+from bot.access.line_words import FILLERS, JOINS, LINKS, MOST_LINKS, REASON_FILLERS, TIME_WORDS
+from bot.access.parsed_line import Problem, RequestLine, WordUse
 from bot.core import reason_dash, time_phrases, typed
 from bot.core.request import REASON_LIMIT
-from bot.core.time_phrases import Clock, Said
+from bot.core.time_phrases import Clock, TimePhrase
 from bot.policy.vocabulary import TOGETHER, Vocabulary, phrase, together
 
 LONGEST_LINE = 4000
 """Characters of a line that are read; the rest is ignored."""
 _ANY_TIME = re.compile(r"\d:\d\d|\d ?[ap]m\b|\b(?:in|noon|until|till|til)\b", re.ASCII | re.IGNORECASE)
-_AROUND = "\"'`\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb.,;:!?()[]{}*_~"
+_PUNCTUATION = "\"'`\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb.,;:!?()[]{}*_~"
 _PERSON = re.compile(r"<@([UW][A-Z0-9]{1,30})(?:\|[^<>]*)?>")
 _NAMED = re.compile(r"@[\w.-]{1,80}")
 _ADDRESS = re.compile(r"[^\s<>|@]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
@@ -42,17 +42,17 @@ def understand(text: str, vocabulary: Vocabulary | None, clock: Clock, *, option
 
     Without a ``vocabulary`` no name is searched for; ``optional``: a line without a name is clear, too.
     """
-    known = vocabulary or _NONE
+    names = vocabulary or _NONE
     head, dash, reason = reason_dash.split(
-        typed.line(text[:LONGEST_LINE]), lambda words, at: (input_words.read(words, at, known.inputs) or (0,))[0]
+        typed.line(text[:LONGEST_LINE]), lambda words, at: (input_words.read(words, at, names.inputs) or (0,))[0]
     )
-    head = [part for word in head for part in _parted(word, known)]
-    reading = _LineParser(head, known, clock, optional or vocabulary is None)
+    head = [part for word in head for part in _split_plus(word, names)]
+    parser = _LineParser(head, names, clock, optional or vocabulary is None)
     if dash:
-        reading.whole()
+        parser.read_all()
     else:
-        reading.open_ended()
-    return reading.result(dash, reason)
+        parser.read_with_reason()
+    return parser.result(dash, reason)
 
 
 @dataclass
@@ -64,7 +64,7 @@ class _LineParser:
     clock: Clock
     optional: bool
     names: tuple[str, ...] = ()
-    part: bool = False
+    partial: bool = False
     """Whether a system alone was named."""
     seconds: int | None = None
     starts_at: float | None = None
@@ -80,16 +80,16 @@ class _LineParser:
     def __post_init__(self) -> None:
         """Nothing is read yet."""
         self.clean = [_clean(word) for word in self.words]
-        self.uses: list[Use] = [Use.UNKNOWN] * len(self.words)
+        self.uses: list[WordUse] = [WordUse.UNKNOWN] * len(self.words)
 
-    def whole(self) -> None:
-        """Read all words as what, how long and when: those not understood are shown."""
+    def read_all(self) -> None:
+        """Read all words as a choice, a duration or a time; words that are not understood are shown."""
         at = 0
         while at < len(self.words):
             at += self._take(at) or 1
 
-    def open_ended(self) -> None:
-        """Take the rest as the reason: from the first word that is not understood to the last that is not."""
+    def read_with_reason(self) -> None:
+        """Read until a word is not understood; from there to the last such word is the reason."""
         at = 0
         while at < len(self.words) and (taken := self._take(at) or self._misspelt(at)):
             at += taken
@@ -98,7 +98,7 @@ class _LineParser:
         if self._counted(at) or TOGETHER in "".join(self.names):  # the last role may belong to the reason
             self.problems.append(Problem.UNSURE)
         first = at
-        while first and self.uses[first - 1] is Use.FILLER and self.clean[first - 1] in KEPT:
+        while first and self.uses[first - 1] is WordUse.FILLER and self.clean[first - 1] in REASON_FILLERS:
             first -= 1
         end = self._trailing(at)
         if not (self.names or self.optional):
@@ -108,24 +108,24 @@ class _LineParser:
     def _counted(self, end: int) -> bool:
         """Whether a duration of several words ends at ``end``, as in "two days old": it may belong to what follows."""
         first = end
-        while first and self.uses[first - 1] is Use.DURATION:
+        while first and self.uses[first - 1] is WordUse.DURATION:
             first -= 1
         return end - first > 1 and self.clean[first - 1 : first] != ["for"]
 
     def _keep_reason(self, first: int, at: int, end: int) -> None:
         """Mark the reason. ``at``: the first word that is not understood; ``first`` includes the fillers before it."""
         nameless = not (self.names or self.optional)
-        doubtful = nameless or self.clean[at] in OF_TIME or self.clean[at].isdigit()
+        doubtful = nameless or self.clean[at] in TIME_WORDS or self.clean[at].isdigit()
         if doubtful and not nameless:  # a time that was not understood is no reason
             first = at + 1
-            while first < end and self.clean[first] in FILLERS - KEPT:
-                first += self._mark(first, 1, Use.FILLER)
+            while first < end and self.clean[first] in FILLERS - REASON_FILLERS:
+                first += self._mark(first, 1, WordUse.FILLER)
         if first < end and not (nameless and end == at + 1):  # one word alone is a name that was not found
-            self.uses[first:end] = [Use.REASON] * (end - first)
+            self.uses[first:end] = [WordUse.REASON] * (end - first)
             self.reason_at, self.reason_end = first, end
         if doubtful:
             self.problems.append(Problem.UNSURE)
-            self.uses[at] = Use.UNKNOWN
+            self.uses[at] = WordUse.UNKNOWN
 
     def _trailing(self, start: int) -> int:
         """Where the words at the end that state what, how long or when begin; the line's end where there are none."""
@@ -144,52 +144,52 @@ class _LineParser:
         """Find a choice that is named within the reason; its words remain part of the reason."""
         for at in range(start, end):
             if found := self._choice(at):
-                self.names, self.part = found[1], found[2]
+                self.names, self.partial = found[1], found[2]
                 self.problems.append(Problem.UNSURE)
                 return
 
     def _state(self) -> tuple[object, ...]:
-        return self.names, self.part, self.seconds, self.starts_at, self.until, self.person, self.inputs
+        return self.names, self.partial, self.seconds, self.starts_at, self.until, self.person, self.inputs
 
     def _restore(self, state: tuple[object, ...], at: int) -> None:
-        self.names, self.part, self.seconds, self.starts_at, self.until, self.person, self.inputs = state  # type: ignore[assignment]
-        self.uses[at:] = [Use.UNKNOWN] * (len(self.words) - at)
+        self.names, self.partial, self.seconds, self.starts_at, self.until, self.person, self.inputs = state  # type: ignore[assignment]
+        self.uses[at:] = [WordUse.UNKNOWN] * (len(self.words) - at)
 
     def _take(self, at: int) -> int:
         """Read what begins at ``at``, if none of its kind was read before. How many words; 0 if not understood."""
         if person := self._for_whom(at):
             self.person = person
-            return self._mark(at, 1, Use.PERSON)
+            return self._mark(at, 1, WordUse.PERSON)
         if given := input_words.read(self.words, at, self.vocabulary.inputs - self.inputs.keys()):
             self.inputs = {**self.inputs, given[1]: given[2]}
-            return self._mark(at, given[0], Use.INPUT)
+            return self._mark(at, given[0], WordUse.INPUT)
         if not self.names and (found := self._choice(at)):
-            count, self.names, self.part = found
-            return self._mark(at, count, Use.CHOICE)
+            count, self.names, self.partial = found
+            return self._mark(at, count, WordUse.CHOICE)
         if another := self._another(at):
             count, name = another
             self.names = (name,)
-            return self._mark(at, count, Use.CHOICE)
-        if (said := time_phrases.read(self.clean, at, self.clock)) and self._fits(said):
-            self.seconds = said.seconds if said.seconds is not None else self.seconds
-            self.starts_at = said.starts_at if said.starts_at is not None else self.starts_at
-            self.until = said.until if said.until is not None else self.until
-            return self._mark(at, said.words, Use.DURATION if said.starts_at is None else Use.START)
-        return self._mark(at, 1, Use.FILLER) if self.clean[at] in FILLERS or not self.clean[at] else 0
+            return self._mark(at, count, WordUse.CHOICE)
+        if (stated := time_phrases.read(self.clean, at, self.clock)) and self._fits(stated):
+            self.seconds = stated.seconds if stated.seconds is not None else self.seconds
+            self.starts_at = stated.starts_at if stated.starts_at is not None else self.starts_at
+            self.until = stated.until if stated.until is not None else self.until
+            return self._mark(at, stated.words, WordUse.DURATION if stated.starts_at is None else WordUse.START)
+        return self._mark(at, 1, WordUse.FILLER) if self.clean[at] in FILLERS or not self.clean[at] else 0
 
-    def _mark(self, at: int, count: int, use: Use) -> int:
+    def _mark(self, at: int, count: int, use: WordUse) -> int:
         self.uses[at : at + count] = [use] * count
         return count
 
     def _misspelt(self, at: int) -> int:
-        """What is written as an input and is none, or is one more of the same, begins no reason; it is shown."""
+        """1 for a word like an input that is unknown or repeated: it is shown, and begins no reason; else 0."""
         return int(bool(self.vocabulary.inputs) and input_words.looks_like_one(self.words[at]))
 
-    def _fits(self, said: Said) -> bool:
+    def _fits(self, stated: TimePhrase) -> bool:
         return not (
-            (said.seconds is not None and self.seconds is not None)
-            or (said.starts_at is not None and self.starts_at is not None)
-            or (said.until is not None and self.until is not None)
+            (stated.seconds is not None and self.seconds is not None)
+            or (stated.starts_at is not None and self.starts_at is not None)
+            or (stated.until is not None and self.until is not None)
         )
 
     def _for_whom(self, at: int) -> str:
@@ -213,7 +213,7 @@ class _LineParser:
 
     def _another(self, at: int) -> tuple[int, str] | None:
         """One more role, right behind those that were named: its word count, and the name of all of them."""
-        if len(self.names) != 1 or self.part or at == 0 or self.uses[at - 1] is not Use.CHOICE:
+        if len(self.names) != 1 or self.partial or at == 0 or self.uses[at - 1] is not WordUse.CHOICE:
             return None
         joined = self.words[at].casefold() in JOINS
         if not joined and not self.words[at - 1].endswith(","):
@@ -237,10 +237,10 @@ class _LineParser:
                 phrase(" ".join([words[0], *(word for word in words[1:] if word not in LINKS)])),
             )
         )
-        for known in (self.vocabulary.choices, self.vocabulary.systems, self.vocabulary.roles):
+        for meanings in (self.vocabulary.choices, self.vocabulary.systems, self.vocabulary.roles):
             for each in phrases:
-                if each in known:
-                    return known[each], known is not self.vocabulary.choices
+                if each in meanings:
+                    return meanings[each], meanings is not self.vocabulary.choices
         return None
 
     def result(self, dash: str, reason: str) -> RequestLine:
@@ -250,13 +250,13 @@ class _LineParser:
         words = list(zip(self.words, self.uses, strict=True))
         if not self.optional and input_words.named_in(reason, self._not_given()):
             self.problems.append(Problem.UNSURE)
-        if not dash and any(use is Use.INPUT and input_words.may_begin_reason(word) for word, use in words):
+        if not dash and any(use is WordUse.INPUT and input_words.may_begin_reason(word) for word, use in words):
             self.problems.append(Problem.UNSURE)
-        words += [(dash, Use.DASH)] if dash else []
-        words += [(word, Use.REASON) for word in reason.split()] if dash else []
+        words += [(dash, WordUse.DASH)] if dash else []
+        words += [(word, WordUse.REASON) for word in reason.split()] if dash else []
         return RequestLine(
             names=self.names,
-            partial_name=self.part,
+            partial_name=self.partial,
             duration=self._duration(),
             starts_at=self.starts_at or 0,
             reason=reason[: REASON_LIMIT + 1],
@@ -268,7 +268,7 @@ class _LineParser:
         )
 
     def _not_given(self) -> frozenset[str]:
-        """The inputs of what is requested, or of what it may be, that were not given before the reason."""
+        """The inputs of the choices that may be meant, without those that were given before the reason."""
         asked = frozenset[str]().union(*(self.vocabulary.asked_for(name) for name in self.names))
         return asked - self.inputs.keys()
 
@@ -285,12 +285,12 @@ class _LineParser:
         return self.seconds
 
 
-def _groups(words: Sequence[tuple[str, Use]]) -> tuple[str, ...]:
+def _groups(words: Sequence[tuple[str, WordUse]]) -> tuple[str, ...]:
     """The words that were not understood; adjacent ones together."""
     groups: list[list[str]] = []
     last = -2
     for n, (word, use) in enumerate(words):
-        if use is Use.UNKNOWN:
+        if use is WordUse.UNKNOWN:
             if n != last + 1:
                 groups.append([])
             groups[-1].append(word)
@@ -298,12 +298,12 @@ def _groups(words: Sequence[tuple[str, Use]]) -> tuple[str, ...]:
     return tuple(" ".join(group)[:80] for group in groups)[:5]
 
 
-def _parted(word: str, vocabulary: Vocabulary) -> list[str]:
+def _split_plus(word: str, vocabulary: Vocabulary) -> list[str]:
     """``prod-db/read-only+vault/ops`` → its names, with a plus in between; any other word as it is."""
     names = word.split("+")
-    known = all(phrase(name) in vocabulary.choices for name in names)
-    return [part for name in names for part in ("+", name)][1:] if known else [word]
+    all_choices = all(phrase(name) in vocabulary.choices for name in names)
+    return [part for name in names for part in ("+", name)][1:] if all_choices else [word]
 
 
 def _clean(word: str) -> str:
-    return word.strip(_AROUND).casefold()
+    return word.strip(_PUNCTUATION).casefold()

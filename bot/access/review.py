@@ -59,7 +59,7 @@ class ReviewDecision(Frozen):
 
 @dataclass(frozen=True)
 class UnderReview:
-    """What is to be decided: the request, or its ``extension`` where that is set."""
+    """What is decided: the request, or its ``extension`` if that is set."""
 
     request: Request
     now: float
@@ -67,8 +67,8 @@ class UnderReview:
 
     @property
     def as_reviewed(self) -> Request:
-        """The request with the reviews and the required steps of what is to be decided."""
-        return _as_of(self.request, self.extension) if self.extension else self.request
+        """The request; if its extension is decided, with the reviews and required steps of the extension."""
+        return _with_extension_reviews(self.request, self.extension) if self.extension else self.request
 
     @property
     def deadline(self) -> float:
@@ -83,14 +83,16 @@ class UnderReview:
 
     def endorsed(self, review: Review, before: Tally, tally: Tally) -> Event:
         """The event of an approval that does not complete the quorum: it may open the next step of a role."""
-        were = [(step.name, step.step.n) for step in before.now]
-        new = [step for step in tally.now if step.step.ordered and (step.name, step.step.n) not in were]
-        opened = tuple(dict.fromkeys(step.name for step in new))
+        steps_before = [(step.name, step.step.n) for step in before.now]
+        opened_steps = [
+            step for step in tally.now if step.step.ordered and (step.name, step.step.n) not in steps_before
+        ]
+        opened = tuple(dict.fromkeys(step.name for step in opened_steps))
         if self.extension:
             return ExtensionEndorsed(at=self.now, by=review.by.id, review=review, opened=opened)
         now_open = [step.step for step in tally.now]
-        known = self.request.escalations
-        escalations = approval_steps.escalations_of(now_open, known, self.now, self.request.decide_by)
+        escalated = self.request.escalations
+        escalations = approval_steps.escalations_of(now_open, escalated, self.now, self.request.decide_by)
         return Endorsed(at=self.now, by=review.by.id, review=review, opened=opened, escalations=escalations)
 
     def approved(self, review: Review, tally: Tally) -> Event:
@@ -117,32 +119,32 @@ async def review(
         if decision.verb is Verb.APPROVE:
             context.require_fresh_lookup(actor, request)
             entitled = authorization.may_still_request(catalog, actor.roster, request, loaded.now)
-            await context.check("review", actor, request, entitled)
+            await context.require_allowed("review", actor, request.id, entitled)
         delegations = context.delegation_guards(catalog, actor, loaded.now)
         try:
-            event = judge(catalog, actor, loaded, decision)
+            event = decision_event(catalog, actor, loaded, decision)
         except NotAllowed as error:
-            await context.refused("review", actor, request.id, error)
+            await context.audit_refusal("review", actor, request.id, error)
             raise
-        counting = await _counting(context, catalog, actor, request, event)
-        after = await context.step(
+        change = await _usage_change(context, catalog, actor, request, event)
+        after = await context.commit(
             catalog,
             request,
             event,
             deadline=loaded.deadline,
-            guards=counting.guards,
+            guards=change.guards,
             delegations=delegations,
-            ops=counting.ops,
+            ops=change.ops,
         )
         if after is None:
             continue  # the record, or what was counted, has changed: judge again
-        counting.use.written(counting.ops)
+        change.role_usage.committed(change.ops)
         if isinstance(event, Cancelled):
             raise RoleChanged(after) if event.reason == CHANGED else Overtaken(after)
         return after
 
 
-async def _counting(
+async def _usage_change(
     context: AccessContext, catalog: Catalog, actor: Actor, request: Request, event: Event
 ) -> usage.UsageChange:
     """What an approval or a denial adds to the commit, where limits or conflicts count it.
@@ -152,7 +154,7 @@ async def _counting(
     try:
         return await usage.of_decision(context.store, catalog, request, event)
     except usage.REFUSALS as error:
-        await context.refused("review", actor, request.id, error)
+        await context.audit_refusal("review", actor, request.id, error)
         raise
 
 
@@ -165,21 +167,23 @@ async def reviewable(context: AccessContext, actor: Actor, id_: str, *, extensio
 
 
 def awaiting_decision(request: Request) -> Request | None:
-    """The request with the reviews and required steps of what is to be decided, itself or its extension; or None."""
+    """The undecided request, or the request with the reviews and steps of its undecided extension; None if neither."""
     if request.awaits_decision:
         return request
-    return _as_of(request, request.extension) if request.extension and request.awaits_extension else None
+    return (
+        _with_extension_reviews(request, request.extension) if request.extension and request.awaits_extension else None
+    )
 
 
 async def _reviewable(context: AccessContext, actor: Actor, id_: str, extension: int | None) -> UnderReview:
-    loaded = await context.load_by_id(id_)
+    loaded = await context.load_or_not_found(id_)
     if loaded.request.unseen and not authorization.is_party(loaded.request, actor.person):
         raise NotFound(id_)  # a draft does not exist for approvers
     found = _under_review(loaded, extension)
-    if any(authorization.same(review.by, actor.person) for review in found.as_reviewed.reviews):
+    if any(authorization.same_person(review.by, actor.person) for review in found.as_reviewed.reviews):
         raise AlreadyAnswered(found.request)
     verdict = authorization.may_review(context.catalog(), actor.roster, found.as_reviewed, actor.person, found.now)
-    await context.check("review", actor, found.request, verdict)
+    await context.require_allowed("review", actor, found.request.id, verdict)
     return found
 
 
@@ -195,15 +199,15 @@ def _under_review(loaded: Loaded, n: int | None) -> UnderReview:
     return UnderReview(request, loaded.now, request.extension)
 
 
-def judge(catalog: Catalog, actor: Actor, case: UnderReview, decision: ReviewDecision) -> Event:
+def decision_event(catalog: Catalog, actor: Actor, subject: UnderReview, decision: ReviewDecision) -> Event:
     """The event of a decision by somebody who may decide.
 
     Raises `BadReason`, `BadDuration`, `ReasonChanged`, `CannotExtend`, `CouldNotCheck`, and `NotAllowed` for an
     approval that does not count yet.
     """
-    who, now, request = actor.person, case.now, case.request
-    if not authorization.unchanged(catalog, request):
-        if case.extension is None:
+    who, now, request = actor.person, subject.now, subject.request
+    if not authorization.roles_unchanged(catalog, request):
+        if subject.extension is None:
             # Even for a denial: a role that has changed since it was requested cannot be approved any more.
             return Cancelled(at=now, by="policy", reason=CHANGED)
         if decision.verb is Verb.APPROVE:
@@ -211,37 +215,37 @@ def judge(catalog: Catalog, actor: Actor, case: UnderReview, decision: ReviewDec
     if decision.verb is Verb.DENY:
         reason = bounded(decision.reason, 1, "why not")
         denial = Review(verb=Verb.DENY, by=who, at=now, duration=0, reason=reason)
-        return case.denied(authorization.in_right(catalog, actor.roster, case.as_reviewed, denial, now))
-    if case.extension is None and (why := why_not_for_others(catalog, actor.roster, request)):
+        return subject.denied(authorization.attribute_review(catalog, actor.roster, subject.as_reviewed, denial, now))
+    if subject.extension is None and (why := why_not_for_others(catalog, actor.roster, request)):
         return Cancelled(at=now, by="policy", reason=why)
-    if case.extension is None and decision.reason_changes != request.reason_changes:
+    if subject.extension is None and decision.reason_changes != request.reason_changes:
         raise ReasonChanged(request)
-    approval = Review(verb=Verb.APPROVE, by=who, at=now, duration=_duration(case, decision))
-    review = authorization.in_right(catalog, actor.roster, case.as_reviewed, approval, now)
-    early = authorization.counts_already(catalog, actor.roster, case.as_reviewed, review, now)
-    if not early.allowed:
-        raise NotAllowed(early)
-    tally = authorization.tally(catalog, actor.roster, case.as_reviewed, now, also=review)
+    approval = Review(verb=Verb.APPROVE, by=who, at=now, duration=_duration(subject, decision))
+    review = authorization.attribute_review(catalog, actor.roster, subject.as_reviewed, approval, now)
+    counts = authorization.counts_yet(catalog, actor.roster, subject.as_reviewed, review, now)
+    if not counts.allowed:
+        raise NotAllowed(counts)
+    tally = authorization.tally(catalog, actor.roster, subject.as_reviewed, now, also=review)
     if tally.complete:
-        return case.approved(review, tally)
-    if unknown := authorization.in_doubt(catalog, actor.roster, case.as_reviewed, tally):
-        # Nobody can approve twice: recorded now, it could be the last possible approval, and still not be enough.
+        return subject.approved(review, tally)
+    if unknown := authorization.in_doubt(catalog, actor.roster, subject.as_reviewed, tally):
+        # Nobody can approve twice: recorded while groups are unknown, this approval could be used up and not suffice.
         raise CouldNotCheck(f"who is in {', '.join(unknown)}")
-    before = authorization.tally(catalog, actor.roster, case.as_reviewed, now)
-    return case.endorsed(review, before, tally)
+    before = authorization.tally(catalog, actor.roster, subject.as_reviewed, now)
+    return subject.endorsed(review, before, tally)
 
 
-def _duration(case: UnderReview, decision: ReviewDecision) -> int:
+def _duration(subject: UnderReview, decision: ReviewDecision) -> int:
     """Seconds that the approval is for. Raises `BadDuration`."""
-    whole = case.request.duration
-    if case.extension or decision.duration is None:
+    whole = subject.request.duration
+    if subject.extension or decision.duration is None:
         return whole
     if not durations.SHORTEST <= decision.duration <= whole:
         raise BadDuration(durations.short(decision.duration), (), whole)
     return decision.duration
 
 
-def _as_of(request: Request, extension: Extension) -> Request:
+def _with_extension_reviews(request: Request, extension: Extension) -> Request:
     own = {"reviews": extension.reviews, "required_steps": extension.required_steps}
-    # What an owner approved in place of the approvers is extended by the approvers of its roles.
+    # Even if an owner approved the request in place of the approvers, the approvers of its roles decide its extension.
     return request.model_copy(update={**own, "escalations": (), "only_required": False})

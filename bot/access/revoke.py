@@ -51,11 +51,11 @@ class RevokeTarget(Frozen):
 
 @dataclass(frozen=True)
 class BulkRevocation:
-    """The result of ending many requests. ``over``: how many had ended meanwhile; ``left``: how many were not tried."""
+    """The result of ending many requests. ``already_ended``, ``not_tried``: how many."""
 
     revoked: tuple[Request, ...]
-    over: int
-    left: int
+    already_ended: int
+    not_tried: int
 
 
 # one request
@@ -67,7 +67,7 @@ async def revoke(context: AccessContext, actor: Actor, id_: str, reason: str) ->
     while True:
         loaded = await _revocable(context, actor, id_)
         event = EndedEarly(at=loaded.now, by=actor.person.id, ending=Ending.REVOKED, reason=reason)
-        if after := await context.step(None, loaded.request, event):
+        if after := await context.commit(None, loaded.request, event):
             return after
 
 
@@ -80,10 +80,10 @@ async def revocable(context: AccessContext, actor: Actor, id_: str) -> Request:
 
 
 async def _revocable(context: AccessContext, actor: Actor, id_: str) -> Loaded:
-    loaded = await context.find(actor, id_)
+    loaded = await context.load_readable(actor, id_)
     request = loaded.request
     verdict = authorization.may_revoke(context.catalog(), actor.roster, request, actor.person)
-    await context.check("revoke", actor, request, verdict)
+    await context.require_allowed("revoke", actor, request.id, verdict)
     if request.state not in REVOCABLE:
         raise Overtaken(request)
     return loaded
@@ -127,7 +127,7 @@ async def revoke_all(context: AccessContext, actor: Actor, target: RevokeTarget,
         done += len(batch)
         afters = await asyncio.gather(*(_revoke_if_open(context, actor, request, reason) for request in batch))
         revoked += [request for request in afters if request]
-    return BulkRevocation(tuple(revoked), over=done - len(revoked), left=len(found) - done)
+    return BulkRevocation(tuple(revoked), already_ended=done - len(revoked), not_tried=len(found) - done)
 
 
 async def _revoke_if_open(context: AccessContext, actor: Actor, request: Request, reason: str) -> Request | None:
@@ -147,11 +147,11 @@ async def revoke_at_terminal(context: AccessContext, by: str, id_: str, reason: 
     """
     reason = bounded(reason, 3, _REASON)
     while True:
-        loaded = await context.get(id_)
+        loaded = await context.load(id_)
         if loaded.request.state not in REVOCABLE:
             raise Overtaken(loaded.request)
         event = EndedEarly(at=loaded.now, by=by, ending=Ending.REVOKED, reason=reason)
-        if after := await context.step(None, loaded.request, event):
+        if after := await context.commit(None, loaded.request, event):
             return after
 
 
@@ -162,7 +162,7 @@ async def close_manually(context: AccessContext, by: str, id_: str, reason: str)
     """
     reason = bounded(reason, 3, "what was done to make sure that it is closed")
     while True:
-        loaded = await context.get(id_)
+        loaded = await context.load(id_)
         request = loaded.request
         if request.state is not State.REVOKING:
             raise Overtaken(request)
@@ -173,7 +173,7 @@ async def close_manually(context: AccessContext, by: str, id_: str, reason: str)
             op for leg in request.legs for op in entitlements.leaving_ops(leg.entitlements, request.order_id(leg.n))
         )
         event = ClosedManually(at=loaded.now, by=by, reason=reason)
-        if after := await context.step(None, request, event, ops=ops):
+        if after := await context.commit(None, request, event, ops=ops):
             return after
 
 
@@ -184,7 +184,7 @@ async def offboard(context: AccessContext, id_: str, reason: str, catalog: Catal
     then. Raises `NotFound`, `Tampered`, `PolicyMoved`.
     """
     while True:
-        loaded = await context.get(id_)
+        loaded = await context.load(id_)
         event: Event
         match loaded.request.state:
             case State.DRAFT | State.PENDING | State.SCHEDULED:
@@ -193,5 +193,5 @@ async def offboard(context: AccessContext, id_: str, reason: str, catalog: Catal
                 event = EndedEarly(at=loaded.now, by="policy", ending=Ending.REVOKED, reason=reason)
             case _:
                 return None
-        if after := await context.step(catalog, loaded.request, event):
+        if after := await context.commit(catalog, loaded.request, event):
             return after

@@ -1,7 +1,6 @@
-"""What a request would use, judged on what was counted: limits, cooldowns and separation of duties. It reads nothing.
+"""Checks limits, cooldowns and separation of duties (conflicts) by the usage of roles; it reads nothing.
 
-What the store counted, with its guards and writes, is usage.py; what a policy test or a replay assumes is judged here,
-too.
+usage.py reads the usage from the store, with guards and writes; policy tests and replays bring their own.
 """
 
 from __future__ import annotations
@@ -18,27 +17,27 @@ from bot.policy.counted import limits_of, names_of
 from bot.store.indexes.usage import StoredUsage
 
 REFUSALS = (OverLimit, Conflicting, NotCounted)
-"""The refusals by what was counted."""
+"""The refusals by usage."""
 
 
 @dataclass(frozen=True)
 class RoleUsage:
-    """What was counted for the roles ``refs`` of one request: their own use, and that of what conflicts with them.
+    """The usage of the roles ``refs`` of one request, of their systems, and of what conflicts with them.
 
-    Without limits and conflicts it is empty, and refuses nothing.
+    ``by_scope``: by role (``system/role``) or system. Without limits and conflicts it is empty, and refuses nothing.
     """
 
     catalog: Catalog
     refs: tuple[RoleRef, ...]
-    counted: Mapping[str, StoredUsage]
+    by_scope: Mapping[str, StoredUsage]
 
     @property
     def own(self) -> tuple[StoredUsage, ...]:
-        """Of the roles themselves, and of their systems."""
-        return tuple(self.counted[name] for name in _own(self.catalog, self.refs))
+        """The usage of the roles themselves, and of their systems."""
+        return tuple(self.by_scope[name] for name in _own(self.catalog, self.refs))
 
     def check(self, person: Person, now: float, *, filed: bool = False) -> None:
-        """Whether this person may request one more; ``filed``: or somebody else for them.
+        """Check that this person may request the roles; ``filed``: that somebody else may for them.
 
         Raises `NotCounted`, `Conflicting`, `OverLimit`.
         """
@@ -50,23 +49,23 @@ class RoleUsage:
                 raise OverLimit(hit, filed_for=reader)
         self._check(person, now, self.conflict(person, lambda _: True), "", own=True, filed_for=reader)
 
-    def check_break_glass(self, person: Person, but: str = "") -> None:
-        """Whether this person may take them at once: conflicts stop it, limits do not.
+    def check_break_glass(self, person: Person, exclude: str = "") -> None:
+        """Check that this person may take the roles by break-glass: conflicts forbid it, limits do not.
 
-        ``but``: their own pending request for them, which is taken. Raises `NotCounted`, `Conflicting`.
+        ``exclude``: their pending request whose access they take. Raises `NotCounted`, `Conflicting`.
         """
         sides = dict.fromkeys(other for _, other in conflicts.opposite(self.catalog.conflicts, names_of(self.refs)))
-        if unknown := tuple(side for side in sides if self.counted[side].usage is None):
+        if unknown := tuple(side for side in sides if self.by_scope[side].usage is None):
             raise NotCounted(unknown)
-        if conflict := self.conflict(person, lambda use: use.id != but and bool(use.approved_at)):
+        if conflict := self.conflict(person, lambda entry: entry.id != exclude and bool(entry.approved_at)):
             raise Conflicting(conflict)
 
     def check_approval(self, request: Request, now: float) -> None:
-        """Whether the request may be approved; of two that conflict, the first approval wins.
+        """Check that the request may be approved; of two that conflict, the first approval wins.
 
         Raises `NotCounted`, `Conflicting`, `OverLimit`.
         """
-        conflict = self.conflict(request.requester, lambda use: use.id != request.id and bool(use.approved_at))
+        conflict = self.conflict(request.requester, lambda entry: entry.id != request.id and bool(entry.approved_at))
         self._check(request.requester, now, conflict, request.id, own=False)
 
     def _check(
@@ -74,7 +73,7 @@ class RoleUsage:
         person: Person,
         now: float,
         conflict: Conflict | None,
-        but: str,
+        exclude: str,
         *,
         own: bool,
         filed_for: Person | None = None,
@@ -84,24 +83,25 @@ class RoleUsage:
             raise Conflicting(conflict, own=own, filed_for=filed_for)
         for each in self.own:
             if (found := limits_of(self.catalog, each.scope)) and each.usage:
-                hit = limits.reached(found, each.scope, each.usage.without(but), person, now)
+                hit = limits.reached(found, each.scope, each.usage.without(exclude), person, now)
                 if hit and hit.kind == "live" and not hit.personal:
                     hit = hit.model_copy(update={"until": each.next_end})
                 if hit:
                     raise OverLimit(hit, own=own, filed_for=filed_for)
 
     def exceeds(self, request: Request, *, windows: bool = False) -> str:
-        """Why an approved request may not begin after all; empty where it may. Raises `NotCounted`.
+        """Why an approved request may not be granted after all; empty if it may. Raises `NotCounted`.
 
-        Its approval counted it: conflicts, and what is live, are judged again. ``windows``: so is what was approved
-        before it in a day and a week.
+        Conflicts and limits of live access are checked again. ``windows``: so are the limits per day and week.
         """
         self.require_counted()
-        if conflict := self.conflict(request.requester, lambda use: use.id != request.id and use.outranks(request)):
-            held = f"has {conflict.other} by {conflict.request}" if conflict.request else f"would have {conflict.other}"
-            return f"the requester {held}, which conflicts with {conflict.mine}"
+        if conflict := self.conflict(
+            request.requester, lambda entry: entry.id != request.id and entry.outranks(request)
+        ):
+            has = f"has {conflict.other} by {conflict.request}" if conflict.request else f"would have {conflict.other}"
+            return f"the requester {has}, which conflicts with {conflict.mine}"
         if request.break_glass:
-            return ""  # it counts, and limits do not stop it
+            return ""  # it counts toward the limits, and they do not apply to it
         for each in self.own:
             found = limits_of(self.catalog, each.scope)
             if found and each.usage and (hit := limits.exceeded(found, each.scope, each.usage, request, windows)):
@@ -109,32 +109,32 @@ class RoleUsage:
         return ""
 
     def require_counted(self) -> None:
-        """Raises `NotCounted` where something is unknown."""
-        limited = ((name, each) for name, each in self.counted.items() if name in self.catalog.limited)
+        """Raises `NotCounted` if the usage of a limited role or system is unknown."""
+        limited = ((name, each) for name, each in self.by_scope.items() if name in self.catalog.limited)
         if unknown := tuple(name for name, each in limited if each.usage is None):
             raise NotCounted(unknown)
 
     def conflict(self, person: Person, counts: Callable[[UsageEntry], bool]) -> Conflict | None:
-        """What this person holds, or has requested, that nobody may hold together with these roles."""
-        held = names_of(self.refs)
-        if inside := conflicts.within(self.catalog.conflicts, held):
+        """What this person has, or has requested, that conflicts with these roles; ``counts`` picks the entries."""
+        requested = names_of(self.refs)
+        if inside := conflicts.within(self.catalog.conflicts, requested):
             return inside
-        for mine, other in conflicts.opposite(self.catalog.conflicts, held):
-            usage = self.counted[other].usage or Usage()
-            for use in usage.of(person):
-                if use.live and counts(use):
-                    return Conflict(mine=mine, other=other, request=use.id)
+        for mine, other in conflicts.opposite(self.catalog.conflicts, requested):
+            usage = self.by_scope[other].usage or Usage()
+            for entry in usage.of(person):
+                if entry.live and counts(entry):
+                    return Conflict(mine=mine, other=other, request=entry.id)
         return None
 
 
 def scopes(catalog: Catalog, refs: Iterable[RoleRef]) -> tuple[str, ...]:
-    """The roles and systems whose use a request for these roles is judged on; none where the policy limits nothing."""
+    """The roles and systems whose usage the checks of these roles need; none where the policy limits nothing."""
     roles = tuple(refs)
-    if not catalog.counted:
+    if not catalog.counted_scopes:
         return ()
     other = (other for _, other in conflicts.opposite(catalog.conflicts, names_of(roles)))
     return tuple(dict.fromkeys((*_own(catalog, roles), *other)))
 
 
 def _own(catalog: Catalog, refs: Iterable[RoleRef]) -> tuple[str, ...]:
-    return tuple(name for name in names_of(refs) if name in catalog.counted)
+    return tuple(name for name in names_of(refs) if name in catalog.counted_scopes)

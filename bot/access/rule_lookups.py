@@ -1,4 +1,4 @@
-"""What rules ask that neither the policy, the groups nor the store tells: calendars and tickets. It judges nothing."""
+"""The look-ups for rules outside the policy, the groups and the store: calendars and tickets. It judges nothing."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ async def _no_calendars(*_: object) -> Mapping[str, bool | None]:
 
 
 async def _no_tickets(*_: object) -> None:
-    """Of what nothing is asked nothing is known."""
+    """None: unknown, since this process has no ticket system to ask."""
 
 
 @dataclass(frozen=True)
 class RuleLookups:
-    """How they are asked; a process that has no way to ask leaves them unknown.
+    """The functions that look up calendars and tickets; by default everything is unknown.
 
     ``frozen``: whether each calendar of these names has an event at a moment, all of them in one round trip to the
     store. ``ticket_exists``: whether the ticket system of that name has a ticket; it raises nothing.
@@ -29,4 +29,4 @@ class RuleLookups:
 
 
 NO_LOOKUPS = RuleLookups()
-"""Of a process that has no way to ask."""
+"""For a process without calendars and ticket systems: everything is unknown."""

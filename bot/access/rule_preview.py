@@ -1,4 +1,4 @@
-"""What the rules of the policy would make of a choice that somebody reads about, before they request it."""
+"""What the rules of the policy would do to a request for a choice, shown before anybody requests it."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from bot.access.context import AccessContext
 from bot.core.verdict import Actor
 from bot.policy import rules
 from bot.policy.catalog import Catalog, Choice
-from bot.policy.conditions import Circumstances, Wanted
+from bot.policy.conditions import Circumstances, RequestedAccess
 from bot.policy.rules import Finding
 
 
 async def facts_of(
     context: AccessContext, catalog: Catalog, actor: Actor, choices: Iterable[Choice], now: float
 ) -> Circumstances:
-    """What rules are judged on for these choices, from ``now``; no ticket is asked for."""
-    use = await usage.read(context.store, catalog, (ref for choice in choices for ref in choice.roles))
-    return await circumstances.gather(context, catalog, actor.person, use, now, now)
+    """The facts for the rules on these choices, from ``now``; no ticket is looked up."""
+    role_usage = await usage.read(context.store, catalog, (ref for choice in choices for ref in choice.roles))
+    return await circumstances.gather(context, catalog, actor.person, role_usage, now, now)
 
 
 def preview(catalog: Catalog, actor: Actor, choice: Choice, facts: Circumstances) -> tuple[Finding, ...]:
-    """Each rule that speaks of the choice, as if it were requested for a short time and nothing were used up yet."""
-    wanted = Wanted(requester=actor.person, what=choice.name, roles=choice.roles, duration=0)
+    """The rules that concern the choice, as if it were requested for a short time and no budget were used."""
+    requested = RequestedAccess(requester=actor.person, what=choice.name, roles=choice.roles, duration=0)
     found = rules.judge(
-        catalog, actor.roster, wanted, facts, {rule.key: 0 for rule in catalog.rules}, why=True
+        catalog, actor.roster, requested, facts, {rule.key: 0 for rule in catalog.rules}, why=True
     ).findings
-    return tuple(each for each in found if each.speaks_of_it)
+    return tuple(each for each in found if each.concerns_choice)

@@ -1,4 +1,4 @@
-"""Checks a scheduled request again at its start, by the current policy and groups; the worker calls and commits it.
+"""Checks a scheduled request again at its start, by the current policy and groups; the worker commits the result.
 
 A guard is a condition that the commit script checks; a roster, the members of groups as known now; a tally, the
 approvals that count and the steps that still need one.
@@ -22,7 +22,7 @@ from bot.policy.rules import Ruling
 from bot.store.types import Guard
 
 
-async def begin(
+async def start_event(
     context: AccessContext, roster: Roster, request: Request, now: float
 ) -> tuple[Event, tuple[Guard, ...]] | None:
     """The event that starts it, or cancels it with the reason; None while a directory does not answer.
@@ -30,13 +30,15 @@ async def begin(
     The guards go into the worker's commit, which fails when the policy, or what was counted, is another by then.
     """
     catalog = context.catalog()
-    use = await usage.of_request(context.store, catalog, request)
+    role_usage = await usage.of_request(context.store, catalog, request)
     may_have = authorization.may_still_request(catalog, roster, request, now)
-    facts = await circumstances.gather(context, catalog, request.requester, use, now, now, request.tickets, request.id)
-    ruling = rules.judge(catalog, roster, rules.wanted_of(request), facts, {})
+    facts = await circumstances.gather(
+        context, catalog, request.requester, role_usage, now, now, request.tickets, request.id
+    )
+    ruling = rules.judge(catalog, roster, rules.requested_access(request), facts, {})
     approved = _still_approved(catalog, roster, request, facts, ruling)
     for_others = on_behalf.may_still_request_for(catalog, roster, request)
-    if not authorization.unchanged(catalog, request):
+    if not authorization.roles_unchanged(catalog, request):
         why = CHANGED
     elif may_have.unknown or for_others.unknown or ruling.verdict.unknown or approved is None:
         return None  # unknown is no verdict: it is checked again until the grace period is over
@@ -50,22 +52,22 @@ async def begin(
         why = _not_approved(request, ruling)
     else:
         try:
-            why = use.exceeds(request)
+            why = role_usage.exceeds(request)
         except NotCounted:
             return None
     event: Event = Cancelled(at=now, by="policy", reason=why) if why else Started(at=now)
-    return event, (context.store.policy.same(catalog.generation), *use.guards)
+    return event, (context.store.policy.is_current(catalog.generation), *role_usage.guards)
 
 
 def _still_approved(
     catalog: Catalog, roster: Roster, request: Request, facts: Circumstances, ruling: Ruling
 ) -> bool | None:
-    """Whether its approvals, or the rule that approved it, still count; None while something does not tell."""
+    """Whether its approvals, or the rule that approved it, still count; None while that is unknown."""
     if request.rule:
         # A rule approves nothing for which another one requires people.
         without = False if ruling.surely_required else None if ruling.required_steps else True
-        return every((rules.still(catalog, roster, request, facts), without))
-    # Each step of today is covered by one of the record: two rules that require the same people require two of them.
+        return every((rules.still_approves(catalog, roster, request, facts), without))
+    # A step required today may be satisfied by an equal one of the record, but each of those only once.
     recorded = Counter((step.any_of, step.count) for step in request.required_steps)
     today = Counter((step.any_of, step.count) for step in ruling.required_steps)
     new = [RequiredStep(any_of=any_of, count=count) for any_of, count in (today - recorded).elements()]

@@ -38,7 +38,7 @@ from bot.store.indexes.person_counters import SUBMIT_WINDOW
 from bot.store.types import Change, GuardFailed, PersonCounters, Superseded
 
 __all__ = ["RequestForm", "Submission", "first_event", "snapshot", "submitted_event"]
-"""What is imported above and asked for here too."""
+"""Re-exported for the callers of this module."""
 _TRIES = 50
 
 
@@ -75,9 +75,9 @@ async def prepare(context: AccessContext, actor: Actor, form: RequestForm) -> Su
 
 
 def allowed(catalog: Catalog, actor: Actor, form: RequestForm, now: float) -> Submission:
-    """The same by this policy."""
-    them = form.requested_for
-    if them and authorization.same(them, actor.person):
+    """The check of `prepare`, by this policy."""
+    requested_for = form.requested_for
+    if requested_for and authorization.same_person(requested_for, actor.person):
         form = form.model_copy(update={"requested_for": None})
     choice = catalog.find(form.what)
     if choice is None:
@@ -87,8 +87,8 @@ def allowed(catalog: Catalog, actor: Actor, form: RequestForm, now: float) -> Su
         if parts and visible.issuperset(each.name for each in parts) and (error := cannot_combine(parts)):
             raise CannotCombine(error.problem, most=error.most, name=error.name)
         raise UnknownChoice(form.what, tuple(name for name in catalog.nearest(form.what) if name in visible))
-    if them := form.requested_for:
-        verdict = on_behalf.may_request_for(catalog, actor.roster, actor.person, them, choice, now)
+    if requested_for := form.requested_for:
+        verdict = on_behalf.may_request_for(catalog, actor.roster, actor.person, requested_for, choice, now)
     else:
         verdict = authorization.may_request(catalog, actor.roster, actor.person, choice, now)
     if not verdict.allowed:
@@ -112,30 +112,30 @@ async def submit(context: AccessContext, actor: Actor, form: RequestForm) -> Req
     try:
         submission = await prepare(context, actor, form)
     except (NotAllowed, Conflicting) as error:
-        await context.refused("submit", actor, form.what, error)
+        await context.audit_refusal("submit", actor, form.what, error)
         raise
     return await record(context, submission)
 
 
 async def record(context: AccessContext, submission: Submission) -> Request:
-    """The same for a form whose choice and permission were checked; a policy that changed since fails the commit.
+    """Submit a form whose choice and permission were checked; if the policy has changed since, the commit fails.
 
     Raises also `OverLimit`, `Conflicting` and `NotCounted`, audited.
     """
-    whole = completed(submission, await context.store.now() if submission.form.starts_at else 0.0)
-    tickets = await circumstances.check_tickets(context, whole.catalog, whole.wanted)
+    filled_in = completed(submission, await context.store.now() if submission.form.starts_at else 0.0)
+    tickets = await circumstances.check_tickets(context, filled_in.catalog, filled_in.requested_access)
     try:
         for _ in range(_TRIES):
-            if request := await _try(context, whole, tickets):
+            if request := await _try(context, filled_in, tickets):
                 return request
     except (NotAllowed, *usage.REFUSALS) as error:
-        await context.refused("submit", whole.actor, whole.choice.name, error)
+        await context.audit_refusal("submit", filled_in.actor, filled_in.choice.name, error)
         raise
     raise Crowded
 
 
 def completed(submission: Submission, now: float) -> Submission:
-    """The same with each field checked, and filled in. Raises `BadDuration`, `BadReason`, `BadStart`, `BadInput`."""
+    """The submission, each field checked and completed. Raises `BadDuration`, `BadReason`, `BadStart`, `BadInput`."""
     form, choice = submission.form, submission.choice
     duration = check_duration(choice, form.duration)
     reason = check_reason(choice, form.reason)
@@ -149,17 +149,19 @@ async def _try(context: AccessContext, submission: Submission, tickets: tuple[Ch
     """Try to commit once; None when the state that it relied on has changed meanwhile."""
     actor, catalog, token = submission.actor, submission.catalog, submission.form.token
     counters = await _counters(context, submission)
-    theirs, requester = counters[submission.requester.id], submission.requester
-    now = theirs.now
-    use = await usage.read(context.store, catalog, submission.choice.roles)
-    use.check(requester, now, filed=submission.filer is not None)
-    facts = await circumstances.gather(context, catalog, requester, use, now, submission.form.starts_at or now, tickets)
-    event = first_event(submission, facts, theirs.rule_uses, context.consequence, context.can_extend)
+    requester = submission.requester
+    own, now = counters[requester.id], counters[requester.id].now
+    role_usage = await usage.read(context.store, catalog, submission.choice.roles)
+    role_usage.check(requester, now, filed=submission.filer is not None)
+    facts = await circumstances.gather(
+        context, catalog, requester, role_usage, now, submission.form.starts_at or now, tickets
+    )
+    event = first_event(submission, facts, own.rule_uses, context.consequence, context.can_extend)
     request = lifecycle.begin(event)
     # Guards: the counters that limits and rules relied on, the token, and the policy that judged all this.
     guards, ops = context.store.submission(request, token, counters)
-    guards, ops = (*guards, *use.guards), (*ops, *use.entering(request))
-    same_policy = context.store.policy.same(catalog.generation)
+    guards, ops = (*guards, *role_usage.guards), (*ops, *role_usage.count_request(request))
+    same_policy = context.store.policy.is_current(catalog.generation)
     try:
         await context.store.commit(Change(None, request, event, guards=(same_policy, *guards), ops=ops))
     except Superseded:
@@ -169,36 +171,36 @@ async def _try(context: AccessContext, submission: Submission, tickets: tuple[Ch
             raise PolicyMoved from error
         # Either this submission was recorded before, or the person requested something else meanwhile: judge again.
         return await submitted_before(context, actor, token) if token else None
-    context.store.counted({person: each.after(request, person) for person, each in counters.items()})
-    use.written(ops)
+    context.store.ledgers_committed({person: each.after(request, person) for person, each in counters.items()})
+    role_usage.committed(ops)
     return request
 
 
 async def submitted_before(context: AccessContext, actor: Actor, token: str) -> Request | None:
-    """The request that this submission created the first time; a token of somebody else's request is deleted."""
-    known = await context.store.asked_by(token)
-    loaded = await context.store.load_ours([known]) if known else []
+    """The request that this submission created before; forgets a token that led to somebody else's request."""
+    request_id = await context.store.request_of_token(token)
+    loaded = await context.store.load_ours([request_id]) if request_id else []
     own = [found.request for found in loaded if found.request.parties[-1].id == actor.person.id]
-    if known and not own:
+    if request_id and not own:
         await context.store.forget_token(token)
     return own[0] if own else None
 
 
 async def _counters(context: AccessContext, submission: Submission) -> dict[str, PersonCounters]:
-    """What limits and rules rely on, by person: how much who requests it did lately, what is open for whom it is for.
+    """The counters that limits and rules rely on, by person: of the requester, and of who requests it for them.
 
     Raises `AlreadyRequested`, `LimitReached`.
     """
     store, who, limits = context.store, submission.actor.person, submission.catalog.workspace.limits
     rules = [rule.key for rule in submission.catalog.rules]
-    theirs = await store.counters(submission.requester.id, rules)
-    found = {submission.requester.id: theirs}
+    counters = await store.counters(submission.requester.id, rules)
+    by_person = {submission.requester.id: counters}
     if submission.filer:
-        found[who.id] = await store.counters(who.id)
-    found[submission.requester.id] = await within_limits(context, submission, theirs)
-    if found[who.id].submits >= limits.submits:
+        by_person[who.id] = await store.counters(who.id)
+    by_person[submission.requester.id] = await within_limits(context, submission, counters)
+    if by_person[who.id].submits >= limits.submits:
         raise LimitReached("submits", limits.submits, SUBMIT_WINDOW)
-    return found
+    return by_person
 
 
 async def within_limits(context: AccessContext, submission: Submission, counters: PersonCounters) -> PersonCounters:
@@ -211,7 +213,7 @@ async def within_limits(context: AccessContext, submission: Submission, counters
     for request in open_:
         if repeats(submission, request) and request.state in not_active_yet:
             raise AlreadyRequested(request, of_another=not authorization.is_party(request, submission.actor.person))
-    # What only waits for its review is kept in the ledger, and is no open request.
+    # A request that waits only for its break-glass review is in the ledger, and is not open.
     if sum(not request.is_over for request in open_) >= limits.open:
         raise LimitReached("open_for" if submission.filer else "open", limits.open)
     ids = tuple(request.id for request in open_)
@@ -219,6 +221,6 @@ async def within_limits(context: AccessContext, submission: Submission, counters
 
 
 def repeats(submission: Submission, request: Request) -> bool:
-    """Whether a request is for the same: the same roles in any order, with the same inputs."""
+    """Whether a request is for the same roles, in any order, with the same inputs."""
     same = frozenset(request.what.split(TOGETHER)) == frozenset(submission.choice.name.split(TOGETHER))
     return same and given_inputs.values(request) == submission.form.inputs

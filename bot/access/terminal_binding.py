@@ -58,7 +58,7 @@ async def operator(context: AccessContext, account: OsAccount) -> tuple[Operator
     if binding is None or binding.terminal != terminal_of(account):
         raise TerminalDoesNotCount(account.by)
     roster = await _roster(context)
-    verdict = authorization.may_stop(context.catalog(), roster, binding.person)
+    verdict = authorization.may_lock_down(context.catalog(), roster, binding.person)
     if verdict.unknown:
         why = f"who is in {', '.join(_unknown(roster))} can only be looked up in Slack"
         raise TerminalDoesNotCount(account.by, why)
@@ -84,9 +84,9 @@ async def confirm(context: AccessContext, actor: Actor, code: str) -> Binding:
         raise WrongCode(code[:20])
     person = actor.person
     binding = Binding(terminal=terminal, person=person, until=await context.store.now() + BOUND_FOR)
-    said = f"{terminal.by} counts as {person.name} ({person.email}) where operators are counted, for 90 days"
+    sentence = f"{terminal.by} counts as {person.name} ({person.email}) where operators are counted, for 90 days"
     # Posted before it is in force: an unwanted binding is noticed in time.
-    await _note(context, "terminal_bound", person.id, terminal.by, said)
+    await _note(context, "terminal_bound", person.id, terminal.by, sentence)
     await Terminals(context.store).bind(binding)
     return binding
 
@@ -103,8 +103,8 @@ async def unbind(context: AccessContext, actor: Actor, by: str) -> Binding:
 
 async def require_operator(context: AccessContext, actor: Actor, about: str = "terminal") -> None:
     """Raises `NotAllowed`, audited, unless this person is an operator."""
-    verdict = authorization.may_stop(context.catalog(), actor.roster, actor.person)
-    await context.require("terminal", actor, about, verdict)
+    verdict = authorization.may_lock_down(context.catalog(), actor.roster, actor.person)
+    await context.require_allowed("terminal", actor, about, verdict)
 
 
 async def _roster(context: AccessContext) -> Roster:
@@ -119,13 +119,13 @@ async def _roster(context: AccessContext) -> Roster:
 
 
 async def _unbind(context: AccessContext, by: str, terminal: str) -> None:
-    await Terminals(context.store).free(terminal)
+    await Terminals(context.store).unbind(terminal)
     await _note(context, "terminal_unbound", by, terminal, f"{terminal} is no longer bound to an operator")
 
 
-async def _note(context: AccessContext, kind: str, by: str, terminal: str, said: str) -> None:
-    facts = {"by": by, "terminal": terminal, "said": f"{said}; by {by}", "well": True}
-    await context.store.note(kind, json.dumps(facts, ensure_ascii=False), row=_ROW)
+async def _note(context: AccessContext, kind: str, by: str, terminal: str, sentence: str) -> None:
+    facts = {"by": by, "terminal": terminal, "said": f"{sentence}; by {by}", "well": True}
+    await context.store.audit_event(kind, json.dumps(facts, ensure_ascii=False), row=_ROW)
 
 
 def _unknown(roster: Roster) -> list[str]:

@@ -26,14 +26,14 @@ class RoleTerms(Frozen):
 
 
 class Terms(Frozen):
-    """The terms of a choice. ``within``: seconds that approvers have.
+    """The terms of a choice. ``decide_within``: seconds that approvers have.
 
     ``may_request``: whether this person may request it; ``rules``: what each rule would make of it now.
     """
 
     choice: Choice
     roles: tuple[RoleTerms, ...]
-    within: int
+    decide_within: int
     may_request: bool
     rules: tuple[Finding, ...] = ()
 
@@ -44,7 +44,7 @@ class Terms(Frozen):
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """The approval steps of all its roles, like ones as one: one approval counts for one role."""
+        """The steps of all its roles, equal ones merged with their counts added: an approval counts for one role."""
         people = Counter[Step]()
         for step in (step for role in self.roles for step in role.steps):
             people[step.model_copy(update={"count": 1})] += step.count
@@ -64,7 +64,7 @@ def terms(catalog: Catalog, choice: Choice, *, may_request: bool = True, found: 
     return Terms(
         choice=choice,
         roles=tuple(_role(catalog, name, role) for name, role in roles if role),
-        within=catalog.workspace.pending,
+        decide_within=catalog.workspace.pending,
         may_request=may_request,
         rules=found,
     )
@@ -87,7 +87,7 @@ def _role(catalog: Catalog, name: str, role: Role) -> RoleTerms:
 
 
 def _allows(provider: str, role: Role) -> str:
-    """What it allows, before the requester has given its inputs: they are named in place of their values."""
+    """What the role allows, before its inputs are known: the text has their names in place of values."""
     if not role.asks:
         return loader.consequence(provider, role.grants)
     named = bindings.bound(role.grants, bindings.placeholders(role.asks))

@@ -15,8 +15,8 @@ from bot.store.store import Store
 DAYS = 30
 _DAY = 86_400
 _MOST = 20
-"""Requests that are read for it; with more than that there is no track record."""
-_PATIENCE = 1.0
+"""Requests that are read; if there are more, there is no track record."""
+TIME_LIMIT = 1.0
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ async def track_record(store: Store, request: Request) -> TrackRecord | None:
         return None
     since = request.created_at - days * _DAY
     try:
-        found = await tasks.within(request_history.before(store, request, since, _MOST), _PATIENCE)
+        found = await tasks.within(request_history.before(store, request, since, _MOST), TIME_LIMIT)
     except TimeoutError:
         return None
     roles = _roles(request)
@@ -51,14 +51,14 @@ async def track_record(store: Store, request: Request) -> TrackRecord | None:
 
 
 def _was_decided(request: Request) -> bool:
-    """Whether approvers had their time with it: nobody answering in time is an outcome, too."""
+    """Whether approvers could decide it: that nobody did in time is an outcome, too."""
     if request.break_glass:
         return False
     return request.approved_at > 0 or request.state in {State.DENIED, State.EXPIRED}
 
 
 def _roles(request: Request) -> set[tuple[object, ...]]:
-    """Each role with what was given for it: another database is another access. Another SSH key is not."""
+    """Each role with its inputs: another database is other access, another SSH key is not."""
     return {
         (leg.role.name, *((each.name, each.value) for each in leg.role.inputs if each.kind != "ssh_public_key"))
         for leg in request.legs

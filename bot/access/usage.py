@@ -1,7 +1,7 @@
-"""The count that a verdict on limits, cooldowns and separation of duties relies on (role_usage.py): read, and guarded.
+"""Reads the usage of roles from the store for a verdict on limits and conflicts (role_usage.py), and guards it.
 
-The guards go into the commit that it allows, with the writes that count it: of two that come at once, one
-fails its guard and is judged again. What could not be counted refuses what is new, and nothing else.
+The guards go into the commit that the verdict allows, with the writes that count the request: of two concurrent
+commits one fails its guard and is judged again. Where the usage is unknown, new requests are refused, and nothing else.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bot.core import lifecycle
 from bot.core.errors import JitError
 from bot.core.events import Approved, Denied, Event
 from bot.core.request import Person, Request
-from bot.core.usage import PastDenial, Usage, use_of
+from bot.core.usage import PastDenial, Usage, usage_entry
 from bot.policy import limits
 from bot.policy.catalog import Catalog, RoleRef
 from bot.policy.counted import approvals_kept, denials_kept
@@ -23,103 +23,103 @@ from bot.store.store import Store
 from bot.store.types import Guard, Op
 
 __all__ = ["REFUSALS", "RoleUsage"]
-"""What is imported above and asked for here too."""
+"""Re-exported for the callers of this module."""
 
 
 @dataclass(frozen=True)
 class GuardedRoleUsage(RoleUsage):
-    """The same as the store has it, with the guards of a verdict and the writes that count it.
+    """The usage of roles as read from the store, with the guards and writes for the commit.
 
-    Without limits and conflicts it is empty, and neither guards nor writes anything.
+    Where the policy has no limits and conflicts it is empty: there are no guards and no writes.
     """
 
     store: Store
 
     @property
     def guards(self) -> tuple[Guard, ...]:
-        """Hold while everything that was read is as it was."""
-        return tuple(self.store.usage.guard(each) for each in self.counted.values())
+        """They fail the commit if any usage that was read has changed since."""
+        return tuple(self.store.usage.guard(each) for each in self.by_scope.values())
 
-    def entering(self, request: Request) -> tuple[Op, ...]:
-        """Count the request, as it is after the commit, with its roles and systems; a draft has no place yet."""
+    def count_request(self, request: Request) -> tuple[Op, ...]:
+        """The writes that count the request, as it is after the commit, for its roles and systems; none for a draft."""
         if request.is_draft:
             return ()
         return tuple(
-            self._entered(each, request)
+            self._count_op(each, request)
             for each in self.own
-            if request.approved_at or (each.usage is not None and self._is_side(each.scope))
+            if request.approved_at or (each.usage is not None and self._can_conflict(each.scope))
         )
 
-    def _entered(self, each: StoredUsage, request: Request) -> Op:
-        if each.usage is None:  # only rules ask for it: a worker that is counting it begins again
-            return self.store.usage.unknown(each.scope, request.id)
-        usage = each.usage.having(use_of(request, each.scope))
-        return self._after(each, usage, request.approved_at or request.created_at)
+    def _count_op(self, each: StoredUsage, request: Request) -> Op:
+        if each.usage is None:  # only rules read it: a worker that is counting it starts over
+            return self.store.usage.mark_unknown(each.scope, request.id)
+        usage = each.usage.with_entry(usage_entry(request, each.scope))
+        return self._write_op(each, usage, request.approved_at or request.created_at)
 
-    def denied(self, request: Request, now: float) -> tuple[tuple[Guard, ...], tuple[Op, ...]]:
-        """Note a denial where it is kept; an unknown count is counted again from the audit log."""
+    def count_denial(self, request: Request, now: float) -> tuple[tuple[Guard, ...], tuple[Op, ...]]:
+        """The guards and writes that count a denial; a worker counts an unknown usage from the audit log."""
         kept = [each for each in self.own if denials_kept(self.catalog, each.scope)]
-        # An unknown count needs no guard: it stays unknown, and a worker that is counting it begins again.
+        # An unknown usage needs no guard: it stays unknown, and a worker that is counting it starts over.
         guards = tuple(self.store.usage.guard(each) for each in kept if each.usage is not None)
-        return guards, tuple(self._with_denial(each, request, now) for each in kept)
+        return guards, tuple(self._denial_op(each, request, now) for each in kept)
 
-    def _with_denial(self, each: StoredUsage, request: Request, now: float) -> Op:
+    def _denial_op(self, each: StoredUsage, request: Request, now: float) -> Op:
         if each.usage is None:
-            return self.store.usage.unknown(each.scope, request.id)
+            return self.store.usage.mark_unknown(each.scope, request.id)
         who = request.requester
         denial = PastDenial(id=request.id, by=who.id, identity=who.identity, at=now)
         usage = each.usage.without(request.id)
-        return self._after(each, usage.model_copy(update={"denials": (*usage.denials, denial)}), now)
+        return self._write_op(each, usage.model_copy(update={"denials": (*usage.denials, denial)}), now)
 
-    def written(self, ops: Iterable[Op]) -> None:
-        """The commit with these writes succeeded: older ledgers are not trusted from here on."""
+    def committed(self, ops: Iterable[Op]) -> None:
+        """Called after the commit of these writes: from now on this process trusts no older ledger."""
         keys = {op.key for op in ops}
-        for each in self.counted.values():
+        for each in self.by_scope.values():
             if each.usage is not None and self.store.keys.usage(each.scope) in keys:
-                self.store.usage.written(each)
+                self.store.usage.committed(each)
 
-    def _after(self, each: StoredUsage, usage: Usage, now: float) -> Op:
+    def _write_op(self, each: StoredUsage, usage: Usage, now: float) -> Op:
         kept = limits.pruned(
             usage, now, approvals_kept(self.catalog, each.scope), denials_kept(self.catalog, each.scope)
         )
-        return self.store.usage.after(each, kept, self.catalog.generation, now)
+        return self.store.usage.write_op(each, kept, self.catalog.generation, now)
 
-    def _is_side(self, scope: str) -> bool:
+    def _can_conflict(self, scope: str) -> bool:
         return any(scope in pair for pair in self.catalog.conflicts)
 
 
 @dataclass(frozen=True)
 class UsageChange:
-    """What a decision adds to its commit."""
+    """The guards and writes that a decision adds to its commit."""
 
-    use: GuardedRoleUsage
+    role_usage: GuardedRoleUsage
     guards: tuple[Guard, ...] = ()
     ops: tuple[Op, ...] = ()
 
 
 async def of_decision(store: Store, catalog: Catalog, request: Request, event: Event) -> UsageChange:
-    """Whether the request may be approved now, and what an approval or a denial adds to the commit.
+    """Check whether the request may be approved now; returns what an approval or a denial adds to the commit.
 
     A denial is never refused. Raises `NotCounted`, `Conflicting`, `OverLimit`.
     """
-    if not isinstance(event, Approved | Denied) or not catalog.counted:
+    if not isinstance(event, Approved | Denied) or not catalog.counted_scopes:
         return UsageChange(GuardedRoleUsage(catalog, (), {}, store))
-    use = await of_request(store, catalog, request)
+    role_usage = await of_request(store, catalog, request)
     if isinstance(event, Denied):
-        return UsageChange(use, *use.denied(request, event.at))
-    use.check_approval(request, event.at)
-    return UsageChange(use, use.guards, use.entering(lifecycle.advance(request, event)))
+        return UsageChange(role_usage, *role_usage.count_denial(request, event.at))
+    role_usage.check_approval(request, event.at)
+    return UsageChange(role_usage, role_usage.guards, role_usage.count_request(lifecycle.advance(request, event)))
 
 
 async def read(store: Store, catalog: Catalog, refs: Iterable[RoleRef]) -> GuardedRoleUsage:
-    """What is counted for these roles now; where the policy limits none of them, nothing is sent."""
+    """The usage of these roles now; where the policy limits none of them, nothing is read."""
     roles = tuple(refs)
     names = scopes(catalog, roles)
     return GuardedRoleUsage(catalog, roles, await store.usage.read(names, catalog.generation) if names else {}, store)
 
 
 async def of_request(store: Store, catalog: Catalog, request: Request) -> GuardedRoleUsage:
-    """The same for the roles of a request."""
+    """The usage of the roles of a request."""
     return await read(store, catalog, refs_of(request))
 
 
@@ -131,15 +131,15 @@ def refs_of(request: Request) -> tuple[RoleRef, ...]:
 async def refusal(
     store: Store, catalog: Catalog, person: Person, refs: Iterable[RoleRef], *, filed: bool = False
 ) -> JitError | None:
-    """Why this person could not request these roles now, by what was counted: the check that `submit` makes.
+    """Why this person may not request these roles now, by their usage: the check that `submit` makes.
 
-    ``filed``: why somebody else could not request them for this person.
+    ``filed``: why somebody else may not request them for this person.
     """
-    if not catalog.counted:
+    if not catalog.counted_scopes:
         return None
-    use = await read(store, catalog, refs)
+    role_usage = await read(store, catalog, refs)
     try:
-        use.check(person, await store.now(), filed=filed)
+        role_usage.check(person, await store.now(), filed=filed)
     except REFUSALS as error:
         return error
     return None

@@ -57,9 +57,9 @@ class Read(Frozen):
         return self.model_dump_json(exclude_defaults=True)
 
 
-async def note(store: Store, read: Read) -> None:
+async def record(store: Store, read: Read) -> None:
     """Put it on the record. Raises `StoreAway`: what cannot be recorded is not to be shown."""
-    await store.note(KIND, read.facts(), window=WINDOW, once=read.question)
+    await store.audit_event(KIND, read.facts(), window=WINDOW, once=read.question)
 
 
 def keep(archive: Archive, workspace: str, read: Read) -> None:
@@ -74,7 +74,7 @@ async def carry(store: Store, archive: Archive) -> int:
     for text in kept.values():
         read = _believed(text)
         once = f"kept {read.question} {int(read.at) // WINDOW}"
-        await store.note(KIND, read.facts(), window=_KEPT_FOR, once=once)
+        await store.audit_event(KIND, read.facts(), window=_KEPT_FOR, once=once)
     if kept:
         await asyncio.to_thread(_forget, archive, list(kept))
     return len(kept)

@@ -24,14 +24,14 @@ from bot.audit.set_aside import SET_ASIDE, without_foreign
 from bot.background import Loop
 from bot.core.audit_chain import MOST, PURPOSE, AuditEntry, Head, Seal, Signer
 from bot.core.errors import StoreAway
-from bot.store.audit_stream import KEPT, ArchiveHead, Reading, Window
+from bot.store.audit_stream import KEPT, ArchiveHead, AuditStream, Reading
 from bot.store.keyring import KeyRing
 from bot.store.leader import Leader
 from bot.store.store import Store
 
 log = logging.getLogger(__name__)
 
-PACE = 1.0
+INTERVAL = 1.0
 """Seconds between two turns."""
 _LEAST_PAUSE = 0.1
 _LEASE = 15.0
@@ -61,7 +61,7 @@ def signer(ring: KeyRing) -> Signer:
 class Sealer:
     """The sealer of one process. ``policy``: the generation in force; ``text``: the full text of one, where known.
 
-    ``archive`` opens the archive, and may fail for a while. ``kept``: see `Window.trim`.
+    ``archive`` opens the archive, and may fail for a while. ``kept``: see `AuditStream.trim`.
     """
 
     store: Store
@@ -69,7 +69,7 @@ class Sealer:
     home: Path
     policy: Callable[[], str] = lambda: ""
     text: Callable[[str], str | None] = lambda _: None
-    pace: float = PACE
+    interval: float = INTERVAL
     kept: int = KEPT
     _opened: Archive | None = field(default=None, init=False)
     _policies: set[str] = field(default_factory=set, init=False)
@@ -77,12 +77,12 @@ class Sealer:
 
     def __post_init__(self) -> None:
         """Build what it works with; nothing is sent or opened before the first look."""
-        self.window = Window(self.store)
+        self.stream = AuditStream(self.store)
         self.leader = Leader(self.store, self.store.keys.sealer, _LEASE)
         self.loop = Loop(
             "sealing the audit events",
-            self._turn,
-            self.pace,
+            self._run_once,
+            self.interval,
             expected=(StoreAway, NoArchive, Unsealable, NumbersTaken),
             longest=_PATIENCE,
             level=logging.ERROR,
@@ -141,7 +141,7 @@ class Sealer:
             if not await self.leader.elected():
                 break
         if last:
-            await self.window.trim(last.last, self.kept)
+            await self.stream.trim(last.last, self.kept)
         return carried
 
     async def disagreement(self) -> str:
@@ -158,14 +158,14 @@ class Sealer:
         last = await asyncio.to_thread(archive.last, self.workspace)
         said = {"by": by, "why": why, "archive": archive.id, "from": str(last.head) if last else ""}
         said["was"] = ", ".join(str(witness) for witness in await self._witnesses())
-        await self.store.note("archive_adopted", json.dumps(said))
+        await self.store.audit_event("archive_adopted", json.dumps(said))
         head = last.head if last else Head(0, "0" * 64)
-        await self.window.mark(ArchiveHead(archive.id, head))
+        await self.stream.write_checkpoint(ArchiveHead(archive.id, head))
         write_head(self.home, self.workspace, head)
 
     # one turn
 
-    async def _turn(self) -> None:
+    async def _run_once(self) -> None:
         try:
             await self.once()
         except StoreAway as error:
@@ -173,7 +173,7 @@ class Sealer:
             raise
         except (NoArchive, Unsealable) as error:
             with contextlib.suppress(StoreAway):
-                await self.window.alarm("archive", str(error))
+                await self.stream.alarm("archive", str(error))
             raise
 
     async def _relieve(self, said: str) -> None:
@@ -183,7 +183,7 @@ class Sealer:
         with contextlib.suppress(StoreAway, NoArchive):
             archive = await self._archive()
             last = await asyncio.to_thread(archive.last, self.workspace)
-            await self.window.trim(last.last if last else 0, min(self.kept, _LEAST))
+            await self.stream.trim(last.last if last else 0, min(self.kept, _LEAST))
 
     async def _archive(self) -> Archive:
         if self._opened is None:
@@ -193,7 +193,7 @@ class Sealer:
     async def _begun(self, archive: Archive) -> Seal | None:
         """The last seal, where the archive has every checkpoint that is known. Raises `Unsealable`."""
         last = await asyncio.to_thread(archive.last, self.workspace)
-        mark = await self.window.marked()
+        mark = await self.stream.checkpoint()
         if mark and mark.archive != archive.id:
             raise Unsealable(
                 f"this is another archive than the one that holds the events up to {mark.head.last}: give every worker "
@@ -204,7 +204,7 @@ class Sealer:
         return last
 
     async def _witnesses(self) -> list[Head]:
-        mark = await self.window.marked()
+        mark = await self.stream.checkpoint()
         kept = read_head(self.home, self.workspace)
         return [head for head in (mark.head if mark else None, kept) if head and head.last]
 
@@ -221,11 +221,11 @@ class Sealer:
     async def _next(self, archive: Archive, last: Seal | None) -> Seal | None:
         """Make and keep the next seal; None where there is nothing to seal."""
         after = last.last if last else 0
-        reading = await self.window.read(after, MOST)
+        reading = await self.stream.read(after, MOST)
         if last and await self._went_back(archive, last, reading):
-            reading = await self.window.read(after, MOST)
+            reading = await self.stream.read(after, MOST)
         if reading.odd:
-            await self.window.remove(reading.odd)
+            await self.stream.remove(reading.odd)
             await self._told("audit_foreign", "entries under numbers that the bot does not give out were removed")
         already_sealed = await asyncio.to_thread(archive.already_sealed, self.workspace, reading.entries)
         reading = without_foreign(reading, already_sealed)
@@ -236,9 +236,9 @@ class Sealer:
         # would name a seal that does not exist, and every later turn would refuse to go on.
         await asyncio.to_thread(archive.append, seal, entries)
         write_head(self.home, self.workspace, seal.head)
-        await self.window.mark(ArchiveHead(archive.id, seal.head))
+        await self.stream.write_checkpoint(ArchiveHead(archive.id, seal.head))
         if aside := [entry.seq for entry in entries if entry.kind == SET_ASIDE]:
-            await self.window.remove([f"{seq}-0" for seq in aside])
+            await self.stream.remove([f"{seq}-0" for seq in aside])
             shown = ", ".join(map(str, aside[:_SHOWN]))
             more = f" and {len(aside) - _SHOWN} more" if len(aside) > _SHOWN else ""
             said = f"audit events that the bot did not write, or not now, were set aside: {shown}{more}. "
@@ -269,7 +269,7 @@ class Sealer:
         if reading.seq >= last.last and (last.lost or not forked):
             return False
         if forked and reading.seq >= last.last and await self._aside(archive, last.last):
-            await self.window.remove([f"{last.last}-0"])
+            await self.stream.remove([f"{last.last}-0"])
             return False
         stale = await self._stale(archive, last)
         loss: Mapping[str, Any] = {
@@ -279,7 +279,7 @@ class Sealer:
             "again": len(stale),
             "why": "the store came back from before its last seal; what was written after that and not sealed is lost",
         }
-        if await self.window.resume(last.last, loss, stale):
+        if await self.stream.resume(last.last, loss, stale):
             await self._told("audit_loss", f"the store came back at {reading.seq}, and {last.last} was sealed already")
         return True
 
@@ -290,7 +290,7 @@ class Sealer:
 
     async def _stale(self, archive: Archive, last: Seal) -> list[int]:
         """The numbers whose events in the store differ from what was sealed."""
-        found = await self.window.until(last.last)
+        found = await self.stream.until(last.last)
         first = found[0].seq if found else last.last + 1
 
         def digests() -> dict[int, bytes]:
@@ -308,7 +308,7 @@ class Sealer:
         self._policies.add(generation)
 
     async def _memory(self) -> None:
-        used, limit = await self.window.memory()
+        used, limit = await self.stream.memory()
         if limit and used >= limit * _FULL:
             said = (
                 f"Redis has used over {_FULL:.0%} of its maxmemory: when it is full nothing can be asked for or closed"
@@ -316,7 +316,7 @@ class Sealer:
             await self._told("memory", said)
 
     async def _told(self, kind: str, said: str, once: str | None = None) -> None:
-        if await self.window.alarm(kind, said, once):
+        if await self.stream.alarm(kind, said, once):
             log.critical("%s: %s", kind, said)
 
 

@@ -22,7 +22,7 @@ from bot.core.audit_chain import AuditEntry
 from bot.core.events import EVENT, ApprovedByRule, Consented
 from bot.core.request import Request
 from bot.policy.rules import WINDOW
-from bot.store.audit_stream import Window
+from bot.store.audit_stream import AuditStream
 from bot.store.store import Store
 
 T = TypeVar("T")
@@ -38,10 +38,10 @@ class TrailUnknown(Exception):
 
 
 @dataclass(frozen=True)
-class Truth:
+class EventReplay:
     """The replayed state of a request; None where it has no events.
 
-    ``incomplete``: events of its time are lost, so that it may be more than is known.
+    ``incomplete``: events since it was requested are lost, so that its state may be a newer one.
     """
 
     request: Request | None
@@ -80,7 +80,7 @@ class Trail:
 
     def __post_init__(self) -> None:
         """Nothing is sent or opened."""
-        self._window, self._lock = Window(self.store), asyncio.Lock()
+        self._stream, self._lock = AuditStream(self.store), asyncio.Lock()
 
     async def close(self) -> None:
         """Give the archive back."""
@@ -88,7 +88,7 @@ class Trail:
             await asyncio.to_thread(self._opened.close)
             self._opened = None
 
-    async def truth(self, id_: str) -> Truth:
+    async def replay(self, id_: str) -> EventReplay:
         """The replay of a request."""
         await self.refresh()
         known = await self._archived(id_)
@@ -97,16 +97,16 @@ class Trail:
             raise TrailUnknown("an audit event is missing in Redis, and is not on the record as lost yet")
         life = self._told(id_, known)
         if life is None:
-            return Truth(None)
-        return Truth(life.request, incomplete=known.lost >= life.request.created_at)
+            return EventReplay(None)
+        return EventReplay(life.request, incomplete=known.lost >= life.request.created_at)
 
-    async def archived(self, request: Request) -> bool:
+    async def is_archived(self, request: Request) -> bool:
         """Whether the archive has the event that led to this record, so that Redis may lose all it knows of it."""
         life = (await self._archived(request.id)).life
-        return Truth(life.request if life else None).matches(request)
+        return EventReplay(life.request if life else None).matches(request)
 
-    async def used(self, request: Request) -> int:
-        """Which of the approvals by its rule within the window a request is, for who asked, counted from 1."""
+    async def rule_uses(self, request: Request) -> int:
+        """How many requests of its requester its rule approved within the window up to this one, itself included."""
         rule = request.rule
         if rule is None:
             return 0
@@ -140,8 +140,8 @@ class Trail:
 
         return [*await self._asked(read), *(entry for entry in tail if entry.at > since)]
 
-    async def stood_in(self, request: Request) -> bool:
-        """Whether each approval by a stand-in was given before its delegation was ended."""
+    async def delegations_held(self, request: Request) -> bool:
+        """Whether each approval by a stand-in was given before its delegation ended."""
         extension = request.extension
         reviews = (*request.reviews, *(extension.reviews if extension else ()))
         given = {review.delegation: review.at for review in reviews if review.stands_in_for}
@@ -166,8 +166,8 @@ class Trail:
         ids = [id_ for id_, event in events if event.by == who and since < event.at <= glass.at]
         return list(dict.fromkeys((*ids, request.id)))
 
-    async def best(self, id_: str) -> Request | None:
-        """What is known of it, be it not all: enough to close it, and never to open it."""
+    async def partial_replay(self, id_: str) -> Request | None:
+        """The replay as far as its events can be read: enough to revoke access by, never enough to grant it."""
         try:
             known = await self._archived(id_)
         except TrailUnknown:
@@ -239,7 +239,7 @@ class Trail:
             return 0
 
     async def _page(self) -> bool:
-        seq, found = await self._window.written(self._place, _PAGE)
+        seq, found = await self._stream.written(self._place, _PAGE)
         if seq < self._cursor:
             # The store came back from before: its numbers are given out again. What was seen is still known.
             self._stand(min(seq, await self._sealed()))

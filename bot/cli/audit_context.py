@@ -18,7 +18,7 @@ from bot.audit.sealer import Sealer, signer
 from bot.core.audit_chain import AuditEntry, Signer
 from bot.core.errors import StoreAway
 from bot.settings import Settings
-from bot.store.audit_stream import Window
+from bot.store.audit_stream import AuditStream
 from bot.store.encoding import away
 from bot.store.keyring import KeyRing
 from bot.store.keys import Keys, home
@@ -102,7 +102,7 @@ async def at_hand(settings: Settings, asked: str) -> AsyncIterator[AtHand]:
 
 
 @contextlib.asynccontextmanager
-async def window_of(settings: Settings, workspace: str = "") -> AsyncIterator[Window]:
+async def window_of(settings: Settings, workspace: str = "") -> AsyncIterator[AuditStream]:
     """The window in Redis. Raises `CannotAudit`, `StoreAway`."""
     if not settings.redis_url and not settings.store:
         raise CannotAudit("REDIS_URL is not set here")
@@ -112,7 +112,7 @@ async def window_of(settings: Settings, workspace: str = "") -> AsyncIterator[Wi
         known = workspace or await _workspace(settings, link)
         ring = _ring(settings)
         provenance = Provenance(f"cli@{socket.gethostname()}")
-        yield Window(Store(link.commands(Keys(known).due), known, ring, provenance=provenance))
+        yield AuditStream(Store(link.commands(Keys(known).due), known, ring, provenance=provenance))
     finally:
         await link.aclose()
         if started:

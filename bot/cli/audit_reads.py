@@ -29,12 +29,12 @@ def recorded(archive: Archive, workspace: str, what: str, asked: Mapping[str, An
 
 async def recorded_at(hand: AtHand, what: str, asked: Mapping[str, Any], **more: Any) -> None:
     """On the record now where Redis is at hand, else kept in the archive."""
-    from bot.audit.read_log import note
+    from bot.audit.read_log import record
     from bot.core.errors import StoreAway
 
     if hand.store:
         try:
-            await note(hand.store, _read(what, asked, more))
+            await record(hand.store, _read(what, asked, more))
         except StoreAway as error:
             terminal.say(f"this read is not on the record: the store is away: {error}", err=True)
     elif hand.trail.archive:

@@ -20,10 +20,10 @@ def delegations() -> None:
 @click.option("--json", "as_json", is_flag=True, help="JSON lines, for machines.")
 def list_(*, as_json: bool) -> None:
     """Show who stands in for whom now, and until when."""
-    from bot.access.delegate import all_of
+    from bot.access.delegate import all_active
     from bot.core.human_times import spelled
 
-    found = run_verb(all_of, reads=True)
+    found = run_verb(all_active, reads=True)
     for each in found:
         if as_json:
             terminal.document(each.model_dump(mode="json"))
@@ -39,11 +39,11 @@ def list_(*, as_json: bool) -> None:
 @click.argument("id_", metavar="ID")
 def end(id_: str) -> None:
     """End the delegation ID (`jit delegations list` shows it): the stand-in counts for nothing from now on."""
-    from bot.access.delegate import end_as
+    from bot.access.delegate import end_by_operator
     from bot.cli import requests
 
     by = requests.whoami()
-    found = run_verb(lambda context: end_as(context, by, id_))
+    found = run_verb(lambda context: end_by_operator(context, by, id_))
     if found is None:
         raise terminal.Failed(f"there is no delegation {id_[:20]!r}: jit delegations list shows them")
     terminal.say(f"{found.stand_in.email} no longer stands in for {found.person.email}. Both get a message.")

@@ -90,14 +90,20 @@ async def _looks(context: AccessContext, system: str | None, *, dry_run: bool) -
 
 def _told(look: DriftReport) -> list[str]:
     """One line for the system, one a finding."""
-    lines = [f"{look.system}: {look.stands} grants, {look.ours} of them ours"] if look.whole else []
-    return lines + [f"  {finding.kind.value:<8} {finding.said}" for finding in look.findings]
+    lines = [f"{look.system}: {look.total} grants, {look.ours} of them ours"] if look.complete else []
+    return lines + [f"  {finding.kind.value:<8} {finding.sentence}" for finding in look.findings]
 
 
 def _document(look: DriftReport) -> dict[str, Any]:
     """For machines; keys stay, more may come."""
     findings = [
-        {"kind": f.kind.value, "what": f.what, "found": f.said, "request": f.request, "wrong": f.wrong}
+        {"kind": f.kind.value, "what": f.what, "found": f.sentence, "request": f.request, "wrong": f.wrong}
         for f in look.findings
     ]
-    return {"system": look.system, "whole": look.whole, "grants": look.stands, "ours": look.ours, "findings": findings}
+    return {
+        "system": look.system,
+        "whole": look.complete,
+        "grants": look.total,
+        "ours": look.ours,
+        "findings": findings,
+    }

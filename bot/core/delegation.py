@@ -15,7 +15,7 @@ MOST = 500
 
 
 class Delegation(Frozen):
-    """One person's. ``at`` and ``until`` in Unix seconds of the store's clock."""
+    """Who stands in for an approver, and when. ``at`` and ``until`` in Unix seconds of the store's clock."""
 
     id: str
     person: Person
@@ -24,8 +24,8 @@ class Delegation(Frozen):
     at: float
     until: float
 
-    def lasts(self, now: float) -> bool:
-        """Whether it is in its span."""
+    def is_active(self, now: float) -> bool:
+        """Whether it has begun and not ended."""
         return self.at <= now < self.until
 
 
@@ -35,25 +35,25 @@ class Delegations(Frozen):
     revision: int = 0
     each: tuple[Delegation, ...] = ()
 
-    def of(self, person: Person) -> Delegation | None:
-        """The one that this person made."""
-        return next((found for found in self.each if same(found.person, person)), None)
+    def made_by(self, person: Person) -> Delegation | None:
+        """The delegation that this person made."""
+        return next((found for found in self.each if same_person(found.person, person)), None)
 
     def by_id(self, id_: str) -> Delegation | None:
         """The one of that id."""
         return next((found for found in self.each if found.id == id_), None)
 
-    def about(self, person: Person) -> tuple[Delegation, ...]:
-        """Those that this person made, or stands in by."""
-        return tuple(d for d in self.each if same(d.person, person) or same(d.stand_in, person))
+    def concerning(self, person: Person) -> tuple[Delegation, ...]:
+        """The delegations that this person made, or by which they stand in."""
+        return tuple(d for d in self.each if same_person(d.person, person) or same_person(d.stand_in, person))
 
-    def lasting(self, now: float) -> tuple[Delegation, ...]:
-        """Those in their span."""
-        return tuple(delegation for delegation in self.each if delegation.lasts(now))
+    def active(self, now: float) -> tuple[Delegation, ...]:
+        """The delegations that have begun and not ended."""
+        return tuple(delegation for delegation in self.each if delegation.is_active(now))
 
-    def made(self, delegation: Delegation) -> Delegations:
-        """With one more, in place of another of the same person's."""
-        others = (other for other in self.each if not same(other.person, delegation.person))
+    def with_delegation(self, delegation: Delegation) -> Delegations:
+        """With one more; it replaces an earlier one of the same person."""
+        others = (other for other in self.each if not same_person(other.person, delegation.person))
         return self._with((*others, delegation))
 
     def without(self, id_: str) -> Delegations:
@@ -64,6 +64,6 @@ class Delegations(Frozen):
         return Delegations(revision=self.revision + 1, each=tuple(each))
 
 
-def same(one: Person, other: Person) -> bool:
+def same_person(one: Person, other: Person) -> bool:
     """Whether two accounts are one human: by bound identity, or by account (an address may change)."""
     return one.id == other.id or (bool(one.identity) and one.identity == other.identity)

@@ -25,7 +25,6 @@
     ├── Late                    the deadline passed before the commit
     ├── Overtaken               the request is no longer in a state where this can be done
     ├── AlreadyAnswered         this person has already answered
-    ├── NoSuchQuestion          the request has no such question without an answer
     ├── RoleChanged             the role changed since the request, which is cancelled
     ├── LockedDown              an operator locked it down
     ├── TerminalDoesNotCount    an account of a machine that is nobody's, or not certainly somebody's
@@ -247,15 +246,6 @@ class Overtaken(JitError):
     def __init__(self, request: Request) -> None:
         """Keep the request as it is now."""
         super().__init__(f"{request.id} is {request.state}")
-        self.request = request
-
-
-class NoSuchQuestion(JitError):
-    """No approver asked this, or it has its answer already."""
-
-    def __init__(self, request: Request) -> None:
-        """Keep the request as it is now."""
-        super().__init__(request.id)
         self.request = request
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bot.core.frozen import Frozen
 
 BEFORE = 0.0
-"""In place of a time: in the group since before anybody looked."""
+"""In place of a time: a member since before the first look."""
 
 
 class GroupMembers(Frozen):
@@ -22,13 +22,13 @@ class GroupMembers(Frozen):
     groups: Mapping[str, Mapping[str, float]] = {}
 
     def of(self, group: str) -> Mapping[str, float]:
-        """A group's people; nobody where it was never seen."""
+        """Since when each of a group's people is in it; empty for a group that was never seen."""
         return self.groups.get(group, {})
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a look at the groups changed. ``first``: groups that were seen for the first time, whole."""
+class MembershipChanges:
+    """What a look at the groups changed. ``members``: all groups after it; ``first``: those seen for the first time."""
 
     members: Mapping[str, Mapping[str, float]]
     first: tuple[str, ...] = ()
@@ -36,15 +36,17 @@ class Look:
     left: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
-    def news(self) -> bool:
-        """Whether anything is other than it was."""
+    def any(self) -> bool:
+        """Whether there is any change."""
         return bool(self.first or self.joined or self.left)
 
 
-def looked(before: GroupMembers, seen: Mapping[str, AbstractSet[str]], now: float, first_since: float) -> Look:
-    """What the groups are after a look, of those that were ``seen``; of the others everything stays as it was.
+def compare_members(
+    before: GroupMembers, seen: Mapping[str, AbstractSet[str]], now: float, first_since: float
+) -> MembershipChanges:
+    """Compare the stored groups with those that were ``seen`` now; groups that were not seen stay unchanged.
 
-    ``first_since``: since when the people of a group count that is seen for the first time.
+    ``first_since``: since when the people of a group that is seen for the first time count as members.
     """
     groups = {name: dict(people) for name, people in before.groups.items()}
     first: list[str] = []
@@ -60,4 +62,4 @@ def looked(before: GroupMembers, seen: Mapping[str, AbstractSet[str]], now: floa
         groups[name] = {who: known.get(who, now) for who in sorted(people)}
         joined |= {name: tuple(new)} if new else {}
         left |= {name: tuple(gone)} if gone else {}
-    return Look(groups, tuple(first), joined, left)
+    return MembershipChanges(groups, tuple(first), joined, left)

@@ -1,8 +1,9 @@
-"""Refusals about a reason that the requester changes with an answer, as types with facts; it words nothing for people.
+"""Refusals about an approver's question and its answer, as types with facts; it words nothing for people.
 
 ::
 
     JitError (errors.py)
+    ├── NoSuchQuestion      the request has no such question without an answer
     ├── ReasonChanged       an approval for another reason than the request has by now
     └── ReasonFixed         a reason that cannot be changed any more, or not to that
 """
@@ -15,6 +16,15 @@ from bot.core.errors import JitError
 
 if TYPE_CHECKING:
     from bot.core.request import Request
+
+
+class NoSuchQuestion(JitError):
+    """No approver asked this, or it has its answer already."""
+
+    def __init__(self, request: Request) -> None:
+        """Keep the request as it is now."""
+        super().__init__(request.id)
+        self.request = request
 
 
 class ReasonChanged(JitError):

@@ -53,7 +53,7 @@ class Clock(NamedTuple):
     now: float
 
 
-class Said(NamedTuple):
+class TimePhrase(NamedTuple):
     """What some words say of time: ``seconds`` of a duration, ``starts_at`` and ``until`` in Unix seconds, or None.
 
     A start of 0 is now.
@@ -75,7 +75,7 @@ class _Moment(NamedTuple):
     dated: bool = True
 
 
-def read(words: Sequence[str], at: int, clock: Clock) -> Said | None:
+def read(words: Sequence[str], at: int, clock: Clock) -> TimePhrase | None:
     """The longest statement about time that begins there."""
     readings = (_duration(words, at), _range(words, at, clock), _until(words, at, clock), _start(words, at, clock))
     return max((said for said in readings if said), key=lambda said: said.words, default=None)
@@ -97,7 +97,7 @@ def begins(words: Sequence[str], at: int, clock: Clock) -> float | None:
 # durations
 
 
-def _duration(words: Sequence[str], at: int) -> Said | None:
+def _duration(words: Sequence[str], at: int) -> TimePhrase | None:
     """``1h30m``, ``1.5 hours``, ``1h 30m``, ``an hour and a half``: each part of a smaller unit than the one before."""
     total, smallest, end = Fraction(0), 10**9, at
     while True:
@@ -109,7 +109,7 @@ def _duration(words: Sequence[str], at: int) -> Said | None:
     if end > at and smallest < 10**9 and tuple(words[end : end + 3]) == ("and", "a", "half"):
         total, end = total + Fraction(smallest, 2), end + 3
     whole = end > at and total.denominator == 1 and total < _LONGEST
-    return Said(end - at, seconds=int(total)) if whole else None
+    return TimePhrase(end - at, seconds=int(total)) if whole else None
 
 
 def _part(words: Sequence[str], at: int) -> tuple[int, Fraction, int, int] | None:
@@ -145,32 +145,32 @@ def _compact(word: str) -> tuple[int, Fraction, int, int] | None:
 # starts and ends
 
 
-def _start(words: Sequence[str], at: int, clock: Clock) -> Said | None:
+def _start(words: Sequence[str], at: int, clock: Clock) -> TimePhrase | None:
     """``at 22:00``, ``tomorrow 9:30``, ``on monday at 9am``, ``9:00 tomorrow``, ``in 2 hours``, ``now``."""
     begun = _leading(words, at)
     right = _word(words, at + begun) == "right"
     if _word(words, at + begun + right) in _NOW:
-        return Said(begun + right + 1, starts_at=0.0)
+        return TimePhrase(begun + right + 1, starts_at=0.0)
     if _word(words, at) == "in" and (wait := _duration(words, at + 1)):
-        return Said(1 + wait.words, starts_at=clock.now + (wait.seconds or 0))
+        return TimePhrase(1 + wait.words, starts_at=clock.now + (wait.seconds or 0))
     found = _moment(words, at + begun)
     # A time alone, without "at" or a day, may be anything: the time of an incident, say.
     if found is None or not (begun or found.dated):
         return None
     moment = _meant(found, clock.now, clock.tz)
-    return None if moment is None else Said(begun + found.words, starts_at=moment)
+    return None if moment is None else TimePhrase(begun + found.words, starts_at=moment)
 
 
-def _until(words: Sequence[str], at: int, clock: Clock) -> Said | None:
+def _until(words: Sequence[str], at: int, clock: Clock) -> TimePhrase | None:
     """``until 18:00``, ``till tomorrow 9:00``."""
     if _word(words, at) not in _UNTIL:
         return None
     found = _moment(words, at + 1)
     moment = _meant(found, clock.now, clock.tz) if found else None
-    return Said(1 + found.words, until=moment) if found and moment is not None else None
+    return TimePhrase(1 + found.words, until=moment) if found and moment is not None else None
 
 
-def _range(words: Sequence[str], at: int, clock: Clock) -> Said | None:
+def _range(words: Sequence[str], at: int, clock: Clock) -> TimePhrase | None:
     """``from 22:00 to 23:00``, ``tomorrow 9:00-10:00``: it ends at the first such time after its start."""
     begun = _leading(words, at)
     split, taken = _split(words, at + begun)
@@ -185,7 +185,7 @@ def _range(words: Sequence[str], at: int, clock: Clock) -> Said | None:
     until = _meant(second, starts_at, second.tz or first.tz or clock.tz) if starts_at is not None else None
     if starts_at is None or until is None or until <= starts_at:
         return None
-    return Said(begun + first.words + 1 + second.words - taken, starts_at=starts_at, until=until)
+    return TimePhrase(begun + first.words + 1 + second.words - taken, starts_at=starts_at, until=until)
 
 
 def _split(words: Sequence[str], at: int) -> tuple[Sequence[str], int]:

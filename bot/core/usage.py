@@ -18,10 +18,9 @@ _DECIDED = frozenset({State.SCHEDULED, State.GRANTING, State.ACTIVE, State.REVOK
 
 
 class UsageEntry(Frozen):
-    """One request for it. ``by``: the requester's Slack account. Times in Unix seconds, 0 for not yet.
+    """One request for a role or system. ``by``: the requester's Slack account. Times in Unix seconds, 0 for not yet.
 
-    ``granting_at``: when granting began; ``opened``: whether it may have been granted; ``live``: whether it still has a
-    place.
+    ``granting_at``: when granting began; ``opened``: whether access may have been granted; ``live``: see `is_live`.
     """
 
     id: str
@@ -34,7 +33,7 @@ class UsageEntry(Frozen):
     live: bool = True
 
     def outranks(self, request: Request) -> bool:
-        """Whether it has its place before an approved request that is not opened yet."""
+        """Whether it counts before an approved request that is not granted yet."""
         if self.opened:
             return True
         mine = self.granting_at or math.inf, self.approved_at, self.id
@@ -42,7 +41,7 @@ class UsageEntry(Frozen):
 
 
 class PastDenial(Frozen):
-    """That a request of this person for it was denied, and when."""
+    """A denied request of this person for a role or system."""
 
     id: str
     by: str
@@ -58,23 +57,23 @@ class Usage(Frozen):
 
     def live(self) -> tuple[UsageEntry, ...]:
         """The approved requests that have, get or lose access, scheduled ones too."""
-        return tuple(use for use in self.uses if use.live and use.approved_at)
+        return tuple(entry for entry in self.uses if entry.live and entry.approved_at)
 
     def of(self, person: Person) -> tuple[UsageEntry, ...]:
         """This person's, by identity or account."""
-        return tuple(use for use in self.uses if is_of(use, person))
+        return tuple(entry for entry in self.uses if is_of(entry, person))
 
     def approved_within(self, seconds: float, now: float) -> tuple[UsageEntry, ...]:
-        """The requests that were approved lately, whatever became of them."""
-        return tuple(use for use in self.uses if use.approved_at > now - seconds)
+        """The requests approved within the last ``seconds``, in any state."""
+        return tuple(entry for entry in self.uses if entry.approved_at > now - seconds)
 
     def without(self, id_: str) -> Usage:
-        """As it is but for one request."""
-        return self.model_copy(update={"uses": tuple(use for use in self.uses if use.id != id_)})
+        """The same without one request."""
+        return self.model_copy(update={"uses": tuple(entry for entry in self.uses if entry.id != id_)})
 
-    def having(self, use: UsageEntry) -> Usage:
-        """With this request as it is now."""
-        return self.model_copy(update={"uses": (*self.without(use.id).uses, use)})
+    def with_entry(self, entry: UsageEntry) -> Usage:
+        """The same with the current entry of one request."""
+        return self.model_copy(update={"uses": (*self.without(entry.id).uses, entry)})
 
 
 class LimitHit(Frozen):
@@ -107,7 +106,7 @@ def is_of(what: UsageEntry | PastDenial, person: Person) -> bool:
     return what.by == person.id or (bool(what.identity) and what.identity == person.identity)
 
 
-def use_of(request: Request, scope: str) -> UsageEntry:
+def usage_entry(request: Request, scope: str) -> UsageEntry:
     """The entry of a request for a role or system, as its record is."""
     who = request.requester
     return UsageEntry(
@@ -118,12 +117,12 @@ def use_of(request: Request, scope: str) -> UsageEntry:
         approved_at=request.approved_at,
         granting_at=request.begun_at,
         opened=bool(request.opened_at) or any(leg.attempts for leg in request.legs),
-        live=has_place(request, scope),
+        live=is_live(request, scope),
     )
 
 
-def has_place(request: Request, scope: str) -> bool:
-    """Whether the request has, or may get, access to it; one that waits for a decision may get it."""
+def is_live(request: Request, scope: str) -> bool:
+    """Whether the request has, or may get, access to the role or system; a pending one may get it."""
     if request.state is State.PENDING:
         return concerns(request, scope)
     return request.state in _DECIDED and any(

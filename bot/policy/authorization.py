@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bot.core.delegation import Delegation, same
+from bot.core.delegation import Delegation, same_person
 from bot.core.request import Person, Request, Review, Verb
 from bot.core.verdict import Code, Reason, Roster, Verdict
 from bot.policy import stand_ins
@@ -19,7 +19,7 @@ from bot.policy.recount import in_doubt, is_critical, tally, unknown_groups
 from bot.policy.steps import could_fill, groups_of, groups_of_role, steps_of_roles
 from bot.policy.tally import Tally
 
-__all__ = ["Tally", "in_doubt", "is_critical", "same", "tally"]
+__all__ = ["Tally", "in_doubt", "is_critical", "same_person", "tally"]
 """What is imported above and asked for here too."""
 
 
@@ -67,15 +67,15 @@ def may_review(catalog: Catalog, roster: Roster, request: Request, reviewer: Per
     return _no(Code.ALREADY_FILLED)
 
 
-def in_right(catalog: Catalog, roster: Roster, request: Request, review: Review, now: float) -> Review:
-    """The review in the right in which it counts: the reviewer's own, or of somebody for whom they stand in."""
+def attribute_review(catalog: Catalog, roster: Roster, request: Request, review: Review, now: float) -> Review:
+    """The review, marked with whose right it uses: the reviewer's own, or that of somebody for whom they stand in."""
     ways = stand_ins.ways(catalog, roster, _groups(tally(catalog, roster, request, now, fresh=0)), review.by, now)
     after = {way.id if way else "": _missing_after(catalog, roster, request, review.by, now, way) for way in ways}
     return stand_ins.given_by(review, min(ways, key=lambda way: after[way.id if way else ""], default=None))
 
 
-def counts_already(catalog: Catalog, roster: Roster, request: Request, review: Review, now: float) -> Verdict:
-    """Whether an approval counts already: where a role is critical, not of who joined its groups a short while ago."""
+def counts_yet(catalog: Catalog, roster: Roster, request: Request, review: Review, now: float) -> Verdict:
+    """Whether an approval counts yet: for a critical role, not if the reviewer joined its groups a short while ago."""
     counted = tally(catalog, roster, request, now, also=review)
     if counted.people <= tally(catalog, roster, request, now, also=review, fresh=0).people:
         return Verdict()
@@ -124,8 +124,8 @@ def may_revoke(catalog: Catalog, roster: Roster, request: Request, person: Perso
     return Verdict(reasons=(Reason(code=Code.MAY_NOT_REVOKE, about=groups), *unknown_groups(roster, groups)))
 
 
-def may_stop(catalog: Catalog, roster: Roster, person: Person) -> Verdict:
-    """Whether this person may stop all that is new, and have it lifted: an operator of the workspace."""
+def may_lock_down(catalog: Catalog, roster: Roster, person: Person) -> Verdict:
+    """Whether this person may lock down and vote to lift: they are an operator of the workspace."""
     groups = catalog.workspace.operators
     if _in_any(roster, groups, person):
         return Verdict()
@@ -134,17 +134,17 @@ def may_stop(catalog: Catalog, roster: Roster, person: Person) -> Verdict:
 
 def is_requester(request: Request, person: Person) -> Verdict:
     """Whether this person may cancel or release the request, or see its secret: only the requester may."""
-    return Verdict() if same(person, request.requester) else _no(Code.NOT_THE_REQUESTER)
+    return Verdict() if same_person(person, request.requester) else _no(Code.NOT_THE_REQUESTER)
 
 
 def is_party(request: Request, person: Person) -> bool:
     """Whether it is this person's request: they get the access, or requested it for who gets it."""
-    return any(same(person, party) for party in request.parties)
+    return any(same_person(person, party) for party in request.parties)
 
 
 def is_filer(request: Request, person: Person) -> bool:
     """Whether this person requested it for somebody else."""
-    return request.requested_by is not None and same(request.requested_by, person)
+    return request.requested_by is not None and same_person(request.requested_by, person)
 
 
 def may_read(catalog: Catalog, roster: Roster, request: Request, person: Person) -> Verdict:
@@ -180,14 +180,14 @@ def may_snooze(catalog: Catalog, roster: Roster, person: Person, about: Iterable
     return _no(Code.ABOUT_THEMSELF) if seen.allowed and person.identity in about else seen
 
 
-def unchanged(catalog: Catalog, request: Request) -> bool:
-    """Whether each role still grants what was asked for."""
+def roles_unchanged(catalog: Catalog, request: Request) -> bool:
+    """Whether each role still grants what was requested."""
     roles = ((leg.role, catalog.role(leg.role.system, leg.role.role)) for leg in request.legs)
     return all(role is not None and role.grants_still(snapshot) for snapshot, role in roles)
 
 
 def systems_of(catalog: Catalog, roster: Roster, person: Person) -> tuple[str, ...]:
-    """The systems that this person answers for: as an approver of one of their roles, or as an operator."""
+    """The systems that this person oversees: as an approver of one of their roles, an owner, or an operator."""
     operator = _in_any(roster, catalog.workspace.operators, person)
     return tuple(
         name
@@ -205,8 +205,8 @@ def may_have_requests_of(catalog: Catalog, roster: Roster, person: Person) -> tu
     return systems_of(catalog, roster, person)
 
 
-def answers_for(catalog: Catalog, roster: Roster, person: Person, ref: RoleRef) -> bool:
-    """Whether this person decides about the role, owns its system, or is an operator: so may know of it."""
+def may_know_role(catalog: Catalog, roster: Roster, person: Person, ref: RoleRef) -> bool:
+    """Whether this person may know of the role: as an approver of it, an owner of its system, or an operator."""
     role = catalog.role(ref.system, ref.role)
     owners = catalog.systems[ref.system].approvers if role else ()
     if role and _decides(catalog, roster, role, person):

@@ -13,11 +13,11 @@ from bot.core.frozen import Frozen
 from bot.core.request import Person, Request
 from bot.core.verdict import Code, Members, Reason, Roster, Verdict
 from bot.policy import stand_ins
-from bot.policy.authorization import same
+from bot.policy.authorization import same_person
 from bot.policy.catalog import Catalog, RoleRef
 from bot.policy.schema import BreakGlassShape
 
-MOST_A_DAY: Final = 3
+MAX_PER_DAY: Final = 3
 """How often one person may use break-glass within 24 hours."""
 SHORTEST_REASON: Final = 10
 """Characters of a reason, which is all that a reviewer has to go by."""
@@ -79,7 +79,7 @@ def may_review(catalog: Catalog, roster: Roster, request: Request, person: Perso
     The requester is a party, and so is whoever requested it for them, and who stands in for one of these, or is stood
     in for by one. An operator may where nobody else owns them.
     """
-    if any(same(person, party) for party in request.parties):
+    if any(same_person(person, party) for party in request.parties):
         return Verdict(reasons=(Reason(code=Code.OWN_BREAK_GLASS),))
     if stand_ins.linked_to_any(roster, person, request.parties, now):
         return Verdict(reasons=(Reason(code=Code.LINKED_BREAK_GLASS),))

@@ -11,6 +11,6 @@ from bot.policy import authorization
 
 def could_fill(roster: Roster, any_of: Iterable[str], person: Person, requester: Person | None) -> bool:
     """Whether this person is in one of the groups now; never the requester. None: of nobody's request in particular."""
-    if requester is not None and authorization.same(person, requester):
+    if requester is not None and authorization.same_person(person, requester):
         return False
     return any(group in roster and roster[group].holds(person) for group in any_of)

@@ -203,7 +203,7 @@ class Catalog(Frozen):
         return vocabulary(self)
 
     @cached_property
-    def counted(self) -> frozenset[str]:
+    def counted_scopes(self) -> frozenset[str]:
         """The roles (``system/role``) and systems whose use is counted: the limited ones, and each role for rules."""
         asked = any(rule.counts_live or rule.counts_denials for rule in self.rules)
         roles = (f"{name}/{role}" for name, system in self.systems.items() if asked for role in system.roles)

@@ -46,8 +46,8 @@ class Circumstances(Frozen):
     tickets: Mapping[tuple[str, str], Known] = Field(default_factory=dict)
 
 
-class Wanted(Frozen):
-    """What is requested, as rules look at it: by whom, for how many seconds, and what was typed."""
+class RequestedAccess(Frozen):
+    """What is requested, for the rules: by whom, for how many seconds, with which reason and inputs."""
 
     requester: Person
     what: str
@@ -66,7 +66,7 @@ class Case:
 
     catalog: Catalog
     roster: Roster
-    wanted: Wanted
+    wanted: RequestedAccess
     ref: RoleRef
     circumstances: Circumstances
     broad: bool
@@ -189,7 +189,7 @@ def _ticket(shape: WhenShape, case: Case) -> Known:
     return case.circumstances.tickets.get((shape.ticket.check, found)) if found else False
 
 
-def ticket(catalog: Catalog, shape: TicketShape, wanted: Wanted, ref: RoleRef) -> str:
+def ticket(catalog: Catalog, shape: TicketShape, wanted: RequestedAccess, ref: RoleRef) -> str:
     """The ticket that a request names for a role; empty where it names none."""
     if shape.input is not None:
         role = catalog.role(ref.system, ref.role)

@@ -9,7 +9,7 @@ from bot.core.verdict import Roster
 from bot.policy.catalog import Catalog, Role
 
 
-def resting_on_groups(catalog: Catalog) -> frozenset[tuple[str, str]]:
+def roles_restricted_to_groups(catalog: Catalog) -> frozenset[tuple[str, str]]:
     """The roles that are for the people of some groups to ask, who do not come and go by shifts; by system and name."""
     return frozenset(
         (system, name)

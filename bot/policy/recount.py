@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bot.core.delegation import same
+from bot.core.delegation import same_person
 from bot.core.request import Request, Review, Verb
 from bot.core.verdict import Code, Reason, Roster
 from bot.policy import matching, stand_ins
@@ -60,7 +60,7 @@ def _one_of_each_right(found: Iterable[tuple[Review, Sequence[int]]]) -> tuple[l
     reviews: list[Review] = []
     fits: list[Sequence[int]] = []
     for review, steps in found:
-        used = any(same(stand_ins.right_of(review), stand_ins.right_of(other)) for other in reviews)
+        used = any(same_person(stand_ins.right_of(review), stand_ins.right_of(other)) for other in reviews)
         if steps and not used:
             reviews.append(review)
             fits.append(steps)
@@ -95,6 +95,6 @@ def _approvals(request: Request, also: Review | None) -> list[Review]:
     found: list[Review] = []
     for review in all_reviews:
         known = (*request.parties, *(counted.by for counted in found))
-        if review.verb is Verb.APPROVE and not any(same(review.by, person) for person in known):
+        if review.verb is Verb.APPROVE and not any(same_person(review.by, person) for person in known):
             found.append(review)
     return found

@@ -18,7 +18,7 @@ from bot.core.rule_effects import Shortened
 from bot.core.verdict import Code, Reason, Roster, Verdict
 from bot.policy import conditions, matching
 from bot.policy.catalog import Catalog, RoleRef
-from bot.policy.conditions import Case, Circumstances, Known, Wanted, every, opposite, some
+from bot.policy.conditions import Case, Circumstances, Known, RequestedAccess, every, opposite, some
 from bot.policy.rule import Rule
 from bot.policy.rule_words import BUDGET, COVERS, UNLESS, requirement, terms, worded
 from bot.policy.stand_ins import never_counting
@@ -41,7 +41,7 @@ class Finding(Frozen):
     short_of: tuple[tuple[str, Known], ...] = ()
 
     @property
-    def speaks_of_it(self) -> bool:
+    def concerns_choice(self) -> bool:
         """Whether the rule is about what is requested, whoever requests it when."""
         return not {("what", False), ("sensitivity", False), (COVERS, False)} & set(self.short_of)
 
@@ -81,7 +81,7 @@ class Ruling(Frozen):
 def judge(
     catalog: Catalog,
     roster: Roster,
-    wanted: Wanted,
+    wanted: RequestedAccess,
     facts: Circumstances,
     used: Mapping[str, int],
     *,
@@ -106,7 +106,7 @@ def judge(
     return Ruling(findings=findings, denied=denied, required_steps=required, shortened=shortened, by=by)
 
 
-def still(catalog: Catalog, roster: Roster, request: Request, facts: Circumstances) -> Known:
+def still_approves(catalog: Catalog, roster: Roster, request: Request, facts: Circumstances) -> Known:
     """Whether the rule that approved a request is in today's policy and holds; None while that cannot be told.
 
     What it used up was counted when it was asked for, and is not counted again.
@@ -115,10 +115,10 @@ def still(catalog: Catalog, roster: Roster, request: Request, facts: Circumstanc
     rule = next((each for each in catalog.rules if by is not None and each.key == by.key), None)
     if rule is None:
         return False
-    return _finding(catalog, roster, rule, wanted_of(request), facts, {rule.key: 0}).applies
+    return _finding(catalog, roster, rule, requested_access(request), facts, {rule.key: 0}).applies
 
 
-def unfillable(catalog: Catalog, roster: Roster, request: Request, now: float) -> tuple[str, ...]:
+def groups_without_approvers(catalog: Catalog, roster: Roster, request: Request, now: float) -> tuple[str, ...]:
     """The roles of a request with a step, of their own or required, that not enough others could fill."""
     steps = [step for step in steps_of(catalog, roster, request, now) for _ in range(step.count)]
     them = never_counting(roster, request.parties, now)
@@ -132,9 +132,9 @@ def unfillable(catalog: Catalog, roster: Roster, request: Request, now: float) -
     return tuple(dict.fromkeys(step.name for n, step in enumerate(steps) if n not in filled))
 
 
-def wanted_of(request: Request, lasting: int | None = None) -> Wanted:
+def requested_access(request: Request, lasting: int | None = None) -> RequestedAccess:
     """What was requested, as it was; ``lasting``: seconds in all, where an extension of it is requested."""
-    return Wanted(
+    return RequestedAccess(
         requester=request.requester,
         what=request.what,
         roles=tuple(RoleRef(system=leg.role.system, role=leg.role.role) for leg in request.legs),
@@ -145,7 +145,7 @@ def wanted_of(request: Request, lasting: int | None = None) -> Wanted:
 
 
 def _finding(
-    catalog: Catalog, roster: Roster, rule: Rule, wanted: Wanted, facts: Circumstances, used: Mapping[str, int]
+    catalog: Catalog, roster: Roster, rule: Rule, wanted: RequestedAccess, facts: Circumstances, used: Mapping[str, int]
 ) -> Finding:
     each = [_conditions(catalog, roster, rule, wanted, facts, ref) for ref in wanted.roles]
     if rule.approves:
@@ -160,7 +160,7 @@ def _finding(
     return Finding(rule=rule, applies=applies, short_of=() if applies else tuple(short_of))
 
 
-def _may_apply(catalog: Catalog, roster: Roster, rule: Rule, wanted: Wanted, facts: Circumstances) -> bool:
+def _may_apply(catalog: Catalog, roster: Roster, rule: Rule, wanted: RequestedAccess, facts: Circumstances) -> bool:
     """Whether no condition surely fails, for some role; it stops at the first that does."""
 
     def surely_fails(ref: RoleRef) -> bool:
@@ -171,7 +171,7 @@ def _may_apply(catalog: Catalog, roster: Roster, rule: Rule, wanted: Wanted, fac
 
 
 def _conditions(
-    catalog: Catalog, roster: Roster, rule: Rule, wanted: Wanted, facts: Circumstances, ref: RoleRef
+    catalog: Catalog, roster: Roster, rule: Rule, wanted: RequestedAccess, facts: Circumstances, ref: RoleRef
 ) -> dict[str, Known]:
     """Each condition of a rule, for one role."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bot.core.delegation import Delegation, Delegations, same
+from bot.core.delegation import Delegation, Delegations, same_person
 from bot.core.request import Person, Request, Review
 from bot.core.verdict import Code, Members, Reason, Roster, Verdict
 from bot.policy.catalog import Catalog
@@ -41,8 +41,8 @@ def counts(catalog: Catalog, roster: Roster, groups: Iterable[str], review: Revi
         return any(_in_force(catalog, roster, group, given, at.now, at.fresh) for group in groups)
     return any(
         delegation.id == review.delegation
-        and same(delegation.stand_in, review.by)
-        and same(delegation.person, approver)
+        and same_person(delegation.stand_in, review.by)
+        and same_person(delegation.person, approver)
         and _in_force(catalog, roster, group, delegation, at.now, at.fresh)
         for group in groups
         if group in roster
@@ -56,7 +56,7 @@ def ways(
     """In which rights this person can answer for the groups: None for their own, then those they stand in by."""
     own: tuple[Delegation | None, ...] = (None,) if any(_settled(roster.get(g), person, now, 0) for g in groups) else ()
     found = standing_in(catalog, roster, groups, now)
-    return (*own, *(delegation for delegation in found if same(delegation.stand_in, person)))
+    return (*own, *(delegation for delegation in found if same_person(delegation.stand_in, person)))
 
 
 def standing_in(catalog: Catalog, roster: Roster, groups: Iterable[str], now: float) -> tuple[Delegation, ...]:
@@ -77,7 +77,7 @@ def may_stand_in(catalog: Catalog, roster: Roster, groups: Iterable[str], person
     The roster has no delegation that is over; of one that ends this second it may.
     """
     return any(
-        same(delegation.stand_in, person) and _in_force(catalog, roster, group, delegation, delegation.at, 0)
+        same_person(delegation.stand_in, person) and _in_force(catalog, roster, group, delegation, delegation.at, 0)
         for group in groups
         if group in roster
         for delegation in roster[group].delegations
@@ -87,7 +87,7 @@ def may_stand_in(catalog: Catalog, roster: Roster, groups: Iterable[str], person
 def of_stand_in(roster: Roster, person: Person) -> tuple[Delegation, ...]:
     """The delegations by which this person stands in for somebody of a group."""
     all_ = {each.id: each for members in roster.values() for each in members.delegations}
-    return tuple(each for each in all_.values() if same(each.stand_in, person))
+    return tuple(each for each in all_.values() if same_person(each.stand_in, person))
 
 
 def given_by(review: Review, way: Delegation | None) -> Review:
@@ -99,7 +99,7 @@ def given_by(review: Review, way: Delegation | None) -> Review:
 
 def linked(roster: Roster, one: Person, other: Person, now: float) -> bool:
     """Whether one of them stands in for the other: then neither approves the other's requests."""
-    return any(same(one, partner) for partner in _partners(roster, other, now))
+    return any(same_person(one, partner) for partner in _partners(roster, other, now))
 
 
 def linked_to_any(roster: Roster, one: Person, others: Iterable[Person], now: float) -> bool:
@@ -116,9 +116,9 @@ def never_counting(roster: Roster, parties: Sequence[Person], now: float) -> fro
 def _partners(roster: Roster, person: Person, now: float) -> Iterable[Person]:
     for members in roster.values():
         for delegation in members.delegations:
-            if delegation.lasts(now) and same(delegation.person, person):
+            if delegation.is_active(now) and same_person(delegation.person, person):
                 yield delegation.stand_in
-            elif delegation.lasts(now) and same(delegation.stand_in, person):
+            elif delegation.is_active(now) and same_person(delegation.stand_in, person):
                 yield delegation.person
 
 
@@ -129,7 +129,7 @@ def apart(roster: Roster, request: Request, review: Review, now: float) -> bool:
 
 def apart_from(roster: Roster, parties: Sequence[Person], people: Iterable[Person], now: float) -> bool:
     """Whether none of the people is one of the parties, or linked with one by a delegation."""
-    return not any(same(who, party) or linked(roster, who, party, now) for who in people for party in parties)
+    return not any(same_person(who, party) or linked(roster, who, party, now) for who in people for party in parties)
 
 
 def right_of(review: Review) -> Person:
@@ -139,7 +139,7 @@ def right_of(review: Review) -> Person:
 
 def may_delegate(catalog: Catalog, roster: Roster, person: Person, stand_in: Person) -> Verdict:
     """Whether the policy has this person name that stand-in, for one group at least."""
-    if same(person, stand_in):
+    if same_person(person, stand_in):
         return Verdict(reasons=(Reason(code=Code.OWN_STAND_IN),))
     own = [name for name in entitling(catalog) if (found := roster.get(name)) and found.holds(person)]
     if not own:
@@ -166,9 +166,9 @@ def entitling(catalog: Catalog) -> tuple[str, ...]:
 
 def judged_by(roster: Roster, delegations: Delegations, now: float) -> bool:
     """Whether the roster has the delegations that are in force by that record, no other ones and no fewer."""
-    lasting = delegations.lasting(now)
+    lasting = delegations.active(now)
     return all(
-        {each for each in members.delegations if each.lasts(now)}
+        {each for each in members.delegations if each.is_active(now)}
         == {d for d in lasting if _may_hold(members, d.person)}
         for members in roster.values()
     )
@@ -199,8 +199,8 @@ def _may_hold(members: Members, person: Person) -> bool:
 def _in_force(catalog: Catalog, roster: Roster, group: str, delegation: Delegation, now: float, fresh: int) -> bool:
     """Whether a delegation lets its stand-in answer for the group: its span, the approver, and the stand-in."""
     return (
-        delegation.lasts(now)
-        and not same(delegation.person, delegation.stand_in)
+        delegation.is_active(now)
+        and not same_person(delegation.person, delegation.stand_in)
         and _settled(roster.get(group), delegation.person, now, fresh)
         and _able(catalog, roster, group, delegation.stand_in, now, fresh)
     )

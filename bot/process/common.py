@@ -67,7 +67,7 @@ async def serve_health(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
 
 async def _another_policy(parts: Parts) -> str:
     """That the workspace decides by another policy than the one that is held here; '' where it does not."""
-    held, own = await parts.store.policy.held(), parts.catalog.generation
+    held, own = await parts.store.policy.current(), parts.catalog.generation
     if held in {"", own}:
         return ""
     return f"the workspace decides by policy {held}; this process has {own}, and decides nothing until it reads that"
@@ -85,7 +85,7 @@ async def keep_time(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
         stack,
         parts.wakeups.wake,
         {
-            "time": parts.time.keep,
+            "time": parts.time.run,
             "lost writes": parts.lost_writes.run,
             "tamper alarms": TamperAlarms(parts.store).run,
         },

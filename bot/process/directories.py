@@ -51,7 +51,7 @@ class WorkerDirectories:
             for each in fresh:
                 await each.close()
 
-        return PreparedPolicy(lambda: refresh.use(sources), discard)
+        return PreparedPolicy(lambda: refresh.replace_sources(sources), discard)
 
     def _sources(self, catalog: Catalog) -> Sources:
         wrong: list[str] = []

@@ -26,7 +26,7 @@ from bot.startup import CannotStart, require_teams
 
 log = logging.getLogger(__name__)
 
-PACE = 1.0
+INTERVAL = 1.0
 """Seconds between two looks at the files."""
 SETTLED = 2.0
 """Seconds for which files are unchanged before they are read: a deploy may write them slowly."""
@@ -45,10 +45,10 @@ async def watch_policy(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
 
 @dataclass
 class PolicyReload:
-    """The watch of one process. ``pace``, ``settled``, ``patience``: as the constants above."""
+    """The watch of one process. ``interval``, ``settled``, ``patience``: as the constants above."""
 
     parts: Parts
-    pace: float = PACE
+    interval: float = INTERVAL
     settled: float = SETTLED
     patience: float = PATIENCE
     _done: FileStamp | None = field(default=None, init=False)
@@ -62,13 +62,13 @@ class PolicyReload:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look at the files again and again until ``stop`` is set."""
-        await Loop("loading the policy file", self._turn, self.pace, wait=self._wait).run(stop)
+        await Loop("loading the policy file", self._run_once, self.interval, wait=self._wait).run(stop)
 
     async def _wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await tasks.within(self.parts.rereading.wait(), seconds)
 
-    async def _turn(self) -> None:
+    async def _run_once(self) -> None:
         asked = self.parts.rereading.is_set()
         self.parts.rereading.clear()
         path = self.parts.settings.policy
@@ -118,7 +118,7 @@ class PolicyReload:
             parts.catalog, parts.policy_text = catalog, loaded.text
             parts.store.retention = catalog.workspace.retention
             log.info("the policy is %s now, in place of %s", catalog.generation, before)
-        elif self._unsure and await parts.store.policy.held() == self._unsure:
+        elif self._unsure and await parts.store.policy.current() == self._unsure:
             # The store took over what nobody here did, and the file is again as it was.
             await parts.store.policy.adopt(catalog.generation)
         self._unsure = ""
@@ -140,7 +140,7 @@ class PolicyReload:
             "more": max(0, len(lines) - _SHOWN),
         }
         event = {"alarm": "policy_file", "by": "policy", "stays": stays, **told}
-        await parts.store.note("alarm", json.dumps(event), window=_SAME, once=f"policy_file {digest}", row=_ROW)
+        await parts.store.audit_event("alarm", json.dumps(event), window=_SAME, once=f"policy_file {digest}", row=_ROW)
         self._told = mistakes
 
     async def _well(self) -> None:
@@ -151,7 +151,7 @@ class PolicyReload:
             event = {"by": "policy", "said": "The policy file can be used again.", "well": True}
             digest = hashlib.sha256(self._told.encode()).hexdigest()[:16]
             once = f"policy_file_good {digest}"
-            await self.parts.store.note("policy_file_good", json.dumps(event), window=_SAME, once=once, row=_ROW)
+            await self.parts.store.audit_event("policy_file_good", json.dumps(event), window=_SAME, once=once, row=_ROW)
             self._told = ""
 
 

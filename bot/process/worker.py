@@ -67,7 +67,7 @@ async def work(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
     reconciler = Reconciler(parts.store, parts.gateways, parts.policy)
     sealer, opened = _sealer(parts)
     # What a record that was rolled back does not say may be open in a system, and unsealed in the window.
-    recovery.lost, recovery.seal = reconciler.run_now, sealer.run_now
+    recovery.on_unknown_access, recovery.seal = reconciler.run_now, sealer.run_now
     shipping = Shipping(parts.store, parts.archive, sinks(parts, parts.catalog))
     directories = WorkerDirectories(parts)
     stack.push_async_callback(directories.close)
@@ -156,7 +156,7 @@ def _schedule_digest(parts: Parts) -> None:
 
 
 async def _judge(parts: Parts, request: Request, now: float) -> tuple[Event, tuple[Guard, ...]] | None:
-    return await scheduled_start.begin(parts.context, await parts.people.roster(), request, now)
+    return await scheduled_start.start_event(parts.context, await parts.people.roster(), request, now)
 
 
 async def _deliver(parts: Parts, request: Request, view: str, shown: Secret | str) -> None:

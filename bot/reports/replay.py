@@ -66,7 +66,7 @@ def replay(
 def _reach(catalog: Catalog) -> float:
     """Seconds before the span that count for limits, rules and break-glass; none where nothing is counted."""
     roles = [role for system in catalog.systems.values() for role in system.roles.values()]
-    if not catalog.counted and not any(role.break_glass for role in roles):
+    if not catalog.counted_scopes and not any(role.break_glass for role in roles):
         return 0.0
     return max(_BEFORE, *(role.max for role in roles))
 

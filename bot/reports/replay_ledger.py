@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from bot.access.break_glass_verdict import EarlierUses
 from bot.core.request import Person, Request, State
-from bot.core.usage import WEEK, PastDenial, Usage, UsageEntry, concerns, has_place, names, use_of
+from bot.core.usage import WEEK, PastDenial, Usage, UsageEntry, concerns, is_live, names, usage_entry
 from bot.policy import break_glass
 from bot.policy.rules import WINDOW
 
@@ -34,11 +34,11 @@ class ComparedRequest:
         if self.lost:
             return None
         if self.would is None:
-            return None if self.record.is_draft else use_of(self.record, scope)
+            return None if self.record.is_draft else usage_entry(self.record, scope)
         if self.would.is_draft or self.would.state in _NEVER:
             return None
         approved_at = self.would.approved_at
-        used = use_of(self.record, scope)
+        used = usage_entry(self.record, scope)
         return used.model_copy(update={"approved_at": approved_at, "live": self._live(scope, approved_at, now)})
 
     def _live(self, scope: str, approved_at: float, now: float) -> bool:
@@ -46,7 +46,7 @@ class ComparedRequest:
         record, would = self.record, self.would
         if approved_at and would and not record.approved_at and record.is_over:
             return now < max(would.starts_at, approved_at) + would.duration
-        return has_place(record, scope) if concerns(record, scope) else not record.is_over
+        return is_live(record, scope) if concerns(record, scope) else not record.is_over
 
     @property
     def break_glass(self) -> Request | None:

@@ -65,7 +65,7 @@ class ArchiveHead:
     head: Head
 
 
-class Window:
+class AuditStream:
     """The audit stream of one workspace."""
 
     def __init__(self, store: Store) -> None:
@@ -149,12 +149,12 @@ class Window:
         if sealed > kept:
             await away(self.redis.xtrim(self.keys.audit, minid=f"{sealed - kept + 1}-0", approximate=False))
 
-    async def mark(self, mark: ArchiveHead) -> None:
+    async def write_checkpoint(self, mark: ArchiveHead) -> None:
         """Keep the checkpoint."""
         value = f"{mark.archive} {mark.head}"
         await away(self.redis.set(self.keys.sealed, f"{value} {self.store.authorship.sign('sealed', value)}"))
 
-    async def marked(self) -> ArchiveHead | None:
+    async def checkpoint(self) -> ArchiveHead | None:
         """The checkpoint; None before the first seal, or where its MAC is not ours."""
         value, _, tag = text(await away(self.redis.get(self.keys.sealed))).rpartition(" ")
         if not self.store.authorship.signed(tag, "sealed", value):
@@ -177,7 +177,9 @@ class Window:
         ``once``: what makes two of a kind the same, where that is not the text.
         """
         event, same = json.dumps({"alarm": kind, "said": said}), said if once is None else once
-        return await self.store.note("alarm", event, window=_HOUR, once=f"alarm {kind} {same}", row="record|record:#")
+        return await self.store.audit_event(
+            "alarm", event, window=_HOUR, once=f"alarm {kind} {same}", row="record|record:#"
+        )
 
 
 def _ours(id_: bytes) -> bool:

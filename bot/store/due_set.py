@@ -35,7 +35,7 @@ class DueSet:
     def __init__(self, redis: Redis, keys: Keys, sealing: Sealing, known: HighWaterMarks, foreign: set[str]) -> None:
         """Register the scripts; nothing is sent."""
         self._redis, self._keys, self._sealing, self._known, self._foreign = redis, keys, sealing, known, foreign
-        self._claim, self._free, self._keep = (script(redis, name) for name in ("claim", "free", "keep"))
+        self._claim, self._release, self._renew = (script(redis, name) for name in ("claim", "free", "keep"))
 
     async def read(self, most: int) -> Due:
         """What is due, and when the next is."""
@@ -62,7 +62,7 @@ class DueSet:
         """Take those of the due requests that no other worker holds, for ``lease`` seconds.
 
         ``fence`` is a fencing token that was never used before (`new_fence`): a worker that hears no answer can still
-        free what it may have taken. A request whose record is missing or was tampered with comes back without a
+        release what it may have claimed. A request whose record is missing or was tampered with comes back without a
         request: it stays in the due set.
         """
         # Taken before the answer: a record is older than this process knows only if it was so when it was asked for.
@@ -77,21 +77,21 @@ class DueSet:
             if text(answer[0]) != "HELD"
         ]
         return [
-            replace(one, rolled_back=True) if one.request and self._known.went_back(one.request, asked) else one
+            replace(one, rolled_back=True) if one.request and self._known.is_rolled_back(one.request, asked) else one
             for one in found
         ]
 
-    async def keep(self, claimed: ClaimedRequest, lease: float) -> bool:
-        """Prolong a claim for ``lease`` seconds from now; False when it is no longer ours."""
+    async def renew(self, claimed: ClaimedRequest, lease: float) -> bool:
+        """Renew the lease of a claim for ``lease`` seconds from now; False when it is no longer ours."""
         keys = [self._keys.record(claimed.id), self._keys.due]
-        answer = await away(self._keep(keys=keys, args=[claimed.id, claimed.fence, lease]))
+        answer = await away(self._renew(keys=keys, args=[claimed.id, claimed.fence, lease]))
         return text(answer) == "KEPT"
 
-    async def free(self, claimed: ClaimedRequest, not_before: float | None = None) -> bool:
-        """Give a claim up; False when it is no longer ours."""
+    async def release(self, claimed: ClaimedRequest, not_before: float | None = None) -> bool:
+        """Release a claim; False when it is no longer ours."""
         at = "" if not_before is None else stamp(not_before)
         keys = [self._keys.record(claimed.id), self._keys.due]
-        answer = await away(self._free(keys=keys, args=[claimed.id, claimed.fence, self._keys.wake, at]))
+        answer = await away(self._release(keys=keys, args=[claimed.id, claimed.fence, self._keys.wake, at]))
         return text(answer) == "FREED"
 
     def _claimed(self, id_: str, fence: str, answer: Sequence[bytes]) -> ClaimedRequest:

@@ -35,7 +35,7 @@ class HighWaterMarks:
 
     most: int = MOST
     _marks: OrderedDict[str, HighWaterMark] = field(default_factory=OrderedDict)
-    _doubted: OrderedDict[str, _Life] = field(default_factory=OrderedDict)
+    _distrusted: OrderedDict[str, _Life] = field(default_factory=OrderedDict)
 
     def wrote(self, request: Request) -> None:
         """This process wrote it, or the audit trail tells of it: from here on nothing older is believed."""
@@ -43,7 +43,7 @@ class HighWaterMarks:
         if mark is None or (life, request.version) > (mark.life, mark.version):
             self._keep(request.id, HighWaterMark(life, request.version, request.lineage, time.monotonic()))
 
-    def went_back(self, request: Request, asked: float) -> bool:
+    def is_rolled_back(self, request: Request, asked: float) -> bool:
         """Whether a record that was read is older than what is known, or of another line; else it is known now.
 
         ``asked``: the steady clock before the store was asked: what was heard later may be newer than the answer.
@@ -52,7 +52,7 @@ class HighWaterMarks:
         if mark is None or life > mark.life:
             self._keep(request.id, HighWaterMark(life, request.version, request.lineage, time.monotonic()))
             return False
-        if self.doubted(request):
+        if self.is_distrusted(request):
             return True
         if life == mark.life and request.version > mark.version:
             self._keep(request.id, HighWaterMark(life, request.version, request.lineage, time.monotonic()))
@@ -62,19 +62,19 @@ class HighWaterMarks:
             return False
         if mark.heard > asked:
             return False
-        self.doubt(request)
+        self.distrust(request)
         return True
 
-    def doubt(self, request: Request) -> None:
+    def distrust(self, request: Request) -> None:
         """This record was put back: nothing new is done with it, however far it is driven on from there."""
-        self._doubted[request.id] = _life(request)
-        self._doubted.move_to_end(request.id)
-        while len(self._doubted) > self.most:
-            self._doubted.popitem(last=False)
+        self._distrusted[request.id] = _life(request)
+        self._distrusted.move_to_end(request.id)
+        while len(self._distrusted) > self.most:
+            self._distrusted.popitem(last=False)
 
-    def doubted(self, request: Request) -> bool:
+    def is_distrusted(self, request: Request) -> bool:
         """Whether this life of the request is in doubt; one that was restored is another."""
-        return self._doubted.get(request.id) == _life(request)
+        return self._distrusted.get(request.id) == _life(request)
 
     def newest(self, id_: str) -> HighWaterMark | None:
         """What is known of it."""

@@ -65,7 +65,7 @@ class LockdownStore:
         note: Callable[..., Awaitable[bool]],
         said: Callable[..., tuple[str, ...]],
     ) -> None:
-        """Register the script; nothing is sent. ``note`` is `Store.note`, ``said`` `Store.said`."""
+        """Register the script; nothing is sent. ``note`` is `Store.audit_event`, ``said`` `Store.said`."""
         self._said = said
         self._redis, self._keys, self._ring, self._workspace = redis, keys, ring, workspace
         self._note, self._write = note, script(redis, "sealed_value")

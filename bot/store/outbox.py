@@ -97,7 +97,7 @@ class Outbox:
         log.error("a notice that the bot did not ask for was removed: %r", name[:200])
         said = "a notice that the bot did not ask for was removed: somebody has write access to Redis, look who"
         facts = json.dumps({"alarm": "outbox_foreign", "said": said})
-        await self._store.note("alarm", facts, window=_HOUR, once="outbox_foreign", row="record|record:#")
+        await self._store.audit_event("alarm", facts, window=_HOUR, once="outbox_foreign", row="record|record:#")
 
     async def ask(self, rows: Sequence[Row]) -> None:
         """Enqueue rows at their versions; a row that waits already is not enqueued twice."""
@@ -146,7 +146,7 @@ class Outbox:
         ours = [self._signs.signed(tag, "dead", line) for tag, _, line in found]
         for (tag, _, _), signed in zip(found, ours, strict=True):
             if not signed:
-                self._store.found.wrong_mac(self._keys.dead, tag)
+                self._store.forged_values.wrong_mac(self._keys.dead, tag)
         return [line for (_, _, line), signed in zip(found, ours, strict=True) if signed]
 
     async def waiting(self) -> int:
@@ -210,7 +210,7 @@ class Outbox:
         ts, _, tag = rest.partition(" ")
         if self._signs.signed(tag, "post", request, audience, channel, ts):
             return PostedMessage(channel, ts)
-        self._store.found.wrong_mac(self._keys.posts(request), tag)
+        self._store.forged_values.wrong_mac(self._keys.posts(request), tag)
         return None
 
     async def _believed(self, request: str, audience: str) -> None:

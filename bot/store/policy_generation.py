@@ -44,12 +44,12 @@ class PolicyGeneration:
             keys = [k.audit, k.seq, k.outbox, k.rows, k.policy]
             await away(self._adopt(keys=keys, args=[held, generation, k.wake, *said]))
 
-    async def held(self) -> str:
-        """The generation that the workspace decides by; '' before the first start."""
+    async def current(self) -> str:
+        """The current generation of the workspace; empty before the first start."""
         return text(await self._held())
 
-    def same(self, generation: str) -> Guard:
-        """Holds while the workspace decides by this generation."""
+    def is_current(self, generation: str) -> Guard:
+        """The guard that fails the commit once the workspace has another generation."""
         return Guard("EQUALS", self._keys.policy, generation)
 
     async def _held(self) -> bytes:

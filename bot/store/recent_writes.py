@@ -20,7 +20,7 @@ MAY_HAVE_ACCESS: Final = frozenset({State.GRANTING, State.ACTIVE, State.REVOKING
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class RecentWrite:
     """What was written. ``due``: when it is to be worked on next, Unix seconds; None when it is over."""
 
     id: str
@@ -29,18 +29,18 @@ class News:
 
 
 @dataclass
-class Remembered:
+class RecentWrites:
     """What one process wrote. ``most``: see `MOST`."""
 
     most: int = MOST
     _bodies: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
-    _news: dict[str, News] = field(default_factory=dict)
+    _new: dict[str, RecentWrite] = field(default_factory=dict)
 
-    def wrote(self, request: Request, body: bytes) -> None:
+    def add(self, request: Request, body: bytes) -> None:
         """It is in the store; ``body`` as it was packed for it."""
-        self._news[request.id] = News(request.id, request.version, deadlines.due(request))
-        if len(self._news) > self.most:  # nobody asks
-            self._news.clear()
+        self._new[request.id] = RecentWrite(request.id, request.version, deadlines.due(request))
+        if len(self._new) > self.most:  # nobody asks
+            self._new.clear()
         self._bodies.pop(request.id, None)
         if request.state not in MAY_HAVE_ACCESS:
             return
@@ -48,12 +48,12 @@ class Remembered:
         if len(self._bodies) > self.most:
             self._bodies.popitem(last=False)
 
-    def news(self) -> list[News]:
+    def take_new(self) -> list[RecentWrite]:
         """What was written since somebody asked last, the latest of each request."""
-        found, self._news = self._news, {}
+        found, self._new = self._new, {}
         return list(found.values())
 
-    def of(self, id_: str) -> Request | None:
+    def newest(self, id_: str) -> Request | None:
         """The request, if its access may have been open when this process wrote it last."""
         body = self._bodies.get(id_)
         return Request.model_validate_json(zlib.decompress(body)) if body else None

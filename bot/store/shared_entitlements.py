@@ -62,7 +62,7 @@ class SharedEntitlements:
         legs = found.request.legs if found else ()
         return legs[int(n)] if int(n) < len(legs) and native in legs[int(n)].entitlements else None
 
-    async def note_again(self, native: str, order: str, requester: str, ids: Collection[str]) -> list[str]:
+    async def restore_entries(self, native: str, order: str, requester: str, ids: Collection[str]) -> list[str]:
         """Restore the index entries of other orders that share it by their records, among these requests. Those orders.
 
         Without them, what they were granted would pass for access from before the request. Raises `HolderUnknown`

@@ -36,7 +36,7 @@ from bot.store.lockdowns import LockdownStore
 from bot.store.policy_generation import PolicyGeneration
 from bot.store.provenance import NO_PROVENANCE, Provenance
 from bot.store.quarantine import quarantine_wrong_types
-from bot.store.recent_writes import Remembered
+from bot.store.recent_writes import RecentWrites
 from bot.store.record_seal import Authorship, Sealing
 from bot.store.types import (
     Change,
@@ -81,23 +81,23 @@ class Store:
         """Name the keys and register the scripts; nothing is sent before the first call."""
         self.keys = Keys(self.workspace)
         self._sealing = Sealing(self.workspace, self.ring)
-        self.authorship, self.known = Authorship(self.workspace, self.ring), HighWaterMarks()
-        self.found, self.foreign = ForgedValues(self.ring), set[str]()
-        self._ledgers = PersonLedgers(self.authorship, self.keys, self.found)
+        self.authorship, self.high_water_marks = Authorship(self.workspace, self.ring), HighWaterMarks()
+        self.forged_values, self.foreign_keys = ForgedValues(self.ring), set[str]()
+        self._ledgers = PersonLedgers(self.authorship, self.keys, self.forged_values)
         self._spelling = Spelling(self.keys, self._sealing, self.authorship, lambda: self.retention)
         self._commit, self._note, self._counters, self._discard = (
             script(self.redis, name) for name in ("commit", "note", "counters", "discard")
         )
         self.leases = Leases(self.redis, self.ring, self.now)
-        self.remembered = Remembered()
+        self.recent_writes = RecentWrites()
         self._together = Together(self.redis, self._commit)
         self._barrier = Barrier(self.redis, self.keys, self._commit, self.replicas)
-        self.due_set = DueSet(self.redis, self.keys, self._sealing, self.known, self.foreign)
-        self.usage = UsageStore(self.redis, self.keys, self.authorship, self.found, self.load_ours)
-        self.identities = Identities(self.redis, self.keys, self.authorship, self.found)
+        self.due_set = DueSet(self.redis, self.keys, self._sealing, self.high_water_marks, self.foreign_keys)
+        self.usage = UsageStore(self.redis, self.keys, self.authorship, self.forged_values, self.load_ours)
+        self.identities = Identities(self.redis, self.keys, self.authorship, self.forged_values)
         self.policy = PolicyGeneration(self.redis, self.keys, self.provenance.via, self.now, self.said)
-        self.lockdowns = LockdownStore(self.redis, self.keys, self.ring, self.workspace, self.note, self.said)
-        values = workspace_values(self.redis, self.keys, self.ring, self.note, self.said)
+        self.lockdowns = LockdownStore(self.redis, self.keys, self.ring, self.workspace, self.audit_event, self.said)
+        values = workspace_values(self.redis, self.keys, self.ring, self.audit_event, self.said)
         self.delegations, self.members = values.delegations, values.members
 
     # reading
@@ -133,7 +133,7 @@ class Store:
 
     async def _seen(self, found: list[Loaded], asked: float) -> list[Loaded]:
         """The same, each compared with its high-water mark."""
-        back = {loaded.request.id for loaded in found if self.known.went_back(loaded.request, asked)}
+        back = {loaded.request.id for loaded in found if self.high_water_marks.is_rolled_back(loaded.request, asked)}
         for id_ in back:
             await self.alarm_rolled_back(id_)
         return [replace(loaded, rolled_back=True) if loaded.request.id in back else loaded for loaded in found]
@@ -165,7 +165,7 @@ class Store:
             ledger, text(read), open_ids, ledger.asked_within(SUBMIT_WINDOW, at), at, ledger.uses(rules, at)
         )
 
-    async def asked_by(self, token: str) -> str | None:
+    async def request_of_token(self, token: str) -> str | None:
         """The request that a submission's token led to."""
         found = await away(self.redis.get(self.keys.once(token)))
         return None if found is None else text(found)
@@ -208,7 +208,7 @@ class Store:
         change = replace(change, event=self.provenance.of(change.event))
         if change.event.kind not in BEGINS:
             return await self._commit_once(change)
-        if change.before and self.known.doubted(change.before):
+        if change.before and self.high_water_marks.is_distrusted(change.before):
             raise RolledBack(change.before.id)
         for _ in range(_LOCK_TRIES):
             unlocked = await self.lockdowns.guard([leg.role.system for leg in change.after.legs])
@@ -227,8 +227,8 @@ class Store:
         answer = await self._watched(change, keys, words)
         match text(answer[0]):
             case "OK":
-                self.known.wrote(change.after)
-                self.remembered.wrote(change.after, cast("bytes", words[BODY]))
+                self.high_water_marks.wrote(change.after)
+                self.recent_writes.add(change.after, cast("bytes", words[BODY]))
                 return float(answer[1])
             case "SUPERSEDED":
                 raise Superseded(change.after.id)
@@ -259,12 +259,12 @@ class Store:
         """What a person's ledger adds to the commit that it counts: a guard on the one that was read, and the next."""
         return self._spelling.ledger(person, counters.ledger_raw, self._ledgers.sealed(person, after))
 
-    def counted(self, ledgers: Mapping[str, PersonLedger]) -> None:
+    def ledgers_committed(self, ledgers: Mapping[str, PersonLedger]) -> None:
         """The commit with these ledgers is written: no older ones of these people are believed from here on."""
         for person, ledger in ledgers.items():
             self._ledgers.seen(person, ledger)
 
-    async def note(
+    async def audit_event(
         self, kind: str, event: str, *, id_: str = "", window: int = 0, once: str = "", row: str = ""
     ) -> bool:
         """Write an audit event that changes no request; False when it repeats one of the same ``once``.
@@ -300,7 +300,7 @@ class Store:
     async def alarm(self, kind: str, id_: str) -> None:
         """Something is wrong with a record: audited and posted in the audit channel once a day."""
         event = f'{{"alarm":"{kind}"}}'
-        await self.note("alarm", event, id_=id_, window=_ALARMED, once=f"{kind} {id_}", row=f"{id_}|{kind}:#")
+        await self.audit_event("alarm", event, id_=id_, window=_ALARMED, once=f"{kind} {id_}", row=f"{id_}|{kind}:#")
 
     async def restore(self, truth: Request, instead: Request | None) -> bool:
         """Rebuild a request's record from its events. False where another record came meanwhile.
@@ -310,7 +310,7 @@ class Store:
         seen, current = await self._standing(truth.id)
         if current and (instead is None or current.lineage != instead.lineage):
             return False
-        mark = self.known.newest(truth.id)
+        mark = self.high_water_marks.newest(truth.id)
         versions = (truth.version, current.version if current else 0, mark.version if mark else 0)
         event = self.provenance.of(RecordRestored(at=await self.now(), version=max(versions) + 1))
         after = lifecycle.advance(truth, event)

@@ -31,9 +31,9 @@ class Wakeups:
     async def listen(self, stop: asyncio.Event) -> None:
         """Listen until told to stop, and connect again whenever the connection is lost."""
         away = (RedisError, OSError)
-        await Loop("hearing what may be due", partial(self._turn, stop), _RECONNECT, expected=away).run(stop)
+        await Loop("hearing what may be due", partial(self._run_once, stop), _RECONNECT, expected=away).run(stop)
 
-    async def _turn(self, stop: asyncio.Event) -> None:
+    async def _run_once(self, stop: asyncio.Event) -> None:
         # The flag ends the loop. The cancellation within only ends the wait for the server, and may be lost.
         await tasks.until_stopped(asyncio.create_task(self._hear(), name="hearing wakeups"), stop)
 

@@ -22,18 +22,18 @@ from providers.systems.base import Order, Principal, ProviderError, Subject
 
 WAIT_FOR_OTHERS = 0.5
 """Seconds after which a step that another request blocked is retried."""
-LONGEST_ERROR = 800
+MAX_ERROR = 800
 """Characters of a provider's error that are kept: enough for the obstacle and the command to type."""
 WAIT_FOR_LIFT = 2.0
 """Seconds after which a step that a lockdown stopped is retried."""
-_LONGEST_BACKOFF = 300.0
+_MAX_BACKOFF = 300.0
 
 
 class TryLater(Exception):
-    """The step cannot be made now; the claim is released, and the request is due at ``not_before``."""
+    """The step cannot be made now: the claim is released, and the request is due again at ``not_before``."""
 
     def __init__(self, not_before: float) -> None:
-        """Keep when to try again, Unix seconds of the store's clock."""
+        """Take the time of the retry, Unix seconds of the store's clock."""
         super().__init__(not_before)
         self.not_before = not_before
 
@@ -63,15 +63,15 @@ class Claim:
 
     @property
     def fresh(self) -> bool:
-        """Whether the lease is surely still ours: a process that was suspended for a while must not act."""
+        """Whether less than half of the lease has passed: a process that was suspended for longer must not act."""
         return time.monotonic() - self._renewed_at < self.lease / 2
 
-    async def keep(self) -> None:
+    async def renew_lease(self) -> None:
         """Renew the lease. Raises `Superseded` when another worker has claimed the request."""
-        asked = time.monotonic()  # before the call: the lease runs from when the store got it, not from its answer
-        if not await self.store.due_set.keep(self.claimed, self.lease):
+        sent_at = time.monotonic()  # before the call: the lease runs from when the store got it, not from its answer
+        if not await self.store.due_set.renew(self.claimed, self.lease):
             raise Superseded(self.claimed.id)
-        self._renewed_at = asked
+        self._renewed_at = sent_at
 
     async def commit(
         self,
@@ -92,7 +92,7 @@ class Claim:
             after,
             event,
             deadline=deadline,
-            fence=self.claimed.fence,  # the store refuses it once another worker has claimed
+            fence=self.claimed.fence,  # the commit fails once another worker has claimed the request
             lease_until=lease_until,
             guards=guards,
             ops=ops,
@@ -104,19 +104,19 @@ class Claim:
         except LockedDown as error:
             raise TryLater(self.now + WAIT_FOR_LIFT) from error
         except Unreplicated:
-            self.request = after  # written, but not replicated: nobody may act on it
+            self.request = after  # written, but not replicated: no provider may be called on it
             raise
         self.request = after
 
     async def locked_down(self) -> bool:
-        """Whether a lockdown covers the request: then its access is only revoked."""
-        standing = await self.store.lockdowns.read()
-        return bool(standing.over(leg.role.system for leg in self.request.legs))
+        """Whether a lockdown covers the request: then its access may only be revoked."""
+        lockdowns = await self.store.lockdowns.read()
+        return bool(lockdowns.over(leg.role.system for leg in self.request.legs))
 
-    def again(self, leg: Leg, error: str) -> Retried:
+    def retry_event(self, leg: Leg, error: str) -> Retried:
         """The event of a failed step: it is retried with exponential backoff and jitter."""
-        wait = min(_LONGEST_BACKOFF, 0.5 * 2 ** min(leg.tries, 16)) * (0.5 + self.jitter() / 2)
-        return Retried(at=self.now, leg=leg.n, error=error[:LONGEST_ERROR], retry_at=self.now + wait)
+        wait = min(_MAX_BACKOFF, 0.5 * 2 ** min(leg.tries, 16)) * (0.5 + self.jitter() / 2)
+        return Retried(at=self.now, leg=leg.n, error=error[:MAX_ERROR], retry_at=self.now + wait)
 
     def order(self, leg: Leg) -> Order:
         """The order of a leg, from the record alone: every retry sends the same one, so that the call is idempotent."""
@@ -141,6 +141,6 @@ def principal(request: Request) -> Principal:
     return Principal(key=requester.identity, email=requester.email, name=requester.name)
 
 
-def said(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """The text of a provider's error; of any other error only the type, since its text may contain a secret."""
-    return str(error)[:LONGEST_ERROR] if isinstance(error, ProviderError) else f"unexpected {type(error).__name__}"
+    return str(error)[:MAX_ERROR] if isinstance(error, ProviderError) else f"unexpected {type(error).__name__}"

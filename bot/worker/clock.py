@@ -1,4 +1,4 @@
-"""The store's time, carried on between two reads of it, and the scheduler of recurring jobs; no host clock counts."""
+"""The store's time, which a monotonic clock continues between two reads, and the scheduler of recurring jobs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_SKEW = 2.0
 
 
 class StoreClock:
-    """The store's time, carried on between two reads by this process' monotonic clock.
+    """The store's time; between two reads this process' monotonic clock continues it.
 
     Setting the host's clock does not change it. ``ask`` returns Redis' time and raises `StoreAway`; ``stepped`` is
     called when the host's clock was set since the last read.
@@ -47,13 +47,13 @@ class StoreClock:
             store_time = await self._ask()
             self._read_at = (before + time.monotonic()) / 2
             self._store_time = store_time
-        self._notice(time.time() - self.now())
+        self._log_skew(time.time() - self.now())
 
-    async def keep(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: asyncio.Event) -> None:
         """Read it repeatedly until ``stop`` is set."""
         await Loop("asking for the store's time", self.refresh, _READ_INTERVAL).run(stop)
 
-    def _notice(self, skew: float) -> None:
+    def _log_skew(self, skew: float) -> None:
         """Log when the host's clock is off, or was set, by more than network delay explains."""
         was, self._skew = self._skew, skew
         was_set = was is not None and abs(skew - was) >= MAX_SKEW
@@ -71,7 +71,7 @@ def new_scheduler() -> AsyncIOScheduler:
 
 
 def tick_now(scheduler: AsyncIOScheduler) -> None:
-    """Run interval jobs now and count from now: they counted by a host clock that was set since."""
+    """Run interval jobs now and count from now: their next runs were set by a host clock that was changed since."""
     for job in scheduler.get_jobs():
         if isinstance(job.trigger, IntervalTrigger):
             job.modify(next_run_time=dt.datetime.now(scheduler.timezone))

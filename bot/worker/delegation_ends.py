@@ -1,6 +1,6 @@
-"""Ends delegations whose time is up, and those of deactivated accounts, and notes it in the audit log.
+"""Ends delegations whose time is up, and those of deactivated accounts, so that the audit log shows it.
 
-Nothing waits for it: a delegation that is over counts for nothing at the moment when it is over.
+No decision depends on it: a delegation counts for nothing as soon as its time is up.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from bot.background import Loop
 from bot.core.verdict import AccountStates
 from bot.store.indexes.directory_changes import DirectoryChanges
 
-PACE = 10.0
-"""Seconds between two looks; sooner where one ends before."""
+INTERVAL = 10.0
+"""Seconds between two runs; fewer where a delegation ends before."""
 _SOONEST = 0.2
 
 
@@ -26,7 +26,7 @@ class DelegationEnds:
 
     context: AccessContext
     accounts: Callable[[Sequence[str]], Awaitable[AccountStates]]
-    pace: float = PACE
+    interval: float = INTERVAL
     _changes: DirectoryChanges = field(init=False)
 
     def __post_init__(self) -> None:
@@ -34,18 +34,18 @@ class DelegationEnds:
         self._changes = DirectoryChanges(self.context.store)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """End them until ``stop`` is set."""
-        await Loop("ending delegations", self.turn, self.pace).run(stop)
+        """End delegations until ``stop`` is set."""
+        await Loop("ending delegations", self.run_once, self.interval).run(stop)
 
-    async def turn(self) -> float:
-        """End what is over. After how many seconds to look again."""
-        await delegate.end_over(self.context)
+    async def run_once(self) -> float:
+        """End what is over. Returns the seconds until the next run."""
+        await delegate.end_expired(self.context)
         found, now = await self.context.store.delegations.read()
         people = [person for each in found.each for person in (each.person, each.stand_in)]
-        # An event or the check of addresses says that they may be gone; Slack is asked, so that neither ends anything.
+        # An event or the check of addresses marked them as possibly gone; only Slack's own answer ends a delegation.
         marked = (await self._changes.read()).gone.keys()
         if suspected := sorted({who.id for who in people if not marked.isdisjoint((who.id, who.identity))}):
             gone = (await self.accounts(suspected)).gone
-            await delegate.end_of_gone(self.context, gone)
-        soonest = min((each.until - now for each in found.each), default=self.pace)
-        return max(_SOONEST, min(self.pace, soonest))
+            await delegate.end_of_deactivated(self.context, gone)
+        soonest = min((each.until - now for each in found.each), default=self.interval)
+        return max(_SOONEST, min(self.interval, soonest))

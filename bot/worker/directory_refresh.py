@@ -1,7 +1,7 @@
-"""Reads the directories and calendars of the policy each minute, and seals what they say for the other processes.
+"""Reads the directories and calendars of the policy each minute, and stores sealed snapshots for the other processes.
 
-One process of a workspace does it at a time. An answer that does not come leaves the one before, which grows old; a
-definite no leaves none. It judges nobody.
+One process of a workspace does so at a time. Without an answer the previous snapshot stays, and ages; a refusal
+deletes it. It makes no decision.
 """
 
 from __future__ import annotations
@@ -30,40 +30,40 @@ from providers.directories.ical.calendar import AHEAD, BEFORE, Calendar, busy
 
 log = logging.getLogger(__name__)
 
-PACE = 60.0
-"""Seconds between two looks."""
+INTERVAL = 60.0
+"""Seconds between two reads of the same source."""
 _BEAT = 1.0
-"""Seconds between two renewals of the lease, and within which another policy is noticed."""
+"""Seconds between two renewals of the lease, and between two checks for a new policy."""
 _LEASE = 45.0
 _BUDGET = 25.0
 """Seconds that all look-ups in one directory, or one calendar, may take together: well within the lease."""
 _MOST_PEOPLE = 2_000
-"""People in a group: who has more there is no group for this."""
+"""People in a group: a group that has more counts as not wholly known."""
 _MOST_BUSY = 5_000
 _LONGEST_PROBLEM = 300
 
 Key = tuple[str, str]
 """`directory` or `calendar`, and its name in the policy."""
 Failed = Callable[[str, str], None]
-"""Observes that a look at a `directory` or `calendar` failed, and its name; raises nothing."""
+"""Called with `directory` or `calendar` and its name after a failed read; raises nothing."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """The directories and calendars of one policy, built."""
+    """The providers of the directories and calendars of one policy, by name."""
 
     directories: Mapping[str, Directory] = field(default_factory=dict)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
 
 
 def _circuit() -> Circuit:
-    """Opens after three looks in a row without an answer; then there is one each two minutes."""
+    """Opens after three reads in a row without an answer; then there is one trial each two minutes."""
     return Circuit(window=600.0, first=60.0, longest=120.0, most=3)
 
 
 @dataclass
 class _Health:
-    """How one source answers this process. ``not_before``: until when it said that it wants no more calls."""
+    """How one source answers this process. ``not_before``: until when it asked for no more calls."""
 
     circuit: Circuit = field(default_factory=_circuit)
     not_before: float = 0.0
@@ -78,33 +78,33 @@ class DirectoryRefresh:
     catalog: Callable[[], Catalog]
     sources: Sources
     failed: Failed = lambda _, __: None
-    pace: float = PACE
+    interval: float = INTERVAL
     _health: dict[Key, _Health] = field(default_factory=dict, init=False)
     _known_at: dict[Key, float] = field(default_factory=dict, init=False)
-    """Monotonic seconds as of which each source is known; of several groups, the oldest."""
-    _looked_at: float = field(default=-1e9, init=False)
-    _by: str = field(default="", init=False)
-    """The generation of the policy that was looked at last."""
+    """Monotonic seconds of the last answer of each source; of several groups, the oldest."""
+    _read_at: float = field(default=-1e9, init=False)
+    _read_generation: str = field(default="", init=False)
+    """The generation of the policy at the last read."""
 
     def __post_init__(self) -> None:
-        """Nothing is asked yet."""
+        """Build the parts; nothing is read yet."""
         self.snapshots = DirectorySnapshots(self.store)
         self.leader = Leader(self.store, self.store.keys.refresher, _LEASE)
-        self.loop = Loop("reading the directories", self._turn, min(_BEAT, self.pace))
+        self.loop = Loop("reading the directories", self._run_once, min(_BEAT, self.interval))
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Look at each pace, and at once by another policy, until ``stop`` is set."""
+        """Read at the interval, and at once under a new policy, until ``stop`` is set."""
         try:
             await self.loop.run(stop)
         finally:
             await self.leader.resign()
 
-    def use(self, sources: Sources) -> None:
-        """Take the sources of another policy; those that it has no more are forgotten."""
-        before, self.sources = self.sources, sources
+    def replace_sources(self, sources: Sources) -> None:
+        """Take the sources of a new policy, and forget the state of those that changed or are gone."""
+        previous, self.sources = self.sources, sources
         for kind, old, new in (
-            ("directory", before.directories, sources.directories),
-            ("calendar", before.calendars, sources.calendars),
+            ("directory", previous.directories, sources.directories),
+            ("calendar", previous.calendars, sources.calendars),
         ):
             for name in old:
                 if new.get(name) is not old[name]:
@@ -116,45 +116,48 @@ class DirectoryRefresh:
         now = time.monotonic()
         return {key: now - at for key, at in self._known_at.items()} if self.leader.sure else {}
 
-    async def _turn(self) -> None:
+    async def _run_once(self) -> None:
         catalog = self.catalog()
         if not self.sources.directories and not self.sources.calendars:
             return
-        if await self.leader.elected() and (self._by != catalog.generation or self._is_due()):
-            if await self.store.policy.held() != catalog.generation:
-                # A process that decides by the policy in force is to do it.
+        if await self.leader.elected() and (self._read_generation != catalog.generation or self._is_due()):
+            if await self.store.policy.current() != catalog.generation:
+                # This process has another policy than the workspace: one that has the current policy is to lead.
                 await self.leader.resign()
                 return
-            self._looked_at, self._by = time.monotonic(), catalog.generation
-            await self.look(catalog)
+            self._read_at, self._read_generation = time.monotonic(), catalog.generation
+            await self.read_all(catalog)
 
     def _is_due(self) -> bool:
-        return time.monotonic() - self._looked_at >= self.pace
+        return time.monotonic() - self._read_at >= self.interval
 
-    async def look(self, catalog: Catalog) -> None:
-        """Look at all of them, at the same time."""
+    async def read_all(self, catalog: Catalog) -> None:
+        """Read all sources concurrently."""
         sources = self.sources
-        known = await self.snapshots.read([*sources.directories], [*sources.calendars])
-        looks = [
-            *(self._directory(catalog, name, one, known.directories) for name, one in sources.directories.items()),
-            *(self._calendar(catalog, name, one, known.calendars) for name, one in sources.calendars.items()),
+        stored = await self.snapshots.read([*sources.directories], [*sources.calendars])
+        reads = [
+            *(
+                self._directory(catalog, name, source, stored.directories)
+                for name, source in sources.directories.items()
+            ),
+            *(self._calendar(catalog, name, source, stored.calendars) for name, source in sources.calendars.items()),
         ]
-        results = await asyncio.gather(*looks, return_exceptions=True)
+        results = await asyncio.gather(*reads, return_exceptions=True)
         if error := next((each for each in results if isinstance(each, BaseException)), None):
             raise error
 
     async def _directory(
-        self, catalog: Catalog, name: str, directory: Directory, known: Mapping[str, DirectorySnapshot]
+        self, catalog: Catalog, name: str, directory: Directory, stored: Mapping[str, DirectorySnapshot]
     ) -> None:
-        asked = {group: shape.group for group, shape in catalog.groups.items() if shape.directory == name}
-        before = known.get(name)
-        groups = dict(before.groups) if before and before.generation == catalog.generation else {}
-        groups = {group: one for group, one in groups.items() if group in asked}
-        oldest_first = sorted(asked, key=lambda group: groups[group].at if group in groups else 0.0)
+        wanted = {group: shape.group for group, shape in catalog.groups.items() if shape.directory == name}
+        previous = stored.get(name)
+        groups = dict(previous.groups) if previous and previous.generation == catalog.generation else {}
+        groups = {group: snapshot for group, snapshot in groups.items() if group in wanted}
+        oldest_first = sorted(wanted, key=lambda group: groups[group].at if group in groups else 0.0)
         now = await self.store.now()
-        await self._ask(("directory", name), partial(self._groups, directory, asked, oldest_first, groups))
+        await self._ask(("directory", name), partial(self._groups, directory, wanted, oldest_first, groups))
         problem = self._health["directory", name].problem
-        self._note_age(("directory", name), [groups[g].at if g in groups else None for g in asked], now)
+        self._note_age(("directory", name), [groups[g].at if g in groups else None for g in wanted], now)
         await self._write(
             DirectorySnapshot(
                 name=name, generation=catalog.generation, at=now, groups=groups, problem=problem[:_LONGEST_PROBLEM]
@@ -162,52 +165,58 @@ class DirectoryRefresh:
         )
 
     async def _groups(
-        self, directory: Directory, asked: Mapping[str, str], order: Sequence[str], found: dict[str, GroupSnapshot]
+        self,
+        directory: Directory,
+        wanted: Mapping[str, str],
+        oldest_first: Sequence[str],
+        snapshots: dict[str, GroupSnapshot],
     ) -> None:
-        """Ask about one after the other; a definite no about one keeps none from being asked about."""
-        noes: list[str] = []
-        for group in order:
+        """Read the groups into ``snapshots``, one after the other; a refusal of one does not stop the others."""
+        refusals: list[str] = []
+        for group in oldest_first:
             try:
-                found[group] = await self._group(directory, asked[group])
+                snapshots[group] = await self._group(directory, wanted[group])
             except Refused as error:
-                found.pop(group, None)
-                noes.append(f"{group}: {error}")
+                snapshots.pop(group, None)
+                refusals.append(f"{group}: {error}")
             except NoAnswer as error:
                 raise NoAnswer(f"{group}: {error}", error.after) from None
-        if noes:
-            raise Refused("; ".join(noes))
+        if refusals:
+            raise Refused("; ".join(refusals))
 
     async def _group(self, directory: Directory, group: str) -> GroupSnapshot:
-        # Of before the question: what is told may have changed since it was on its way.
+        # The time before the call: the answer may be outdated by the time it arrives.
         now = await self.store.now()
-        told = await directory.members(group, now)
-        whole = told.whole and len(told.people) <= _MOST_PEOPLE
-        # An address that no identity can be made of is somebody whom nobody can be told from.
-        whole = whole and all(identity_or_none(address) for address in told.people)
-        return GroupSnapshot(people=tuple(sorted(told.people)[:_MOST_PEOPLE]), at=now - told.age, whole=whole)
+        answer = await directory.members(group, now)
+        is_whole = answer.whole and len(answer.people) <= _MOST_PEOPLE
+        # An address that is no valid identity could be anybody's: then who is in the group is not wholly known.
+        is_whole = is_whole and all(identity_or_none(address) for address in answer.people)
+        return GroupSnapshot(people=tuple(sorted(answer.people)[:_MOST_PEOPLE]), at=now - answer.age, whole=is_whole)
 
     async def _calendar(
-        self, catalog: Catalog, name: str, calendar: Calendar, known: Mapping[str, CalendarSnapshot]
+        self, catalog: Catalog, name: str, calendar: Calendar, stored: Mapping[str, CalendarSnapshot]
     ) -> None:
-        now, before = await self.store.now(), known.get(name)
-        kept = before if before and before.generation == catalog.generation else None
-        found = kept or CalendarSnapshot(name=name, generation=catalog.generation, at=0.0)
+        now, previous = await self.store.now(), stored.get(name)
+        current = previous if previous and previous.generation == catalog.generation else None
+        snapshot = current or CalendarSnapshot(name=name, generation=catalog.generation, at=0.0)
         spans: list[tuple[tuple[float, float], ...]] = []
 
-        async def asked() -> None:
+        async def ask_calendar() -> None:
             spans.append(await _busy(calendar, now))
 
-        refused = await self._ask(("calendar", name), asked)
+        refused = await self._ask(("calendar", name), ask_calendar)
         if spans:
-            found = found.model_copy(update={"at": now, "since": now - BEFORE, "until": now + AHEAD, "busy": spans[0]})
+            snapshot = snapshot.model_copy(
+                update={"at": now, "since": now - BEFORE, "until": now + AHEAD, "busy": spans[0]}
+            )
         elif refused:
-            found = CalendarSnapshot(name=name, generation=catalog.generation, at=0.0)
+            snapshot = CalendarSnapshot(name=name, generation=catalog.generation, at=0.0)
         problem = self._health["calendar", name].problem
-        self._note_age(("calendar", name), [found.at or None], now)
-        await self._write(found.model_copy(update={"problem": problem[:_LONGEST_PROBLEM]}))
+        self._note_age(("calendar", name), [snapshot.at or None], now)
+        await self._write(snapshot.model_copy(update={"problem": problem[:_LONGEST_PROBLEM]}))
 
     async def _ask(self, key: Key, question: Callable[[], Awaitable[None]]) -> bool:
-        """Ask a source, within its time, unless it is known not to answer now. Whether it said a definite no."""
+        """Ask a source, within `_BUDGET`, unless its circuit breaker is open. Whether it refused."""
         health = self._health.setdefault(key, _Health())
         if time.monotonic() < health.not_before or health.circuit.seconds_to_wait():
             return False
@@ -220,7 +229,7 @@ class DirectoryRefresh:
             return True
         except Exception as error:
             if not isinstance(error, ProviderError | TimeoutError):
-                log.exception("an error that nobody expected of %s %s", *key)
+                log.exception("unexpected error of %s %s", *key)
             if isinstance(error, NoAnswer) and error.after:
                 health.not_before = time.monotonic() + error.after
             health.circuit.failed()
@@ -232,25 +241,27 @@ class DirectoryRefresh:
             health.problem = ""
         return False
 
-    def _failed(self, key: Key, health: _Health, said: str) -> None:
-        if said != health.problem:
-            log.warning("%s %s could not be read: %s", *key, said)
-        health.problem = said
+    def _failed(self, key: Key, health: _Health, problem: str) -> None:
+        if problem != health.problem:
+            log.warning("%s %s could not be read: %s", *key, problem)
+        health.problem = problem
         self.failed(*key)
 
-    def _note_age(self, key: Key, known: list[float | None], now: float) -> None:
-        """Since when it is known; where a part never was, since it was looked at first."""
-        if known and None not in known:
-            self._known_at[key] = time.monotonic() - (now - min(at for at in known if at is not None))
+    def _note_age(self, key: Key, read_times: list[float | None], now: float) -> None:
+        """Note since when the source is known; if a part never was, since the first read."""
+        if read_times and None not in read_times:
+            self._known_at[key] = time.monotonic() - (now - min(at for at in read_times if at is not None))
         else:
             self._known_at.setdefault(key, time.monotonic())
 
     async def _write(self, snapshot: DirectorySnapshot | CalendarSnapshot) -> None:
-        # The lease may be another process's by now, which has read something newer.
+        # Without the lease another process may have written a newer snapshot, which this one must not overwrite.
         if self.leader.sure:
             await self.snapshots.write(snapshot)
         else:
-            log.warning("looking at the directories took too long to keep what they said; it is repeated")
+            log.warning(
+                "reading the directories took longer than the lease: the snapshots are not written; it is repeated"
+            )
 
 
 async def _busy(calendar: Calendar, now: float) -> tuple[tuple[float, float], ...]:

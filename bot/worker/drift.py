@@ -20,8 +20,8 @@ from typing import TypeVar
 from bot.core.errors import JitError
 from bot.core.request import ID_ALPHABET, ExtensionState, Leg, LegState, Request
 from bot.core.transitions import LEG_MAY_HAVE_ACCESS
-from bot.store.indexes.drift import Found
-from bot.worker.claim import order, said
+from bot.store.indexes.drift import DriftIndex
+from bot.worker.claim import error_text, order
 from bot.worker.provider_gateway import ProviderGateway
 from providers.systems.base import Closing, ExistingAccess, Presence, ProviderError, Receipt, Refused
 
@@ -56,7 +56,7 @@ class Drift:
 
     kind: DriftKind
     what: str
-    said: str
+    sentence: str
     request: str = ""
 
     @property
@@ -67,15 +67,15 @@ class Drift:
 
 @dataclass(frozen=True)
 class DriftReport:
-    """The drift of a system. ``stands``: how much access it has; ``ours``: how much is ours, by name or mark."""
+    """The drift of a system. ``total``: how many grants it has; ``ours``: how many are ours, by name or mark."""
 
     system: str
-    stands: int = 0
+    total: int = 0
     ours: int = 0
     findings: tuple[Drift, ...] = ()
 
     @property
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         """Whether everything could be read."""
         return all(finding.kind is not DriftKind.UNSEEN for finding in self.findings)
 
@@ -83,7 +83,7 @@ class DriftReport:
     def mass(self) -> bool:
         """Whether there are so many orphans that our records are in doubt."""
         orphans = sum(finding.kind in {DriftKind.CLOSED, DriftKind.ORPHAN} for finding in self.findings)
-        return orphans > MANY and orphans * 2 > self.stands
+        return orphans > MANY and orphans * 2 > self.total
 
 
 class ScanInterrupted(Exception):
@@ -94,20 +94,20 @@ class ScanInterrupted(Exception):
 class DriftScan:
     """A scan of the system ``name``. ``shares``: whether a role of it gives entitlements to accounts that are not ours.
 
-    ``landed``: seconds after which every call in flight has taken effect. ``pause`` waits, ``keep`` renews the lease on
-    the system for the next step; both may raise `ScanInterrupted`. ``begin`` gets the orphans before they are revoked;
-    without it none is revoked. ``known``: unmanaged access that needs no second read, by `Drift.what`.
+    ``settle_seconds``: after these every call in flight has taken effect. ``pause`` waits, ``renew_lease`` renews the
+    lease on the system for the next step; both may raise `ScanInterrupted`. ``before_revoking`` gets the orphans;
+    without it none is revoked. ``reported_unmanaged``: needs no second read, by `Drift.what`.
     """
 
     name: str
     gateway: ProviderGateway
-    found: Found
+    drift_index: DriftIndex
     shares: bool
-    landed: float
+    settle_seconds: float
     pause: Callable[[float], Awaitable[None]]
-    keep: Callable[[float], Awaitable[None]]
-    begin: Callable[[Sequence[Drift]], Awaitable[None]] | None = None
-    known: frozenset[str] = frozenset()
+    renew_lease: Callable[[float], Awaitable[None]]
+    before_revoking: Callable[[Sequence[Drift]], Awaitable[None]] | None = None
+    reported_unmanaged: frozenset[str] = frozenset()
     _target: str = field(default="", init=False)
     _findings: list[Drift] = field(default_factory=list, init=False)
 
@@ -121,13 +121,13 @@ class DriftScan:
             if orphans:
                 await self._revoke_orphans(orphans)
             self._findings += [_unmanaged(each) for each in unmanaged]
-            await self._open()
+            await self._verify_active()
         except (JitError, ScanInterrupted):
             raise
         except Exception as error:  # any provider error: the system could not be read
             if not isinstance(error, ProviderError):
                 log.exception("%s could not be read", self.name)
-            self._findings.append(Drift(DriftKind.UNSEEN, "", f"{self.name} could not be read: {said(error)}"))
+            self._findings.append(Drift(DriftKind.UNSEEN, "", f"{self.name} could not be read: {error_text(error)}"))
         ours = sum(each.order is not None for each in existing)
         return DriftReport(self.name, len(existing), ours, tuple(self._findings))
 
@@ -147,10 +147,10 @@ class DriftScan:
         being revoked, or takes effect, during the first read is ruled out by a second one.
         """
         orphans, unmanaged = await self._against_records(existing)
-        if not orphans and self.known.issuperset(_unmanaged(each).what for each in unmanaged):
+        if not orphans and self.reported_unmanaged.issuperset(_unmanaged(each).what for each in unmanaged):
             return orphans, unmanaged, existing
-        await self.keep(self.landed)
-        await self.pause(self.landed)
+        await self.renew_lease(self.settle_seconds)
+        await self.pause(self.settle_seconds)
         existing = await self._call(self.gateway.system.list_access)
         orphans_now, unmanaged_now = await self._against_records(existing)
         return _in_both_reads(orphans, orphans_now), _in_both_reads(unmanaged, unmanaged_now), existing
@@ -159,34 +159,38 @@ class DriftScan:
         self, existing: Sequence[ExistingAccess]
     ) -> tuple[list[ExistingAccess], list[ExistingAccess]]:
         """Orphans, and unmanaged access, by our records."""
-        orphans = [each for each in existing if each.order is not None and not await self._in_records(each)]
+        orphans = [each for each in existing if each.order is not None and not await self._is_recorded(each)]
         if not self.shares:
             return orphans, []
-        held = {
-            key for request in await self.found.open_on(self.name) for leg in request.legs for key in leg.entitlements
+        recorded = {
+            key
+            for request in await self.drift_index.open_on(self.name)
+            for leg in request.legs
+            for key in leg.entitlements
         }
-        return orphans, [each for each in existing if each.order is None and each.entitlement not in held]
+        return orphans, [each for each in existing if each.order is None and each.entitlement not in recorded]
 
-    async def _in_records(self, each: ExistingAccess) -> bool:
+    async def _is_recorded(self, access: ExistingAccess) -> bool:
         """Whether a record accounts for it, whatever name the policy has for the system."""
-        leg = await self._leg(each)
+        leg = await self._leg(access)
         return leg is not None and leg.state in LEG_MAY_HAVE_ACCESS and leg.target in {"", self._target}
 
     async def _leg(self, each: ExistingAccess) -> Leg | None:
         found = _ORDER.fullmatch(each.order or "")
-        request = await self.found.record(found[1]) if found else None
+        request = await self.drift_index.record(found[1]) if found else None
         n = int(found[2]) if found else 0
         return request.legs[n] if request and n < len(request.legs) else None
 
     async def _revoke_orphans(self, orphans: Sequence[ExistingAccess]) -> None:
         found = [(each, await self._orphan(each)) for each in orphans]
-        if self.begin is None or not isinstance(self.gateway.system, Closing):
+        if self.before_revoking is None or not isinstance(self.gateway.system, Closing):
             self._findings += [finding for _, finding in found]
             return
-        await self.begin([finding for _, finding in found])
+        await self.before_revoking([finding for _, finding in found])
         for each, finding in found:
-            await self.keep(0.0)
-            if not await self._in_records(each):
+            await self.renew_lease(0.0)
+            # Read again: a request may have been recorded since the scan, and its access is not orphaned.
+            if not await self._is_recorded(each):
                 self._findings.append(await self._revoke_orphan(each, finding, self.gateway.system))
 
     async def _orphan(self, each: ExistingAccess) -> Drift:
@@ -203,26 +207,28 @@ class DriftScan:
         return Drift(DriftKind.ORPHAN, f"{each.order} {each.native}", why)
 
     async def _revoke_orphan(self, each: ExistingAccess, finding: Drift, system: Closing) -> Drift:
-        what, why = finding.what, finding.said
+        what, why = finding.what, finding.sentence
         try:
             outcome = await self._call(system.close_orphan, each)
         except Exception as error:  # noqa: BLE001  # any provider error: the access may still exist
-            return Drift(DriftKind.ORPHAN, what, f"{why}; it could not be revoked, and is tried again: {said(error)}")
+            return Drift(
+                DriftKind.ORPHAN, what, f"{why}; it could not be revoked, and is tried again: {error_text(error)}"
+            )
         if outcome.presence is not Presence.ABSENT:
-            left = outcome.kept or "somebody else changed it"
-            return Drift(DriftKind.FOREIGN, what, f"{why}; it is not provably ours and was left alone: {left}")
+            why_left = outcome.kept or "somebody else changed it"
+            return Drift(DriftKind.FOREIGN, what, f"{why}; it is not provably ours and was left alone: {why_left}")
         ended = f", {outcome.killed} sessions were ended" if outcome.killed else ""
         remains = "".join(f"; {more}" for more in (outcome.remains, outcome.kept, outcome.detail) if more)
         return Drift(DriftKind.CLOSED, what, f"{why}; it was revoked{ended}{remains}")
 
     # access that is active by our records
 
-    async def _open(self) -> None:
+    async def _verify_active(self) -> None:
         """Verify that access that is active by our records is in the system as it was granted."""
-        for request in await self.found.open_on(self.name):
+        for request in await self.drift_index.open_on(self.name):
             for leg in request.legs:
                 if leg.role.system == self.name and _settled(request, leg):
-                    await self.keep(0.0)
+                    await self.renew_lease(0.0)
                     if finding := await self._verified(request, leg):
                         self._findings.append(finding)
 
@@ -231,8 +237,10 @@ class DriftScan:
         try:
             presence = await self._call(self.gateway.system.verify, order(request, leg), receipt)
         except Refused as error:
-            return Drift(DriftKind.UNSEEN, id_, f"{id_} could not be read in {self.name}: {said(error)}", request.id)
-        now = await self.found.record(request.id)
+            return Drift(
+                DriftKind.UNSEEN, id_, f"{id_} could not be read in {self.name}: {error_text(error)}", request.id
+            )
+        now = await self.drift_index.record(request.id)
         if presence is Presence.PRESENT or now is None or now.version != request.version:
             return None  # as it should be, or the request has just changed
         what = f"{id_} is active by our records, and {receipt.native}"

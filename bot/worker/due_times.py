@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 
 _MAX_POSTPONEMENT: Final = 900.0
 """Seconds ahead; no claim of ours postpones a due time by more."""
-_PATIENCE: Final = 1.5
-"""Seconds past its due time after which a step that nobody made is due again; doubled each time, up to `_LONGEST`."""
-_LONGEST: Final = 60.0
+_OVERDUE_AFTER: Final = 1.5
+"""Seconds past its due time after which a step that nobody made is due again; doubled each time, to `_MAX_PAUSE`."""
+_MAX_PAUSE: Final = 60.0
 
 
 @dataclass
@@ -33,19 +33,19 @@ class DueTimes:
     _next_restore: dict[str, tuple[float, float]] = field(default_factory=dict, init=False)
 
     async def restore(self, id_: str, due: float | None, score: float | None, now: float) -> bool:
-        """Make a request due at ``due``, unless its ``score`` in the due set is right. Whether it was set."""
+        """Make a request due at ``due``, unless its ``score`` in the due set is right. Whether the score was set."""
         if due is None or (score is not None and score <= max(due, now)):
             self._next_restore.pop(id_, None)
             return False
         if score is None or score > max(due, now) + _MAX_POSTPONEMENT:
             log.critical("%s: its due entry was removed or postponed by somebody else; it is restored", id_)
-            self.store.foreign.add("due")  # tamper_alarms.py reports it
+            self.store.foreign_keys.add("due")  # tamper_alarms.py reports it
             return await self.headers.set_due(id_, due)
         # A claim of ours postpones the due time, too: it counts as lost only after longer than any step takes.
-        if now < due + _PATIENCE or self.is_in_progress(id_):
+        if now < due + _OVERDUE_AFTER or self.is_in_progress(id_):
             return False
-        at, pause = self._next_restore.get(id_, (0.0, _PATIENCE))
+        at, pause = self._next_restore.get(id_, (0.0, _OVERDUE_AFTER))
         if time.monotonic() < at:
             return False
-        self._next_restore[id_] = time.monotonic() + pause, min(pause * 2, _LONGEST)
+        self._next_restore[id_] = time.monotonic() + pause, min(pause * 2, _MAX_PAUSE)
         return await self.headers.set_due(id_, due)

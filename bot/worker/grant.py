@@ -21,7 +21,7 @@ from bot.core.events import Event, GrantAttempted, Granted, GrantRefused, GrantU
 from bot.core.request import Leg, LegState, Request
 from bot.store.shared_entitlements import CLOSING, HolderUnknown, SharedEntitlements
 from bot.store.types import Guard, NotSafe, Op, Superseded
-from bot.worker.claim import WAIT_FOR_OTHERS, Claim, TryLater, principal, said
+from bot.worker.claim import WAIT_FOR_OTHERS, Claim, TryLater, error_text, principal
 from bot.worker.provider_gateway import ProviderGateway
 from providers.systems.base import Connecting, Order, Prior, ProviderError, Receipt, System
 from providers.systems.base import Refused as ProviderRefused
@@ -34,8 +34,8 @@ _MAX_INSTRUCTIONS = 500
 """Characters of the instructions to connect."""
 
 
-class UnknownHolder(ProviderError):
-    """Another order shares the entitlement and has no record: the prior state is unknown."""
+class PriorStateUnknown(ProviderError):
+    """Another order shares the entitlement and has no record, so the prior state is unknown."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ class GrantPlan:
 
 @dataclass(frozen=True)
 class Granter:
-    """Makes the grant attempts of one worker. ``margin``: seconds added to `settles_within`."""
+    """Makes the grant attempts of one worker. ``margin``: seconds added to a provider's `settles_within`."""
 
     entitlements: SharedEntitlements
     margin: float
-    opened: Callable[[str], Awaitable[Collection[str]]]
+    open_on: Callable[[str], Awaitable[Collection[str]]]
     """The requests that may have access on a system."""
-    archived: Callable[[Request, float], Awaitable[bool]]
+    is_archived: Callable[[Request, float], Awaitable[bool]]
     """Whether the archive has a record's events, or has them within so many seconds."""
 
     async def grant(self, claim: Claim, leg: Leg, gateway: ProviderGateway) -> None:
@@ -67,31 +67,35 @@ class Granter:
         try:
             plan = await self._plan(claim, leg, gateway)
         except ProviderRefused as error:
-            await claim.commit(GrantRefused(at=claim.now, leg=leg.n, error=said(error)))
+            await claim.commit(GrantRefused(at=claim.now, leg=leg.n, error=error_text(error)))
             return
         except (JitError, Superseded, TryLater):
             raise
         except Exception as error:  # noqa: BLE001  # any other provider error is an unknown outcome
-            await claim.commit(claim.again(leg, said(error)))
+            await claim.commit(claim.retry_event(leg, error_text(error)))
             return
-        # In the system a shared entitlement looks like one from before the request: without the record only the
-        # archive knows. An account that the grant creates is found by the order's id on it.
+        # A shared entitlement looks in the system as if it was there before the request: if Redis loses the record,
+        # only the archive shows that we granted it. An account that the grant creates has the order's id on it.
         shared = bool(gateway.system.entitlements(plan.order))
-        lands_by = claim.now + gateway.system.settles_within + self.margin + (_ARCHIVED_WITHIN if shared else 0.0)
-        # Record first, act second: from here on a crash leaves a record from which another worker revokes.
+        in_flight_until = (
+            claim.now + gateway.system.settles_within + self.margin + (_ARCHIVED_WITHIN if shared else 0.0)
+        )
+        # Record first, act second: from here on a crash leaves a record by which another worker revokes.
         try:
-            await self._record(claim, leg, gateway, plan, lands_by)
+            await self._record(claim, leg, gateway, plan, in_flight_until)
         except NotSafe as error:
-            await claim.commit(claim.again(leg, str(error)))
+            await claim.commit(claim.retry_event(leg, str(error)))
             return
-        if shared and not await self.archived(claim.request, _ARCHIVED_WITHIN):
-            await claim.commit(claim.again(leg, "waiting until the audit archive has the record of this attempt"))
+        if shared and not await self.is_archived(claim.request, _ARCHIVED_WITHIN):
+            await claim.commit(claim.retry_event(leg, "waiting until the audit archive has the record of this attempt"))
             return
-        if not claim.fresh or claim.now + gateway.system.settles_within > lands_by:
-            raise TryLater(lands_by)  # sent now, it could take effect later than the record says
+        if not claim.fresh or claim.now + gateway.system.settles_within > in_flight_until:
+            raise TryLater(in_flight_until)  # called now, it could take effect later than the record says
         await claim.commit(await self._call(claim, leg, gateway, plan))
 
-    async def _record(self, claim: Claim, leg: Leg, gateway: ProviderGateway, plan: GrantPlan, lands_by: float) -> None:
+    async def _record(
+        self, claim: Claim, leg: Leg, gateway: ProviderGateway, plan: GrantPlan, in_flight_until: float
+    ) -> None:
         attempted = GrantAttempted(
             at=claim.now,
             leg=leg.n,
@@ -99,28 +103,29 @@ class Granter:
             target=plan.order.target,
             prior=plan.prior.model_dump(),
             entitlements=tuple(gateway.system.entitlements(plan.order)),
-            in_flight_until=lands_by,
+            in_flight_until=in_flight_until,
         )
-        await claim.commit(attempted, lease_until=lands_by + claim.lease, guards=plan.guards, ops=plan.ops)
+        # The lease outlasts the call: no other worker claims the request while the call may take effect.
+        await claim.commit(attempted, lease_until=in_flight_until + claim.lease, guards=plan.guards, ops=plan.ops)
 
     async def _call(self, claim: Claim, leg: Leg, gateway: ProviderGateway, plan: GrantPlan) -> Event:
         try:
             receipt = await gateway.call(gateway.system.grant(plan.order, plan.prior))
         except ProviderRefused as error:
-            return GrantRefused(at=claim.now, leg=leg.n, error=said(error))
+            return GrantRefused(at=claim.now, leg=leg.n, error=error_text(error))
         except Exception as error:  # noqa: BLE001  # any other provider error is an unknown outcome
-            return claim.again(leg, said(error))
-        way = connect_instructions(gateway.system, plan.order, receipt)
-        return Granted(at=claim.now, leg=leg.n, receipt=receipt.model_dump(), connect=way)
+            return claim.retry_event(leg, error_text(error))
+        instructions = connect_instructions(gateway.system, plan.order, receipt)
+        return Granted(at=claim.now, leg=leg.n, receipt=receipt.model_dump(), connect=instructions)
 
     async def _plan(self, claim: Claim, leg: Leg, gateway: ProviderGateway) -> GrantPlan:
         """The order and its prior state: inspected once, or taken from the order that shares the entitlement."""
-        if leg.prior is not None:  # a retry: what is there by now may be our own
+        if leg.prior is not None:  # a retry: what the system has by now may be our own
             return GrantPlan(claim.order(leg), Prior.model_validate(leg.prior))
         order = await self._first_order(claim.request, leg, gateway)
         natives = gateway.system.entitlements(order)
         # Read before the inspection: access of ours that is revoked meanwhile must not pass for the prior state.
-        left = {native: await self.entitlements.last_to_leave(native) for native in natives}
+        last_leavers = {native: await self.entitlements.last_to_leave(native) for native in natives}
         inspected = await gateway.call(gateway.system.inspect(order))
         if not natives:
             return GrantPlan(order, inspected)
@@ -135,21 +140,21 @@ class Granter:
                 raise TryLater(claim.now + WAIT_FOR_OTHERS)
             if others:
                 facts[native] = await self._existed_before(native, other := min(others))
-                more, op = self.entitlements.join_with(native, other, order.id)
+                join_guards, join_op = self.entitlements.join_with(native, other, order.id)
             else:
-                more, op = self.entitlements.join_alone(native, order.id, left[native])
-            guards += more
-            ops.append(op)
+                join_guards, join_op = self.entitlements.join_alone(native, order.id, last_leavers[native])
+            guards += join_guards
+            ops.append(join_op)
         # The guards fail the commit if an order joined or left the entitlement since it was read.
         present = all(bool(facts.get(native)) for native in natives)
         return GrantPlan(order, Prior(present=present, facts=facts), tuple(guards), tuple(ops))
 
     async def _has_unlisted_holder(self, native: str, request: Request, leg: Leg) -> bool:
-        """Whether another order needs the entitlement, or may, though its entry in the index was deleted."""
+        """Whether another order needs the entitlement, or may need it, and its entry in the index was deleted."""
         order = request.order_id(leg.n)
-        ids = await self.opened(leg.role.system)
+        ids = await self.open_on(leg.role.system)
         try:
-            found = await self.entitlements.note_again(native, order, request.requester.identity, ids)
+            found = await self.entitlements.restore_entries(native, order, request.requester.identity, ids)
         except HolderUnknown:
             log.warning(
                 "%s: not granted yet: the record of a request that may share the entitlement is missing or old", order
@@ -165,7 +170,7 @@ class Granter:
         """The prior state of the other order, from its record: never from its entry in the index, which has no MAC."""
         holder = await self.entitlements.holder(native, other)
         if holder is None or holder.prior is None:
-            raise UnknownHolder(
+            raise PriorStateUnknown(
                 f"{other} shares this access by our records, and its own record is missing: "
                 "look at what is in the system, and revoke what is left of it yourself"
             )
@@ -203,15 +208,15 @@ def connect_instructions(system: System, order: Order, receipt: Receipt) -> str:
     try:
         instructions = system.connect(order, receipt)
     except Exception as error:  # noqa: BLE001  # only the instructions are lost
-        log.warning("%s: its provider could not give connect instructions: %s", order.id, said(error))
+        log.warning("%s: its provider could not give connect instructions: %s", order.id, error_text(error))
         return ""
     return instructions if len(instructions) <= _MAX_INSTRUCTIONS and instructions.isprintable() else ""
 
 
 def out_of_budget(request: Request, now: float) -> Event:
     """The event when the grant budget (the time that granting may take) is used up: any access is revoked."""
-    late = "it could not be granted within the time that granting may take"
-    tried = [leg for leg in request.legs if leg.attempts]
-    if tried or any(leg.state is LegState.ACTIVE for leg in request.legs):
-        return GrantUncertain(at=now, error=late)
-    return GrantRefused(at=now, leg=0, error=late)
+    why = "it could not be granted within the time that granting may take"
+    attempted = [leg for leg in request.legs if leg.attempts]
+    if attempted or any(leg.state is LegState.ACTIVE for leg in request.legs):
+        return GrantUncertain(at=now, error=why)
+    return GrantRefused(at=now, leg=0, error=why)

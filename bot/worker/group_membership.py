@@ -39,42 +39,42 @@ class GroupMembership:
     exposure: ExposureIndex
     _roles_of: dict[str, RequestedRoles] = field(default_factory=dict)
     _restricted: set[str] = field(default_factory=set)
-    _judged: set[str] = field(default_factory=set)
+    _checked: set[str] = field(default_factory=set)
     _lost: set[str] = field(default_factory=set)
     _roles: frozenset[tuple[str, str]] = frozenset()
     _by: tuple[str, Roster] | None = None
 
-    async def resting(self, catalog: Catalog) -> Collection[str]:
+    async def restricted_ids(self, catalog: Catalog) -> Collection[str]:
         """The ids of open requests, also those being revoked, for roles restricted to groups; loads only new ones."""
-        roles = lost_rights.resting_on_groups(catalog)
-        ids = await self.exposure.on({system for system, _ in roles})
+        roles = lost_rights.roles_restricted_to_groups(catalog)
+        ids = await self.exposure.open_on({system for system, _ in roles})
         for id_ in self._roles_of.keys() - ids:
             del self._roles_of[id_]
         fresh = await self.exposure.load(sorted(ids - self._roles_of.keys())[:_MAX_LOADS])
         self._roles_of |= {request.id: _requested_roles(request) for request in fresh}
         new = self._roles_of if roles != self._roles else [request.id for request in fresh]
-        known = set[str]() if roles != self._roles else self._restricted & self._roles_of.keys()
+        unchanged = set[str]() if roles != self._roles else self._restricted & self._roles_of.keys()
         self._roles = roles
-        self._restricted = known | {id_ for id_ in new if not roles.isdisjoint(self._roles_of[id_].roles)}
+        self._restricted = unchanged | {id_ for id_ in new if not roles.isdisjoint(self._roles_of[id_].roles)}
         return self._restricted
 
-    async def lost(self, catalog: Catalog, roster: Roster, also: Collection[str]) -> list[Request]:
-        """The requests whose requester surely may not request them now, as recorded now; ``also``: more to read, by id.
+    async def lost(self, catalog: Catalog, roster: Roster, also_read: Collection[str]) -> list[Request]:
+        """The current records of requests whose requester surely may not request them now.
 
-        Those are returned whether or not their requester may request them.
+        ``also_read``: ids of more requests to return, whether or not their requester may request them.
         """
         if self._by != (catalog.generation, roster):
-            self._by, self._judged, self._lost = (catalog.generation, roster), set(), set()
-        for id_ in self._restricted - self._judged:
-            asked = self._roles_of[id_]
-            if lost_rights.outside(catalog, roster, asked.requester, asked.roles):
+            self._by, self._checked, self._lost = (catalog.generation, roster), set(), set()
+        for id_ in self._restricted - self._checked:
+            requested = self._roles_of[id_]
+            if lost_rights.outside(catalog, roster, requested.requester, requested.roles):
                 self._lost.add(id_)
-        self._judged, self._lost = set(self._restricted), self._lost & self._restricted
-        doubted = self._lost | (self._restricted & set(also))
-        return [request for request in await self.exposure.load(doubted) if is_exposed(request)]
+        self._checked, self._lost = set(self._restricted), self._lost & self._restricted
+        to_load = self._lost | (self._restricted & set(also_read))
+        return [request for request in await self.exposure.load(to_load) if is_exposed(request)]
 
     async def people(self) -> set[str]:
-        """The requesters whose access depends on groups. It goes through all of them: call it only when needed."""
+        """The requesters whose access depends on groups. It goes through the whole index: call it rarely."""
         return {self._roles_of[id_].requester.id for id_ in self._restricted & await self.exposure.ids()}
 
 

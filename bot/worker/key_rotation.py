@@ -10,7 +10,7 @@ from bot.store.store import Store
 
 _AFTER = 3600.0
 """Seconds that a process runs before it signs with its current key: other processes may not have that key sooner."""
-_PACE = 1.0
+_INTERVAL = 1.0
 
 
 @dataclass
@@ -23,9 +23,9 @@ class KeyRotation:
     async def run(self, stop: asyncio.Event) -> None:
         """Wait, sign, and return; while the store is away, retry."""
         if not await paused(stop, self.after):
-            await Loop("sealing the lockdown record with the current key", self._turn, _PACE).run(stop)
+            await Loop("sealing the lockdown record with the current key", self._run_once, _INTERVAL).run(stop)
 
-    async def _turn(self) -> None:
+    async def _run_once(self) -> None:
         await self.store.lockdowns.re_sign()
         await self.store.delegations.re_sign()
         await self.store.members.re_sign()

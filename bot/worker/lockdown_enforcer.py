@@ -1,7 +1,7 @@
 """Ends live requests while a lockdown is in force, even if the process that declared it has died; it lifts nothing.
 
-Every worker does so, without a leader: a process that was in the middle of a grant when the lockdown was declared
-grants access after the others have looked, and any of them ends it. A request is live while it is being granted or
+Every worker does so, without a leader: a grant that was in flight when the lockdown was declared may complete after
+a pass, and the next pass of any worker ends it. A request is live while it is being granted or
 active; a leg is one role of a request.
 """
 
@@ -23,8 +23,8 @@ from bot.core.request import Ending, Request
 
 log = logging.getLogger(__name__)
 
-_PACE = 1.0
-"""Seconds between two passes while a lockdown is in force; a new lockdown has one as soon as this process sees it."""
+_INTERVAL = 1.0
+"""Seconds between two passes while a lockdown is in force; a new lockdown is enforced as soon as it is read."""
 
 
 @dataclass
@@ -38,23 +38,23 @@ class LockdownEnforcer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Enforce until ``stop`` is set."""
-        await Loop("enforcing lockdowns", self._turn, _PACE, wait=self.wait).run(stop)
+        await Loop("enforcing lockdowns", self._run_once, _INTERVAL, wait=self.wait).run(stop)
 
-    async def _turn(self) -> None:
-        standing = await self.context.store.lockdowns.read()
-        # Each commit, and all that falls due, wakes this loop; only a new revision is enforced before the pace is over.
-        new = standing.revision != self._revision
-        self._revision = standing.revision
-        if standing.locks and (new or time.monotonic() - self._last_pass_at >= _PACE):
+    async def _run_once(self) -> None:
+        lockdowns = await self.context.store.lockdowns.read()
+        # Each commit and each due time wakes this loop: without a new revision it waits for the interval all the same.
+        new = lockdowns.revision != self._revision
+        self._revision = lockdowns.revision
+        if lockdowns.locks and (new or time.monotonic() - self._last_pass_at >= _INTERVAL):
             self._last_pass_at = time.monotonic()
             await self.enforce()
 
     async def enforce(self) -> int:
         """End every live request that a lockdown covers; returns how many."""
-        standing, ended = await self.context.store.lockdowns.read(), 0
-        for loaded in await self.context.store.open_at_all() if standing.locks else ():
+        lockdowns, ended = await self.context.store.lockdowns.read(), 0
+        for loaded in await self.context.store.open_at_all() if lockdowns.locks else ():
             request = loaded.request
-            locks = standing.over(leg.role.system for leg in request.legs)
+            locks = lockdowns.over(leg.role.system for leg in request.legs)
             if locks and request.state in LIVE and await self._end(request, locks[0]):
                 ended += 1
         if ended:
@@ -66,11 +66,11 @@ class LockdownEnforcer:
         while request.state in LIVE:
             at = await self.context.store.now()
             event = EndedEarly(at=at, by="worker", ending=Ending.REVOKED, reason=reason)
-            if await self.context.step(None, request, event):
+            if await self.context.commit(None, request, event):
                 return True
-            # A newer version was committed in between: judge that one.
+            # Another commit came first: check the newer version.
             try:
-                request = (await self.context.get(request.id)).request
+                request = (await self.context.load(request.id)).request
             except (NotFound, Tampered):  # the worker raises the alarm
                 return False
         return False

@@ -1,8 +1,8 @@
 """The high-water marks (newest revisions) of the lockdowns, the delegations and the approvers' groups, by the archive.
 
-An older lockdown record in the store locks down; an older one of the others counts as none. The archive is the audit
-log outside Redis. A worker reads the marks from it before it grants anything; while the archive does not answer, it
-retries each minute.
+If the store has an older lockdown record than its mark, everything is locked down; an older record of the others
+counts as missing. The archive is the audit log outside Redis. A worker reads the marks from it before it grants
+anything; while the archive does not answer, it retries each minute.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot.audit.archive.archive import Archive, NoArchive
-from bot.audit.archive.queries import noted
+from bot.audit.archive.queries import events_about
 from bot.background import Done, Loop
 from bot.core.audit_chain import AuditEntry
 from bot.core.errors import StoreAway
@@ -21,7 +21,7 @@ from bot.store.lockdowns import ID
 from bot.store.store import Store
 from bot.store.workspace_values import DELEGATIONS, GROUP_MEMBERS
 
-_PACE = 60.0
+_INTERVAL = 60.0
 
 
 @dataclass
@@ -32,11 +32,11 @@ class LockdownHighWater:
     archive: Callable[[], Archive]
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Read until the archive has answered once: of later lockdowns this process learns from the store."""
+        """Read until the archive has answered once; later revisions this process sees in the store."""
         expected = (StoreAway, NoArchive)
-        await Loop("reading the last lockdown from the archive", self._turn, _PACE, expected).run(stop)
+        await Loop("reading the last lockdown from the archive", self._run_once, _INTERVAL, expected).run(stop)
 
-    async def _turn(self) -> None:
+    async def _run_once(self) -> None:
         await self.read()
         raise Done
 
@@ -49,19 +49,19 @@ class LockdownHighWater:
 
 
 def _archived(open_: Callable[[], Archive], workspace: str) -> dict[str, int]:
-    """The newest revisions in the archive. A forged newer one only locks everything down, or has nobody stand in."""
+    """The newest revisions in the archive. A forged newer one only locks everything down, or ends delegations."""
     archive = open_()
     try:
         ids = (ID, DELEGATIONS, GROUP_MEMBERS)
-        return {id_: max(map(_revision, noted(archive, workspace, id_)), default=0) for id_ in ids}
+        return {id_: max(map(_revision, events_about(archive, workspace, id_)), default=0) for id_ in ids}
     finally:
         archive.close()
 
 
 def _revision(entry: AuditEntry) -> int:
     try:
-        said = json.loads(entry.event)
+        facts = json.loads(entry.event)
     except ValueError:  # not written by us
         return 0
-    revision = said.get("revision") if isinstance(said, dict) else None
+    revision = facts.get("revision") if isinstance(facts, dict) else None
     return revision if isinstance(revision, int) else 0

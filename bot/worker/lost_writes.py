@@ -21,10 +21,10 @@ from bot.store.store import Store
 
 log = logging.getLogger(__name__)
 
-PACE: Final = 2.0
-"""Seconds between two checks of which server answers."""
+INTERVAL: Final = 2.0
+"""Seconds between two checks whether the same server answers."""
 AUDIENCE: Final = "forgotten:#"
-"""The message, in the audit channel, about lost decisions."""
+"""The audience of the outbox row about lost decisions, in the audit channel."""
 _SHOWN = 20
 _DID = {
     "submitted": "requested {what}",
@@ -51,22 +51,22 @@ _DID = {
 
 @dataclass
 class LostWrites:
-    """The checks of one process. ``acknowledged``: the changes that the store reported to it as written."""
+    """The checks of one process. ``acknowledged``: the changes that the store acknowledged to it."""
 
     store: Store
     acknowledged: Acknowledged
-    pace: float = PACE
+    interval: float = INTERVAL
     _server: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
-        """Nothing is sent."""
+        """Build the index; nothing is sent."""
         self._decisions = RecentDecisions(self.store)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Check until ``stop`` is set; a check that fails is retried."""
-        await Loop("checking for lost writes", self._turn, self.pace).run(stop)
+        await Loop("checking for lost writes", self._run_once, self.interval).run(stop)
 
-    async def _turn(self) -> None:
+    async def _run_once(self) -> None:
         await self.search()
 
     async def search(self) -> Sequence[Decision]:
@@ -80,7 +80,7 @@ class LostWrites:
             await self._report(lost)
         elif self._server:
             log.warning("another server now answers as the store; it has all recent decisions of this process")
-        self._server = server
+        self._server = server  # last: if the report failed, the next run reports again
         return lost
 
     async def _report(self, lost: Sequence[Decision]) -> None:
@@ -88,12 +88,12 @@ class LostWrites:
             "alarm": "forgotten",
             "count": len(lost),
             "minutes": int(KEPT // 60),
-            "said": [_said(decision) for decision in lost[:_SHOWN]],
+            "said": [_sentence(decision) for decision in lost[:_SHOWN]],
             "decisions": [[each.request, each.version, each.kind, each.by, round(each.at, 3)] for each in lost],
         }
-        await self.store.note("alarm", json.dumps(facts, ensure_ascii=False), row=f"forgotten|{AUDIENCE}")
+        await self.store.audit_event("alarm", json.dumps(facts, ensure_ascii=False), row=f"forgotten|{AUDIENCE}")
 
 
-def _said(decision: Decision) -> str:
+def _sentence(decision: Decision) -> str:
     did = _DID[decision.kind].format(what=decision.what)
     return f"{decision.request} · {spelled(decision.at)} · {decision.who} {did}"

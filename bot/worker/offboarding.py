@@ -30,18 +30,18 @@ from bot.store.indexes.exposure import ExposureIndex
 from bot.store.indexes.offboarding import Sightings
 from bot.store.leader import Leader
 from bot.worker.group_membership import GroupMembership
-from bot.worker.offboarding_scan import Loss, OffboardingScan, facts, held, people
+from bot.worker.offboarding_scan import Loss, OffboardingScan, facts, held_access, people
 
 log = logging.getLogger(__name__)
 
-PACE = 20.0
+INTERVAL = 20.0
 """Seconds between two polls."""
 ACCOUNT_RECHECK = 18.0
-"""Seconds between two sightings of a deactivated account: a little less than `PACE`, since polls may come early."""
+"""Seconds between two sightings of a deactivated account: a little less than `INTERVAL`, since polls may come early."""
 GROUP_RECHECK = 60.0
 """Seconds between two sightings of somebody outside their groups."""
 MASS_MIN = 5
-"""People; more of them, if they are more than a quarter of those who could be gone, need a confirmation."""
+"""People; more of them need a confirmation, if they are also more than a quarter of those who could be gone."""
 MASS_DIVISOR = 4
 MAX_PER_POLL = 25
 """Accounts in one poll."""
@@ -69,15 +69,15 @@ Groups = Callable[[], Awaitable[Roster | None]]
 class Offboarding:
     """The offboarding loop; one process of a workspace runs it at a time.
 
-    ``clock``: the time in Unix seconds; None reads the store's. ``pace``, ``apart``, ``groups_apart`` and ``a_minute``:
-    see the constants.
+    ``clock``: the time in Unix seconds; None reads the store's. ``interval``, ``apart``, ``groups_apart`` and
+    ``a_minute``: see the constants.
     """
 
     context: AccessContext
     accounts: Accounts
     groups: Groups
     clock: Callable[[], Awaitable[float]] | None = None
-    pace: float = PACE
+    interval: float = INTERVAL
     apart: float = ACCOUNT_RECHECK
     groups_apart: float = GROUP_RECHECK
     a_minute: int = MAX_PER_MINUTE
@@ -85,7 +85,7 @@ class Offboarding:
     _polled_at: deque[float] = field(default_factory=deque, init=False)
     """When each account of the last minute was polled, in monotonic seconds."""
     _sample: dict[str, bool] = field(default_factory=dict, init=False)
-    """Whether each of the users polled in turn was gone."""
+    """Whether each of the users polled in rotation was gone."""
     _last_poll_at: float = field(default=-1e9, init=False)
     _rate_limited_until: float = field(default=0.0, init=False)
     """Monotonic seconds before which Slack is not polled again."""
@@ -96,65 +96,71 @@ class Offboarding:
         self.sightings, self.exposure = Sightings(self.context.store), ExposureIndex(self.context.store)
         self.membership = GroupMembership(self.exposure)
         self.leader = Leader(self.context.store, self.context.store.keys.leavers, _LEASE)
-        self.loop = Loop("offboarding", self._turn, min(_BEAT, self.pace))
+        self.loop = Loop("offboarding", self._run_once, min(_BEAT, self.interval))
 
     # when
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Poll at each pace, and soon after a hint, until ``stop`` is set."""
+        """Poll at the interval, and soon after a hint, until ``stop`` is set."""
         try:
             await self.loop.run(stop)
         finally:
             await self.leader.resign()
 
-    async def _turn(self) -> None:
-        """Poll, if this process leads and a poll is due. Each turn renews the lease, so that no other process polls."""
+    async def _run_once(self) -> None:
+        """Poll, if this process leads and a poll is due. Each run renews the lease, so that no other process polls."""
         if await self.leader.elected() and await self._poll_is_due():
             self._last_poll_at = time.monotonic()
             await self.poll()
 
     async def _poll_is_due(self) -> bool:
         now = time.monotonic()
-        if now < self._rate_limited_until or now - self._last_poll_at < min(_SOON, self.pace):
+        if now < self._rate_limited_until or now - self._last_poll_at < min(_SOON, self.interval):
             return False
-        return now - self._last_poll_at >= self.pace or bool(await self.sightings.hinted())
+        return now - self._last_poll_at >= self.interval or bool(await self.sightings.hinted())
 
     # one poll
 
     async def poll(self) -> None:
-        """Poll who is gone, note it, and revoke what two polls agree on; or ask a person to confirm a mass change."""
+        """Poll who is gone, save the sightings, revoke what two polls agree on; hold back a mass change."""
         scan = await self._begin()
         begun = time.monotonic()
         await self._poll_accounts(scan)
         await self._poll_groups(scan)
-        await self.sightings.keep(scan.seen)
-        kept = [loss for loss in scan.losses if scan.awaits_confirmation(loss)]
-        await self._hold_back(scan, kept)
-        # The lease may be another process's by now, and the answers are too old to revoke by.
+        # Saved before anything is revoked: if this process dies, the next leader has the first sightings.
+        await self.sightings.save(scan.seen)
+        held_back = [loss for loss in scan.losses if scan.awaits_confirmation(loss)]
+        await self._hold_back(scan, held_back)
+        # The lease may have expired, so that another process polls now; and the answers are too old to revoke by.
         if time.monotonic() - begun > _LEASE:
             log.warning("the offboarding poll took too long to act on; it is repeated")
             return
-        await self._revoke([loss for loss in scan.losses if loss not in kept])
+        await self._revoke([loss for loss in scan.losses if loss not in held_back])
 
     async def _begin(self) -> OffboardingScan:
         if await self.exposure.complete():
-            await self.exposure.review()
+            await self.exposure.repair_page()
         else:
             log.info("the exposure index is built for the first time")
-            await self.exposure.fill(self.leader.elected)
+            await self.exposure.build(self.leader.elected)
         sightings, now = self.sightings, await (self.clock or self.context.store.now)()
         seen, confirmed = await sightings.seen(now), await sightings.confirmed()
         scan = OffboardingScan(now, seen, confirmed, await sightings.hinted(), await sightings.held())
-        named = {one.user for one in seen.values()} | {each.user for each in scan.known} | confirmed | scan.hinted
-        scan.present = await self.exposure.among(named)
+        named = (
+            {sighting.user for sighting in seen.values()}
+            | {each.user for each in scan.held_back}
+            | confirmed
+            | scan.hinted
+        )
+        scan.present = await self.exposure.exposed(named)
         return scan
 
     async def _poll_accounts(self, scan: OffboardingScan) -> None:
-        urgent, turn = await self._select_users(scan)
-        states = await self.accounts([*urgent, *turn]) if scan.users else AccountStates()
+        urgent, in_rotation = await self._select_users(scan)
+        states = await self.accounts([*urgent, *in_rotation]) if scan.users else AccountStates()
         self._rate_limited_until = time.monotonic() + states.rest
-        await self.sightings.heeded((states.gone | states.here | (scan.hinted - scan.present)) & scan.hinted)
-        if all(one.by for one in scan.seen.values()):
+        await self.sightings.clear_hints((states.gone | states.here | (scan.hinted - scan.present)) & scan.hinted)
+        if all(sighting.by for sighting in scan.seen.values()):
             self._sample.clear()
         for user in states.gone:
             scan.sight(user, user)
@@ -162,57 +168,61 @@ class Offboarding:
                 scan.losses += [Loss(request, _DEACTIVATED) for request in scan.users[user]]
         for user in states.here:
             scan.seen.pop(user, None)
-        self._sample |= {user: user in states.gone for user in turn if user in states.gone | states.here}
+        self._sample |= {user: user in states.gone for user in in_rotation if user in states.gone | states.here}
         self._sample |= dict.fromkeys(states.here & self._sample.keys(), False)
         scan.mass = await self._is_mass(scan)
 
     async def _is_mass(self, scan: OffboardingScan) -> bool:
-        """Whether this is a mass change. Where a poll cannot reach everybody, those it did reach are a sample.
+        """Whether this is a mass change. Where a poll cannot reach everybody, those it reached are a sample.
 
-        Only those polled since somebody was first seen gone are in the sample: an earlier answer says nothing of now.
+        The sample has only those polled since somebody was first seen gone: earlier answers may be outdated.
         """
-        # Sightings of those whose access was revoked are kept for a while: a mass change may come little by little.
-        gone = {one.user for one in scan.seen.values() if not one.by} - scan.confirmed
+        # Sightings outlive the revocation for a while, and count here: a mass change may come little by little.
+        gone = {sighting.user for sighting in scan.seen.values() if not sighting.by} - scan.confirmed
         if len(gone) <= MASS_MIN:
             return False
         everyone = await self._people(scan)
-        if mass(len(gone), everyone + len(gone - scan.present)):
+        if is_mass_change(len(gone), everyone + len(gone - scan.present)):
             return True
         if everyone == len(scan.present & (gone | scan.confirmed)):
             return False
         return not self._sample or sum(self._sample.values()) * MASS_DIVISOR > len(self._sample)
 
     async def _people(self, scan: OffboardingScan) -> int:
-        return await self.exposure.people() - len(scan.without)
+        return await self.exposure.count_people() - len(scan.without)
 
     async def _select_users(self, scan: OffboardingScan) -> tuple[list[str], list[str]]:
-        """Whom to poll: those who may be gone, the longest unpolled first; and of the others, whose turn it is."""
+        """Users to poll: those who may be gone, the longest unpolled first; and the next of the others, in rotation."""
         now = time.monotonic()
         while self._polled_at and now - self._polled_at[0] >= 60.0:
             self._polled_at.popleft()
-        most = max(0, min(MAX_PER_POLL, self.a_minute - len(self._polled_at)))
+        room = max(0, min(MAX_PER_POLL, self.a_minute - len(self._polled_at)))
         suspected = [user for user in scan.present if user in scan.seen or user in scan.hinted]
         suspected.sort(key=lambda user: (scan.seen[user].last if user in scan.seen else 0.0, user))
-        known = set(suspected)
-        others = [user for user in await self.exposure.after(self._cursor, most + len(known)) if user not in known]
-        urgent = suspected[: most - min(len(others), most // 3)]
-        turn = others[: most - len(urgent)]
-        self._cursor = turn[-1] if turn else self._cursor
-        scan.users = await self.exposure.of([*urgent, *turn])
+        suspected_set = set(suspected)
+        others = [
+            user
+            for user in await self.exposure.users_after(self._cursor, room + len(suspected_set))
+            if user not in suspected_set
+        ]
+        urgent = suspected[: room - min(len(others), room // 3)]
+        in_rotation = others[: room - len(urgent)]
+        self._cursor = in_rotation[-1] if in_rotation else self._cursor
+        scan.users = await self.exposure.requests_of([*urgent, *in_rotation])
         # Those for whom no record of ours shows live or pending access are not polled.
-        scan.without = {*urgent, *turn} - scan.users.keys()
+        scan.without = {*urgent, *in_rotation} - scan.users.keys()
         scan.present = (scan.present | scan.users.keys()) - scan.without
         self._polled_at.extend([now] * len(scan.users))
-        return [user for user in urgent if user in scan.users], [user for user in turn if user in scan.users]
+        return [user for user in urgent if user in scan.users], [user for user in in_rotation if user in scan.users]
 
     async def _poll_groups(self, scan: OffboardingScan) -> None:
         catalog = self.context.catalog()
-        if await self.membership.resting(catalog) and (roster := await self.groups()) is not None:
+        if await self.membership.restricted_ids(catalog) and (roster := await self.groups()) is not None:
             for request in await self.membership.lost(catalog, roster, scan.seen.keys()):
                 self._note_lost_right(scan, catalog, roster, request)
-        gone = {one.user for one in scan.seen.values() if one.by} - scan.confirmed
+        gone = {sighting.user for sighting in scan.seen.values() if sighting.by} - scan.confirmed
         if len(gone) > MASS_MIN:
-            scan.mass_by_groups = mass(len(gone), len(await self.membership.people() | gone))
+            scan.mass_by_groups = is_mass_change(len(gone), len(await self.membership.people() | gone))
 
     def _note_lost_right(self, scan: OffboardingScan, catalog: Catalog, roster: Roster, request: Request) -> None:
         if names := lost_rights.lost(catalog, roster, request):
@@ -226,20 +236,21 @@ class Offboarding:
     # a mass change
 
     async def _hold_back(self, scan: OffboardingScan, losses: Sequence[Loss]) -> None:
-        """Report what waits for a confirmation, once, and again when there is more: each time all of it."""
+        """Report all losses that wait for a confirmation: once, and again when there are more of them."""
         if not (scan.mass or scan.mass_by_groups):
-            if scan.known:
-                await self.sightings.let_go()
+            if scan.held_back:
+                await self.sightings.release_held()
             return
-        now = {loss.request.id: held(loss) for loss in losses}
-        suspected = {one.user for one in scan.seen.values()}
-        stays = {each.request: each for each in scan.known if each.user in suspected and each.user in scan.present}
-        if not now.keys() - stays.keys() or (stays and time.monotonic() - self._alarmed_at < _ALARM_INTERVAL):
+        waiting = {loss.request.id: held_access(loss) for loss in losses}
+        suspected = {sighting.user for sighting in scan.seen.values()}
+        before = {each.request: each for each in scan.held_back if each.user in suspected and each.user in scan.present}
+        alarmed_lately = time.monotonic() - self._alarmed_at < _ALARM_INTERVAL
+        if not waiting.keys() - before.keys() or (before and alarmed_lately):
             return
-        holds = [*{**stays, **now}.values()]
-        await self.sightings.hold(holds, facts(holds, await self._people(scan)), f"offboarding|{AUDIENCE}")
+        held = [*{**before, **waiting}.values()]
+        await self.sightings.hold_back(held, facts(held, await self._people(scan)), f"offboarding|{AUDIENCE}")
         self._alarmed_at = time.monotonic()
-        log.critical("%s people would lose access at once; nothing is revoked, see `jit offboarding`", people(holds))
+        log.critical("%s people would lose access at once; nothing is revoked, see `jit offboarding`", people(held))
 
     # revoking
 
@@ -255,6 +266,6 @@ class Offboarding:
                 log.warning("%s is revoked from %s: %s", request.id, request.requester.id, loss.why)
 
 
-def mass(gone: int, of: int) -> bool:
-    """Whether ``gone`` people of ``of`` who could be gone are so many that a person has to confirm it."""
-    return gone > MASS_MIN and gone * MASS_DIVISOR > of
+def is_mass_change(gone: int, total: int) -> bool:
+    """Whether ``gone`` people, of ``total`` who could be gone, are so many that a person has to confirm it."""
+    return gone > MASS_MIN and gone * MASS_DIVISOR > total

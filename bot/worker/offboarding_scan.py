@@ -1,4 +1,4 @@
-"""One offboarding poll: what is known before it, and what it found; it asks nobody and revokes nothing.
+"""The state of one offboarding poll: what was known before it, and what it found; it does no I/O.
 
 A sighting is a poll's finding that an account, or a right to request, is gone; a generation, the hash of the policy.
 """
@@ -29,8 +29,8 @@ class OffboardingScan:
     """What one poll starts from, and what it found.
 
     ``seen``: sightings, by user or request id; ``confirmed``: users whom a person confirmed as gone; ``hinted``: users
-    who may have left; ``known``: what waits for a confirmation already; ``present``: the users named here who have live
-    or pending access; ``users``: the requests of each polled user; ``without``: those to be polled who turned out to
+    who may have left; ``held_back``: what already waits for a confirmation; ``present``: the users named here who have
+    live or pending access; ``users``: the requests of each polled user; ``without``: selected users who turned out to
     have none; ``mass``, by accounts, and ``mass_by_groups``: whether so many are gone that a person has to confirm it.
     """
 
@@ -38,7 +38,7 @@ class OffboardingScan:
     seen: dict[str, Sighting]
     confirmed: AbstractSet[str]
     hinted: AbstractSet[str]
-    known: Sequence[HeldAccess]
+    held_back: Sequence[HeldAccess]
     present: set[str] = field(default_factory=set)
     users: dict[str, list[Request]] = field(default_factory=dict)
     without: set[str] = field(default_factory=set)
@@ -47,12 +47,12 @@ class OffboardingScan:
     mass_by_groups: bool = False
 
     def sight(self, what: str, user: str, by: str = "") -> None:
-        """Note a sighting: the first, or a later one. ``by``: the generation; of another one, it is the first again."""
-        known = self.seen.get(what)
-        if known is None or known.by != by or known.user != user:
+        """Add a sighting, the first or a later one. ``by``: the generation; a sighting by another one is a first."""
+        earlier = self.seen.get(what)
+        if earlier is None or earlier.by != by or earlier.user != user:
             self.seen[what] = Sighting(user=user, first=self.now, last=self.now, by=by)
         else:
-            self.seen[what] = known.model_copy(update={"last": self.now})
+            self.seen[what] = earlier.model_copy(update={"last": self.now})
 
     def awaits_confirmation(self, loss: Loss) -> bool:
         """Whether this loss is part of a mass change that a person has to confirm, and has not."""
@@ -61,25 +61,25 @@ class OffboardingScan:
         ) and loss.request.requester.id not in self.confirmed
 
 
-def held(loss: Loss) -> HeldAccess:
+def held_access(loss: Loss) -> HeldAccess:
     requester = loss.request.requester
     return HeldAccess(
         request=loss.request.id, user=requester.id, who=requester.email, what=loss.request.what, why=loss.why
     )
 
 
-def people(holds: Iterable[HeldAccess]) -> int:
-    return len({each.user for each in holds})
+def people(held: Iterable[HeldAccess]) -> int:
+    return len({each.user for each in held})
 
 
-def facts(holds: Sequence[HeldAccess], of: int) -> dict[str, object]:
+def facts(held: Sequence[HeldAccess], total: int) -> dict[str, object]:
     """The alarm as it is audited and posted: who would lose what, by request."""
     return {
         "alarm": "offboarding",
         "by": "worker",
-        "people": people(holds),
-        "of": of,
-        "said": [f"{each.request} · {each.who} · {each.what}: {each.why}" for each in holds[:_SHOWN]],
-        "more": max(0, len(holds) - _SHOWN),
-        "holds": {each.request: each.user for each in holds},
+        "people": people(held),
+        "of": total,
+        "said": [f"{each.request} · {each.who} · {each.what}: {each.why}" for each in held[:_SHOWN]],
+        "more": max(0, len(held) - _SHOWN),
+        "holds": {each.request: each.user for each in held},
     }

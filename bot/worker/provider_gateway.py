@@ -44,9 +44,9 @@ VERBS = frozenset(
     }
 )
 SLOTS = 16
-PATIENCE = 5.0
+TIMEOUT_MARGIN = 5.0
 """Seconds beyond `settles_within` after which a provider's call is abandoned."""
-_IDENTITY_AGE = 60.0
+_IDENTITY_TTL = 60.0
 _SLOT_WAIT = 2.0
 """Seconds to wait for a slot, so that a system that hangs does not use up a worker's claims."""
 _CANCEL_GRACE = 1.0
@@ -86,7 +86,7 @@ class Circuit:
         return closed
 
     def failed(self) -> bool:
-        """A call had no answer; True when this opened the circuit breaker."""
+        """A call got no answer; True when this opened the circuit breaker."""
         now = self.clock()
         self._failed.append(now)
         while len(self._failed) > self.most or now - self._failed[0] > self.window:
@@ -98,7 +98,7 @@ class Circuit:
         return True
 
     def seconds_to_wait(self) -> float:
-        """For how many seconds no grant may be tried; 0: go on, as the trial where the circuit breaker is open."""
+        """Seconds until a grant may be tried; 0: now, which takes the trial while the circuit breaker is open."""
         now = self.clock()
         if not self.open:
             return 0.0
@@ -111,22 +111,22 @@ class Circuit:
 
 @dataclass
 class ProviderGateway:
-    """One system's provider. ``name`` is the system's. ``observe`` changes nothing and raises nothing."""
+    """One system's provider. ``name`` is the system's; ``target``: see `identity`. ``observe`` raises nothing."""
 
     system: System
-    patience: float = PATIENCE
+    timeout_margin: float = TIMEOUT_MARGIN
     name: str = ""
     circuit: Circuit = field(default_factory=Circuit)
     target: str = ""
-    checked: float = 0.0
+    target_read_at: float = 0.0
     observe: CallObserver = lambda *_: None
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SLOTS))
     _grants: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SLOTS // 2))
     _slots_changed_at: float = 0.0
 
     def __post_init__(self) -> None:
-        """Widen the breaker's window: failures one after the other, each as late as possible, are still in a row."""
-        slowest = self.circuit.most * (self.system.settles_within + self.patience)
+        """Widen the circuit breaker's window, so that as many calls in a row as open it fit in, each timing out."""
+        slowest = self.circuit.most * (self.system.settles_within + self.timeout_margin)
         self.circuit.window = max(self.circuit.window, 2 * slowest)
 
     @contextlib.asynccontextmanager
@@ -158,35 +158,35 @@ class ProviderGateway:
             self._slots_changed_at = time.monotonic()
 
     async def call(
-        self, verb: Awaitable[T], within: float = math.inf, *, from_system: bool = True, closes: bool = False
+        self, verb: Awaitable[T], within: float = math.inf, *, from_system: bool = True, is_revoke: bool = False
     ) -> T:
         """The provider's answer. Raises what the provider raises, and `Unsure` when it does not answer at all.
 
         ``within``: seconds that the caller can wait. ``from_system``: whether an answer is the system's; False where
-        the provider may answer without it. ``closes``: a revoke, which may take twice `settles_within`.
+        the provider may answer without it. ``is_revoke``: a revoke may take twice `settles_within`.
         """
         name, began = str(getattr(verb, "__name__", "")), time.monotonic()  # a coroutine has its method's name
-        how = ""
+        outcome = ""
         try:
-            answer = await self._answer(verb, within, from_system=from_system, closes=closes)
-            how = "ok"
+            answer = await self._answer(verb, within, from_system=from_system, is_revoke=is_revoke)
+            outcome = "ok"
         except Exception as error:
-            how = _kind(error)
+            outcome = _outcome(error)
             raise
         finally:
-            if how:  # a call that was cancelled has no outcome
-                self.observe(self.name, name if name in VERBS else "other", how, time.monotonic() - began)
+            if outcome:  # a call that was cancelled has none
+                self.observe(self.name, name if name in VERBS else "other", outcome, time.monotonic() - began)
         return answer
 
-    async def _answer(self, verb: Awaitable[T], within: float, *, from_system: bool, closes: bool) -> T:
-        longest = self.system.settles_within * (2 if closes else 1) + self.patience
+    async def _answer(self, verb: Awaitable[T], within: float, *, from_system: bool, is_revoke: bool) -> T:
+        longest = self.system.settles_within * (2 if is_revoke else 1) + self.timeout_margin
         limit = max(0.0, min(within, longest))
         try:
             answer = await _within(verb, limit)
         except Refused:
             self._answered(from_system)
             raise
-        except _GivenUp as error:
+        except _Abandoned as error:
             if limit == longest:  # a caller's shorter limit proves nothing about the system
                 self._failed(error)
             raise Unsure(f"the provider did not answer within {limit:g} s, and the call was abandoned") from error
@@ -208,20 +208,20 @@ class ProviderGateway:
 
     async def identity(self) -> str:
         """The identity of the target system, read at most once a minute."""
-        if not self.target or time.monotonic() - self.checked > _IDENTITY_AGE:
+        if not self.target or time.monotonic() - self.target_read_at > _IDENTITY_TTL:
             self.target = (await self.call(self.system.check())).target
-            self.checked = time.monotonic()
+            self.target_read_at = time.monotonic()
         return self.target
 
 
-class _GivenUp(TimeoutError):
+class _Abandoned(TimeoutError):
     """The call was abandoned."""
 
 
 async def _within(verb: Awaitable[T], limit: float) -> T:
     """The answer within ``limit`` seconds; the wait ends even where the provider's client ignores its cancellation.
 
-    Raises `_GivenUp`, and what the call raises; an answer that comes while it is being cancelled counts.
+    Raises `_Abandoned`, and what the call raises; an answer that comes while it is being cancelled counts.
     """
     task = asyncio.ensure_future(verb)
     try:
@@ -229,11 +229,11 @@ async def _within(verb: Awaitable[T], limit: float) -> T:
     finally:
         await tasks.end({task}, within=_CANCEL_GRACE)
     if not task.done() or task.cancelled():
-        raise _GivenUp
+        raise _Abandoned
     return task.result()
 
 
-def _kind(error: Exception) -> str:
+def _outcome(error: Exception) -> str:
     """The outcome of a failed call, as `CallObserver` names it: ``timeout`` whether the provider or we gave up."""
     match error:
         case Refused():

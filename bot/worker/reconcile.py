@@ -20,7 +20,7 @@ from functools import partial
 from bot.background import Loop, paused
 from bot.core.errors import StoreAway
 from bot.policy.catalog import Catalog
-from bot.store.indexes.drift import Found, Note
+from bot.store.indexes.drift import DriftEvent, DriftIndex
 from bot.store.store import Store
 from bot.worker.drift import Drift, DriftKind, DriftReport, DriftScan, ScanInterrupted
 from bot.worker.provider_gateway import ProviderGateway
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 INTERVAL = 600
 """Seconds between two comparisons of a system."""
 _EXTRA_SPACING = 3.0
-"""Seconds between two comparisons out of turn."""
+"""Seconds between two comparisons outside the interval."""
 _SHOWN = 5
 _REVOKING = "closing"
 """The state under which an orphan is recorded before it is revoked: a process that finds it gone later knows why."""
@@ -69,7 +69,7 @@ class Reconciler:
 
     def __post_init__(self) -> None:
         """Nothing is sent."""
-        self.found = Found(self.store)
+        self.drift_index = DriftIndex(self.store)
         self._ticked = asyncio.Event()
 
     # when
@@ -78,13 +78,13 @@ class Reconciler:
         """Compare every system at once, then at each tick, until ``stop`` is set."""
         self.pause = partial(_pause_or_stop, stop)
         self._at_once = True
-        await Loop("reconciling", self._turn, self.interval, wait=self._next_tick).run(stop)
+        await Loop("reconciling", self._run_once, self.interval, wait=self._next_tick).run(stop)
 
-    async def _turn(self) -> None:
+    async def _run_once(self) -> None:
         # Cleared first: after a tick that comes while systems are compared, they are compared again.
         self._ticked.clear()
         at_once, self._at_once = self._at_once, False
-        await self.every(at_start=at_once)
+        await self.reconcile_all(at_start=at_once)
 
     async def _next_tick(self, _: float) -> None:
         await self._ticked.wait()
@@ -94,13 +94,15 @@ class Reconciler:
         self._ticked.set()
 
     async def run_now(self) -> None:
-        """Compare now, whichever worker's turn it is: there may be orphaned access.
+        """Compare now, without waiting for the interval: there may be orphaned access.
 
-        And once more when the calls that are in flight now have taken effect.
+        Compares once more when the calls that are in flight now have taken effect.
         """
-        landed = max((gateway.system.settles_within for gateway in self.gateways.values()), default=0.0) + self.margin
+        settle_seconds = (
+            max((gateway.system.settles_within for gateway in self.gateways.values()), default=0.0) + self.margin
+        )
         self._schedule_extra(0.0)
-        self._schedule_extra(landed + 1.0)
+        self._schedule_extra(settle_seconds + 1.0)
 
     def _schedule_extra(self, seconds: float) -> None:
         """Schedule a comparison; those scheduled for the same moment are coalesced."""
@@ -113,11 +115,11 @@ class Reconciler:
         self._at_once = True
         self._ticked.set()
 
-    async def every(self, *, at_start: bool = False) -> None:
-        """Compare each system that this worker is to compare now; a failure does not stop the others."""
+    async def reconcile_all(self, *, at_start: bool = False) -> None:
+        """Compare each system whose interval this worker claims; a failure does not stop the others."""
         for name in list(self.gateways):  # a policy that is loaded meanwhile may add some
             try:
-                if at_start or await self._our_turn(name):
+                if at_start or await self._claims_interval(name):
                     await self.reconcile(name)
             except ReconcileStopped:
                 return
@@ -128,10 +130,10 @@ class Reconciler:
             except Exception:
                 log.exception("%s could not be reconciled; it is tried again", name)
 
-    async def _our_turn(self, name: str) -> bool:
-        """Whether this worker asked first for the comparison of this interval."""
+    async def _claims_interval(self, name: str) -> bool:
+        """Whether this worker is the first to claim the comparison of this interval."""
         number = int(await self.store.now() // self.interval)
-        return await self.found.turn(name, number, self._holder, 2 * self.interval).elected()
+        return await self.drift_index.interval_claim(name, number, self._holder, 2 * self.interval).elected()
 
     # what
 
@@ -141,33 +143,35 @@ class Reconciler:
         Raises `ReconciledElsewhere`, `ReconcileStopped`, `StoreAway`.
         """
         # The lease before the scan, and again before each step: two workers never revoke in one system at a time.
-        keep = partial(self._keep, name)
-        await keep(0.0)
+        renew_lease = partial(self._renew_lease, name)
+        await renew_lease(0.0)
         try:
-            reported = await self.found.reported(name)
-            comparing = self._comparing(name, reported, keep)
-            comparing.begin = partial(self._begin, name, reported)
-            scan = await comparing.scan()
-            await self._report(scan, reported)
-            return scan
+            reported = await self.drift_index.reported(name)
+            scan = self._scan(name, reported, renew_lease)
+            scan.before_revoking = partial(self._record_orphans, name, reported)
+            report = await scan.scan()
+            await self._report(report, reported)
+            return report
         finally:
-            await self.found.leader(name, self._holder).resign()
+            await self.drift_index.system_lease(name, self._holder).resign()
 
     async def dry_run(self, name: str) -> DriftReport:
         """The drift that `reconcile` would find; nothing is revoked, recorded or reported."""
-        return await self._comparing(name, await self.found.reported(name), _no_lease).scan()
+        return await self._scan(name, await self.drift_index.reported(name), _no_lease).scan()
 
-    def _comparing(self, name: str, reported: Mapping[str, str], keep: Callable[[float], Awaitable[None]]) -> DriftScan:
+    def _scan(
+        self, name: str, reported: Mapping[str, str], renew_lease: Callable[[float], Awaitable[None]]
+    ) -> DriftScan:
         gateway = self.gateways[name]
         return DriftScan(
             name,
             gateway,
-            self.found,
+            self.drift_index,
             self._shares(name),
             gateway.system.settles_within + self.margin,
             self.pause,
-            keep,
-            known=frozenset(what for what, how in reported.items() if how == DriftKind.UNMANAGED),
+            renew_lease,
+            reported_unmanaged=frozenset(what for what, how in reported.items() if how == DriftKind.UNMANAGED),
         )
 
     def _shares(self, name: str) -> bool:
@@ -177,44 +181,44 @@ class Reconciler:
         capable = self.gateways[name].system.capabilities
         return any(not capable(params).own_principal for role in roles for params in role.samples)
 
-    async def _keep(self, name: str, seconds: float) -> None:
+    async def _renew_lease(self, name: str, seconds: float) -> None:
         """Renew the lease for so many seconds and the call that follows. Raises `ReconciledElsewhere`."""
         gateway = self.gateways[name]
-        step = seconds + gateway.system.settles_within + gateway.patience + self.spare
-        if not await self.found.leader(name, self._holder).elected(step):
+        step = seconds + gateway.system.settles_within + gateway.timeout_margin + self.spare
+        if not await self.drift_index.system_lease(name, self._holder).elected(step):
             raise ReconciledElsewhere(name)
 
     # reporting
 
-    async def _begin(self, name: str, reported: Mapping[str, str], orphans: Sequence[Drift]) -> None:
+    async def _record_orphans(self, name: str, reported: Mapping[str, str], orphans: Sequence[Drift]) -> None:
         """Record orphans before they are revoked: a crash leaves no revocation without its event."""
-        new = [self._note(name, each) for each in orphans if each.what not in reported]
-        await self.found.report(name, new, {**reported, **{each.what: _REVOKING for each in orphans}})
+        new = [self._event(name, each) for each in orphans if each.what not in reported]
+        await self.drift_index.report(name, new, {**reported, **{each.what: _REVOKING for each in orphans}})
 
     async def _report(self, report: DriftReport, reported: Mapping[str, str]) -> None:
         """Report only new drift; what could not be read counts as unchanged."""
         findings = [*report.findings, *_interrupted(report, reported)]
         now = {each.what: each.kind.value for each in findings if each.kind is not DriftKind.CLOSED}
         new = [each for each in findings if reported.get(each.what) != each.kind]
-        if not report.whole:
+        if not report.complete:
             now = {**{what: how for what, how in reported.items() if how != _REVOKING}, **now}
         if not (now or reported or new):
             return
         for each in new:
-            log.log(logging.ERROR if each.wrong else logging.WARNING, "%s: %s", report.system, each.said)
+            log.log(logging.ERROR if each.wrong else logging.WARNING, "%s: %s", report.system, each.sentence)
         loud = any(each.kind not in _NOT_POSTED for each in new)
-        await self.found.report(
+        await self.drift_index.report(
             report.system,
-            [self._note(report.system, each) for each in new],
+            [self._event(report.system, each) for each in new],
             now,
             summary=self._summary(report, new) if new else None,
             row=f"system:{report.system}|found:#" if loud else "",
         )
 
-    def _note(self, name: str, each: Drift) -> Note:
-        facts = {"found": each.kind.value, "system": name, "what": each.what, "said": each.said, "by": self.by}
+    def _event(self, name: str, each: Drift) -> DriftEvent:
+        facts = {"found": each.kind.value, "system": name, "what": each.what, "said": each.sentence, "by": self.by}
         in_thread = each.request and each.kind in {DriftKind.GONE, DriftKind.FOREIGN}
-        return Note(each.request, facts, f"{each.request}|thread:#" if in_thread else "")
+        return DriftEvent(each.request, facts, f"{each.request}|thread:#" if in_thread else "")
 
     def _summary(self, report: DriftReport, new: Sequence[Drift]) -> Mapping[str, object]:
         rank = list(DriftKind)
@@ -222,22 +226,24 @@ class Reconciler:
         return {
             "system": report.system,
             "by": self.by,
-            "stands": report.stands,
+            "stands": report.total,
             "ours": report.ours,
             "mass": report.mass,
             "found": dict(Counter(each.kind.value for each in new)),
-            "said": [each.said for each in loudest[:_SHOWN]],
+            "said": [each.sentence for each in loudest[:_SHOWN]],
         }
 
 
 def _interrupted(report: DriftReport, reported: Mapping[str, str]) -> list[Drift]:
     """Orphans that a process was about to revoke when it died, and that are gone."""
-    if not report.whole:
+    if not report.complete:
         return []
     seen = {each.what for each in report.findings}
-    gone = [what for what, how in reported.items() if how == _REVOKING and what not in seen]
-    said = "was in {system} without a request; a process that ended meanwhile was revoking it, and it is gone"
-    return [Drift(DriftKind.CLOSED, what, f"{what} " + said.format(system=report.system)) for what in gone]
+    revoked_meanwhile = [what for what, how in reported.items() if how == _REVOKING and what not in seen]
+    sentence = "was in {system} without a request; a process that ended meanwhile was revoking it, and it is gone"
+    return [
+        Drift(DriftKind.CLOSED, what, f"{what} " + sentence.format(system=report.system)) for what in revoked_meanwhile
+    ]
 
 
 async def _no_lease(_: float) -> None:

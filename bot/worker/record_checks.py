@@ -17,15 +17,15 @@ from bot.policy.catalog import Catalog
 from bot.store.store import Store
 from bot.store.types import ClaimedRequest, Superseded
 from bot.worker import approval_check
-from bot.worker.approval_check import ApprovalVoid
+from bot.worker.approval_check import ApprovalInvalid
 from bot.worker.claim import Claim, TryLater
-from bot.worker.recovery import Recovery, StaleRecord, ending
+from bot.worker.recovery import Recovery, StaleRecord, end_event
 from bot.worker.standing_access import StandingAccess
 from bot.worker.usage_counter import UsageCounter, UsageUnknown
 
 log = logging.getLogger(__name__)
 
-_CHECK_AGAIN = 1.0
+_RETRY_STEP = 1.0
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class RecordChecks:
     store: Store
     recovery: Recovery | None
     counter: UsageCounter | None = None
-    standing: StandingAccess | None = None
+    standing_access: StandingAccess | None = None
 
     async def end_if_exceeding(self, claim: Claim) -> bool:
-        """End an approved request that exceeds a limit or has a conflict by now, by the audit log. Whether it was.
+        """End an approved request that exceeds a limit or conflicts, by the audit log. Whether it was ended.
 
-        Before its first attempt alone: from then on it may have access. Raises `TryLater`.
+        Only before its first attempt: from then on it may have access. Raises `TryLater`.
         """
         request = claim.request
         if self.counter is None or any(leg.attempts for leg in request.legs):
@@ -49,8 +49,8 @@ class RecordChecks:
             why = await self._exceeded(self.counter, request)
         except (TrailUnknown, UsageUnknown) as error:
             log.warning("%s: not granted yet, since limits cannot be counted: %s", request.id, error)
-            raise TryLater(claim.now + _CHECK_AGAIN) from error
-        event = ending(request, claim.now, why) if why else None
+            raise TryLater(claim.now + _RETRY_STEP) from error
+        event = end_event(request, claim.now, why) if why else None
         if event is None:
             return False
         log.error("%s: not granted: %s", request.id, why)
@@ -67,15 +67,15 @@ class RecordChecks:
 
     async def _conflicting(self, catalog: Catalog, request: Request) -> str:
         """Why the requester's access without a request forbids this one; empty where nothing is known to."""
-        if self.standing is None or not catalog.conflicts:
+        if self.standing_access is None or not catalog.conflicts:
             return ""
-        found = await self.standing.conflict(catalog, request)
+        found = await self.standing_access.conflict(catalog, request)
         if found is None:
             return ""
         return f"the requester has {found.other} without a request, which conflicts with {found.mine}"
 
     async def check(self, claim: Claim) -> None:
-        """Check a record before a grant. Raises `StaleRecord`, `ApprovalVoid`, `TryLater`."""
+        """Check a record before a grant. Raises `StaleRecord`, `ApprovalInvalid`, `TryLater`."""
         if self.recovery is None:
             return
         try:
@@ -84,10 +84,9 @@ class RecordChecks:
         except TrailUnknown as error:
             approval_check.give_up(claim.request, claim.now)
             log.warning("%s: not granted yet, since its record cannot be checked: %s", claim.claimed.id, error)
-            raise TryLater(claim.now + _CHECK_AGAIN) from error
+            raise TryLater(claim.now + _RETRY_STEP) from error
         except StaleRecord:
-            # A decision may have changed it since it was claimed: then the record is newer, not stale. Its lineage, a
-            # hash of all its events, is another one then.
+            # A commit since the claim makes the record newer, not stale: its lineage (hash of its events) differs.
             loaded = await self.store.load(claim.request.id)
             if loaded and loaded.request.lineage != claim.request.lineage:
                 raise Superseded(claim.request.id) from None
@@ -105,16 +104,16 @@ class RecordChecks:
             return False
         return False
 
-    async def archived(self, request: Request, within: float) -> bool:
+    async def is_archived(self, request: Request, within: float) -> bool:
         """Whether the archive (the audit log outside Redis) has a record's events, or has them within so many seconds.
 
         Raises `TryLater` where it does not answer.
         """
         try:
-            return self.recovery is None or await self.recovery.archived(request, within)
+            return self.recovery is None or await self.recovery.is_archived(request, within)
         except TrailUnknown as error:
             log.warning("%s: not granted yet, since the archive does not answer: %s", request.id, error)
-            raise TryLater(await self.store.now() + _CHECK_AGAIN) from error
+            raise TryLater(await self.store.now() + _RETRY_STEP) from error
 
     async def open_on(self, system: str) -> set[str]:
         """The requests that may have access on a system, by the index and by the audit log."""
@@ -128,7 +127,7 @@ class RecordChecks:
                 return
             await self._alarm(claimed.id)
             if self.recovery:
-                await self.recovery.close(claimed.id, claimed.now)
+                await self.recovery.revoke_unusable(claimed.id, claimed.now)
         except (StoreAway, Superseded) as error:
             log.warning("%s: its record could not be restored yet: %s", claimed.id, error)
 
@@ -137,28 +136,28 @@ class RecordChecks:
         await self.store.alarm_rolled_back(claim.request.id)
         if await self._restored(claim.request.id, claim.request):
             return True
-        if event := ending(claim.request, claim.now):
+        if event := end_event(claim.request, claim.now):
             # The claim is kept: the revoke that is now due is made under it.
             await claim.commit(event, lease_until=claim.now + claim.lease)
-            if self.recovery and self.recovery.lost:
+            if self.recovery and self.recovery.on_unknown_access:
                 # A grant that the record does not show may be in flight: reconcile.
-                await self.recovery.lost()
+                await self.recovery.on_unknown_access()
         return False
 
-    async def end_void(self, claim: Claim, why: ApprovalVoid) -> None:
-        """End a request whose approval does not hold by the audit log, or that could not be checked against it."""
+    async def end_unapproved(self, claim: Claim, why: ApprovalInvalid) -> None:
+        """End a request whose approval is invalid by the audit log, or that could not be checked against it."""
         log.error("%s: not granted: %s", claim.request.id, why.reason)
         if why.alarm:
             await self.store.alarm(why.alarm, claim.request.id)
-        if event := ending(claim.request, claim.now, why.reason):
+        if event := end_event(claim.request, claim.now, why.reason):
             await claim.commit(event)
-            if self.recovery and self.recovery.lost:
+            if self.recovery and self.recovery.on_unknown_access:
                 # Access that the record does not show may be open: reconcile.
-                await self.recovery.lost()
+                await self.recovery.on_unknown_access()
 
-    async def _restored(self, id_: str, instead: Request | None = None) -> bool:
-        truth = await self.recovery.truth(id_, instead) if self.recovery else None
-        return truth is not None and self.recovery is not None and await self.recovery.restore(truth, instead)
+    async def _restored(self, id_: str, untrusted: Request | None = None) -> bool:
+        replayed = await self.recovery.replayed(id_, untrusted) if self.recovery else None
+        return replayed is not None and self.recovery is not None and await self.recovery.restore(replayed, untrusted)
 
     async def _alarm(self, id_: str) -> None:
         log.error("%s is due, but its record is missing or was not written by us; nothing is done with it", id_)

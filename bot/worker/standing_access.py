@@ -1,7 +1,7 @@
-"""Access that a requester has on a system without a request, where a conflict forbids to grant beside it.
+"""Finds access that a requester has on a system without a request, and that conflicts with a role of the request.
 
-Known is what the last comparison of that system reported as unmanaged, and its provider says that it is this person's.
-What is not known, or cannot be told now, forbids nothing.
+It counts if the last comparison of that system reported it as unmanaged, and it is what the provider would grant this
+person. Access that is not known, or cannot be looked up now, forbids nothing.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from bot.core.request import Request
 from bot.core.usage import Conflict
 from bot.policy import conflicts
 from bot.policy.catalog import Catalog, Role
-from bot.store.indexes.drift import Found
-from bot.worker.claim import principal, said
+from bot.store.indexes.drift import DriftIndex
+from bot.worker.claim import error_text, principal
 from bot.worker.drift import DriftKind
 from bot.worker.provider_gateway import NoFreeSlot, ProviderGateway
 from providers.systems.base import Order
@@ -26,22 +26,22 @@ from providers.systems.base import Order
 log = logging.getLogger(__name__)
 
 _SAMPLES: Final = 20
-"""The values of a role's inputs that are looked at."""
+"""Values of a role's inputs that are tried."""
 
 
 @dataclass(frozen=True)
 class StandingAccess:
-    """The looks of one worker."""
+    """The look-ups of one worker."""
 
-    found: Found
+    drift_index: DriftIndex
     gateways: Mapping[str, ProviderGateway]
 
     async def conflict(self, catalog: Catalog, request: Request) -> Conflict | None:
-        """What the requester has without a request that conflicts with a role of it. Raises `StoreAway`."""
-        held = {name for leg in request.legs for name in (f"{leg.role.system}/{leg.role.role}", leg.role.system)}
-        for mine, other in conflicts.opposite(catalog.conflicts, held):
+        """The conflict of a role of the request with access that its requester has without one. Raises `StoreAway`."""
+        requested = {name for leg in request.legs for name in (f"{leg.role.system}/{leg.role.role}", leg.role.system)}
+        for mine, other in conflicts.opposite(catalog.conflicts, requested):
             system = other.partition("/")[0]
-            reported = await self.found.reported(system)
+            reported = await self.drift_index.reported(system)
             unmanaged = {what for what, how in reported.items() if how == DriftKind.UNMANAGED}
             if unmanaged and await self._has(catalog, request, other, unmanaged):
                 return Conflict(mine=mine, other=other)
@@ -60,15 +60,17 @@ class StandingAccess:
         return False
 
     async def _would_have(self, gateway: ProviderGateway, request: Request, role: Role) -> AsyncIterator[str]:
-        """What a grant of the role would give this person, as a comparison names it."""
+        """What a grant of the role would give this person, as `Drift.what` names it."""
         for params in islice(role.samples, _SAMPLES):
             try:
                 for what in await self._named(gateway, request, params):
                     yield what
             except (JitError, NoFreeSlot):
                 raise
-            except Exception as error:  # noqa: BLE001  # any provider error: they have no account, or nobody can tell
-                log.info("%s: what its requester has on %s is not known: %s", request.id, gateway.name, said(error))
+            except Exception as error:  # noqa: BLE001  # any provider error: there is no account, or it is unknown
+                log.info(
+                    "%s: what its requester has on %s is not known: %s", request.id, gateway.name, error_text(error)
+                )
 
     async def _named(self, gateway: ProviderGateway, request: Request, params: Mapping[str, Any]) -> list[str]:
         who, id_ = principal(request), request.order_id(0)

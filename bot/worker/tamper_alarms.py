@@ -1,4 +1,4 @@
-"""Raises an alarm in the audit channel for foreign values that were found in the store; it repairs none itself.
+"""Raises an alarm in the audit channel for foreign values that were found in the store; it repairs nothing.
 
 A foreign value, one that the bot did not write, is never quoted: the alarm names only the kind of key.
 """
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.background import Loop
-from bot.store.audit_stream import Window
+from bot.store.audit_stream import AuditStream
 from bot.store.quarantine import Client
 from bot.store.store import Store
 
-PACE: Final = 1.0
+INTERVAL: Final = 1.0
 """Seconds between two reports."""
-_SAID: Final = {
+_SENTENCES: Final = {
     "foreign_kind": "somebody wrote to Redis past the bot: `{name}` had the wrong type. "
     "It was moved to the same key with `:aside` appended, for a day, and the bot goes on.",
     "foreign_lease": "somebody wrote to Redis past the bot: the lease `{name}` was not signed by the bot. "
@@ -35,15 +35,15 @@ class TamperAlarms:
     """The foreign values that one process found."""
 
     store: Store
-    pace: float = PACE
+    interval: float = INTERVAL
 
     def __post_init__(self) -> None:
         """Nothing is sent."""
-        self._window = Window(self.store)
+        self._stream = AuditStream(self.store)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Raise alarms until ``stop`` is set; an alarm that fails is raised later."""
-        await Loop("raising tamper alarms", self.report, self.pace).run(stop)
+        await Loop("raising tamper alarms", self.report, self.interval).run(stop)
 
     async def report(self) -> None:
         """Record an alarm for each kind of key that was found since the last report, once an hour.
@@ -51,16 +51,16 @@ class TamperAlarms:
         Raises what the store does.
         """
         store = self.store
-        # Quarantined values; leases, due times and sealed values that were set by others.
-        aside = store.redis.found if isinstance(store.redis, Client) else set()
-        met = {
-            "foreign_kind": aside,
+        # Values of a wrong type, forged leases, entries of the due set, wrong MACs, restored old values.
+        quarantined = store.redis.found if isinstance(store.redis, Client) else set()
+        names_by_kind = {
+            "foreign_kind": quarantined,
             "foreign_lease": store.leases.forged,
-            "foreign_due": store.foreign,
-            "foreign_value": store.found.forged,
-            "put_back": store.found.put_back,
+            "foreign_due": store.foreign_keys,
+            "foreign_value": store.forged_values.forged,
+            "put_back": store.forged_values.put_back,
         }
-        for kind, names in met.items():
+        for kind, names in names_by_kind.items():
             for name in sorted(names):
-                await self._window.alarm(kind, _SAID[kind].format(name=name))
+                await self._stream.alarm(kind, _SENTENCES[kind].format(name=name))
                 names.discard(name)

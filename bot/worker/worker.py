@@ -25,15 +25,15 @@ from bot.core.events import AccessExpired, Event, Revoked
 from bot.core.illegal_event import IllegalEvent
 from bot.core.request import ExtensionState, Request, State
 from bot.store.due_set import new_fence
-from bot.store.indexes.drift import Found
+from bot.store.indexes.drift import DriftIndex
 from bot.store.shared_entitlements import SharedEntitlements
 from bot.store.store import Store
 from bot.store.types import ClaimedRequest, Guard, Superseded
 from bot.worker.active import ActiveAccess, Deliver
-from bot.worker.approval_check import ApprovalVoid
+from bot.worker.approval_check import ApprovalInvalid
 from bot.worker.claim import Claim, TryLater
 from bot.worker.grant import Granter, out_of_budget
-from bot.worker.provider_gateway import PATIENCE, NoFreeSlot, ProviderGateway
+from bot.worker.provider_gateway import TIMEOUT_MARGIN, NoFreeSlot, ProviderGateway
 from bot.worker.record_checks import RecordChecks
 from bot.worker.recovery import Recovery, StaleRecord
 from bot.worker.revoke import NEVER_ATTEMPTED, Revoker
@@ -53,8 +53,8 @@ _RETRY_STEP = 1.0
 _RETRY_STORE = 0.5
 """Seconds between two tries to claim, or to release a claim, while the store is away."""
 
-Judge = Callable[[Request, float], Awaitable[tuple[Event, tuple[Guard, ...]] | None]]
-"""The event of a scheduled request at its start, and the guards of its commit; None while that is unknown."""
+StartCheck = Callable[[Request, float], Awaitable[tuple[Event, tuple[Guard, ...]] | None]]
+"""Checks a scheduled request at its start: the event and the guards of its commit, or None while it is unknown."""
 
 
 @dataclass
@@ -62,19 +62,19 @@ class Worker:
     """One worker; any number of them run over one store.
 
     ``lease``: seconds of a new claim's lease; it is renewed for as long as a provider's call takes. ``margin``: seconds
-    added to `settles_within`, after which a provider promises that a call has taken effect. ``patience``: seconds
+    added to `settles_within`, after which a provider promises that a call has taken effect. ``timeout_margin``: seconds
     beyond that promise after which a provider's call is abandoned.
     """
 
     store: Store
     systems: Mapping[str, System]
     deliver: Deliver
-    judge: Judge
+    start_check: StartCheck
     wait: Wait
     jitter: Callable[[], float] = random.random
     lease: float = 30.0
     margin: float = 1.0
-    patience: float = PATIENCE
+    timeout_margin: float = TIMEOUT_MARGIN
     recovery: Recovery | None = None
     """Checks records against the audit log; None: only the newest versions that this process has seen count."""
     counter: UsageCounter | None = None
@@ -82,11 +82,13 @@ class Worker:
 
     def __post_init__(self) -> None:
         """Build a gateway, with its slots, for each system."""
-        self.gateways = {name: ProviderGateway(system, self.patience, name) for name, system in self.systems.items()}
-        standing = StandingAccess(Found(self.store), self.gateways)
-        self.records = RecordChecks(self.store, self.recovery, self.counter, standing)
+        self.gateways = {
+            name: ProviderGateway(system, self.timeout_margin, name) for name, system in self.systems.items()
+        }
+        standing_access = StandingAccess(DriftIndex(self.store), self.gateways)
+        self.records = RecordChecks(self.store, self.recovery, self.counter, standing_access)
         entitlements = SharedEntitlements(self.store, self.records.is_stale)
-        self.granter = Granter(entitlements, self.margin, self.records.open_on, self.records.archived)
+        self.granter = Granter(entitlements, self.margin, self.records.open_on, self.records.is_archived)
         self.revoker = Revoker(entitlements)
         self.active = ActiveAccess(self.gateways, self.deliver, self.records.check)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -105,15 +107,15 @@ class Worker:
                 await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _round(self, stop: asyncio.Event) -> float:
-        """Claim due requests and start on them. For how many seconds none will be due."""
+        """Claim due requests and start their steps. Returns the seconds until the next request is due."""
         due = await self.store.due_set.read(BATCH)
-        room = _MAX_CLAIMS - len(self._tasks)
-        if due.ids and room > 0 and not stop.is_set():
-            crowded = len(due.ids) == BATCH
-            ids = self.recovery.first(due.ids, due.now) if self.recovery and crowded else due.ids
-            for claimed in await self._claim(ids[:room]):
+        free_claims = _MAX_CLAIMS - len(self._tasks)
+        if due.ids and free_claims > 0 and not stop.is_set():
+            page_is_full = len(due.ids) == BATCH
+            ids = self.recovery.known_first(due.ids, due.now) if self.recovery and page_is_full else due.ids
+            for claimed in await self._claim(ids[:free_claims]):
                 self._start(self.handle(claimed), claimed.id)
-        if room <= 0:
+        if free_claims <= 0:
             return _FULL_PAUSE
         return 1.0 if due.next_at is None else min(1.0, max(0.0, due.next_at - due.now))
 
@@ -143,9 +145,9 @@ class Worker:
             # Rolled back: this process has seen a newer version of the record.
             await (self._end_stale(claim) if claimed.rolled_back else self._step(claim))
         except StaleRecord:
-            await self._stale(claim)
-        except ApprovalVoid as error:
-            await self.records.end_void(claim, error)
+            await self._handle_stale(claim)
+        except ApprovalInvalid as error:
+            await self.records.end_unapproved(claim, error)
         except (Superseded, IllegalEvent):
             await self._release_claim(claimed, None)
         except TryLater as error:
@@ -163,9 +165,9 @@ class Worker:
 
     # a record that was rolled back
 
-    async def _stale(self, claim: Claim) -> None:
+    async def _handle_stale(self, claim: Claim) -> None:
         """Restore or end the request; after a failure, another worker may retry."""
-        self.store.known.doubt(claim.request)  # from here on nothing new is done by this record
+        self.store.high_water_marks.distrust(claim.request)  # from here on this record only revokes
         try:
             await self._end_stale(claim)
         except (JitError, Superseded, IllegalEvent, TryLater) as error:
@@ -195,7 +197,7 @@ class Worker:
             return
         match request.state:
             case State.SCHEDULED:
-                await self._begin(claim)
+                await self._start_scheduled(claim)
             case State.GRANTING:
                 await self._grant_due(claim)
             case State.REVOKING:
@@ -209,12 +211,12 @@ class Worker:
             case _:
                 await self._release_claim(claim.claimed, None)
 
-    async def _begin(self, claim: Claim) -> None:
+    async def _start_scheduled(self, claim: Claim) -> None:
         """At its start, check permission again; the guards fail the commit if what it relied on has changed since."""
-        judged = await self.judge(claim.request, claim.now)
-        if judged is None:
+        started = await self.start_check(claim.request, claim.now)
+        if started is None:
             raise TryLater(claim.now + _RETRY_STEP)
-        event, guards = judged
+        event, guards = started
         await claim.commit(event, guards=guards)
 
     async def _grant_due(self, claim: Claim) -> None:
@@ -231,7 +233,7 @@ class Worker:
             return
         gateway = self.gateways.get(leg.role.system)
         if gateway is None:
-            await claim.commit(claim.again(leg, f"no provider serves {leg.role.system} here"))
+            await claim.commit(claim.retry_event(leg, f"no provider serves {leg.role.system} here"))
             return
         # The slot first: no call is made for a claim that was lost while it waited for one.
         async with gateway.granting(), self._lease_renewed(claim):
@@ -246,7 +248,7 @@ class Worker:
             return
         gateway = self.gateways.get(leg.role.system)
         if gateway is None:
-            await claim.commit(claim.again(leg, f"no provider serves {leg.role.system} here"))
+            await claim.commit(claim.retry_event(leg, f"no provider serves {leg.role.system} here"))
             return
         async with gateway.revoking(), self._lease_renewed(claim):
             await self.revoker.revoke(claim, leg, gateway)
@@ -257,19 +259,19 @@ class Worker:
         if self._stopping or not claim.fresh:
             raise TryLater(claim.now)
         done = asyncio.Event()
-        keeping = asyncio.create_task(self._renew_lease(claim, done), name=f"keeping {claim.claimed.id}")
+        renewal = asyncio.create_task(self._renew_lease(claim, done), name=f"renewing {claim.claimed.id}")
         try:
             yield
         finally:
             # By an event, not cancelled: the store's client may take a cancellation for an answer that did not come.
             done.set()
-            await keeping
+            await renewal
 
     async def _renew_lease(self, claim: Claim, done: asyncio.Event) -> None:
         with contextlib.suppress(Superseded):  # another worker has claimed it: commits here are fenced off
             while not await paused(done, self.lease / 3):
                 try:
-                    await claim.keep()
+                    await claim.renew_lease()
                 except StoreAway as error:
                     log.warning("%s: its lease could not be extended: %s", claim.claimed.id, error)
 
@@ -280,7 +282,7 @@ class Worker:
         until = time.monotonic() + self.lease
         while True:
             try:
-                await self.store.due_set.free(claimed, not_before)
+                await self.store.due_set.release(claimed, not_before)
             except StoreAway as error:
                 if self._stopping or time.monotonic() > until:
                     log.warning("%s: the claim could not be released, its lease will expire: %s", claimed.id, error)

@@ -82,7 +82,7 @@ class FileDeliveries:
         try:
             if not await self.files.sealed(row.seq or 0) and not late:
                 raise Waits(_AGAIN)
-            return await self.files.of(noted, "page" if row.kind == PAGE else "file")
+            return await self.files.generate(noted, "page" if row.kind == PAGE else "file")
         except NoArchive as error:
             if not late:
                 raise Waits(_AGAIN) from error
@@ -94,7 +94,9 @@ class FileDeliveries:
             return
         uploads = Uploads(self.poster.outbox, self.poster.client, self.poster.unknown_for)
         try:
-            await uploads.share(row, UploadedFile(made.content, made.name, made.name, comment=made.said), channel)
+            await uploads.share(
+                row, UploadedFile(made.content, made.name, made.name, comment=made.description), channel
+            )
         except Undeliverable as error:
             raise Undeliverable(
                 f"{made.name} could not be sent: {error}. `jit audit` at a terminal makes it too."

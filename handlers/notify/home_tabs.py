@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 REST = 10.0
 """Seconds between two refreshes of one tab."""
-_PACE = 0.75
+_INTERVAL = 0.75
 """Seconds between two tabs: Slack takes 100 views a minute, and people wait for theirs."""
 _NEXT = 0.05
 _IDLE = 1.0
@@ -102,10 +102,10 @@ class HomeTabs:
         except (NotNow, Unanswered, TimeoutError) as error:
             await self.kept.stale([user], await self.context.store.now() + self.rest)
             log.info("the Home tab of %s is not updated yet: %s", user, said(error))
-            return error.after if isinstance(error, NotNow) else _PACE
+            return error.after if isinstance(error, NotNow) else _INTERVAL
         except (JitError, SaidNo) as error:
             log.warning("the Home tab of %s is not updated: %s", user, error)
-        return _PACE
+        return _INTERVAL
 
     async def _show(self, user: str) -> None:
         # The hash before the record: whoever shows something newer meanwhile is not overwritten.

@@ -1,7 +1,7 @@
 """Looks in turn at the accounts in the groups that decide: whoever is deactivated, a guest or a bot counts as nobody.
 
-One process of a workspace does it, at a pace that leaves Slack's limits to people; with more than `MOST` accounts the
-rest are not looked at. What Slack does not tell is not known, and nobody is nobody for that.
+One process of a workspace does it, at an interval that leaves Slack's limits to people; with more than `MOST` accounts
+the rest are not looked at. What Slack does not tell is not known, and nobody is nobody for that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from handlers.slack.membership import can_act, member, updated
 
 log = logging.getLogger(__name__)
 
-PACE = 6.0
+INTERVAL = 6.0
 """Seconds between two accounts: ten a minute, of the hundred that Slack allows at least."""
 MOST = 300
 """Accounts in a round: it is over in half an hour, well within the hour for which what it found is kept."""
@@ -33,10 +33,10 @@ _PATIENCE = 5.0
 
 @dataclass
 class AccountChecks:
-    """The running part. ``pace`` in seconds, as `PACE`."""
+    """The running part. ``interval`` in seconds, as `INTERVAL`."""
 
     people: People
-    pace: float = PACE
+    interval: float = INTERVAL
     after: str = field(default="", init=False)
     """The account that was looked at last; '' before the first."""
     _not_before: float = field(default=0.0, init=False)
@@ -47,10 +47,10 @@ class AccountChecks:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look at one after the other until told to stop."""
-        await Loop("checking the accounts", self._turn, self.pace).run(stop)
+        await Loop("checking the accounts", self._run_once, self.interval).run(stop)
         await self.leader.resign()
 
-    async def _turn(self) -> None:
+    async def _run_once(self) -> None:
         if await self.leader.elected():
             await self.look()
 

@@ -187,7 +187,7 @@ class People:
         if not stand_ins.entitling(catalog):
             return roster
         delegations, now = await self.store.delegations.read()
-        return stand_ins.with_delegations(roster, delegations.lasting(now))
+        return stand_ins.with_delegations(roster, delegations.active(now))
 
     async def _told(self, count: float = GROUPS_COUNT) -> dict[str, frozenset[str]]:
         """Who is in each group of a directory, by identity, as far as it counts; ``count``: for so many seconds."""

@@ -43,13 +43,13 @@ def doubt(why: str) -> str:
 
 def page(shown: AuditPage, said: str = "") -> View:
     """The answer. ``said``: what came of a press."""
-    question = shown.question
+    question = shown.filters
     lines = [_event(entry, request, shown.sealed) for entry, request in shown.entries]
     lines += [_holding(holding, question.at or 0.0) for holding in shown.holdings]
     blocks: list[Block] = [_small(_asked(question))]
     blocks += [modals.text(some) for some in _joined(lines)] if lines else [modals.text("No matching events.")]
     blocks += _turns(shown)
-    blocks += [modals.text(doubt(why)) for why in shown.doubts]
+    blocks += [modals.text(doubt(why)) for why in shown.not_searched]
     blocks.append(_small(_told(shown)))
     blocks += [_small(said)] if said else []
     return View(
@@ -64,14 +64,14 @@ def page(shown: AuditPage, said: str = "") -> View:
 
 def message(shown: AuditPage, *, as_table: bool = True) -> SlackMessage:
     """The same page in a message: a table, or lines for a Slack that refuses tables."""
-    found = _holdings(shown) if shown.question.at is not None else _events(shown)
-    blocks = [section(f"*{HEADING}* · {_asked(shown.question)}").to_dict()]
+    found = _holdings(shown) if shown.filters.at is not None else _events(shown)
+    blocks = [section(f"*{HEADING}* · {_asked(shown.filters)}").to_dict()]
     if found.rows and as_table:
         blocks.append(tables.block(found))
     else:
         lines = tables.lines(found) or ["No matching events."]
         blocks += [section(some).to_dict() for some in _joined(line.removeprefix("• ") for line in lines)]
-    blocks += [section(doubt(why)).to_dict() for why in shown.doubts]
+    blocks += [section(doubt(why)).to_dict() for why in shown.not_searched]
     return SlackMessage("The page of the audit log that you asked for.", [*blocks, context(_told(shown)).to_dict()])
 
 
@@ -90,7 +90,7 @@ def _cells(entry: AuditEntry, request: Request | None, sealed: int) -> tuple[str
 
 
 def _holdings(shown: AuditPage) -> Table:
-    at = shown.question.at or 0.0
+    at = shown.filters.at or 0.0
     rows = [
         (
             each.identity,
@@ -176,7 +176,7 @@ def _by(who: str) -> str:
 
 def _turns(shown: AuditPage) -> list[Block]:
     buttons = []
-    if shown.question.pages:
+    if shown.filters.pages:
         newer = _turn(shown, "Newer", "Previous")
         buttons.append(_turn_to(newer, action_ids.NEWER, "newer"))
     if shown.more is not None:
@@ -197,15 +197,15 @@ def _turn_to(text: str, action: str, value: str) -> ButtonElement:
 
 
 def _turn(shown: AuditPage, of_events: str, of_roles: str) -> str:
-    return of_events if shown.question.at is None else of_roles
+    return of_events if shown.filters.at is None else of_roles
 
 
 def _told(shown: AuditPage) -> str:
     """Which part this is, how far it is sealed, and that the read is audited."""
-    if shown.question.at is not None:
-        first = (shown.question.pages[-1] if shown.question.pages else 0) + 1
+    if shown.filters.at is not None:
+        first = (shown.filters.pages[-1] if shown.filters.pages else 0) + 1
         some = f"{first:,} to {first + len(shown.holdings) - 1:,} of " if shown.holdings else ""
-        said = [f"Grants {some}{shown.held:,}, including unconfirmed ones."]
+        said = [f"Grants {some}{shown.total:,}, including unconfirmed ones."]
     else:
         numbers = shown.read
         said = [f"Events {numbers['first']:,} to {numbers['last']:,}, the matching ones."] if shown.entries else []

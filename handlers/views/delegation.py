@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.access.delegate import OwnDelegations
-from bot.core.delegation import Delegation, same
+from bot.core.delegation import Delegation, same_person
 from bot.core.request import Person
 from handlers.views.message import SlackMessage
 from handlers.views.text import code, name, safe, when
@@ -43,7 +43,7 @@ def listed(own: OwnDelegations) -> str:
 
 def _line(delegation: Delegation, reader: Person) -> str:
     until = when(delegation.until)
-    if same(delegation.person, reader):
+    if same_person(delegation.person, reader):
         return f":busts_in_silhouette: {name(delegation.stand_in)} stands in for you until {until}."
     return f":busts_in_silhouette: You stand in for {name(delegation.person)} until {until}."
 

@@ -40,7 +40,7 @@ def explained(
         f"{heading}\n{may}",
         *f"Grants:\n{role_terms.opens(terms)}".split("\n"),
         f"Who may request it: {role_terms.requesters(terms)}",
-        f"Who approves: {decides}. If nobody answers within {length(terms.within)}, the request expires.",
+        f"Who approves: {decides}. If nobody answers within {length(terms.decide_within)}, the request expires.",
         *(reach.explained(people, names, now) or ["• Slack does not say who they are right now."]),
         took(lately),
         f"How long: {_how_long(choice)}.",

@@ -66,7 +66,7 @@ def overview(mine: Overview) -> View:
             *_stand_ins(mine),
             *_open(mine.open, mine.secrets),
             *_filed(mine.filed),
-            *_asked("Recent requests", mine.asked[:_LAST]),
+            *_asked("Recent requests", mine.recent[:_LAST]),
             *_ways(mine.offers),
         ],
     )
@@ -85,7 +85,7 @@ def home(mine: Overview, site: str = "", said: str = "") -> View:
             *_open(mine.open, mine.secrets),
             *_filed(mine.filed),
             *_ways(mine.offers),
-            *_asked("Your requests this week", mine.asked[:_MOST_ASKED]),
+            *_asked("Your requests this week", mine.recent[:_MOST_ASKED]),
         ],
     )
 

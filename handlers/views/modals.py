@@ -231,7 +231,7 @@ def _choice_option(choice: Choice) -> Option:
 def _told(chosen: Chosen) -> str:
     """What it grants, who approves, and until when."""
     approvers = role_terms.decides(chosen.terms, chosen.names)
-    within = length(chosen.terms.within)
+    within = length(chosen.terms.decide_within)
     until = f"If nobody answers within {within} (by {clock(chosen.expires)}), the request expires."
     return f"{role_terms.opens(chosen.terms)}\nApproved by: {approvers}. {until}"
 

@@ -40,10 +40,12 @@ def taken(done: BulkRevocation, *, operator: bool) -> str:
     """How many ended; requests that the person may not know of are not counted."""
     count = len(done.revoked)
     said = [f"You ended {count} {'request' if count == 1 else 'requests'}. The worker is revoking the access."]
-    if done.over:
-        said.append(f"{done.over} had already ended or {'is' if done.over == 1 else 'are'} not yours to end.")
-    if done.left:
-        said.append(f"*{done.left} are still open*: time ran out. Type the command again.")
+    if done.already_ended:
+        said.append(
+            f"{done.already_ended} had already ended or {'is' if done.already_ended == 1 else 'are'} not yours to end."
+        )
+    if done.not_tried:
+        said.append(f"*{done.not_tried} are still open*: time ran out. Type the command again.")
     return " ".join([*said, *([] if operator else [NOT_YOURS])])
 
 

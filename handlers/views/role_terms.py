@@ -59,13 +59,13 @@ def all_explained(found: Sequence[Terms], names: GroupNames, more_of: Mapping[st
 
 def explained(terms: Terms, names: GroupNames, more: Sequence[str] = ()) -> str:
     """All of it, for a person who has not requested it yet."""
-    choice = terms.choice
+    choice, time_limit = terms.choice, length(terms.decide_within)
     lines = [
         f"*{safe(choice.title, 80)}* ({code(choice.name, 90)})",
         f"Grants:\n{opens(terms)}",
         f"Who may request it: {requesters(terms)}",
         *_filers(terms),
-        f"Who approves: {decides(terms, names)}. If nobody answers within {length(terms.within)}, the request expires.",
+        f"Who approves: {decides(terms, names)}. If nobody answers within {time_limit}, the request expires.",
         f"How long: {how_long(choice)}.",
         *asked_for(choice),
         *more,

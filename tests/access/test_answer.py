@@ -18,14 +18,13 @@ from bot.core.errors import (
     BadReason,
     JitError,
     Late,
-    NoSuchQuestion,
     NotAllowed,
     Overtaken,
     PolicyMoved,
 )
 from bot.core.events import EVENT, Approved, QuestionAnswered
 from bot.core.lifecycle import fold
-from bot.core.question_errors import ReasonChanged, ReasonFixed
+from bot.core.question_errors import NoSuchQuestion, ReasonChanged, ReasonFixed
 from bot.core.questions import DurationChange, ReasonChange
 from bot.core.request import Request, State, Verb
 from bot.policy.tally import Tally

@@ -13,13 +13,13 @@ from bot.core.errors import (
     AlreadyAnswered,
     BadQuestion,
     LimitReached,
-    NoSuchQuestion,
     NotAllowed,
     NotFound,
     Overtaken,
 )
 from bot.core.events import EVENT
 from bot.core.lifecycle import fold
+from bot.core.question_errors import NoSuchQuestion
 from bot.core.request import MOST_QUESTIONS, QUESTION_LIMIT, Request
 from bot.store.store import Store
 from tests.house import House

@@ -95,11 +95,11 @@ async def test_what_waits_for_its_review_has_no_place_and_counts_for_the_day(sto
     house = await glass_house(store, tmp_path, role="{live: 1, per_day: 1}")
     request = await ended(house, await house.attempted((await taken(house)).id))
     await store.redis.delete(store.keys.usage(VAULT))
-    await house.counter.turn()
+    await house.counter.run_once()
     assert await live(store, house.policy, VAULT) == 0
     await break_glass_review.review(house.context, house.actor("dan"), request.id, YES)
     await store.redis.delete(store.keys.usage(VAULT))
-    await house.counter.turn()
+    await house.counter.run_once()
     with pytest.raises(OverLimit) as refused:
         await house.ask("lee")
     assert refused.value.hit.kind == "per_day"
@@ -135,7 +135,7 @@ async def test_a_count_of_limits_that_is_unknown_does_not_stop_it(store: Store) 
     with pytest.raises(NotCounted):
         await house.ask("kim")
     assert (await taken(house)).state is State.GRANTING
-    await house.counter.turn()
+    await house.counter.run_once()
     assert await live(store, house.policy, VAULT) == 1
 
 
@@ -207,7 +207,7 @@ async def test_a_count_of_the_other_side_that_is_unknown_stops_it(store: Store) 
     await store.redis.set(store.keys.usage("billing"), "forged")
     with pytest.raises(NotCounted):
         await taken(house)
-    await house.counter.turn()
+    await house.counter.run_once()
     assert (await taken(house)).state is State.GRANTING
 
 
@@ -246,9 +246,9 @@ async def test_an_owners_step_has_no_order_and_escalates_to_nobody(store: Store)
 async def test_limits_hold_for_what_an_owner_has_to_approve(store: Store) -> None:
     house = await glass_house(store, role="{live: 1}")
     await overdue(house)
-    await house.counter.turn()
+    await house.counter.run_once()
     await store.redis.delete(store.keys.usage(VAULT))
-    await house.counter.turn()
+    await house.counter.run_once()
     await house.granted("kim")
     with pytest.raises(OverLimit):
         await taken(house)
@@ -266,7 +266,7 @@ async def test_a_stand_in_gives_an_owners_approval_and_who_joined_lately_does_no
     since = {"eve@example.com": now - 60, "UEVE": now - 60}
     fresh = {**roster, "dba": roster["dba"].model_copy(update={"since": since})}
     yes = Review(verb=Verb.APPROVE, by=house.actor("eve").person, at=now, duration=900)
-    assert not authorization.counts_already(house.policy, fresh, request, yes, now).allowed
+    assert not authorization.counts_yet(house.policy, fresh, request, yes, now).allowed
     assert (await house.reviewed("lee", request.id)).state is State.GRANTING
 
 

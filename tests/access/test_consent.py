@@ -86,7 +86,7 @@ async def test_it_is_a_draft_that_only_the_two_know_of(house: House) -> None:
     for approver in ("dan", "sam"):
         assert await read.overseen(house.context, house.actor(approver)) == []
         with pytest.raises(NotFound):
-            await read.one(house.context, house.actor(approver), request.id)
+            await read.find(house.context, house.actor(approver), request.id)
     with pytest.raises(NotFound):
         await house.approve("dan", request.id)
     with pytest.raises(NotFound):
@@ -257,7 +257,7 @@ async def test_the_same_at_a_later_start(house: House) -> None:
     assert approved.state is State.SCHEDULED
     roster = house.actor("mia").roster
     begun = [
-        await scheduled_start.begin(house.context, {**roster, "platform": members}, approved, now + 121)
+        await scheduled_start.start_event(house.context, {**roster, "platform": members}, approved, now + 121)
         for members in (roster["platform"], DARK, NOBODY)
     ]
     assert [found and found[0].kind for found in begun] == ["started", None, "cancelled"]
@@ -362,7 +362,8 @@ async def test_the_commit_is_guarded_by_both_ledgers(house: House, whose: str, m
             ledger = (await counters(whose)).ledger
             raised = ledger.model_copy(update={"n": ledger.n + 1, "at": await store.now()})
             await store.redis.set(
-                store.keys.ledger(whose), PersonLedgers(store.authorship, store.keys, store.found).sealed(whose, raised)
+                store.keys.ledger(whose),
+                PersonLedgers(store.authorship, store.keys, store.forged_values).sealed(whose, raised),
             )
         return await real(change)
 
@@ -443,7 +444,7 @@ async def test_what_no_process_remembers_is_counted_again_from_the_audit_log(sto
     other = await by_rules(thief, recovery=recovery)
     fourth = await accepted(other, "vault/n3", "dan")
     assert fourth.rule is not None, "this process remembers nothing"
-    assert await recovery.trail.used(fourth) == 4
+    assert await recovery.trail.rule_uses(fourth) == 4
     await other.work()
     over = await other.now(fourth.id)
     assert (over.state, over.legs[0].attempts) == (State.FAILED, 0)

@@ -100,7 +100,7 @@ async def test_the_hours_of_a_rule_are_those_of_the_consent(store: Store) -> Non
 
 async def test_a_limit_that_was_reached_since_the_start_refuses_it(store: Store) -> None:
     house = await house_of(store, role="{live: 1}")
-    await house.counter.turn()
+    await house.counter.run_once()
     draft = await filed(house)
     other = await house.approve("dan", (await house.ask("kim")).id)
     assert other.state is State.GRANTING

@@ -101,7 +101,7 @@ async def test_an_approval_by_a_rule_at_the_consent_is_counted_again_from_the_au
     await holder.release(house.context, house.actor("mia"), request.id)
     await house.until(request.id, State.ENDED)
     await store.redis.delete(store.keys.usage("vault/read-only"))
-    await house.counter.turn()
+    await house.counter.run_once()
     with pytest.raises(OverLimit):
         await filed(house, whom="sam")
 

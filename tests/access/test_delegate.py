@@ -42,12 +42,12 @@ class Standing(House):
     async def who(self, name: str) -> Actor:
         """Someone, and the groups as they are known now."""
         actor, (found, now) = self.actor(name), await self.store.delegations.read()
-        roster = stand_ins.with_delegations(actor.roster, found.lasting(now))
+        roster = stand_ins.with_delegations(actor.roster, found.active(now))
         return actor.model_copy(update={"roster": roster})
 
     async def delegated(self, of: str = "dan", to: str = "lee", seconds: float = HOUR) -> delegate.NamedStandIn:
         until = await self.store.now() + seconds
-        return await delegate.name(self.context, await self.who(of), person(self.store.workspace, to), until)
+        return await delegate.name_stand_in(self.context, await self.who(of), person(self.store.workspace, to), until)
 
     async def reviewed(self, name: str, id_: str, decision: ReviewDecision = YES) -> Request:
         return await review.review(self.context, await self.who(name), id_, decision)
@@ -144,7 +144,7 @@ async def test_once_it_is_ended_an_earlier_approval_no_longer_counts(house: Stan
     await house.delegated()
     request = await house.ask("eve", "vault/admin", duration=600)
     await house.reviewed("lee", request.id)
-    assert await delegate.end(house.context, await house.who("dan"))
+    assert await delegate.end_own(house.context, await house.who("dan"))
     after = await house.reviewed("sam", request.id)
     assert after.state is State.PENDING
     assert (await house.reviewed("dan", request.id)).state is State.GRANTING
@@ -153,15 +153,15 @@ async def test_once_it_is_ended_an_earlier_approval_no_longer_counts(house: Stan
 async def test_its_time_ends_it_at_once_and_the_worker_notes_it(house: Standing) -> None:
     await house.delegated(seconds=6)
     ends = DelegationEnds(house.context, lambda _: _nobody())
-    assert await ends.turn() <= 6
+    assert await ends.run_once() <= 6
     assert not await noted(house.store, "delegation_ended")
     found, now = await house.store.delegations.read()
     past = found.each[0].model_copy(update={"at": now - 10, "until": now - 1})
-    after = found.made(past)
+    after = found.with_delegation(past)
     assert await house.store.delegations.write(after, "", {})
     request = await house.ask("eve")
     assert await house.refused("lee", request.id) == [Code.NOT_AN_APPROVER]
-    await ends.turn()
+    await ends.run_once()
     [ended] = await noted(house.store, "delegation_ended")
     assert (ended["by"], ended["why"]) == ("clock", "expired")
     assert not (await house.store.delegations.read())[0].each
@@ -181,18 +181,18 @@ async def test_an_account_that_slack_confirms_as_deactivated_ends_it(house: Stan
 
         return answer
 
-    await DelegationEnds(house.context, accounts(frozenset())).turn()
+    await DelegationEnds(house.context, accounts(frozenset())).run_once()
     assert not await noted(house.store, "delegation_ended")
-    await DelegationEnds(house.context, accounts(frozenset({"ULEE"}))).turn()
+    await DelegationEnds(house.context, accounts(frozenset({"ULEE"}))).run_once()
     [ended] = await noted(house.store, "delegation_ended")
     assert (ended["why"], asked) == ("deactivated", [["ULEE"], ["ULEE"]])
 
 
 async def test_an_operator_ends_anybodys_at_a_terminal(house: Standing) -> None:
     named = await house.delegated()
-    assert [each.id for each in await delegate.all_of(house.context)] == [named.delegation.id]
-    assert await delegate.end_as(house.context, "cli:pat@host", "D-NONE") is None
-    assert await delegate.end_as(house.context, "cli:pat@host", named.delegation.id.lower())
+    assert [each.id for each in await delegate.all_active(house.context)] == [named.delegation.id]
+    assert await delegate.end_by_operator(house.context, "cli:pat@host", "D-NONE") is None
+    assert await delegate.end_by_operator(house.context, "cli:pat@host", named.delegation.id.lower())
     [ended] = await noted(house.store, "delegation_ended")
     assert ended["by"] == "cli:pat@host"
     assert await told(house.store) == {"UDAN", "ULEE"}
@@ -231,7 +231,7 @@ async def test_a_decision_counts_only_by_the_delegations_that_it_was_judged_by(
 ) -> None:
     await house.delegated()
     request, lee = await house.ask("eve"), await house.who("lee")
-    assert await delegate.end(replica.context, await replica.who("dan"))
+    assert await delegate.end_own(replica.context, await replica.who("dan"))
     with pytest.raises(DelegationsChanged):  # this process does not know yet: the guard of the commit does
         await review.review(house.context, lee, request.id, YES)
     await house.store.delegations.read()
@@ -278,7 +278,7 @@ async def test_a_value_of_another_key_or_workspace_is_none_of_ours(house: Standi
 async def test_an_older_record_is_known_for_older_where_the_newer_was_seen(house: Standing, replica: Standing) -> None:
     await house.delegated()
     old: Any = await house.store.redis.get(house.store.keys.delegations)
-    await delegate.end(house.context, await house.who("dan"))
+    await delegate.end_own(house.context, await house.who("dan"))
     await house.store.redis.set(house.store.keys.delegations, old)
     request = await house.ask("eve")
     assert await house.refused("lee", request.id) == [Code.NOT_AN_APPROVER]
@@ -290,7 +290,7 @@ async def test_a_worker_that_starts_knows_from_the_archive_that_one_was_ended(
 ) -> None:
     await house.delegated()
     old: Any = await house.store.redis.get(house.store.keys.delegations)
-    await delegate.end(house.context, await house.who("dan"))
+    await delegate.end_own(house.context, await house.who("dan"))
     await Sealer(house.store, lambda: Archive.open("", tmp_path, create=True), tmp_path).once()
     await house.store.redis.set(house.store.keys.delegations, old)
     await LockdownHighWater(replica.store, lambda: Archive.open("", tmp_path)).read()
@@ -308,7 +308,7 @@ async def test_a_worker_grants_nothing_that_was_approved_by_a_delegation_that_wa
     await sealer.once()
     await house.delegated()
     old: Any = await house.store.redis.get(house.store.keys.delegations)
-    await delegate.end(house.context, await house.who("dan"))
+    await delegate.end_own(house.context, await house.who("dan"))
     await house.store.redis.set(house.store.keys.delegations, old)
     request = await replica.ask("eve")
     assert (await replica.reviewed("lee", request.id)).state is State.GRANTING, "the process was deceived"

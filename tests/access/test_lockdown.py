@@ -392,7 +392,7 @@ async def test_of_what_there_is_no_time_for_it_is_said_that_it_is_open(
     ids = [(await house.granted(name, "vault/shared")).id for name in ("mia", "eve", "ned")]
     monkeypatch.setattr("bot.access.revoke._TIME_LIMIT", -1.0)
     done = await revoke.revoke_all(house.context, house.actor("pat"), RevokeTarget(system="vault"), "INC-4")
-    assert (done.revoked, done.over, done.left) == ((), 0, 3)
+    assert (done.revoked, done.already_ended, done.not_tried) == ((), 0, 3)
     monkeypatch.undo()
     done = await revoke.revoke_all(house.context, house.actor("pat"), RevokeTarget(system="vault"), "INC-4")
     assert {request.id for request in done.revoked} == set(ids)
@@ -492,7 +492,7 @@ async def test_a_key_that_this_process_was_not_given_stops_it_and_nobody_else(ho
 async def test_the_archive_is_asked_until_it_answers(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.worker.lockdown_high_water._PACE", 0.01)
+    monkeypatch.setattr("bot.worker.lockdown_high_water._INTERVAL", 0.01)
     opened = 0
 
     def open_() -> Archive:
@@ -511,7 +511,9 @@ async def test_it_is_sealed_anew_under_the_current_key(house: House, redis: Redi
     client = Redis.from_url(redis.socket_url)
     rotated = Store(client, house.store.workspace, new)
     await asyncio.wait_for(KeyRotation(rotated, after=0.0).run(asyncio.Event()), 10)
-    read = await LockdownStore(client, rotated.keys, only_new, house.store.workspace, rotated.note, rotated.said).read()
+    read = await LockdownStore(
+        client, rotated.keys, only_new, house.store.workspace, rotated.audit_event, rotated.said
+    ).read()
     assert [lock.system for lock in read.locks] == ["shed"]
     with pytest.raises(LockedDown):
         await rotated.lockdowns.require(["shed"])

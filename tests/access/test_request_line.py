@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.access import input_words
-from bot.access.parsed_line import Use
+from bot.access.parsed_line import WordUse
 from bot.access.request_line import understand
 from bot.core import typed
 from tests.access.request_lines import CLOCK, FILE, lines, policy, spelled
@@ -39,9 +39,9 @@ def test_no_word_of_any_line_is_dropped(words: list[str]) -> None:
     seen = "".join("".join(word.split()) for word, _ in line.words)
     assert seen == "".join(typed.line(text).split())
     for word, use in line.words:
-        if use is Use.REASON:
+        if use is WordUse.REASON:
             assert word in line.reason
-        if use is Use.UNKNOWN:
+        if use is WordUse.UNKNOWN:
             assert any(word in each for each in line.unknown) or len(line.unknown) == 5
 
 
@@ -76,7 +76,7 @@ def test_a_dash_within_a_value_cuts_nothing_and_is_confirmed_where_it_may_begin_
 @given(st.text(alphabet="ab c\"'\u201c\u201d,;=-", max_size=20))
 def test_a_value_in_quotes_is_what_stands_between_them_or_is_shown(value: str) -> None:
     line = understand(f"vault/ops 1h room=\u201c{value}\u201d -- why", VOCABULARY, CLOCK)
-    said = " ".join(word for word, use in line.words if use is Use.INPUT)
+    said = " ".join(word for word, use in line.words if use is WordUse.INPUT)
     for _, given_ in line.inputs:
         assert given_ in said
         assert given_ == given_.strip() != ""

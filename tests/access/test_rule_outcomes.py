@@ -13,7 +13,7 @@ import pytest
 
 from bot.access import extend, review, scheduled_start, submit
 from bot.access import read as read_access
-from bot.access.circumstances import PATIENCE
+from bot.access.circumstances import TIME_LIMIT
 from bot.access.review import ReviewDecision
 from bot.access.rule_lookups import RuleLookups
 from bot.core.errors import CannotExtend, NotAllowed, PolicyMoved
@@ -76,7 +76,7 @@ def by_rules(text: str) -> Catalog:
 
 async def counted(house: House) -> House:
     """With the ledgers of its roles."""
-    await house.counter.turn()
+    await house.counter.run_once()
     return house
 
 
@@ -209,7 +209,7 @@ async def test_a_slow_ticket_system_keeps_nobody_waiting(store: Store) -> None:
     house = await ruled(store, World(slow=True), APPROVE % f", {TICKET}")
     began = time.monotonic()
     assert (await house.ask("mia")).state is State.PENDING
-    assert time.monotonic() - began < 4 * PATIENCE
+    assert time.monotonic() - began < 4 * TIME_LIMIT
 
 
 async def test_no_ticket_is_asked_for_where_none_is_named_or_no_rule_asks(store: Store) -> None:
@@ -296,7 +296,7 @@ async def scheduled(house: House, name: str = "mia", *by: str) -> Request:
 
 async def begun(house: House, request: Request, **groups: Members) -> Event | None:
     roster = {**house.actor("mia").roster, **{name.replace("_", "-"): members for name, members in groups.items()}}
-    found = await scheduled_start.begin(house.context, roster, request, await house.store.now())
+    found = await scheduled_start.start_event(house.context, roster, request, await house.store.now())
     return found[0] if found else None
 
 

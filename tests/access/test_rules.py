@@ -120,7 +120,7 @@ async def test_the_budget_is_a_persons_and_comes_back_after_a_day(house: House) 
     ledger = (await store.counters("UDAN")).ledger
     aged = ledger.ruled[0].model_copy(update={"at": await store.now() - WINDOW})
     later = ledger.model_copy(update={"ruled": (aged, *ledger.ruled[1:])})
-    await store.redis.set(key, PersonLedgers(store.authorship, store.keys, store.found).sealed("UDAN", later))
+    await store.redis.set(key, PersonLedgers(store.authorship, store.keys, store.forged_values).sealed("UDAN", later))
     again = await house.ask("dan", "vault/n4")
     assert again.rule is not None
     assert again.rule.used == 3
@@ -260,7 +260,7 @@ async def started(house: House, request: Request, dba: bool | None = True) -> Re
     members = Members(known=False) if dba is None else Members(users=frozenset({"UDAN", "UEVE"} if dba else {"UEVE"}))
     roster = {**house.actor("dan").roster, "dba": members}
     now = await house.store.now()
-    judged = await scheduled_start.begin(house.context, roster, request, now)
+    judged = await scheduled_start.start_event(house.context, roster, request, now)
     if judged is None:
         return None
     await house.store.commit(Change(request, advance(request, judged[0]), judged[0], guards=judged[1]))

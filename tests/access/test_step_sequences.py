@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.access import review, submit
-from bot.access.answer import AnswerForm, judged
+from bot.access.answer import AnswerForm, answer_event
 from bot.access.review import ReviewDecision, UnderReview
 from bot.access.submit import RequestForm
 from bot.core import deadlines, lifecycle
@@ -68,7 +68,7 @@ class World:
         actor = self.actor(who)
         if self.request.state is not State.PENDING:
             return
-        if any(authorization.same(given.by, actor.person) for given in self.request.reviews):
+        if any(authorization.same_person(given.by, actor.person) for given in self.request.reviews):
             return
         verdicts = (
             authorization.may_review(self.policy, self.roster, self.request, actor.person, self.now),
@@ -79,7 +79,7 @@ class World:
         card = self.seen[who]
         decision = ReviewDecision(verb=verb, reason="not now", reason_changes=card.reason_changes)
         try:
-            event = review.judge(self.policy, actor, UnderReview(self.request, self.now, None), decision)
+            event = review.decision_event(self.policy, actor, UnderReview(self.request, self.now, None), decision)
         except JitError:
             return
         self.request = lifecycle.advance(self.request, event)
@@ -104,7 +104,7 @@ class World:
             return
         form = AnswerForm(text="orders", reason=reason, duration=seconds)
         try:
-            event = judged(self.policy, self.request, waiting[0], form, "UMIA", self.now)
+            event = answer_event(self.policy, self.request, waiting[0], form, "UMIA", self.now)
         except JitError:
             return
         self.request = lifecycle.advance(self.request, event)

@@ -293,7 +293,7 @@ async def test_a_count_by_another_policy_is_unknown_until_it_is_counted_again(st
     await store.policy.adopt(again.policy.generation)
     with pytest.raises(NotCounted):
         await again.ask("sam")
-    await again.counter.turn()
+    await again.counter.run_once()
     with pytest.raises(OverLimit):
         await again.ask("sam")
 
@@ -303,13 +303,13 @@ async def test_a_worker_deletes_the_counts_that_another_policy_does_not_keep(sto
     limits, without = house.policy, catalog(policy())
     house.policy = without
     await store.policy.adopt(without.generation)
-    await house.counter.turn()
+    await house.counter.run_once()
     await house.granted("mia")
     house.policy = limits
     await store.policy.adopt(limits.generation)
     with pytest.raises(NotCounted):
         await house.ask("sam")
-    await house.counter.turn()
+    await house.counter.run_once()
     with pytest.raises(OverLimit):
         await house.ask("sam")
 
@@ -330,7 +330,7 @@ async def test_a_count_after_everything_was_lost_is_trusted_by_those_who_remembe
         await house.approve("dan", (await house.ask(f"p{n}")).id)
     await store.redis.delete(store.keys.usage("vault/read-only"))
     fresh = House(Store(store.redis, store.workspace, store.ring), policy=house.policy)
-    await fresh.counter.turn()
+    await fresh.counter.run_once()
     assert await live(store, house.policy, "vault/read-only") == 3
 
 
@@ -364,7 +364,7 @@ async def test_a_ledger_that_somebody_changed_refuses_what_is_new_until_it_is_co
         await house.approve("dan", waiting.id)
     await deny(house, denied.id)
     assert await live(store, house.policy, "vault/read-only") is None
-    await house.counter.turn()
+    await house.counter.run_once()
     assert await live(store, house.policy, "vault/read-only") == 1
     with pytest.raises(OverLimit):
         await house.approve("dan", waiting.id)
@@ -411,12 +411,12 @@ def touched(change: Change) -> list[str]:
 
 async def test_a_workspace_without_limits_reads_guards_and_writes_nothing_more(store: Store) -> None:
     house, seen = await limited(store), list[CommitOutcome]()
-    assert house.policy.counted == frozenset()
+    assert house.policy.counted_scopes == frozenset()
     store.watch = seen.append
     store.usage.redis = NOTHING
     request = await house.granted("mia")
     await deny(house, (await house.ask("sam")).id)
-    await house.counter.turn()
+    await house.counter.run_once()
     assert request.state is State.ACTIVE
     keys = [key for outcome in seen for key in touched(outcome.change)]
     assert len(seen) > 4

@@ -19,7 +19,7 @@ from bot.access import holder, review
 from bot.access.review import ReviewDecision
 from bot.core.errors import JitError
 from bot.core.request import Request, State, Verb
-from bot.core.usage import has_place
+from bot.core.usage import is_live
 from bot.core.verdict import Actor
 from bot.policy.catalog import Catalog
 from bot.policy.counted import limits_of
@@ -126,7 +126,7 @@ def _twin_of(house: House, actor: Callable[[str], Actor]) -> Callable[[str], Act
 def live(requests: list[Request], scope: str, who: str = "") -> int:
     """How many approved requests have a place there, of one human or of all."""
     return sum(
-        bool(each.approved_at) and has_place(each, scope) and who in {"", each.requester.identity} for each in requests
+        bool(each.approved_at) and is_live(each, scope) and who in {"", each.requester.identity} for each in requests
     )
 
 
@@ -134,7 +134,7 @@ def excess(found: list[Request], rules: Catalog) -> dict[tuple[str, ...], int]:
     """By how much each limit, and each conflict, is passed."""
     people = {each.requester.identity for each in found}
     over: dict[tuple[str, ...], int] = {}
-    for scope in rules.counted:
+    for scope in rules.counted_scopes:
         limits = limits_of(rules, scope)
         if limits and limits.live:
             over[scope,] = live(found, scope) - limits.live
@@ -186,7 +186,7 @@ async def _step(play: Play, step: tuple[Any, ...]) -> None:
             case ("end", n, which):
                 await play.end(play.houses[n], which)
             case ("count", n):
-                await play.houses[n].counter.turn()
+                await play.houses[n].counter.run_once()
             case ("tamper", scope, way):
                 await play.tamper(scope, way)
             case ("policy", n):

@@ -17,7 +17,7 @@ from bot.store.store import Store
 async def main(url: str, workspace: str, home: Path, keys: str) -> None:
     """Seal small ranges, and trim close behind, so that a kill may come between any two lines."""
     store = Store(Redis.from_url(url), workspace, KeyRing.parse(keys))
-    part = Sealer(store, lambda: Archive.open("", home, create=True), home, pace=0.001, kept=10)
+    part = Sealer(store, lambda: Archive.open("", home, create=True), home, interval=0.001, kept=10)
     # A killed one cannot give up its lease: here nobody waits until it lapses.
     await store.redis.delete(store.keys.sealer)
     await part.run(asyncio.Event())

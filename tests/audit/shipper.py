@@ -62,7 +62,7 @@ async def main(url: str, workspace: str, home: Path, keys: str, kind: str, confi
     # A killed one cannot give up its lease: here nobody waits until it lapses.
     await store.redis.delete(store.keys.shipper)
     sinks = {"siem": (SinkShape(kind=kind, config=config), Fatal(registry.build(kind, config, {}), kills))}
-    await Shipping(store, lambda: Archive.open("", home), sinks, pace=0.01).run(asyncio.Event())
+    await Shipping(store, lambda: Archive.open("", home), sinks, interval=0.01).run(asyncio.Event())
 
 
 if __name__ == "__main__":

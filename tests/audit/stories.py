@@ -109,4 +109,4 @@ async def commit(store: Store, events: Sequence[Event]) -> Request:
 async def notes(store: Store, count: int, kind: str = "refused") -> None:
     """So many audit events that change no request."""
     for n in range(count):
-        await store.note(kind, f'{{"by":"UMIA","about":"vault/read-only","n":{n}}}')
+        await store.audit_event(kind, f'{{"by":"UMIA","about":"vault/read-only","n":{n}}}')

@@ -22,7 +22,7 @@ from bot.policy.loader import can_extend, consequence
 from bot.reports.digest import text as digest_text
 from bot.reports.insights.cases import DecisionCase, InsightRule, RequestCase, tell
 from bot.reports.replay import Fate, replay
-from bot.store.audit_stream import Window
+from bot.store.audit_stream import AuditStream
 from bot.store.indexes.recent_decisions import Acknowledged, RecentDecisions
 from bot.store.store import Store
 from bot.store.types import Change, CommitOutcome
@@ -186,7 +186,7 @@ async def test_a_lost_draft_and_a_lost_acceptance_are_reported_with_who_made_the
     watcher = LostWrites(store, remembered)
     assert list(await watcher.search()) == []
     assert len(await watcher.search()) == 2
-    [alarm] = [entry for entry in await Window(store).tail(0, 10) if entry.kind == "alarm"]
+    [alarm] = [entry for entry in await AuditStream(store).tail(0, 10) if entry.kind == "alarm"]
     first, second = json.loads(alarm.event)["said"]
     assert first.endswith("kim@example.com requested vault/read-only for somebody else")
     assert second.endswith("mia@example.com accepted vault/read-only")

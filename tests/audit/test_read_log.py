@@ -19,7 +19,7 @@ from bot.audit.archive.tables import READS
 from bot.audit.archive.timeline import EventQuery, Timeline
 from bot.audit.read_log import Read
 from bot.store import lockdowns
-from bot.store.audit_stream import Window
+from bot.store.audit_stream import AuditStream
 from bot.store.store import Store
 from tests.archives import MakeSealer
 from tests.audit.stories import commit, life
@@ -29,7 +29,7 @@ from tests.servers import RedisServer
 
 async def noted(store: Store) -> list[dict[str, Any]]:
     """The reads that are on the record."""
-    entries = await Window(store).tail(0, 1000)
+    entries = await AuditStream(store).tail(0, 1000)
     return [json.loads(entry.event) for entry in entries if entry.kind == "read"]
 
 
@@ -97,8 +97,8 @@ async def test_evidence_that_was_read_is_found_by_its_request_and_by_whose_it_wa
     store: Store, archive: Archive
 ) -> None:
     await commit(store, life("J-2222", "mia", workspace=store.workspace))
-    await read_log.note(store, Read(at=1.0, by="UADA", read="evidence", about="J-2222", rows=6, first=1, last=6))
-    trail = Timeline(store.workspace, archive, await Window(store).tail(0, 100))
+    await read_log.record(store, Read(at=1.0, by="UADA", read="evidence", about="J-2222", rows=6, first=1, last=6))
+    trail = Timeline(store.workspace, archive, await AuditStream(store).tail(0, 100))
     for wanted in (
         EventQuery(request="J-2222", kind="read"),
         EventQuery(person="mia@example.com", kind="read"),
@@ -154,7 +154,7 @@ def test_every_kind_of_event_can_be_asked_for() -> None:
     found = set()
     for path in Path(bot.__file__).parent.rglob("*"):
         if path.suffix == ".py":
-            found |= set(re.findall(r"(?:\.note|\bsaid)\(\s*\"(\w+)\"", path.read_text(encoding="utf-8")))
+            found |= set(re.findall(r"(?:\.audit_event|\bsaid)\(\s*\"(\w+)\"", path.read_text(encoding="utf-8")))
     found |= {lockdowns.DECLARED, lockdowns.VOTED, lockdowns.LIFTED, lockdowns.UNCERTAIN}
     assert len(found) > 12
     assert found <= projection.KINDS

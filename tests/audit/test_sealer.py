@@ -17,7 +17,7 @@ from bot.audit.sealer import Sealer, Unsealable, read_head, signer
 from bot.audit.verify import verify
 from bot.core.audit_chain import AuditEntry, Seal
 from bot.core.errors import StoreAway
-from bot.store.audit_stream import Window
+from bot.store.audit_stream import AuditStream
 from bot.store.keyring import KeyRing
 from bot.store.store import Store
 from tests.archives import MakeSealer
@@ -55,14 +55,14 @@ def whole(seals: list[Seal]) -> bool:
 
 
 async def kinds(store: Store) -> list[str]:
-    found = await Window(store).read(0, 10_000)
+    found = await AuditStream(store).read(0, 10_000)
     return [entry.kind for entry in found.entries]
 
 
 async def test_events_are_archived_as_they_were_written_under_a_signed_chain(store: Store, one: Sealer) -> None:
     await commit(store, life("J-2222", "mia", workspace=store.workspace))
     await notes(store, 3)
-    written = (await Window(store).read(0, 100)).entries
+    written = (await AuditStream(store).read(0, 100)).entries
     assert await one.once() == 9
     await notes(store, 2)
     assert await one.once() == 2
@@ -83,7 +83,7 @@ async def test_the_last_head_is_kept_in_jit_home_and_noted_in_redis(store: Store
     await one.once()
     head = chain(one)[-1].head
     assert read_head(one.home, store.workspace) == head
-    mark = await one.window.marked()
+    mark = await one.stream.checkpoint()
     assert mark is not None
     assert mark.head == head
 
@@ -121,7 +121,7 @@ async def test_the_window_is_trimmed_behind_the_seal_and_never_before(store: Sto
     await notes(store, 20)
     assert await store.redis.xlen(store.keys.audit) == 25
     await part.once()
-    assert [e.seq for e in (await part.window.read(0, 100)).entries] == [36, 37, 38, 39, 40]
+    assert [e.seq for e in (await part.stream.read(0, 100)).entries] == [36, 37, 38, 39, 40]
     assert [entry.seq for entry in archived(part)] == list(range(1, 41))
     await part.close()
 
@@ -154,9 +154,9 @@ async def test_dying_between_any_two_writes_repeats_harmlessly(
         if line == "after the archive":
             patched.setattr("bot.audit.sealer.write_head", die)
         elif line == "after the head":
-            patched.setattr(part.window, "mark", die)
+            patched.setattr(part.stream, "write_checkpoint", die)
         else:
-            patched.setattr(part.window, "trim", die)
+            patched.setattr(part.stream, "trim", die)
         with pytest.raises(asyncio.CancelledError):
             await part.once()
     await part.close()
@@ -211,7 +211,7 @@ async def test_an_emptied_redis_goes_on_behind_the_head(store: Store, one: Seale
     await store.redis.flushdb()
     await one.once()
     assert [(e.seq, e.kind) for e in archived(one)[5:]] == [(6, "loss"), (7, "alarm")]
-    await store.note("refused", "{}")
+    await store.audit_event("refused", "{}")
     assert await store.redis.get(store.keys.seq) == b"8"
 
 
@@ -312,7 +312,7 @@ async def test_dying_before_what_was_set_aside_is_removed_is_no_store_that_came_
         raise StoreAway("gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr(one.window, "remove", dies)
+        patched.setattr(one.stream, "remove", dies)
         with pytest.raises(StoreAway):
             await one.once()
     await one.once()
@@ -399,7 +399,7 @@ async def test_a_redis_that_is_almost_full_is_an_alarm(tmp_path: Path) -> None:
         await client.config_set("maxmemory", int(used * 1.1))
         await part.once()
         await part.once()
-        [entry] = (await part.window.read(0, 10)).entries
+        [entry] = (await part.stream.read(0, 10)).entries
         assert json.loads(entry.event)["alarm"] == "memory"
         await part.close()
         await client.aclose()
@@ -415,11 +415,11 @@ async def test_a_redis_that_is_full_gives_room_by_what_is_sealed(tmp_path: Path)
         await part.once()
         await client.config_set("maxmemory", int((await client.info("memory"))["used_memory"]) - 200_000)
         with pytest.raises(StoreAway, match="OutOfMemory"):
-            await store.note("refused", "{}")
+            await store.audit_event("refused", "{}")
         await part.loop.once()
         assert part.loop.complaint
         assert await client.xlen(store.keys.audit) == 100
-        await store.note("refused", "{}")
+        await store.audit_event("refused", "{}")
         await part.loop.once()
         assert not part.loop.complaint
         await part.close()
@@ -438,7 +438,7 @@ def test_every_worker_makes_the_same_key_from_the_ring() -> None:
 
 
 async def test_the_running_part_seals_and_ends_when_told(store: Store, sealer: MakeSealer) -> None:
-    part, stop = sealer(pace=0.01), asyncio.Event()
+    part, stop = sealer(interval=0.01), asyncio.Event()
     running = asyncio.create_task(part.run(stop))
     await notes(store, 3)
     async with asyncio.timeout(60):

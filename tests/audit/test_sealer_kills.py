@@ -10,7 +10,7 @@ from bot.audit.archive.archive import Archive
 from bot.audit.sealer import Sealer
 from bot.audit.verify import verify
 from bot.core.audit_chain import PURPOSE, Signer
-from bot.store.audit_stream import Window
+from bot.store.audit_stream import AuditStream
 from bot.store.store import Store
 from tests.audit.stories import notes
 from tests.servers import RedisServer
@@ -23,14 +23,14 @@ async def test_a_sealer_that_is_killed_anywhere_repeats_harmlessly(
     store: Store, redis: RedisServer, tmp_path: Path
 ) -> None:
     words = [redis.socket_url, store.workspace, str(tmp_path), store.ring.spelled()]
-    window, written = Window(store), 0
+    window, written = AuditStream(store), 0
     for _ in range(_KILLS):
-        mark = await window.marked()
+        mark = await window.checkpoint()
         sealed = mark.head.last if mark else 0
         process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.audit.process", *words, cwd=_ROOT)
         async with asyncio.timeout(60):
             # Killed while there is something to seal: events come all the while.
-            while not (mark := await window.marked()) or mark.head.last < sealed + 30:
+            while not (mark := await window.checkpoint()) or mark.head.last < sealed + 30:
                 await notes(store, 5)
                 written += 5
         process.kill()

@@ -9,7 +9,7 @@ from statistics import median
 from bot.core.verdict import Members, Roster
 from bot.policy import authorization, rules
 from bot.policy.catalog import Catalog
-from bot.policy.conditions import Circumstances, Wanted
+from bot.policy.conditions import Circumstances, RequestedAccess
 from tests.bench.printing import Row
 from tests.house import catalog, person
 
@@ -46,7 +46,9 @@ def _verdict(policy: Catalog, roster: Roster) -> Callable[[], None]:
     requester = person("TBENCH", "p1")
     choice = policy.find("s0/r0")
     assert choice
-    wanted = Wanted(requester=requester, what=choice.name, roles=choice.roles, duration=1800, reason="INC-42 it burns")
+    wanted = RequestedAccess(
+        requester=requester, what=choice.name, roles=choice.roles, duration=1800, reason="INC-42 it burns"
+    )
     facts = Circumstances(
         now=_NOW,
         begins=_NOW,

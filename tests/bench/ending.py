@@ -35,7 +35,7 @@ WORKERS = 3
 _APART = 500
 """Grants that end one by one, over so many seconds:"""
 _OVER = 10.0
-_PACE = 0.02
+_INTERVAL = 0.02
 """Seconds that making a live grant takes at most; known better when some were made."""
 _PATIENCE = 20.0
 """Seconds after the last deadline for which an `access_expired` event is waited for."""
@@ -49,7 +49,7 @@ async def measure(server: RedisServer, beside: RedisServer, live: int, at_once: 
     async with Redis.from_url(server.socket_url) as client, Redis.from_url(beside.socket_url) as other:
         house, told = await House(Store(client, WORKSPACE, RING)).open(), Lapses(other)
         # As the first worker of a store does at its start.
-        await ExposureIndex(house.store).fill(house.store.now)
+        await ExposureIndex(house.store).build(house.store.now)
         progress(f"making {live:,} live grants")
         await told.fill(live)
         await fill(house, live)
@@ -172,7 +172,7 @@ class Shift:
     house: House
     told: Lapses
     home: Path
-    pace: float = _PACE
+    interval: float = _INTERVAL
 
     async def closed(self, offsets: Sequence[float]) -> Closing:
         """Let so many grants end, each so many seconds after one moment, with the workers there."""
@@ -180,12 +180,12 @@ class Shift:
         others = await redis.zcard(keys.due)
         async with self._working() as (diaries, workers):
             began = time.time()
-            begin = began + 2 + len(offsets) * self.pace
+            begin = began + 2 + len(offsets) * self.interval
             ends = [begin + offset for offset in offsets]
             hearing = asyncio.create_task(self.told.heard(ends))
             due = await fill(self.house, len(ends), ends)
             made = time.time()
-            self.pace = 2 * (made - began) / len(ends)
+            self.interval = 2 * (made - began) / len(ends)
             await asyncio.sleep(begin - time.time())
             spent = [_busy(worker) for worker in (*workers, self.server.process.pid)]
             await self._over(others)

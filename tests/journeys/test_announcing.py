@@ -17,7 +17,7 @@ from bot.app import App
 from bot.playground import Call, LocalSlack, Message
 from bot.playground.faults import How
 from bot.settings import Settings
-from bot.store.audit_stream import Window
+from bot.store.audit_stream import AuditStream
 from bot.store.encoding import text
 from bot.store.outbox import PostedMessage
 from tests.house import POLICY
@@ -653,7 +653,7 @@ async def test_an_announcer_that_is_told_to_stop_finishes_its_message_and_hands_
 
 
 async def test_an_alarm_of_the_record_is_told_in_the_audit_channel_once(town: Town) -> None:
-    window = Window(town.app.store)
+    window = AuditStream(town.app.store)
     assert await window.alarm("memory", "Redis is nearly full <!channel>")
     assert not await window.alarm("memory", "Redis is nearly full <!channel>")
     told = await town.slack.sees("C0AUDIT01", lambda m: "The audit log needs attention: Redis is nearly full" in m.text)

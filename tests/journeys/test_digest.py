@@ -21,8 +21,8 @@ from bot.playground.server import UPLOAD
 from bot.reports.digest import chart as digest_picture
 from bot.reports.digest.schedule import Digesting, DigestReader
 from bot.settings import Settings
-from bot.store.audit_stream import Window
-from bot.store.indexes.daily_claim import Dated
+from bot.store.audit_stream import AuditStream
+from bot.store.indexes.daily_claim import DailyClaims
 from bot.store.keyring import KeyRing
 from bot.store.store import Store
 from tests.audit.stories import commit, life
@@ -110,7 +110,7 @@ async def sealed(app: App) -> None:
     """Wait until all that happened is in the archive."""
 
     async def all_of_it() -> bool:
-        reading = await Window(app.store).read(0, 1)
+        reading = await AuditStream(app.store).read(0, 1)
         with contextlib.suppress(NoArchive):  # the sealer makes it at this moment
             return await app.digesting.facts.sealed(reading.seq)
         return False
@@ -315,7 +315,7 @@ async def test_an_archive_that_lags_is_waited_for_and_then_that_is_said(
             assert "INCOMPLETE" not in digest.said()
             lagging, app.announcer.router.digest_deliveries.patience = True, 0.0
             claim = {"at": 0, "by": "clock", "day": yesterday(zone)[0], "timezone": zone, "late": False, "missed": []}
-            await Dated(app.store).asked(
+            await DailyClaims(app.store).enqueue_once(
                 "again", {**claim, "day": start_times.today(zone, await app.store.now()).isoformat()}, ["x|digest:#"]
             )
             assert "INCOMPLETE" in (await posted(slack, lambda m: "INCOMPLETE" in m.said())).said()
@@ -386,7 +386,7 @@ async def test_an_auditor_has_it_sent_with_its_picture(slack: LocalSlack, settin
         letter = await sam.sees_dm(is_digest, patience=PATIENCE)
         await slack.sees(letter.channel, lambda m: bool(m.files), thread=letter.ts, patience=PATIENCE)
         await given(app)
-        kinds = [entry.kind for entry in (await Window(app.store).read(0, 100)).entries]
+        kinds = [entry.kind for entry in (await AuditStream(app.store).read(0, 100)).entries]
     assert kinds.count("read") == 1
     assert digests(slack) == []
 
@@ -398,6 +398,6 @@ async def test_nobody_else_is_told_anything(slack: LocalSlack, settings: Setting
             assert reply.text == "You cannot do this: only `security` can read the audit log."
         reply = await slack.person("USAM").command("/jit", "digest someday", "C0GENERAL")
         assert "I don't understand the day" in reply.text
-        kinds = [entry.kind for entry in (await Window(app.store).read(0, 100)).entries]
+        kinds = [entry.kind for entry in (await AuditStream(app.store).read(0, 100)).entries]
         assert kinds.count("refused") == 2
         assert await app.announcer.outbox.waiting() == 0

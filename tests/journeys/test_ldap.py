@@ -54,7 +54,7 @@ async def looked(app: App) -> None:
     async with asyncio.timeout(20):
         while not await app.directories.leader.elected():  # noqa: ASYNC110  # another task's work
             await asyncio.sleep(0.02)
-    await app.directories.look(app.catalog)
+    await app.directories.read_all(app.catalog)
 
 
 async def approvers(town: Town, card: Message) -> list[str]:

@@ -66,7 +66,7 @@ class Leaving(Town):
         return self.id_of(card)
 
     async def state(self, id_: str) -> State:
-        return (await self.app.context.get(id_)).request.state
+        return (await self.app.context.load(id_)).request.state
 
     async def jit(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Type it where the bot's environment is."""
@@ -275,7 +275,7 @@ async def test_the_bot_looks_by_itself(
     slack: LocalSlack, redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With other paces than in earnest, from the event to the closed card."""
-    quick = partial(Offboarding, pace=0.05, apart=0.3, groups_apart=0.6, a_minute=10_000)
+    quick = partial(Offboarding, interval=0.05, apart=0.3, groups_apart=0.6, a_minute=10_000)
     monkeypatch.setattr("bot.process.worker.Offboarding", quick)
     async with running(settings_for(slack, redis, "http", tmp_path)) as app:
         slack.deliver_to(f"http://127.0.0.1:{app.port}/slack/events")

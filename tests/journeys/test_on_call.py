@@ -68,7 +68,7 @@ async def known(app: App) -> None:
 async def looked(app: App) -> None:
     """As a minute later."""
     assert await app.directories.leader.elected()
-    await app.directories.look(app.catalog)
+    await app.directories.read_all(app.catalog)
 
 
 async def aged(app: App, seconds: float = 300) -> None:

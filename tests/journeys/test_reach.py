@@ -20,7 +20,7 @@ LINE = "request debug 30m -- INC-1 the vault is stuck"
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine takes its time; what does not come within a second is a test of its own."""
     monkeypatch.setattr(reach, "PATIENCE", 20.0)
-    monkeypatch.setattr(decision_times, "PATIENCE", 20.0)
+    monkeypatch.setattr(decision_times, "TIME_LIMIT", 20.0)
 
 
 async def told(town: Town, wanted: str = "") -> Message:

@@ -19,7 +19,7 @@ from bot.audit.archive.archive import Archive, NoArchive
 from bot.audit.export import evidence, export
 from bot.audit.sealer import read_head
 from bot.playground import Human, LocalSlack, Reply, View
-from bot.store.audit_stream import Window
+from bot.store.audit_stream import AuditStream
 from tests.house import POLICY
 from tests.journeys.conftest import CHANNEL, Mode, Town, running, settings_for
 from tests.servers import RedisServer, until
@@ -47,7 +47,7 @@ async def town(
 
 async def noted(town: Town, kind: str) -> list[dict[str, Any]]:
     """What is on the record, of a kind."""
-    entries = await Window(town.app.store).tail(0, 1000)
+    entries = await AuditStream(town.app.store).tail(0, 1000)
     return [json.loads(entry.event) for entry in entries if entry.kind == kind]
 
 
@@ -94,7 +94,7 @@ async def test_who_held_what_at_a_moment_is_told(town: Town) -> None:
 
 async def test_pages_are_turned_back_and_forth_without_a_gap(town: Town) -> None:
     for n in range(30):
-        await town.app.store.note("refused", json.dumps({"by": "UMIA", "verb": "ask", "about": f"vault/r{n}"}))
+        await town.app.store.audit_event("refused", json.dumps({"by": "UMIA", "verb": "ask", "about": f"vault/r{n}"}))
     one = await asked(town, "kind:refused")
     assert "vault/r29" in one.said()
     assert "vault/r17" not in one.said()
@@ -132,7 +132,7 @@ async def test_who_is_no_auditor_is_refused_and_that_is_recorded(town: Town, who
 
 async def test_a_page_is_judged_when_it_is_turned(town: Town) -> None:
     for n in range(20):
-        await town.app.store.note("refused", f'{{"by":"UMIA","n":{n}}}')
+        await town.app.store.audit_event("refused", f'{{"by":"UMIA","n":{n}}}')
     view = await asked(town, "refused")
     groups = {**town.app.catalog.groups, "audit": town.app.catalog.groups["security"]}
     town.app.catalog = town.app.catalog.model_copy(update={"groups": groups})
@@ -177,7 +177,7 @@ async def test_what_is_not_understood_gets_the_nearest_and_reads_nothing(town: T
     "line", ["person:o'brien@example.com", "system:old-db", "role:old-db/admin", "kind:nonsense", "j-zzzz", "cli:x@y"]
 )
 async def test_what_is_nowhere_is_found_nowhere(town: Town, line: str) -> None:
-    await town.app.store.note("found", '{"found":"gone"}')
+    await town.app.store.audit_event("found", '{"found":"gone"}')
     view = await asked(town, line)
     assert "No matching events." in view.said()
 
@@ -186,21 +186,21 @@ async def test_hostile_text_in_the_record_is_shown_and_does_nothing(town: Town) 
     evil = "<!channel> <@UDAN> *x* <https://evil.example|click> \u202e `" + "y" * 5_000
     facts = {"by": evil, "verb": "ask", "about": evil, "why": evil}
     for _ in range(12):
-        await town.app.store.note("refused", json.dumps(facts))
+        await town.app.store.audit_event("refused", json.dumps(facts))
     view = await asked(town, "refused")
     assert "&lt;!channel&gt;" in view.said()
     assert not any(bad in view.said() for bad in ("<!channel>", "<@UDAN>", "<https:", "\u202e"))
 
 
 async def test_what_is_not_sealed_yet_says_so_and_is_marked_no_more_once_it_is(town: Town, tmp_path: Path) -> None:
-    await town.app.store.note("found", '{"found":"gone"}')
+    await town.app.store.audit_event("found", '{"found":"gone"}')
     workspace = town.app.store.workspace
     await asyncio.to_thread(until, lambda: read_head(tmp_path, workspace) is not None, "the event to be sealed")
     assert "not sealed yet_" not in (await asked(town, "found")).said()
 
 
 async def test_a_process_without_an_archive_says_what_it_looked_at(town: Town) -> None:
-    await town.app.store.note("found", '{"found":"gone"}')
+    await town.app.store.audit_event("found", '{"found":"gone"}')
 
     def nowhere() -> Archive:
         return Archive.open("", Path("/nonexistent"))
@@ -212,7 +212,7 @@ async def test_a_process_without_an_archive_says_what_it_looked_at(town: Town) -
 
 
 async def test_an_archive_that_is_not_the_workers_is_not_believed(town: Town, tmp_path: Path) -> None:
-    await town.app.store.note("found", '{"found":"gone"}')
+    await town.app.store.audit_event("found", '{"found":"gone"}')
     workspace = town.app.store.workspace
     await asyncio.to_thread(until, lambda: read_head(tmp_path, workspace) is not None, "the event to be sealed")
     other = tmp_path / "other"
@@ -293,7 +293,7 @@ async def test_evidence_comes_as_a_pack_that_verifies_and_a_page(town: Town) -> 
     [("evidence J-ZZZZ", "no sealed event tells of J-ZZZZ"), ("export 2001-01", "nothing happened in that time")],
 )
 async def test_a_file_that_cannot_be_made_is_said_in_the_direct_message(town: Town, line: str, said: str) -> None:
-    await town.app.store.note("found", '{"found":"gone"}')
+    await town.app.store.audit_event("found", '{"found":"gone"}')
     await town.ada.command("/jit", f"audit {line}", CHANNEL)
     await town.ada.sees_dm(lambda m: said in m.text)
     assert town.slack.world.files == {}
@@ -301,7 +301,7 @@ async def test_a_file_that_cannot_be_made_is_said_in_the_direct_message(town: To
 
 async def test_a_file_that_would_be_too_large_is_not_made(town: Town) -> None:
     assert town.app.announcer.router.file_deliveries is not None
-    town.app.announcer.router.file_deliveries.files.most = 500
+    town.app.announcer.router.file_deliveries.files.max_bytes = 500
     await town.asked()
     await town.ada.command("/jit", "audit export today csv", CHANNEL)
     await town.ada.sees_dm(lambda m: "would have more than 500 bytes" in m.text and "at a terminal" in m.text)
@@ -317,8 +317,8 @@ async def test_a_notice_that_somebody_wrote_into_redis_sends_no_file(town: Town)
     await town.asked()
     store = town.app.store
     facts = {"at": 0, "by": "UEVE", "read": "export", "asked": {"when": "today"}, "format": "csv"}
-    await store.note("read", json.dumps(facts), row="UEVE|file:#")
-    await store.note("read", json.dumps({**facts, "by": "UADA"}), row="UEVE|file:#")
+    await store.audit_event("read", json.dumps(facts), row="UEVE|file:#")
+    await store.audit_event("read", json.dumps({**facts, "by": "UADA"}), row="UEVE|file:#")
     async with asyncio.timeout(30):
         while len(await town.app.announcer.outbox.dead()) < 2:  # noqa: ASYNC110  # of another process' making
             await asyncio.sleep(0.02)
@@ -339,11 +339,11 @@ async def test_a_policy_that_was_changed_says_who_gained_and_who_lost(
         assert "`all@" in told.said()
         assert "eve@example.com: approve `vault/admin`" in told.said()
         assert "kim@example.com: approve `vault/admin`" in told.said()
-        entries = await Window(app.store).tail(0, 1000)
+        entries = await AuditStream(app.store).tail(0, 1000)
         [event] = [json.loads(entry.event) for entry in entries if entry.kind == "policy"]
         assert event["now"] == app.catalog.generation
     async with running(settings) as app:
-        entries = await Window(app.store).tail(0, 1000)
+        entries = await AuditStream(app.store).tail(0, 1000)
         assert len([entry for entry in entries if entry.kind == "policy"]) == 1
 
 
@@ -361,7 +361,7 @@ async def test_every_event_says_which_process_wrote_it_and_by_which_policy(town:
     await town.card(town.id_of(card), "active until")
     await town.kim.click(card, "deny")
     await town.ada.command("/jit", "audit export today", CHANNEL)
-    entries = await Window(town.app.store).tail(0, 1000)
+    entries = await AuditStream(town.app.store).tail(0, 1000)
     kinds = {entry.kind for entry in entries}
     assert {"submitted", "approved", "grant_attempted", "granted", "read"} <= kinds
     for entry in entries:

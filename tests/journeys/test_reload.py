@@ -221,7 +221,7 @@ async def test_a_policy_that_only_the_store_took_over_is_put_back_with_the_file(
 
         async def decides_by(generation: str) -> None:
             async def decides() -> bool:
-                return await app.store.policy.held() == generation
+                return await app.store.policy.current() == generation
 
             await until(decides, f"the workspace to decide by {generation}")
 

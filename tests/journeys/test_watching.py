@@ -240,7 +240,7 @@ async def test_no_label_names_a_person_or_a_request_and_nobody_can_make_more_of_
                 await human.command("/jit", f"show J-2345 {word}", CHANNEL)
                 reply = await human.command("/jit", f"cancel {town.id_of(card)}", CHANNEL)
                 assert "You cancelled" in reply.text
-            await town.app.context.store.note(word, "{}")
+            await town.app.context.store.audit_event(word, "{}")
             return set(await numbers(town.app, lambda n: not n["jit_outbox_rows"]))
 
         once = await everybody("abracadabra")

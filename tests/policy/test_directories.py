@@ -117,9 +117,9 @@ def test_a_comparison_says_who_tells_of_a_group_and_never_a_secret() -> None:
 
 def test_nobody_loses_access_by_the_end_of_a_shift() -> None:
     roles = {("prod-db", "admin")}
-    assert lost_rights.resting_on_groups(catalog(POLICY)) == roles
+    assert lost_rights.roles_restricted_to_groups(catalog(POLICY)) == roles
     shifts = catalog(POLICY.replace("may_ask: [dba]", "may_ask: [dba, db-on-call]"))
-    assert lost_rights.resting_on_groups(shifts) == frozenset()
+    assert lost_rights.roles_restricted_to_groups(shifts) == frozenset()
 
 
 def test_the_example_of_the_guide_of_ldap_is_good() -> None:

@@ -97,9 +97,9 @@ def test_a_template_with_both_sides_is_a_mistake(sides: str) -> None:
 
 
 def test_what_is_counted_is_what_has_limits_and_the_sides_of_conflicts() -> None:
-    assert catalog(WHOLE).counted == frozenset()
-    assert catalog(of_role("{live: 1}")).counted == {"prod-db/admin"}
-    assert catalog(with_conflicts("[[prod-db, billing/approve]]")).counted == {"prod-db", "billing/approve"}
+    assert catalog(WHOLE).counted_scopes == frozenset()
+    assert catalog(of_role("{live: 1}")).counted_scopes == {"prod-db/admin"}
+    assert catalog(with_conflicts("[[prod-db, billing/approve]]")).counted_scopes == {"prod-db", "billing/approve"}
 
 
 def test_limits_change_no_digest_of_a_role() -> None:
@@ -124,7 +124,7 @@ def test_a_comparison_says_which_limits_and_conflicts_changed() -> None:
 def test_the_examples_of_the_guide_are_good() -> None:
     guide = ROOT.joinpath("bot/guides/policy.md").read_text(encoding="utf-8")
     [limited] = re.findall(r"    limits: (\{.*\})\n", guide)[:1] or re.findall(r"  limits: (\{.*\})\n", guide)
-    assert catalog(of_role(limited)).counted == {"prod-db/admin"}
+    assert catalog(of_role(limited)).counted_scopes == {"prod-db/admin"}
     [pairs] = re.findall(r"```yaml\nconflicts:\n(.*?)```", guide, re.DOTALL)
     assert len(re.findall(r"\[[a-z/-]+, [a-z/-]+\]", pairs)) == 2
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bot.core.verdict import Code, Members
 from bot.policy import conditions, rules
 from bot.policy.catalog import Catalog
-from bot.policy.conditions import Circumstances, Wanted
+from bot.policy.conditions import Circumstances, RequestedAccess
 from bot.policy.rule import rule_of
 from bot.policy.rule_shapes import HoursShape, RuleShape, WhenShape
 from bot.policy.rules import Ruling
@@ -114,15 +114,19 @@ def house(*written: dict[str, Any]) -> Catalog:
     return HOUSE.model_copy(update={"rules": found})
 
 
-def wanted(what: str = "vault/ops", duration: int = 1800, reason: str = "", **inputs: str) -> Wanted:
+def wanted(what: str = "vault/ops", duration: int = 1800, reason: str = "", **inputs: str) -> RequestedAccess:
     choice = HOUSE.find(what)
     assert choice is not None
     given = inputs or {"ticket": "INC-42"}
-    return Wanted(requester=DAN, what=what, roles=choice.roles, duration=duration, reason=reason, inputs=given)
+    return RequestedAccess(requester=DAN, what=what, roles=choice.roles, duration=duration, reason=reason, inputs=given)
 
 
 def judged(
-    whole: Catalog, form: Wanted, changed: tuple[dict[str, Members], dict[str, Any]] = ({}, {}), *, why: bool = False
+    whole: Catalog,
+    form: RequestedAccess,
+    changed: tuple[dict[str, Members], dict[str, Any]] = ({}, {}),
+    *,
+    why: bool = False,
 ) -> Ruling:
     roster, facts = changed
     used = dict.fromkeys((rule.key for rule in whole.rules), 0)
@@ -192,7 +196,7 @@ TOLD = st.lists(st.sampled_from([*FALSE.items()]), max_size=6).map(
 )
 
 
-def strictness(ruling: Ruling, form: Wanted) -> tuple[bool, frozenset[Any], int, bool]:
+def strictness(ruling: Ruling, form: RequestedAccess) -> tuple[bool, frozenset[Any], int, bool]:
     """How hard it is made: denied, what is required, how long it may be, whether people have to approve."""
     least = ruling.shortened.duration if ruling.shortened else form.duration
     return bool(ruling.denied), frozenset(ruling.required_steps), -least, ruling.by is None
@@ -200,7 +204,7 @@ def strictness(ruling: Ruling, form: Wanted) -> tuple[bool, frozenset[Any], int,
 
 @given(RULES, FORMS, TOLD, st.sets(st.sampled_from(sorted(UNTOLD))))
 def test_no_unknown_loosens_anything(
-    some: list[dict[str, Any]], form: Wanted, told: tuple[dict[str, Members], dict[str, Any]], dark: set[str]
+    some: list[dict[str, Any]], form: RequestedAccess, told: tuple[dict[str, Members], dict[str, Any]], dark: set[str]
 ) -> None:
     whole = house(*some)
     roster, facts = dict(told[0]), dict(told[1])
@@ -217,7 +221,7 @@ def test_no_unknown_loosens_anything(
 
 @given(RULES, FORMS, TOLD)
 def test_whoever_does_not_ask_why_gets_the_same_ruling(
-    some: list[dict[str, Any]], form: Wanted, told: tuple[dict[str, Members], dict[str, Any]]
+    some: list[dict[str, Any]], form: RequestedAccess, told: tuple[dict[str, Members], dict[str, Any]]
 ) -> None:
     whole = house(*some)
     short, full = judged(whole, form, told), judged(whole, form, told, why=True)
@@ -231,7 +235,7 @@ def test_whoever_does_not_ask_why_gets_the_same_ruling(
 
 @given(RULES, FORMS, TOLD, st.randoms())
 def test_their_order_decides_nothing_but_which_one_approves(
-    some: list[dict[str, Any]], form: Wanted, told: tuple[dict[str, Members], dict[str, Any]], shuffle: Any
+    some: list[dict[str, Any]], form: RequestedAccess, told: tuple[dict[str, Members], dict[str, Any]], shuffle: Any
 ) -> None:
     other = list(some)
     shuffle.shuffle(other)
@@ -247,7 +251,7 @@ def test_their_order_decides_nothing_but_which_one_approves(
 @given(RULES, FORMS, TOLD, RULES)
 def test_a_stricter_rule_more_makes_nothing_easier(
     some: list[dict[str, Any]],
-    form: Wanted,
+    form: RequestedAccess,
     told: tuple[dict[str, Members], dict[str, Any]],
     more: list[dict[str, Any]],
 ) -> None:
@@ -372,7 +376,7 @@ def test_hours_are_judged_at_the_start_of_access() -> None:
         (wanted("hall/ops", ticket="INC-42"), ""),
     ],
 )
-def test_the_ticket_is_the_input_of_the_role(form: Wanted, ticket: str) -> None:
+def test_the_ticket_is_the_input_of_the_role(form: RequestedAccess, ticket: str) -> None:
     shape = WhenShape.model_validate({"ticket": {"check": "jira", "input": "ticket"}}).ticket
     assert shape is not None
     assert conditions.ticket(HOUSE, shape, form, form.roles[0]) == ticket

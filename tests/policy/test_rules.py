@@ -13,7 +13,7 @@ from bot.core.request import Person
 from bot.core.verdict import Members
 from bot.policy import authorization, rules
 from bot.policy.catalog import Catalog, Choice
-from bot.policy.conditions import Circumstances, Wanted
+from bot.policy.conditions import Circumstances, RequestedAccess
 from bot.policy.field_types import Sensitivity
 from bot.policy.rule import Rule
 from bot.policy.rule_shapes import SENTENCES, RuleShape, ThenShape, WhenShape
@@ -39,14 +39,14 @@ def ruled(*written: str) -> Catalog:
     return catalog(POLICY + "rules:\n" + "".join(f"  - {rule}\n" for rule in written or (RULE,)))
 
 
-def wanted(whole: Catalog, what: str = "debug", who: Person = DAN, duration: int = 1800) -> Wanted:
+def wanted(whole: Catalog, what: str = "debug", who: Person = DAN, duration: int = 1800) -> RequestedAccess:
     """Who requests what, for how many seconds."""
     choice = whole.find(what)
     assert choice is not None
-    return Wanted(requester=who, what=choice.name, roles=choice.roles, duration=duration)
+    return RequestedAccess(requester=who, what=choice.name, roles=choice.roles, duration=duration)
 
 
-def judged(whole: Catalog, form: Wanted, used: int = 0, roster: Any = ROSTER, facts: Any = FACTS) -> Ruling:
+def judged(whole: Catalog, form: RequestedAccess, used: int = 0, roster: Any = ROSTER, facts: Any = FACTS) -> Ruling:
     """What the rules make of it, of each of which so many were used."""
     return rules.judge(whole, roster, form, facts, {rule.key: used for rule in whole.rules}, why=True)
 
@@ -157,7 +157,7 @@ def test_a_rule_widens_no_right_and_approves_nothing_harmful(
     requester = person("T1", who)
     before = authorization.may_request(catalog(), roster, requester, choice, NOW)
     assert authorization.may_request(whole, roster, requester, choice, NOW) == before
-    form = Wanted(requester=requester, what=choice.name, roles=choice.roles, duration=duration)
+    form = RequestedAccess(requester=requester, what=choice.name, roles=choice.roles, duration=duration)
     by = rules.judge(whole, roster, form, FACTS, {"k": used}).by
     if by is None:
         return

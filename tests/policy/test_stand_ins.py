@@ -81,7 +81,7 @@ def complete(found: dict[str, Members], request: Request, *, decided: bool = Fal
 def test_a_stand_in_may_approve_and_is_recorded_in_whose_place() -> None:
     found, request = roster(delegation("dan", "lee")), asked()
     assert authorization.may_review(policy(), found, request, who("lee"), NOW).allowed
-    review = authorization.in_right(policy(), found, request, yes("lee"), NOW)
+    review = authorization.attribute_review(policy(), found, request, yes("lee"), NOW)
     assert (review.stands_in_for, review.delegation) == (who("dan"), "D-dan")
     assert complete(found, asked("zoe", review))
 
@@ -93,7 +93,7 @@ def test_without_a_delegation_nobody_stands_in() -> None:
 
 def test_who_is_an_approver_anyway_answers_in_their_own_right() -> None:
     found = roster(delegation("dan", "lee"), dba=("dan", "eve", "lee"))
-    assert authorization.in_right(policy(), found, asked(), yes("lee"), NOW).stands_in_for is None
+    assert authorization.attribute_review(policy(), found, asked(), yes("lee"), NOW).stands_in_for is None
 
 
 @pytest.mark.parametrize(
@@ -233,9 +233,9 @@ def test_who_joined_lately_approves_no_critical_role_and_every_other() -> None:
 def test_they_are_told_so_and_may_deny() -> None:
     found, request = fresh("dan", NOW - 60), asked("eve", of="admin")
     assert authorization.may_review(policy(), found, request, who("dan"), NOW).allowed
-    verdict = authorization.counts_already(policy(), found, request, yes("dan"), NOW)
+    verdict = authorization.counts_yet(policy(), found, request, yes("dan"), NOW)
     assert codes(verdict) == [Code.FRESH_MEMBER]
-    assert authorization.counts_already(policy(), found, asked("eve"), yes("dan"), NOW).allowed
+    assert authorization.counts_yet(policy(), found, asked("eve"), yes("dan"), NOW).allowed
 
 
 @pytest.mark.parametrize("new", ["dan", "lee"])
@@ -306,7 +306,7 @@ def test_no_sequence_of_delegations_and_clicks_needs_fewer_people_who_are_entitl
         found = stand_ins.with_delegations({name: members(*names) for name, names in standing.items()}, given_)
         if not authorization.may_review(of, found, request, who(click), NOW).allowed:
             continue
-        review = authorization.in_right(of, found, request, yes(click), NOW)
+        review = authorization.attribute_review(of, found, request, yes(click), NOW)
         request = request.model_copy(update={"reviews": (*request.reviews, review)})
         tally = authorization.tally(of, found, request, NOW)
         if not tally.complete:
@@ -319,7 +319,9 @@ def test_no_sequence_of_delegations_and_clicks_needs_fewer_people_who_are_entitl
         for each in tally.counted:
             if each.stands_in_for:
                 assert each.by.identity.partition("@")[0] in standing["helpers"]
-                assert any(d.lasts(NOW) and d.stand_in == each.by and d.person == each.stands_in_for for d in given_)
+                assert any(
+                    d.is_active(NOW) and d.stand_in == each.by and d.person == each.stands_in_for for d in given_
+                )
         # The same people, each in their own right, would have been enough.
         own = asked(requester, *(yes(right.partition("@")[0]) for right in rights))
         assert authorization.tally(

@@ -39,7 +39,9 @@ def policy(provider: str, grants: Mapping[str, Any]) -> Catalog:
 async def opened(store: Store, bench: Bench, provider: str) -> House:
     """A house whose vault is a real server."""
     system = bench.build()
-    return await House(store, policy=policy(provider, bench.params), systems={"vault": system}, patience=5.0).open()
+    return await House(
+        store, policy=policy(provider, bench.params), systems={"vault": system}, timeout_margin=5.0
+    ).open()
 
 
 async def lost(store: Store) -> None:
@@ -196,7 +198,7 @@ async def test_postgresql_loses_what_an_orphan_made_to_its_owner_and_no_object_i
     await lost(store)
     [closed] = (await reconciler(house).reconcile("vault")).findings
     assert closed.kind is DriftKind.CLOSED
-    assert "1 objects in app belong to jit_leftovers now" in closed.said
+    assert "1 objects in app belong to jit_leftovers now" in closed.sentence
     assert run(bench.running, "SELECT one FROM made_by_an_orphan", dbname="app") == [(1,)]
     run(bench.running, "DROP TABLE made_by_an_orphan", dbname="app")
 
@@ -204,7 +206,7 @@ async def test_postgresql_loses_what_an_orphan_made_to_its_owner_and_no_object_i
 async def test_postgresql_keeps_memberships_of_logins_that_stood_before(store: Store, server: PostgresServer) -> None:
     bench = SharedPostgresBench(server)
     spelled = policy("postgresql", bench.params)
-    house = await House(store, policy=spelled, systems={"vault": bench.build()}, patience=5.0).open()
+    house = await House(store, policy=spelled, systems={"vault": bench.build()}, timeout_margin=5.0).open()
     request = await house.granted(bench.person, "vault/shared")
     assert request.state.value == "active", request.legs[0].error
     look = await reconciler(house).reconcile("vault")

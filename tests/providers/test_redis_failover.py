@@ -210,7 +210,9 @@ async def test_a_request_whose_server_failed_over_stays_open_in_the_books_and_sa
     with redis_server(binary=binary(brand)) as old, replica_of(old, binary=binary(brand)) as new:
         bench = RedisBench(old)
         before, away = bench.system(), bench.system(url=bench.config(new.port)["url"])
-        house = await House(store, policy=policy("redis", bench.params), systems={"vault": before}, patience=5.0).open()
+        house = await House(
+            store, policy=policy("redis", bench.params), systems={"vault": before}, timeout_margin=5.0
+        ).open()
         request = await house.granted()
         assert request.state is State.ACTIVE
         with redis.Redis.from_url(new.socket_url) as admin:

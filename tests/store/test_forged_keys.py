@@ -44,7 +44,7 @@ async def test_an_address_stays_bound_whatever_is_put_in_place_of_its_binding(st
     assert await store.identities.bind(ADDRESS, "UMIA")
     assert not await store.identities.bind(ADDRESS, "UEVIL")
     assert await store.identities.bound(ADDRESS) == "UMIA"
-    assert await Bindings(store).free(ADDRESS, "UMIA", {})
+    assert await Bindings(store).unbind(ADDRESS, "UMIA", {})
     assert await store.identities.bind(ADDRESS, "USAM"), "an operator has freed it"
 
 

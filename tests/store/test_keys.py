@@ -12,7 +12,7 @@ from bot.access import holder, read
 from bot.core.audit_chain import GENESIS, Head
 from bot.core.request import State
 from bot.local_account import OsAccount
-from bot.store.audit_stream import ArchiveHead, Window
+from bot.store.audit_stream import ArchiveHead, AuditStream
 from bot.store.indexes.directory_changes import DirectoryChanges
 from bot.store.indexes.directory_snapshots import CalendarSnapshot, DirectorySnapshot, DirectorySnapshots
 from bot.store.indexes.exposure import ExposureIndex
@@ -44,10 +44,10 @@ async def _of_another_kind(store: Store) -> list[str]:
 
 async def left(sightings: Sightings) -> None:
     """All that is kept of somebody who may have left."""
-    await sightings.keep({"UMIA": Sighting(user="UMIA", first=1.0, last=2.0)})
+    await sightings.save({"UMIA": Sighting(user="UMIA", first=1.0, last=2.0)})
     await sightings.hint("UEVE")
     held = HeldAccess(request="J-2222", user="UMIA", who="", what="", why="")
-    await sightings.hold([held], {}, "offboarding|leaving:#")
+    await sightings.hold_back([held], {}, "offboarding|leaving:#")
     await sightings.confirm(["UMIA"], "cli:me@here")
 
 
@@ -76,10 +76,10 @@ async def test_every_key_has_a_ttl_or_is_declared_permanent(store: Store) -> Non
     await DirectoryChanges(store).gone("UMIA", 1.0, "deactivated")
     await Terminals(store).bind(Binding(terminal=terminal_of(HERE), person=house.actor("pat").person, until=1.0))
     await Terminals(store).offer(HERE)
-    await ExposureIndex(store).fill(store.now)
+    await ExposureIndex(store).build(store.now)
     await looked(Insights(store))
-    await Window(store).mark(ArchiveHead("archive", Head(1, GENESIS)))
-    await store.note("refused", "{}", window=60, once="x")
+    await AuditStream(store).write_checkpoint(ArchiveHead("archive", Head(1, GENESIS)))
+    await store.audit_event("refused", "{}", window=60, once="x")
     await store.alarm("tampered", "J-2222")
     await house.granted(what="both")
     ended = await house.granted(what="vault/read-only")

@@ -97,7 +97,7 @@ async def test_a_worker_whose_lease_another_took_writes_nothing(house: House) ->
     event = RequestExpired(at=stale.created_at)
     with pytest.raises(Superseded):
         await house.store.commit(Change(stale, stale.model_copy(update={"version": 9}), event, fence=old.fence))
-    assert await house.store.due_set.free(taken[0])
+    assert await house.store.due_set.release(taken[0])
 
 
 async def test_two_workers_never_hold_one_claim(house: House) -> None:

@@ -62,7 +62,7 @@ class Desk:
     async def looked(self) -> Snapshots:
         """Look, by the process that leads; what is there then."""
         assert await self.refresh.leader.elected()
-        await self.refresh.look(self.policy)
+        await self.refresh.read_all(self.policy)
         return await self.there()
 
     async def there(self) -> Snapshots:
@@ -177,7 +177,7 @@ class Broken:
 @pytest.mark.parametrize("error", [ZeroDivisionError("secret"), Refused("no"), NoAnswer("later", 5.0)])
 async def test_one_that_breaks_takes_no_other_with_it(desk: Desk, error: Exception) -> None:
     broken: Any = Broken(error)
-    desk.refresh.use(Sources({"pd": broken}, {"freeze": desk.calendar}))
+    desk.refresh.replace_sources(Sources({"pd": broken}, {"freeze": desk.calendar}))
     found = await desk.looked()
     assert found.members(desk.policy) == {}
     assert "secret" not in found.directories["pd"].problem
@@ -187,7 +187,7 @@ async def test_one_that_breaks_takes_no_other_with_it(desk: Desk, error: Excepti
 async def test_one_that_hangs_is_given_up_within_the_lease(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.worker.directory_refresh._BUDGET", 0.1)
     hangs: Any = Broken()
-    desk.refresh.use(Sources({"pd": hangs}, {"freeze": desk.calendar}))
+    desk.refresh.replace_sources(Sources({"pd": hangs}, {"freeze": desk.calendar}))
     began = time.monotonic()
     assert "in time" in (await desk.looked()).directories["pd"].problem
     assert time.monotonic() - began < 10
@@ -197,7 +197,7 @@ async def test_nothing_is_kept_by_a_process_that_leads_no_more(desk: Desk) -> No
     await desk.looked()
     before = await desk.store.redis.get(desk.store.keys.directory("pd"))
     await desk.refresh.leader.resign()
-    await desk.refresh.look(desk.policy)
+    await desk.refresh.read_all(desk.policy)
     assert await desk.store.redis.get(desk.store.keys.directory("pd")) == before
 
 

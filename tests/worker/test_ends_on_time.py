@@ -43,13 +43,13 @@ class Bot:
 
     def __post_init__(self) -> None:
         trail = Trail(self.store, lambda: Archive.open("", self.home))
-        self.recovery = Recovery(self.store, trail, pace=0.2)
+        self.recovery = Recovery(self.store, trail, interval=0.2)
         self.house = House(self.store, recovery=self.recovery)
         if self.systems:
             self.house = House(self.store, recovery=self.recovery, systems=self.systems)
         reconciler = Reconciler(self.store, self.house.worker.gateways, lambda: self.house.policy, margin=0.1)
-        self.recovery.lost = reconciler.run_now
-        self.sealer = Sealer(self.store, lambda: Archive.open("", self.home, create=True), self.home, pace=0.2)
+        self.recovery.on_unknown_access = reconciler.run_now
+        self.sealer = Sealer(self.store, lambda: Archive.open("", self.home, create=True), self.home, interval=0.2)
         self.recovery.seal = self.sealer.run_now
         self.parts = {
             "worker": self.house.worker.run,
@@ -277,7 +277,7 @@ async def test_no_record_moves_on_without_its_event(bot: Bot) -> None:
     request = await house.ask()
     for way in AUDIT.values():
         await way(house.store)
-        await house.context.store.note("refused", "{}")
+        await house.context.store.audit_event("refused", "{}")
     await house.approve("dan", request.id)
     entries: Any = await house.store.redis.xrevrange(house.store.keys.audit, count=1)
     assert entries[0][1][b"kind"] == b"approved"
@@ -408,7 +408,7 @@ async def test_what_nobody_knows_of_any_more_has_the_systems_asked_at_once(bot: 
     async def lost() -> None:
         asked.set()
 
-    other.recovery.lost = lost
+    other.recovery.on_unknown_access = lost
     await bot.store.redis.zadd(bot.store.keys.due, {request.id: 1.0})
     await other.house.work()
     assert asked.is_set()
@@ -418,7 +418,7 @@ async def test_systems_are_compared_at_once_when_somebody_hurries_whosever_turn_
     house, stop = await bot.house.open(), asyncio.Event()
     reconciler = Reconciler(bot.store, house.worker.gateways, lambda: house.policy, margin=0.1)
     running = asyncio.create_task(reconciler.run(stop))
-    await reconciler.every()  # the turn is taken
+    await reconciler.reconcile_all()  # the turn is taken
     await bot.sealer.once()
     request = await house.granted()
     assert request.state is State.ACTIVE

@@ -44,11 +44,11 @@ async def test_nothing_is_written_under_a_claim_that_was_given_back(store: Store
     request = await house.ask()
     await house.approve("dan", request.id)
     [claimed] = await store.due_set.claim([request.id], 30, new_fence())
-    assert await store.due_set.free(claimed)
+    assert await store.due_set.release(claimed)
     await house.worker.handle(claimed)
     assert (await house.now(request.id)).version == 2
-    assert not await store.due_set.free(claimed)
-    assert not await store.due_set.keep(claimed, 30)
+    assert not await store.due_set.release(claimed)
+    assert not await store.due_set.renew(claimed, 30)
 
 
 async def test_what_was_claimed_without_an_answer_is_given_back(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +77,7 @@ async def test_what_was_in_hand_when_the_store_went_away_is_given_back_when_it_a
     house = await House(store).open()
     request = await house.ask()
     await house.approve("dan", request.id)
-    commit, free = store.commit, store.due_set.free
+    commit, free = store.commit, store.due_set.release
     missed: list[str] = []
 
     async def unheard(change: Change) -> float:
@@ -95,7 +95,7 @@ async def test_what_was_in_hand_when_the_store_went_away_is_given_back_when_it_a
         return await free(claimed, not_before)
 
     monkeypatch.setattr(store, "commit", unheard)
-    monkeypatch.setattr(store.due_set, "free", away)
+    monkeypatch.setattr(store.due_set, "release", away)
     await _opened(house, request.id)
     assert missed.count("free") == 3
     assert len(await house.sandbox.list_access()) == 1

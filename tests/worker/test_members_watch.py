@@ -49,7 +49,7 @@ class Groups:
         return Archive.open("", self.folder, create=True)
 
     async def looks(self) -> None:
-        assert await self.watch.turn() is None
+        assert await self.watch.run_once() is None
 
     async def sealed(self) -> None:
         await Sealer(self.house.store, self.archive, self.folder).once()
@@ -111,7 +111,7 @@ async def test_a_directory_that_does_not_tell_changes_nothing(groups: Groups) ->
 
 async def test_the_first_look_of_all_waits_for_all_groups(groups: Groups) -> None:
     groups.now["dba"] = Members(known=False)
-    assert await groups.watch.turn()
+    assert await groups.watch.run_once()
     assert not groups.watch.seen.is_set()
     groups.now["dba"] = Members(users=frozenset({"UDAN"}))
     await groups.looks()
@@ -176,7 +176,7 @@ async def test_an_older_record_is_known_for_older(groups: Groups) -> None:
 async def test_without_the_archive_nobody_is_taken_to_have_been_there_before(groups: Groups, tmp_path: Path) -> None:
     groups.watch.archive = lambda: Archive.open("", tmp_path / "none")
     with pytest.raises(NoArchive):
-        await groups.watch.turn()
+        await groups.watch.run_once()
     assert await groups.since("dba", "UDAN") is None
 
 

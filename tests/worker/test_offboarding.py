@@ -18,7 +18,7 @@ from bot.policy import lost_rights
 from bot.store.indexes.offboarding import KEPT, Sightings
 from bot.store.outbox import Outbox
 from bot.store.store import Store
-from bot.worker.offboarding import Offboarding, mass
+from bot.worker.offboarding import Offboarding, is_mass_change
 from tests.house import POLICY, House, catalog
 
 
@@ -382,7 +382,7 @@ async def test_a_mass_change_that_trickles_in_is_one_too(town: Town) -> None:
 
 @pytest.mark.parametrize(("gone", "of", "held"), [(5, 5, False), (6, 23, True), (6, 24, False), (6, 6, True)])
 def test_a_mass_is_more_than_five_and_more_than_a_quarter(gone: int, of: int, held: bool) -> None:
-    assert mass(gone, of) is held
+    assert is_mass_change(gone, of) is held
 
 
 async def test_a_few_of_few_are_no_mass(town: Town) -> None:
@@ -483,7 +483,8 @@ async def test_one_process_looks_at_a_time_and_the_next_takes_over(town: Town) -
     await town.house.granted()
     slacks, stops = (Directory(), Directory()), (asyncio.Event(), asyncio.Event())
     parts = [
-        Offboarding(town.house.context, slack.accounts, slack.groups, pace=0.02, a_minute=10_000) for slack in slacks
+        Offboarding(town.house.context, slack.accounts, slack.groups, interval=0.02, a_minute=10_000)
+        for slack in slacks
     ]
     running = [asyncio.create_task(part.run(stop)) for part, stop in zip(parts, stops, strict=True)]
     often = [asyncio.create_task(slack.asked_often.wait()) for slack in slacks]
@@ -499,7 +500,7 @@ async def test_one_process_looks_at_a_time_and_the_next_takes_over(town: Town) -
 async def test_slack_is_left_alone_for_as_long_as_it_says(town: Town) -> None:
     await town.house.granted()
     town.slack.rest = 3600.0
-    part = Offboarding(town.house.context, town.slack.accounts, town.slack.groups, pace=0.0)
+    part = Offboarding(town.house.context, town.slack.accounts, town.slack.groups, interval=0.0)
     await part.loop.once()
     await part.loop.once()
     assert town.slack.asked == ["UMIA"]
@@ -511,6 +512,6 @@ async def test_a_part_that_meets_nonsense_goes_on(town: Town, caplog: pytest.Log
     async def broken(users: Sequence[str]) -> AccountStates:
         raise KeyError("user")
 
-    part = Offboarding(town.house.context, broken, town.slack.groups, pace=0.0)
+    part = Offboarding(town.house.context, broken, town.slack.groups, interval=0.0)
     await part.loop.once()
     assert "offboarding failed, it is tried again: KeyError" in caplog.text

@@ -426,7 +426,7 @@ class Endless(Sandbox):
 
 async def test_a_call_that_never_returns_keeps_no_other_from_being_closed(store: Store) -> None:
     vault = Endless(SandboxConfig(settles_within=0.1))
-    house = await opened(store, {"vault": vault}, lease=0.3, patience=0.2)
+    house = await opened(store, {"vault": vault}, lease=0.3, timeout_margin=0.2)
     names = [f"n{n}" for n in range(17)]
     requests = [await house.granted(name) for name in names]
     vault.hangs = frozenset(request.id for request in requests[:16])

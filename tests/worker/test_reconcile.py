@@ -136,7 +136,7 @@ async def test_after_a_flush_what_orders_of_ours_have_is_closed_and_all_else_sta
     assert not doors.is_inside("vault", f"jit-{request.id.lower()}-0", session)
     assert [each.native for each in await doors.list_access()] == ["boss@example.com"]
     [closed] = [finding for finding in look.findings if finding.kind is DriftKind.CLOSED]
-    assert "no request of ours has it; it was revoked, 1 sessions were ended" in closed.said
+    assert "no request of ours has it; it was revoked, 1 sessions were ended" in closed.sentence
 
 
 async def test_after_a_restore_only_what_the_older_copy_does_not_know_is_closed(
@@ -179,7 +179,7 @@ async def test_what_landed_after_its_request_was_over_is_closed(store: Store) ->
     doors.land()
     look = await reconciled(house)
     assert kinds(look) == ["closed"]
-    assert f"{request.order_id(0)} is over" in look.findings[0].said
+    assert f"{request.order_id(0)} is over" in look.findings[0].sentence
     assert await doors.list_access() == []
 
 
@@ -249,7 +249,7 @@ async def test_a_provider_that_cannot_close_orphans_has_them_told(store: Store) 
     for _ in range(2):
         [orphan] = (await reconciled(house)).findings
         assert orphan.kind is DriftKind.ORPHAN
-        assert "revoke it yourself" in orphan.said
+        assert "revoke it yourself" in orphan.sentence
     assert len(await messages(store)) == 1
     assert len(await doors.list_access()) == 1
 
@@ -390,7 +390,7 @@ async def test_a_name_like_ours_by_another_hand_is_told_once_and_left(
     for _ in range(2):
         [foreign] = (await reconciled(house)).findings
         assert foreign.kind is DriftKind.FOREIGN
-        assert "not provably ours" in foreign.said
+        assert "not provably ours" in foreign.sentence
     assert doors.is_open("vault", "jit-j-2222-0")
     assert len(await messages(store)) == 1
 
@@ -475,24 +475,24 @@ async def test_two_replicas_look_once(house: House, doors: Watched, store: Store
     await house.granted()
     await restored(store, {})
     replicas = [reconciler(house, interval=ONE_TURN) for _ in range(4)]
-    await asyncio.gather(*(replica.every() for replica in replicas))
+    await asyncio.gather(*(replica.reconcile_all() for replica in replicas))
     assert len(doors.closed) == 1
     assert len(await events(store, "reconciled")) == 1
     order = await new_order(doors, {"door": "vault"})
     await doors.grant(order, Prior(present=False))
-    await asyncio.gather(*(replica.every() for replica in replicas))
+    await asyncio.gather(*(replica.reconcile_all() for replica in replicas))
     assert len(doors.closed) == 2, "the turn is one replica's, which may look again in it"
     assert len(await messages(store)) == 2
 
 
 async def test_whose_turn_it_is_not_leaves_it_to_who_has_it(house: House, doors: Watched, store: Store) -> None:
     first, second = reconciler(house, interval=ONE_TURN), reconciler(house, interval=ONE_TURN)
-    await first.every()
+    await first.reconcile_all()
     await house.granted()
     await restored_but_turns(store)
-    await second.every()
+    await second.reconcile_all()
     assert doors.closed == []
-    await second.every(at_start=True)
+    await second.reconcile_all(at_start=True)
     assert len(doors.closed) == 1
 
 
@@ -533,7 +533,7 @@ async def test_a_tick_has_it_looked_at_again_and_a_stop_ends_a_wait(store: Store
 async def test_every_key_of_it_lapses(house: House, store: Store) -> None:
     await house.granted()
     await restored(store, {})
-    await reconciler(house).every()
+    await reconciler(house).reconcile_all()
     house.sandbox.open_by_hand("vault", "jit-j-2222-0")
     await reconciled(house)
     mine = [key for key in await keys(store) if b":system:" in key]
@@ -548,7 +548,7 @@ async def test_doors_that_outlive_their_process_are_closed_by_the_next_one(store
     await (await House(store, systems=systems()).open()).granted()
     await restored(store, {})
     house = await House(store, systems=systems()).open()
-    await reconciler(house).every(at_start=True)
+    await reconciler(house).reconcile_all(at_start=True)
     assert await house.sandbox.list_access() == []
 
 

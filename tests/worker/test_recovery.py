@@ -154,7 +154,7 @@ async def test_a_record_that_two_find_rolled_back_at_once_is_restored_once(thief
     await extend.extend(thief.place.context, thief.place.actor("mia"), request.id, 600, "INC-1 goes on")
     await thief.puts(request.id, older)
     stale = await thief.place.now(request.id)
-    found = await thief.recovery.truth(request.id, stale)
+    found = await thief.recovery.replayed(request.id, stale)
     assert found
     assert found.version > truth.version
     other = Store(thief.store.redis, thief.store.workspace, thief.store.ring)
@@ -306,7 +306,7 @@ async def test_a_grant_that_cannot_be_checked_is_given_up_when_what_was_approved
         compared.append(request.id)
 
     await thief.puts(request.id, approved)
-    thief.recovery.lost = compare
+    thief.recovery.on_unknown_access = compare
     failed = await thief.place.until(request.id, State.FAILED)
     assert "could not be checked against the audit log" in failed.closed_reason
     assert failed.closed_at >= failed.begun_at + 5

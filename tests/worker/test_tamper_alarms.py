@@ -17,7 +17,7 @@ from bot.store.durability import Barrier
 from bot.store.encoding import script
 from bot.store.forged_values import ForgedValues
 from bot.store.indexes.directory_snapshots import DirectorySnapshot, DirectorySnapshots
-from bot.store.indexes.drift import Found
+from bot.store.indexes.drift import DriftIndex
 from bot.store.indexes.home_tabs import HomeTabIndex
 from bot.store.indexes.insights import Insights
 from bot.store.indexes.offboarding import Sightings
@@ -274,7 +274,7 @@ async def _held(house: House) -> None:
 
 
 async def _drift(house: House) -> None:
-    await Found(house.store).reported("vault")
+    await DriftIndex(house.store).reported("vault")
 
 
 async def _places(house: House) -> None:
@@ -327,7 +327,7 @@ async def test_a_value_that_the_bot_did_not_sign_is_reported_once(store: Store, 
     [told] = await alarms(store)
     assert told["alarm"] == "foreign_value"
     assert f"a value of `{name}` was not signed by the bot" in told["said"]
-    assert store.found.forged == set()
+    assert store.forged_values.forged == set()
 
 
 @pytest.mark.parametrize("name", SEALED)
@@ -346,13 +346,13 @@ async def test_a_value_that_may_be_nobodys_doing_raises_no_alarm(store: Store, n
 
 async def test_a_usage_ledger_that_was_put_back_is_reported_and_counted_again(store: Store) -> None:
     house = await limited(store, role="{live: 3}")
-    await house.counter.turn()
+    await house.counter.run_once()
     old: Any = await store.redis.get(store.keys.usage("vault/read-only"))
     await house.approve("dan", (await house.ask()).id)
     await TamperAlarms(store).report()
     assert await alarms(store) == [], "a ledger that is counted anew, and one that a commit writes, are ours"
     await store.redis.set(store.keys.usage("vault/read-only"), old)
-    await house.counter.turn()
+    await house.counter.run_once()
     await TamperAlarms(store).report()
     [told] = await alarms(store)
     assert told["alarm"] == "put_back"
@@ -362,10 +362,10 @@ async def test_a_usage_ledger_that_was_put_back_is_reported_and_counted_again(st
 
 async def test_the_mark_that_a_use_changed_while_it_is_counted_is_ours(store: Store) -> None:
     house = await limited(store, role="{live: 3}")
-    mark = store.usage.unknown("vault/read-only", "J-2222")
+    mark = store.usage.mark_unknown("vault/read-only", "J-2222")
     await store.redis.set(mark.key, mark.words[0])
     await _usage(house)
-    assert store.found.forged == set()
+    assert store.forged_values.forged == set()
 
 
 async def test_a_persons_counters_that_were_put_back_are_reported(store: Store) -> None:
@@ -381,14 +381,14 @@ async def test_a_persons_counters_that_were_put_back_are_reported(store: Store) 
 
 async def test_ledgers_that_redis_lost_are_begun_again_by_any_process_without_an_alarm(store: Store) -> None:
     house = await limited(store, role="{live: 3}")
-    await house.counter.turn()
+    await house.counter.run_once()
     for what in ("vault/read-only", "both"):
         await house.ask(what=what)
     await store.redis.delete(store.keys.usage("vault/read-only"), store.keys.ledger("UMIA"))
     other = House(Store(store.redis, store.workspace, store.ring), house.policy)
     waiting = await other.ask("mia", "vault/shared")
     await other.approve("dan", waiting.id)
-    await other.counter.turn()
+    await other.counter.run_once()
     for each in (house, other):
         await each.store.usage.read(["vault/read-only"], house.policy.generation)
         await each.store.counters("UMIA")

@@ -171,8 +171,8 @@ def moment(archive: Archive, workspace: str, seq: int) -> float | None:
         return at
 
 
-def noted(archive: Archive, workspace: str, id_: str) -> list[AuditEntry]:
-    """Every event that was written under an id and changed no request, in order."""
+def events_about(archive: Archive, workspace: str, id_: str) -> list[AuditEntry]:
+    """Every event with this id that changed no request, in order."""
     where = sa.and_(EVENTS.c.workspace == workspace, EVENTS.c.id == id_, EVENTS.c.version == 0)
     with archive.begun() as db:
         return [AuditEntry._make(row) for row in db.execute(sa.select(*ENTRY).where(where).order_by(EVENTS.c.seq))]

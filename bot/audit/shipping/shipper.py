@@ -25,7 +25,7 @@ from bot.background import Loop
 from bot.core import durations
 from bot.core.errors import StoreAway
 from bot.policy.schema import SinkShape
-from bot.store.audit_stream import Window
+from bot.store.audit_stream import AuditStream
 from bot.store.leader import Leader
 from bot.store.store import Store
 from providers.secret_refs import Misconfigured
@@ -34,7 +34,7 @@ from providers.sinks.base import Sink
 
 log = logging.getLogger(__name__)
 
-PACE = 1.0
+INTERVAL = 1.0
 """Seconds between two looks at who ships, and at how far each sink is."""
 _LEASE = 15.0
 _GRACE = 10.0
@@ -67,13 +67,13 @@ def built(shapes: Mapping[str, SinkShape], env: Mapping[str, str]) -> Sinks:
 class Shipping:
     """The running part; it closes its sinks at the end. ``archive`` opens the archive.
 
-    ``pace`` and ``longest``: see `Lane`. ``lease``: seconds for which a process that died keeps the others waiting.
+    ``interval`` and ``longest``: see `Lane`. ``lease``: seconds for which a process that died keeps the others waiting.
     """
 
     store: Store
     archive: Callable[[], Archive]
     sinks: Sinks
-    pace: float = PACE
+    interval: float = INTERVAL
     longest: float = 300.0
     lease: float = _LEASE
     grace: float = _GRACE
@@ -87,9 +87,9 @@ class Shipping:
 
     def __post_init__(self) -> None:
         """Nothing is sent or opened before the first look."""
-        self._window = Window(self.store)
+        self._stream = AuditStream(self.store)
         self.leader = Leader(self.store, self.store.keys.shipper, self.lease)
-        self.loop = Loop("shipping to the sinks", self._turn, self.pace, expected=(StoreAway, NoArchive))
+        self.loop = Loop("shipping to the sinks", self._run_once, self.interval, expected=(StoreAway, NoArchive))
 
     @property
     def shipping(self) -> bool:
@@ -121,7 +121,7 @@ class Shipping:
             await self._halt(self.grace)
             await self._close()
 
-    async def _turn(self) -> None:
+    async def _run_once(self) -> None:
         if self._next is not None:
             await self._switch(self._next)
         if not self.sinks:
@@ -155,7 +155,7 @@ class Shipping:
         """The archive that the events go to: one that is another's would seem to have nothing to ship."""
         if self._opened is None:
             self._opened = await asyncio.to_thread(self.archive)
-        mark = await self._window.marked()
+        mark = await self._stream.checkpoint()
         if mark and mark.archive != self._opened.id:
             await self._close_archive()  # the right one may be there at the next look
             raise NoArchive("this is another archive than the one that holds the events: see JIT_ARCHIVE_URL")
@@ -182,7 +182,7 @@ class Shipping:
                 workspace=workspace,
                 report=functools.partial(self._tell, name),
                 now=self.store.now,
-                pace=self.pace,
+                interval=self.interval,
                 longest=self.longest,
             )
             self._lanes[name] = lane
@@ -238,7 +238,7 @@ class Shipping:
 
     async def _note(self, kind: str, sink: str, said: str, facts: Mapping[str, object], once: str) -> None:
         event = json.dumps({"by": "worker", "sink": sink, "said": said, **facts})
-        await self.store.note(kind, event, window=_HOUR, once=once, row=_ROW)
+        await self.store.audit_event(kind, event, window=_HOUR, once=once, row=_ROW)
 
 
 def digest(shape: SinkShape) -> str:

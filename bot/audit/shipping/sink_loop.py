@@ -24,7 +24,7 @@ from providers.sinks.base import NotDelivered, ReceiverGone, Record, RecordRefus
 
 log = logging.getLogger(__name__)
 
-PACE = 1.0
+INTERVAL = 1.0
 """Seconds between two looks where nothing waits."""
 LONGEST = 300.0
 """The longest pause, in seconds, before a sink that is down is tried again."""
@@ -48,7 +48,7 @@ class Lane:
     workspace: str
     report: Report
     now: Callable[[], Awaitable[float]]
-    pace: float = PACE
+    interval: float = INTERVAL
     longest: float = LONGEST
     jitter: Callable[[], float] = random.random
     trouble: str = field(default="", init=False)
@@ -64,7 +64,7 @@ class Lane:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Ship until told to stop."""
-        await Loop(f"shipping to {self.name}", self.once, self.pace).run(stop)
+        await Loop(f"shipping to {self.name}", self.once, self.interval).run(stop)
 
     async def once(self) -> float:
         """One batch; after how many seconds the next is to be tried."""
@@ -84,11 +84,11 @@ class Lane:
         cursor = (await asyncio.to_thread(cursors.cursors, self.archive, self.workspace))[self.name]
         if cursor.stopped:
             self.trouble = cursor.stopped
-            return self.pace
+            return self.interval
         found = await asyncio.to_thread(cursors.after, self.archive, self.workspace, cursor.number, self._size)
         if not found:
             self._well()
-            return self.pace
+            return self.interval
         for changed in (each.entry.seq for each in found if each.digest != each.entry.digest()):
             said = f"event {changed} in the archive is not what was sealed: `jit audit verify` says more"
             await self.report("archive_changed", said, {"number": changed})
@@ -158,6 +158,6 @@ class Lane:
         if said != self.trouble:
             log.warning("sink %s: %s; it is tried again", self.name, said)
         self.trouble = said
-        pause = min(self.pace * 2.0 ** min(self._failed, 20), self.longest)
+        pause = min(self.interval * 2.0 ** min(self._failed, 20), self.longest)
         self._failed += 1
         return max(after, pause * (0.5 + self.jitter() / 2))

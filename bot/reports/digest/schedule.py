@@ -27,7 +27,7 @@ from bot.reports.digest import editions
 from bot.reports.digest import facts as digest
 from bot.reports.digest.editions import Edition, Slot, Span
 from bot.reports.digest.facts import Digest
-from bot.store.indexes.daily_claim import Dated
+from bot.store.indexes.daily_claim import DailyClaims
 from bot.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class Digesting:
 
     def __post_init__(self) -> None:
         """Register the script; nothing is sent."""
-        self.dated = Dated(self.store)
+        self.dated = DailyClaims(self.store)
 
     async def tick(self) -> None:
         """Look at the clock; a failure is tried again at the next look."""
@@ -156,7 +156,7 @@ async def ask(context: AccessContext, actor: Actor, words: str, *, draws: bool) 
     verdict = authorization.may_audit(context.catalog(), actor.roster, actor.person)
     if not verdict.allowed:
         error = NotAllowed(verdict)
-        await context.refused("digest", actor, words, error)
+        await context.audit_refusal("digest", actor, words, error)
         raise error
     shape = context.catalog().workspace.digest
     tz, now = shape.timezone if shape else "UTC", await context.store.now()
@@ -169,7 +169,7 @@ async def ask(context: AccessContext, actor: Actor, words: str, *, draws: bool) 
         "edition": span.edition.value,
         "timezone": tz,
     }
-    await Dated(context.store).asked(f"digest {user} {span.name}", facts, _rows(user, TOLD, draws=draws))
+    await DailyClaims(context.store).enqueue_once(f"digest {user} {span.name}", facts, _rows(user, TOLD, draws=draws))
     return span
 
 

@@ -30,7 +30,7 @@ from bot.store.indexes.insights import Insights
 
 log = logging.getLogger(__name__)
 
-PACE = 6 * 3_600.0
+INTERVAL = 6 * 3_600.0
 """Seconds between two scans."""
 _BEAT = 30.0
 _SOON = 300.0
@@ -63,26 +63,27 @@ class Watching:
     context: AccessContext
     roster: Callable[[], Awaitable[Roster]]
     archive: Callable[[], Archive]
-    pace: float = PACE
+    interval: float = INTERVAL
 
     def __post_init__(self) -> None:
         """Nothing is sent yet."""
         self.kept = Insights(self.context.store)
-        self.loop = Loop("the insights scan", self._turn, min(_BEAT, self.pace), expected=(StoreAway, NoArchive))
+        beat = min(_BEAT, self.interval)
+        self.loop = Loop("the insights scan", self._run_once, beat, expected=(StoreAway, NoArchive))
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Scans at its pace until stopped."""
+        """Scans at its interval until stopped."""
         await self.loop.run(stop)
 
-    async def _turn(self) -> None:
+    async def _run_once(self) -> None:
         """Scans if it is time and no other worker does."""
-        if not await self.kept.turn(self.pace):
+        if not await self.kept.turn(self.interval):
             return
         try:
             await self.scan()
         except Exception:
             # The claim lasts for hours: without this no worker would scan again before it ends.
-            await self.kept.again_in(min(_SOON, self.pace))
+            await self.kept.again_in(min(_SOON, self.interval))
             raise
 
     async def scan(self) -> Scan:
@@ -124,7 +125,7 @@ async def see(context: AccessContext, actor: Actor) -> Scan:
     await _judged(context, actor, "see", ())
     look = await _current(context)
     read = Read(at=await context.store.now(), by=actor.person.id, read="insights", rows=len(look.seen))
-    await read_log.note(context.store, read)
+    await read_log.record(context.store, read)
     return look
 
 
@@ -143,7 +144,7 @@ async def _judged(context: AccessContext, actor: Actor, verb: str, about: Sequen
     verdict = authorization.may_snooze(context.catalog(), actor.roster, actor.person, about)
     if not verdict.allowed:
         error = NotAllowed(verdict)
-        await context.refused("insights", actor, verb, error)
+        await context.audit_refusal("insights", actor, verb, error)
         raise error
 
 

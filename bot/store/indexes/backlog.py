@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.core.request import Request, State
-from bot.store.audit_stream import Window
+from bot.store.audit_stream import AuditStream
 from bot.store.encoding import away, seconds, text
 from bot.store.outbox import Outbox
 from bot.store.store import Store
@@ -53,7 +53,7 @@ class Lookout:
 
     def __init__(self, store: Store, outbox: Outbox) -> None:
         """Nothing is sent before the first look."""
-        self._store, self._outbox, self._window = store, outbox, Window(store)
+        self._store, self._outbox, self._stream = store, outbox, AuditStream(store)
         self._redis, self._keys = store.redis, store.keys
 
     async def read(self, systems: Sequence[str], channels: Sequence[str]) -> Backlog:
@@ -132,9 +132,9 @@ class Lookout:
 
     async def _unsealed(self) -> tuple[int, float]:
         """How many audit events are not sealed yet, and how old the oldest of them is."""
-        mark = await self._window.marked()
+        mark = await self._stream.checkpoint()
         last = mark.head.last if mark else 0
-        reading = await self._window.read(last, 1)
+        reading = await self._stream.read(last, 1)
         if reading.seq <= last:
             return 0, 0.0
         return reading.seq - last, _oldest(reading.now - entry.at for entry in reading.entries)

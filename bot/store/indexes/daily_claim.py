@@ -15,8 +15,8 @@ _ONCE = 10
 """Seconds in which somebody who asks again for the same has asked once."""
 
 
-class Dated:
-    """The dated work of one workspace."""
+class DailyClaims:
+    """The claims on work for a date, of one workspace."""
 
     def __init__(self, store: Store) -> None:
         """Register the script; nothing is sent."""
@@ -33,8 +33,8 @@ class Dated:
         """Claim a digest by its name, with its notifications; False when somebody else did."""
         return await self._once(self._keys.digest(day), _KEPT, "digest", facts, rows)
 
-    async def asked(self, what: str, facts: Mapping[str, Any], rows: Sequence[str]) -> bool:
-        """Note that somebody reads the record, and have the answer given; False for the same, asked just before."""
+    async def enqueue_once(self, what: str, facts: Mapping[str, Any], rows: Sequence[str]) -> bool:
+        """Audit that somebody reads the audit log, and enqueue the answer; False if the same was asked just before."""
         return await self._once(self._keys.seen(what), _ONCE, "read", facts, rows)
 
     async def _once(self, key: str, ttl: int, kind: str, facts: Mapping[str, Any], rows: Sequence[str]) -> bool:

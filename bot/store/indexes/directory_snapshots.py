@@ -120,7 +120,12 @@ class DirectorySnapshots:
 
     def __init__(self, store: Store) -> None:
         """Nothing is sent."""
-        self._redis, self._keys, self._authorship, self._found = store.redis, store.keys, store.authorship, store.found
+        self._redis, self._keys, self._authorship, self._found = (
+            store.redis,
+            store.keys,
+            store.authorship,
+            store.forged_values,
+        )
         self._newest: dict[str, float] = {}
         """When the newest snapshot was made that this process saw, by its key."""
 

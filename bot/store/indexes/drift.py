@@ -21,15 +21,15 @@ _WEEK = 7 * 86_400
 
 
 @dataclass(frozen=True)
-class Note:
-    """Drift on its way to the audit log. ``row``: of a message of its own; '' for none."""
+class DriftEvent:
+    """The audit event of one case of drift. ``row``: the outbox row of its own message; empty for none."""
 
     request: str
     facts: Mapping[str, Any]
     row: str = ""
 
 
-class Found:
+class DriftIndex:
     """The records and the reported drift of one workspace."""
 
     def __init__(self, store: Store) -> None:
@@ -57,50 +57,50 @@ class Found:
             records = [await self.record(id_) for id_ in ids]
         return [request for request in records if request is not None]
 
-    # one at a time
+    # one process at a time
 
-    def leader(self, system: str, holder: str) -> Leader:
+    def system_lease(self, system: str, holder: str) -> Leader:
         """The lease on comparing a system; each step asks for as many seconds as it may take."""
         return Leader(self._store, self._keys.reconciling(system), 0.0, holder)
 
-    def turn(self, system: str, number: int, holder: str, seconds: float) -> Leader:
-        """The lease on the turn of this number: the first process that asks has it, idempotently."""
+    def interval_claim(self, system: str, number: int, holder: str, seconds: float) -> Leader:
+        """The claim on the comparison of this interval: the first process that asks has it; idempotent."""
         return Leader(self._store, self._keys.reconciled(system, number), seconds, holder)
 
     # reported drift
 
     async def reported(self, system: str) -> dict[str, str]:
-        """How each drift was when it was reported."""
+        """The kind of each reported drift, by what it is."""
         found = await away(self._redis.hgetall(self._keys.found(system)))
         sealed = {text(what): text(how) for what, how in found.items()}
-        told = {what: self._store.authorship.unwrapped(f"found {system} {what}", how) for what, how in sealed.items()}
+        kinds = {what: self._store.authorship.unwrapped(f"found {system} {what}", how) for what, how in sealed.items()}
         for what, how in sealed.items():
-            if not told[what]:
-                self._store.found.wrong_mac(self._keys.found(system), how.rpartition("|")[2])
-        return {what: how for what, how in told.items() if how}
+            if not kinds[what]:
+                self._store.forged_values.wrong_mac(self._keys.found(system), how.rpartition("|")[2])
+        return {what: how for what, how in kinds.items() if how}
 
     async def report(
         self,
         system: str,
-        notes: Sequence[Note],
-        told: Mapping[str, str],
+        events: Sequence[DriftEvent],
+        reported: Mapping[str, str],
         *,
         summary: Mapping[str, Any] | None = None,
         row: str = "",
     ) -> None:
-        """Record new drift, its summary and message, and all that is reported by now, in one script."""
+        """Audit new drift, its summary and message, and store all that is ``reported`` by now, in one script."""
         keys, at, said = [*self._store.saying, self._keys.found(system)], await self._store.now(), self._store.said
-        events = [
-            said("found", _json(note.facts), at, id_=note.request, rows=[note.row] if note.row else [])
-            for note in notes
+        encoded = [
+            said("found", _json(event.facts), at, id_=event.request, rows=[event.row] if event.row else [])
+            for event in events
         ]
         if summary is not None:
-            events.append(said("reconciled", _json(summary), at, rows=[row] if row else []))
-        words: list[str] = [str(_WEEK), self._keys.wake, str(len(events))]
-        for event in events:
-            words += event
-        words.append(str(len(told)))
-        for what, how in told.items():
+            encoded.append(said("reconciled", _json(summary), at, rows=[row] if row else []))
+        words: list[str] = [str(_WEEK), self._keys.wake, str(len(encoded))]
+        for fields in encoded:
+            words += fields
+        words.append(str(len(reported)))
+        for what, how in reported.items():
             words += [what, self._store.authorship.wrapped(f"found {system} {what}", how)]
         await away(self._found(keys=keys, args=words))
 

@@ -33,13 +33,13 @@ class ExposureIndex:
 
     # people
 
-    async def after(self, user: str, most: int) -> list[str]:
-        """Who comes after somebody in the order of their ids, and after the last one the first."""
+    async def users_after(self, user: str, most: int) -> list[str]:
+        """The next users after one, in the order of their ids; after the last one comes the first."""
         later = await self._next(user, most)
         rest = await self._next("", most - len(later)) if user and len(later) < most else []
         return later + [other for other in rest if other <= user]
 
-    async def people(self) -> int:
+    async def count_people(self) -> int:
         """How many people have live or pending access. It counts all of them, so it is for rare use."""
         count, page = 0, await self._next("", _MANY)
         while page:
@@ -52,8 +52,8 @@ class ExposureIndex:
             return []
         return [text(name) for name in await away(self._people(keys=[self._keys.exposure], args=[user, most]))]
 
-    async def among(self, users: Collection[str]) -> set[str]:
-        """Those of them who have live or pending access."""
+    async def exposed(self, users: Collection[str]) -> set[str]:
+        """The users among these who have live or pending access."""
         asked = sorted(users)
         async with self._redis.pipeline(transaction=False) as pipe:
             for user in asked:
@@ -61,7 +61,7 @@ class ExposureIndex:
             counts = await away(pipe.execute())
         return {user for user, count in zip(asked, counts, strict=True) if count}
 
-    async def of(self, users: Sequence[str]) -> dict[str, list[Request]]:
+    async def requests_of(self, users: Sequence[str]) -> dict[str, list[Request]]:
         """The live or pending access of each, by their records; people without any are left out."""
         async with self._redis.pipeline(transaction=False) as pipe:
             for user in users:
@@ -100,8 +100,8 @@ class ExposureIndex:
             found += [loaded.request for loaded in await self._store.load_ours(page)]
         return found
 
-    async def on(self, systems: Collection[str]) -> set[str]:
-        """The ids of what is open on any of the systems."""
+    async def open_on(self, systems: Collection[str]) -> set[str]:
+        """The ids of the open requests on any of the systems."""
         if not systems:
             return set()
         found = await away(self._redis.sunion([self._keys.of_system(system) for system in systems]))
@@ -110,11 +110,11 @@ class ExposureIndex:
     # the index itself
 
     async def complete(self) -> bool:
-        """Whether the index was ever filled."""
+        """Whether the index was ever built."""
         return bool(await away(self._redis.exists(self._keys.exposure_complete)))
 
-    async def fill(self, still: Callable[[], Awaitable[object]]) -> None:
-        """Note all that is open, of a store that has no index yet. ``still`` is called at each page."""
+    async def build(self, still: Callable[[], Awaitable[object]]) -> None:
+        """Index all open requests of a store that has no index yet. ``still`` is called for each page."""
         ids: Any = await away(self._redis.zrange(self._keys.due, 0, -1))
         for page in _pages([text(id_) for id_ in ids]):
             await still()
@@ -123,8 +123,8 @@ class ExposureIndex:
                 moved = await self._index(moved)
         await away(self._redis.set(self._keys.exposure_complete, "1"))
 
-    async def review(self) -> None:
-        """Compare the next page of open requests with the index."""
+    async def repair_page(self) -> None:
+        """Compare the next page of open requests with the index, and repair it."""
         ids: Any = await away(self._redis.zrange(self._keys.due, self._reviewed, self._reviewed + _REVIEWED - 1))
         self._reviewed = self._reviewed + _REVIEWED if len(ids) == _REVIEWED else 0
         await self._index([text(id_) for id_ in ids])

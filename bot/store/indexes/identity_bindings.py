@@ -24,7 +24,7 @@ class Bindings:
         """The account that an address is bound to; empty for none."""
         return await self._store.identities.bound(identity)
 
-    async def free(self, identity: str, user: str, facts: Mapping[str, Any]) -> bool:
+    async def unbind(self, identity: str, user: str, facts: Mapping[str, Any]) -> bool:
         """Free it from this account, audited and told with ``facts``; False when it is not bound to it any more."""
         key, event = self._keys.identity(identity), json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
         said = self._store.said("unbound", event, await self._store.now(), rows=[_ROW])

@@ -57,14 +57,14 @@ class Insights:
 
     async def report(self, key: str, facts: Mapping[str, Any]) -> bool:
         """Audit a finding, where it is new. Whether it is."""
-        new = await self._store.note("insight", _json(facts), window=KNOWN, once=_known(key))
+        new = await self._store.audit_event("insight", _json(facts), window=KNOWN, once=_known(key))
         if not new:
             await away(self._redis.expire(self._keys.seen(_known(key)), KNOWN))
         return new
 
     async def snooze(self, key: str, facts: Mapping[str, Any], seconds: int) -> bool:
         """Snooze and audit in one script; False where it is snoozed already."""
-        return await self._store.note("snoozed", _json(facts), window=seconds, once=_snoozed(key))
+        return await self._store.audit_event("snoozed", _json(facts), window=seconds, once=_snoozed(key))
 
     async def snoozed(self, keys: Sequence[str]) -> dict[str, float]:
         """Which of these are snoozed, and until when; Unix seconds."""

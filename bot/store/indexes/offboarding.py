@@ -65,8 +65,8 @@ class Sightings:
         read = {text(what): _sighting(value) for what, value in found.items()}
         return {what: one for what, one in read.items() if one and one.first <= one.last <= now < one.last + KEPT}
 
-    async def keep(self, seen: Mapping[str, Sighting]) -> None:
-        """These are all the sightings as of now."""
+    async def save(self, seen: Mapping[str, Sighting]) -> None:
+        """Replace the stored sightings by these."""
         key = self._keys.seen_gone
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.delete(key)
@@ -78,7 +78,7 @@ class Sightings:
     # hints: somebody may be gone
 
     async def hint(self, user: str) -> None:
-        """Look at this person soon; of those who have nothing open nothing is noted."""
+        """Have this user polled soon; ignored for somebody without an open request."""
         if await away(self._redis.exists(self._keys.mine(user))):
             async with self._redis.pipeline(transaction=True) as pipe:
                 pipe.sadd(self._keys.hinted, user)
@@ -86,17 +86,17 @@ class Sightings:
                 await away(pipe.execute())
 
     async def hinted(self) -> frozenset[str]:
-        """Who is to be looked at soon."""
+        """The users to be polled soon."""
         return frozenset(text(user) for user in await away(self._redis.smembers(self._keys.hinted)))
 
-    async def heeded(self, users: Iterable[str]) -> None:
-        """They were looked at."""
+    async def clear_hints(self, users: Iterable[str]) -> None:
+        """Remove hints, of users who were polled."""
         if known := tuple(users):
             await away(self._redis.srem(self._keys.hinted, *known))
 
     # a mass change
 
-    async def hold(self, holds: Iterable[HeldAccess], facts: Mapping[str, Any], row: str) -> None:
+    async def hold_back(self, holds: Iterable[HeldAccess], facts: Mapping[str, Any], row: str) -> None:
         """Audit and report by ``row`` a mass change that is held back until somebody confirms it."""
         event = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
         said = self._store.said("alarm", event, await self._store.now(), rows=[row])
@@ -110,19 +110,19 @@ class Sightings:
             value = text(await away(self._redis.get(self._keys.held)))
             body = self._store.authorship.unwrapped("held", value)
             if value and not body:
-                self._store.found.wrong_mac(self._keys.held, value.rpartition("|")[2])
+                self._store.forged_values.wrong_mac(self._keys.held, value.rpartition("|")[2])
             return _HOLDS.validate_json(body or "[]")
         except ValidationError:  # somebody else wrote it: told anew
             return ()
 
-    async def let_go(self) -> None:
-        """Nothing is held back any more."""
+    async def release_held(self) -> None:
+        """Delete what is held back: it needs no confirmation any more."""
         await away(self._redis.delete(self._keys.held))
 
     async def confirm(self, users: Iterable[str], by: str) -> None:
         """A person confirms, for an hour, that these have left. Audited before it counts."""
         known = sorted(set(users))
-        await self._store.note("offboarding_confirmed", json.dumps({"by": by, "users": known}))
+        await self._store.audit_event("offboarding_confirmed", json.dumps({"by": by, "users": known}))
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.sadd(self._keys.confirmed, *known)
             pipe.expire(self._keys.confirmed, _CONFIRMED)

@@ -109,7 +109,7 @@ class PersonLedgers:
 
     authorship: Authorship
     keys: Keys
-    found: ForgedValues
+    forged_values: ForgedValues
     _newest: OrderedDict[str, tuple[int, float]] = field(default_factory=OrderedDict)
 
     def read(self, person: str, value: str, now: float, newest: int) -> PersonLedger:
@@ -123,7 +123,7 @@ class PersonLedgers:
             # One that was lost is begun again at a low number, with a later time. One that a commit overtook on its
             # way here is older than what is known by now, and is nobody's doing.
             if ledger is not None and value and ledger.n < newest and ledger.at < at:
-                self.found.older(self.keys.ledger(person))
+                self.forged_values.older(self.keys.ledger(person))
             return PersonLedger(n=known, blind=now + WINDOW)
         self.seen(person, ledger)
         return ledger
@@ -156,7 +156,7 @@ class PersonLedgers:
             return PersonLedger()
         body, _, tag = value.rpartition("|")
         if not self.authorship.signed(tag, "ledger", person, body):
-            self.found.wrong_mac(self.keys.ledger(person), tag)
+            self.forged_values.wrong_mac(self.keys.ledger(person), tag)
             return None
         try:
             return PersonLedger.model_validate_json(body)

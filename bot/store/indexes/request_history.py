@@ -9,7 +9,7 @@ from bot.store.encoding import away, stamp, text
 from bot.store.store import Store
 
 
-async def asked(store: Store, person: str, since: float, most: int) -> list[Request]:
+async def recent(store: Store, person: str, since: float, most: int) -> list[Request]:
     """A person's requests since a moment (Unix seconds), whatever became of them, the latest first."""
     key, after = store.keys.submits(person), f"({stamp(since)}"
     ids: Any = await away(store.redis.zrange(key, "+inf", after, desc=True, byscore=True, offset=0, num=most))

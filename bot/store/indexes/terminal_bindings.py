@@ -75,7 +75,7 @@ class Terminals:
             return None
         return binding
 
-    async def free(self, by: str) -> None:
+    async def unbind(self, by: str) -> None:
         """It counts as nobody."""
         await away(self._redis.delete(self._keys.terminal(by)))
 
@@ -87,7 +87,7 @@ class Terminals:
         body, _, tag = value.rpartition("|")
         if not body or not self._store.ring.verify(_SEAL, self._bound(key, body), tag):
             if value:
-                self._store.found.wrong_mac(key, tag)
+                self._store.forged_values.wrong_mac(key, tag)
             return None
         try:
             return shape.model_validate_json(body)

@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 
 from bot.core.frozen import Frozen
 from bot.core.request import ID_PATTERN, Request
-from bot.core.usage import PastDenial, Usage, UsageEntry, has_place, use_of
+from bot.core.usage import PastDenial, Usage, UsageEntry, is_live, usage_entry
 from bot.store.encoding import away, raised, script, text
 from bot.store.forged_values import ForgedValues
 from bot.store.keys import Keys
@@ -32,7 +32,7 @@ MOST: Final = 5_000
 """Requests, and denials, that one ledger lists; beyond them it is unknown, and nothing new is allowed."""
 _FOREIGN: Final = "?"
 _MARKER: Final = re.compile(rf"\?(?: {ID_PATTERN.removeprefix('^').removesuffix('$')})?")
-"""What `UsageStore.unknown` writes, and what is read in place of a value of another type, which is reported itself."""
+"""What `UsageStore.mark_unknown` writes, and what is read in place of a value of another type, which is reported."""
 
 
 class UsageLedger(Frozen):
@@ -71,7 +71,7 @@ class UsageStore:
     redis: Redis
     keys: Keys
     authorship: Authorship
-    found: ForgedValues
+    forged_values: ForgedValues
     load: Callable[[Sequence[str]], Awaitable[list[Loaded]]]
     _newest: dict[str, int] = field(default_factory=dict, init=False)
 
@@ -110,7 +110,7 @@ class UsageStore:
         ledger = self._ledger(scope, text(value))
         if ledger is not None and ledger.n < known:
             # One that was lost is written again under a number above all that anybody remembers (`replace`).
-            self.found.older(self.keys.usage(scope))
+            self.forged_values.older(self.keys.usage(scope))
         if ledger is None or ledger.n < known:
             return StoredUsage(scope, value, None, known)
         self._newest[scope] = ledger.n
@@ -121,7 +121,7 @@ class UsageStore:
         body, _, tag = value.rpartition("|")
         if not self.authorship.signed(tag, "usage", scope, body):
             if value and not _MARKER.fullmatch(value):
-                self.found.wrong_mac(self.keys.usage(scope), tag)
+                self.forged_values.wrong_mac(self.keys.usage(scope), tag)
             return None
         try:
             return UsageLedger.model_validate_json(body)
@@ -134,17 +134,17 @@ class UsageStore:
         """Holds while the ledger is the one that was read."""
         return Guard("EQUALS", self.keys.usage(counted.scope), text(counted.stored))
 
-    def after(self, counted: StoredUsage, usage: Usage, generation: str, now: float) -> Op:
+    def write_op(self, counted: StoredUsage, usage: Usage, generation: str, now: float) -> Op:
         """Writes the ledger with this use, in the commit that changes it."""
         value = self._sealed(counted.scope, counted.n + 1, usage, generation, now)
         return Op("SET", self.keys.usage(counted.scope), (value, "EX", str(KEPT)))
 
-    def unknown(self, scope: str, id_: str) -> Op:
+    def mark_unknown(self, scope: str, id_: str) -> Op:
         """Marks an unknown ledger as changed, so that a worker that is counting begins again."""
         return Op("SET", self.keys.usage(scope), (f"{_FOREIGN} {id_}", "EX", str(KEPT)))
 
-    def written(self, counted: StoredUsage) -> None:
-        """The commit of `after` is written: an older ledger is not trusted from here on."""
+    def committed(self, counted: StoredUsage) -> None:
+        """The commit of `write_op` succeeded: an older ledger is not trusted from here on."""
         self._newest[counted.scope] = max(self._newest.get(counted.scope, 0), counted.n + 1)
 
     async def replace(self, counted: StoredUsage, usage: Usage, generation: str, now: float) -> bool:
@@ -184,11 +184,11 @@ def _by_records(counted: StoredUsage, loaded: Mapping[str, Loaded]) -> StoredUsa
         found = loaded.get(use.id)
         if use.live and found and not found.rolled_back and found.request.created_at == use.requested_at:
             records.append(found.request)
-            now = use_of(found.request, counted.scope)
+            now = usage_entry(found.request, counted.scope)
             # What the ledger knows of an approval, no record takes back: it may be one of before.
             uses.append(now.model_copy(update={"approved_at": use.approved_at or now.approved_at}))
         else:
             uses.append(use)
-    ends = (request.ends_at for request in records if request.ends_at and has_place(request, counted.scope))
+    ends = (request.ends_at for request in records if request.ends_at and is_live(request, counted.scope))
     usage = counted.usage.model_copy(update={"uses": tuple(uses)})
     return StoredUsage(counted.scope, counted.stored, usage, counted.n, counted.at, min(ends, default=0.0))

@@ -23,7 +23,7 @@ from bot.audit.shipping.shipper import Shipping, built
 from bot.audit.shipping.sink_loop import MOST_REFUSED
 from bot.core.audit_chain import GENESIS, Head, Signer
 from bot.policy.schema import SinkShape
-from bot.store.audit_stream import ArchiveHead, Window
+from bot.store.audit_stream import ArchiveHead, AuditStream
 from bot.store.store import Store
 from providers.secret_refs import Misconfigured
 from providers.sinks.base import (
@@ -39,7 +39,7 @@ from providers.sinks.base import (
 from tests.archives import MakeSealer
 from tests.audit.stories import keep, note, notes
 
-PACE = 0.02
+INTERVAL = 0.02
 
 
 class Nothing(Frozen):
@@ -104,7 +104,13 @@ class Dock:
         named = {name: sink if isinstance(sink, tuple) else (sink, {}) for name, sink in sinks.items()}
         shapes = {name: (SinkShape.model_validate({"kind": "shelf", **more}), s) for name, (s, more) in named.items()}
         part = Shipping(
-            self.store, lambda: Archive.open("", self.home), shapes, pace=PACE, longest=PACE, lease=1.0, grace=0.2
+            self.store,
+            lambda: Archive.open("", self.home),
+            shapes,
+            interval=INTERVAL,
+            longest=INTERVAL,
+            lease=1.0,
+            grace=0.2,
         )
         stop = asyncio.Event()
         task = asyncio.create_task(part.run(stop))
@@ -128,7 +134,7 @@ class Dock:
         await self.until(lambda: (found := self.cursor(sink)) and found.number == last, f"{sink} to be at {last}")
 
     async def alarms(self) -> list[dict[str, Any]]:
-        found = await Window(self.store).read(0, 10_000)
+        found = await AuditStream(self.store).read(0, 10_000)
         events = [json.loads(entry.event) for entry in found.entries if entry.kind in {"alarm", "sink_back"}]
         return [event for event in events if "sink" in event]
 
@@ -340,12 +346,12 @@ async def test_who_lost_the_lease_stops_shipping(dock: Dock) -> None:
 async def test_an_archive_that_is_not_the_events_own_ships_nothing_and_keeps_nobody_from_it(dock: Dock) -> None:
     shelf = Shelf()
     dock.seal(3)
-    await Window(dock.store).mark(ArchiveHead("another", Head(3, GENESIS)))
+    await AuditStream(dock.store).write_checkpoint(ArchiveHead("another", Head(3, GENESIS)))
     async with dock.shipping(siem=shelf) as part:
         await dock.until(lambda: part.loop.complaint, "it to complain")
         assert "another archive" in part.loop.complaint
         assert not await dock.store.redis.exists(dock.store.keys.shipper)
-        await Window(dock.store).mark(ArchiveHead(dock.archive.id, Head(3, GENESIS)))
+        await AuditStream(dock.store).write_checkpoint(ArchiveHead(dock.archive.id, Head(3, GENESIS)))
         await dock.shipped()
     assert shelf.took == [1, 2, 3]
 
@@ -393,7 +399,7 @@ async def test_events_go_from_redis_over_the_archive_to_a_file_whatever_of_it_is
         METADATA.create_all(half)
         half.dispose()
     shape = SinkShape.model_validate({"kind": "file", "config": {"path": str(path)}})
-    shipping = Shipping(store, lambda: Archive.open("", part.home), built({"disk": shape}, {}), pace=PACE)
+    shipping = Shipping(store, lambda: Archive.open("", part.home), built({"disk": shape}, {}), interval=INTERVAL)
     stop = asyncio.Event()
     task = asyncio.create_task(shipping.run(stop))
     await notes(store, 25)

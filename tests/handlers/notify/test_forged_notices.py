@@ -10,7 +10,7 @@ import pytest
 from bot.core.events import Approved
 from bot.core.notifications import CARD
 from bot.core.request import Request
-from bot.store.audit_stream import Window
+from bot.store.audit_stream import AuditStream
 from bot.store.indexes.recent_decisions import Acknowledged, RecentDecisions
 from bot.store.outbox import OnItsWay, Outbox, PostedMessage, Row
 from bot.store.store import Store
@@ -33,12 +33,14 @@ async def asked(store: Store, *names: str) -> list[str]:
 
 
 async def alarms(store: Store) -> list[str]:
-    return [json.loads(entry.event)["alarm"] for entry in await Window(store).tail(0, 1000) if entry.kind == "alarm"]
+    return [
+        json.loads(entry.event)["alarm"] for entry in await AuditStream(store).tail(0, 1000) if entry.kind == "alarm"
+    ]
 
 
 async def number(store: Store, kind: str) -> int:
     """Of the last event of that kind."""
-    return [entry.seq for entry in await Window(store).tail(0, 1000) if entry.kind == kind][-1]
+    return [entry.seq for entry in await AuditStream(store).tail(0, 1000) if entry.kind == kind][-1]
 
 
 FORGED = (
@@ -206,7 +208,7 @@ async def test_no_word_of_a_forged_event_is_read_anywhere(house: House) -> None:
     for row in (Row("J-2222", f"thread:{seq}", 1), Row("record", f"record:{seq}", 0)):
         assert await Outbox(store).event(row) is None
         assert await Outbox(store).noted(row) is None
-    assert [entry.seq for entry in await Window(store).tail(0, 100)] == list(range(1, seq))
+    assert [entry.seq for entry in await AuditStream(store).tail(0, 100)] == list(range(1, seq))
 
 
 async def test_a_forged_event_hides_no_decision_that_was_lost(house: House) -> None:

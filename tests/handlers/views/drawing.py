@@ -225,7 +225,7 @@ def of_two() -> Request:
 
 def mine(**more: Any) -> Overview:
     """What concerns somebody; nothing where it is not told."""
-    nothing: dict[str, Any] = {"open": (), "waiting": (), "asked": (), "offers": ()}
+    nothing: dict[str, Any] = {"open": (), "waiting": (), "recent": (), "offers": ()}
     return Overview(**{**nothing, **more})
 
 
@@ -236,7 +236,7 @@ def _full() -> Overview:
     both = (request(), opened())
     cards = {"J-6666": PostedMessage("C0VAULT01", "1800000000.000100")}
     return mine(
-        open=both, waiting=waits, asked=(*both, *past), offers=offers, secrets=frozenset({"J-7K3R"}), cards=cards
+        open=both, waiting=waits, recent=(*both, *past), offers=offers, secrets=frozenset({"J-7K3R"}), cards=cards
     )
 
 
@@ -404,7 +404,7 @@ def _page_with_inputs() -> AuditPage:
 def _held() -> AuditPage:
     sure = Holding("J-7K3R", 1, 0, "UMIA", "mia@example.com", "vault", "read-only", AT + 61, AT + 62)
     maybe = Holding("J-7K3S", 9, 0, "UEVE", "eve@example.com", "vault", "admin", AT + 63, None, AT + 90, "revoked")
-    return AuditPage(SearchFilters(at=AT + 70, when="at 2027-01-15T08:01Z"), holdings=[sure, maybe], held=2, sealed=38)
+    return AuditPage(SearchFilters(at=AT + 70, when="at 2027-01-15T08:01Z"), holdings=[sure, maybe], total=2, sealed=38)
 
 
 def _look() -> Scan:
@@ -535,8 +535,10 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     "lockdown-lifted": lambda: lockdown.lifting(LiftVote(LOCK_OF_VAULT, lifted=True, repeated=False)),
     "revoke-all": lambda: revoke_all("`vault`", '{"system":"vault"}', _open_ones(3), EVIL),
     "revoke-all-of-many": lambda: revoke_all("<@UMIA>", '{"user":"UMIA"}', _open_ones(40), ""),
-    "revoked-all": lambda: taken(BulkRevocation(tuple(_open_ones(2)), over=1, left=0), operator=True),
-    "revoked-all-in-part": lambda: taken(BulkRevocation(tuple(_open_ones(1)), over=0, left=7), operator=False),
+    "revoked-all": lambda: taken(BulkRevocation(tuple(_open_ones(2)), already_ended=1, not_tried=0), operator=True),
+    "revoked-all-in-part": lambda: taken(
+        BulkRevocation(tuple(_open_ones(1)), already_ended=0, not_tried=7), operator=False
+    ),
     "crowd": lambda: summary_card.summary("C0VAULT01", 23, [request(), request("J-6667", at=AT + 60)]),
     "crowd-of-one": lambda: summary_card.summary("C0VAULT01", 1, [request()]),
     "crowd-over": lambda: summary_card.summary("C0VAULT01", 0, []),
@@ -561,7 +563,7 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     "who-inputs": lambda: request_list.holders("db", "Orders database", [with_inputs()]),
     "show-inputs": lambda: showing.shown(with_key(), Needed(((NAMES["dba"], 1),)), Reader(asked=True)),
     "home-inputs": lambda: home.home(
-        mine(open=(with_key(),), waiting=(with_inputs(),), asked=(with_key(),), offers=tuple(asking().choices()))
+        mine(open=(with_key(),), waiting=(with_inputs(),), recent=(with_key(),), offers=tuple(asking().choices()))
     ),
     "waiting-inputs": lambda: summary_card.waiting("C0VAULT01", [with_inputs()]),
     "explain-inputs": lambda: role_terms.all_explained(
@@ -571,7 +573,7 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     "audit-waiting": lambda: audit.waiting(_question()),
     "audit-page": lambda: audit.page(_page()),
     "audit-nothing": lambda: audit.page(
-        AuditPage(SearchFilters(kind="granted"), sealed=7, doubts=("There is no archive.",))
+        AuditPage(SearchFilters(kind="granted"), sealed=7, not_searched=("There is no archive.",))
     ),
     "audit-held": lambda: audit.page(_held()),
     "audit-page-table": lambda: audit.message(_page()),

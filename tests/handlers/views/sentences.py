@@ -14,7 +14,7 @@ from bot.core import errors
 from bot.core.errors import JitError
 from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
 from bot.core.lockdown import Lock, Operator
-from bot.core.question_errors import ReasonChanged, ReasonFixed
+from bot.core.question_errors import NoSuchQuestion, ReasonChanged, ReasonFixed
 from bot.core.request import DraftWait, Ending, Request, Review, State, Verb
 from bot.core.usage import Conflict, LimitHit
 from bot.core.verdict import Code, Reason, Verdict
@@ -160,7 +160,7 @@ REFUSALS: Mapping[str, Exception] = {
         _in(State.EXPIRED, waits_for=DraftWait.CONSENT, closed_by="clock", waits_until=AT + 1800)
     ),
     "AlreadyAnswered": errors.AlreadyAnswered(_in(State.PENDING)),
-    "NoSuchQuestion": errors.NoSuchQuestion(request()),
+    "NoSuchQuestion": NoSuchQuestion(request()),
     "RoleChanged": errors.RoleChanged(request()),
     "LockedDown": errors.LockedDown(_LOCK),
     "LockedDown, everything": errors.LockedDown(_LOCK.model_copy(update={"system": ""})),

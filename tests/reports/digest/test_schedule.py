@@ -15,8 +15,8 @@ from bot.policy.catalog import Catalog
 from bot.policy.schema import DigestShape
 from bot.reports.digest.editions import MARGIN, last_slot
 from bot.reports.digest.schedule import Digesting, DigestReader, ask
-from bot.store.audit_stream import Window
-from bot.store.indexes.daily_claim import Dated
+from bot.store.audit_stream import AuditStream
+from bot.store.indexes.daily_claim import DailyClaims
 from bot.store.outbox import Outbox
 from bot.store.store import Store
 from tests.audit.stories import keep, note
@@ -50,7 +50,7 @@ def digesting(store: Store, facts: DigestReader, policy: Catalog | None = None) 
 
 
 async def events(store: Store, kind: str) -> list[dict[str, object]]:
-    reading = await Window(store).read(0, 1000)
+    reading = await AuditStream(store).read(0, 1000)
     return [json.loads(entry.event) for entry in reading.entries if entry.kind == kind]
 
 
@@ -127,17 +127,17 @@ async def test_of_many_who_come_at_once_one_claims_it_with_its_event_and_its_row
 async def test_a_key_that_is_not_what_it_should_be_keeps_nothing_from_being_claimed(store: Store) -> None:
     for key in (store.keys.rows, store.keys.outbox, store.keys.audit, store.keys.seq):
         await store.redis.set(key, "not what it should be")
-    assert await Dated(store).claim("2026-11-24", {}, ["a|digest:#"])
-    assert not await Dated(store).claim("2026-11-24", {}, ["a|digest:#"])
+    assert await DailyClaims(store).claim("2026-11-24", {}, ["a|digest:#"])
+    assert not await DailyClaims(store).claim("2026-11-24", {}, ["a|digest:#"])
     [row], _, _ = await Outbox(store).ready(10)
     assert row.name == "a|digest:1"
 
 
 async def test_a_claim_that_somebody_else_wrote_keeps_no_digest_from_being_told(store: Store) -> None:
     await store.redis.set(store.keys.digest("2026-11-24"), "1")
-    assert await Dated(store).claimed(["2026-11-24"]) == []
-    assert await Dated(store).claim("2026-11-24", {}, ["a|digest:#"])
-    assert await Dated(store).claimed(["2026-11-24"]) == ["2026-11-24"]
+    assert await DailyClaims(store).claimed(["2026-11-24"]) == []
+    assert await DailyClaims(store).claim("2026-11-24", {}, ["a|digest:#"])
+    assert await DailyClaims(store).claimed(["2026-11-24"]) == ["2026-11-24"]
 
 
 async def test_before_its_time_nothing_is_claimed_for_the_day(store: Store, facts: DigestReader) -> None:

@@ -37,7 +37,7 @@ class AccessContext:
 
     def __init__(self, house: House, home: Path) -> None:
         self.house, self.home, self.roster = house, home, dict(house.actor("ada").roster)
-        self.watching = Watching(house.context, self._groups, partial(Archive.open, "", home), pace=0.05)
+        self.watching = Watching(house.context, self._groups, partial(Archive.open, "", home), interval=0.05)
         self.kept = Insights(house.store)
 
     async def _groups(self) -> Roster:
@@ -217,7 +217,7 @@ async def test_a_look_that_breaks_is_tried_again_soon(desk: AccessContext, monke
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(insights, "look", broken)
-    desk.watching.pace = 3600.0
+    desk.watching.interval = 3600.0
     await desk.happened()
     await desk.watching.loop.once()
     assert 0 < await desk.house.store.redis.ttl(desk.house.store.keys.insights_turn) <= 300

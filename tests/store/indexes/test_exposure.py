@@ -21,7 +21,7 @@ async def town(store: Store) -> Town:
 
 async def people(store: Store) -> list[str]:
     """Everyone in the index, in its order."""
-    return await ExposureIndex(store).after("", 100)
+    return await ExposureIndex(store).users_after("", 100)
 
 
 async def read(store: Store) -> int:
@@ -37,23 +37,23 @@ async def test_whoever_has_something_to_lose_is_in_it_until_the_last_of_it_is_go
     open_, asked = await house.granted(), await house.ask("mia", "vault/shared")
     await house.ask("kim")
     assert await people(house.store) == ["UKIM", "UMIA"]
-    assert {r.id for r in (await exposure.of(["UMIA"]))["UMIA"]} == {open_.id, asked.id}
+    assert {r.id for r in (await exposure.requests_of(["UMIA"]))["UMIA"]} == {open_.id, asked.id}
     await holder.cancel(house.context, house.actor("mia"), asked.id)
     assert await people(house.store) == ["UKIM", "UMIA"]
     closing = await holder.release(house.context, house.actor("mia"), open_.id)
     assert closing.state is State.REVOKING
     assert await people(house.store) == ["UKIM"]
-    assert (await exposure.among({"UMIA", "UKIM", "UK"}), await exposure.people()) == ({"UKIM"}, 1)
+    assert (await exposure.exposed({"UMIA", "UKIM", "UK"}), await exposure.count_people()) == ({"UKIM"}, 1)
 
 
 async def test_one_after_the_other_has_their_turn_and_then_the_first_again(town: Town) -> None:
     for name in ("p1", "p2", "p20", "p3"):
         await town.house.ask(name)
     exposure = ExposureIndex(town.house.store)
-    assert await exposure.after("", 2) == ["UP1", "UP2"]
-    assert await exposure.after("UP2", 3) == ["UP20", "UP3", "UP1"]
-    assert await exposure.after("UP2", 10) == ["UP20", "UP3", "UP1", "UP2"]
-    assert await exposure.after("UP2", 0) == []
+    assert await exposure.users_after("", 2) == ["UP1", "UP2"]
+    assert await exposure.users_after("UP2", 3) == ["UP20", "UP3", "UP1"]
+    assert await exposure.users_after("UP2", 10) == ["UP20", "UP3", "UP1", "UP2"]
+    assert await exposure.users_after("UP2", 0) == []
 
 
 async def test_what_is_something_to_lose_is_noted_before_a_provider_is_called_whoever_forgot_it(town: Town) -> None:
@@ -102,9 +102,9 @@ async def test_what_an_older_version_closed_beside_us_counts_no_more_once_it_was
     request, store = await town.house.granted(), town.house.store
     await holder.release(town.house.context, town.house.actor("mia"), request.id)
     await store.redis.zadd(store.keys.exposure, {f"UMIA {request.id}": 0, "UEVE J-2222": 0})
-    assert await ExposureIndex(store).people() == 2
+    assert await ExposureIndex(store).count_people() == 2
     await town.looks(20)
-    assert (town.slack.asked, await ExposureIndex(store).people()) == ([], 0)
+    assert (town.slack.asked, await ExposureIndex(store).count_people()) == ([], 0)
 
 
 # groups
