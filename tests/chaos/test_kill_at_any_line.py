@@ -25,6 +25,7 @@ def test_nothing_stands_after_a_kill_at_any_line(redis: RedisServer, tmp_path: P
     found = json.loads(done.stdout)
     assert found["wrong"] == {}
     assert found["survived"] == 0
+    assert found["beyond"] <= found["cases"] / 50
     # The corridor is really walked: three requests, five legs, each with its claims, calls and commits.
     assert found["lines"] > 1000
     assert found["cases"] >= found["lines"] / STEP

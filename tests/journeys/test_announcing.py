@@ -373,7 +373,7 @@ async def test_a_channel_of_which_slack_does_not_tell_is_posted_in_only_once_it_
 
 
 async def test_a_channel_that_was_mended_is_used_at_the_next_commit(town: Town) -> None:
-    channel, town.app.announcer.channels.bad_for = town.slack.world.channels[CHANNEL], 0.01
+    channel, town.app.announcer.channels.bad_for = town.slack.world.channels[CHANNEL], 0.0
     channel.bot_inside = False
     id_ = await ask(town)
     await told(town.app)

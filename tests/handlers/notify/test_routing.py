@@ -21,9 +21,8 @@ def _written() -> set[str]:
     """The kinds in the code, and those that are put together there."""
     code = "\n".join(path.read_text(encoding="utf-8") for path in BOT.rglob("*.py"))
     literal = set(re.findall(r'[|"]([a-z_]+):#"', code))
-    alarms = set(re.findall(r'store\.alarm\("([a-z_]+)"', code)) | set(
-        re.findall(r'self\.alarm\("([a-z_]+)", id_', code)
-    )
+    ways = (r'store\.alarm\("([a-z_]+)"', r'self\.alarm\("([a-z_]+)", id_', r'ApprovalInvalid\("([a-z_]+)"')
+    alarms = {name for way in ways for name in re.findall(way, code)}
     audiences = {value for name, value in vars(notifications).items() if name.isupper() and isinstance(value, str)}
     files = {audit_files.FILE, audit_files.PAGE, schedule.DIGEST, schedule.TOLD, schedule.DETAILS, schedule.PICTURE}
     return literal | alarms | {audience.partition(":")[0] for audience in audiences} | files
