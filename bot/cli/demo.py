@@ -25,6 +25,7 @@ from bot.app import App
 from bot.playground import Human, LocalSlack, Message, View
 from bot.settings import Settings
 from bot.store.redis import embedded
+from handlers.views.text import unmarked
 
 CHANNEL, AUDIT = "C0CACHE01", "C0AUDIT01"
 POLICY = """
@@ -133,7 +134,7 @@ async def _by_hand(story: Story) -> None:
     await story.tries(login, expected="accepted")
     await story.say("Mia", f"/jit release {id_}")
     reply = await story.mia.command("/jit", f"release {id_}", CHANNEL)
-    await story.say("Slack", reply.text)
+    await story.say("Slack", _plain(reply.text))
     await _closed(story, id_)
     await story.tries(login, expected="refused")
 
@@ -183,7 +184,7 @@ def _shown(view: View) -> tuple[str, str]:
 def _plain(text: str) -> str:
     """Slack's signs as a terminal shows them."""
     text = re.sub(r"<!date\^(\d+)\^[^|]*\|[^>]*>", lambda m: time.strftime("%H:%M:%S", time.localtime(int(m[1]))), text)
-    return text.replace("*", "").replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">")
+    return unmarked(text).replace("*", "")
 
 
 @contextlib.asynccontextmanager
