@@ -30,7 +30,7 @@ class Fate(StrEnum):
     CONSENT = "awaits-consent"
     """The person whom somebody else requested it for did not accept it."""
     CANCELLED = "cancelled"
-    """It was taken back, or declined, undecided."""
+    """It was cancelled or declined before a decision."""
     REFUSED = "refused"
     """The policy has no place for it."""
     UNKNOWN = "unknown"

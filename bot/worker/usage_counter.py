@@ -1,7 +1,7 @@
 """Recounts the usage of limited roles and systems from the audit log and the records, and repairs their ledgers.
 
 A ledger (bot/store/indexes/usage.py) that is missing, forged, older than this process knows or of another policy is
-rewritten; each is compared at the start and every few minutes. Before a grant the worker counts anew: with an old
+rewritten; each is compared at the start and every few minutes. Before a grant the worker counts again: with an old
 ledger that somebody restored, a request may reach its approvers, but is not granted.
 """
 
@@ -116,7 +116,7 @@ class UsageCounter:
     async def exceeds(self, request: Request) -> str:
         """Why an approved request may not be granted after all; empty if it may.
 
-        Counted anew, whatever the ledgers have. Raises `TrailUnknown`, `UsageUnknown`.
+        Counted again, whatever the ledgers have. Raises `TrailUnknown`, `UsageUnknown`.
         """
         catalog = self.policy()
         requested = frozenset(names_of(refs_of(request)))

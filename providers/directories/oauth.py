@@ -38,7 +38,7 @@ _PASSING = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
 _NONSENSE = "it answers something else than an access token where it is asked for one"
 
 Form = Callable[[], Mapping[str, str]]
-"""What a token is asked for with, made anew each time."""
+"""What a token is asked for with, made for each token."""
 Hint = Callable[[str, Mapping[str, Any]], str]
 """What to do about an error, by its OAuth code and the answer's other fields; it shows nothing that was typed."""
 Algorithm = Literal["RS256", "PS256"]

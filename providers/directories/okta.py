@@ -224,7 +224,7 @@ def _no(page: HttpAnswer) -> Refused | NoAnswer:
 
 
 def _limited_for(page: HttpAnswer) -> float:
-    """Seconds until the limit starts anew, at ``X-Rate-Limit-Reset`` by Okta's own clock."""
+    """Seconds until the limit is reset, at ``X-Rate-Limit-Reset`` by Okta's own clock."""
     reset = page.headers.get("x-rate-limit-reset", "")
     if not reset.isdecimal() or len(reset) > 12:
         return page.after
