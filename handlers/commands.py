@@ -14,9 +14,9 @@ from handlers import (
     explain,
     extend,
     help_text,
-    holder,
     home,
     lockdown,
+    own_request,
     reports,
     request,
     show,
@@ -60,7 +60,7 @@ async def answer(door: Door, body: Payload, client: AsyncWebClient) -> str | Sla
         case "break-glass":
             return await break_glass.use(door, body, line.rest)
         case "list":
-            return await holder.listed(door, body)
+            return await own_request.listed(door, body)
         case "show":
             return await show.show(door, body, line.rest)
         case "who" if line.rest:
@@ -68,11 +68,11 @@ async def answer(door: Door, body: Payload, client: AsyncWebClient) -> str | Sla
         case "explain" if line.rest:
             return await explain.explain(door, body, line.rest)
         case "release" | "done":
-            return await holder.release(door, body, line.rest)
+            return await own_request.release(door, body, line.rest)
         case "extend":
             return await extend.extend(door, body, line.rest, client)
         case "remind":
-            return await holder.remind(door, body, line.rest)
+            return await own_request.remind(door, body, line.rest)
         case "revoke":
             return await revoke(door, body, line.rest, client)
         case "lockdown":
@@ -89,7 +89,7 @@ async def answer(door: Door, body: Payload, client: AsyncWebClient) -> str | Sla
             await reports.insights(door, body, client)
             return None
         case "cancel":
-            return await holder.cancel(door, body, line.rest)
+            return await own_request.cancel(door, body, line.rest)
         case "who" | "explain" | "terminal":
             return await help_text.about(door, body, line.verb)
         case "approve" | "deny":

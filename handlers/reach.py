@@ -83,7 +83,7 @@ async def _follow_up(door: Door, request: Request, say: Say) -> None:
     try:
         text = await _text(door, request)
         # Whoever decided meanwhile, or cancelled it, has changed what is shown.
-        if text and (await door.context.load(request.id)).request.awaits_decision:
+        if text and (await door.context.find_by_id(request.id)).request.awaits_decision:
             await say(text)
     except (NotNow, SaidNo, Unanswered, JitError, *AWAY) as error:
         log.info("%s: who can be reached was not shown: %s", request.id, said(error))

@@ -129,8 +129,8 @@ def _register_ways(app: AsyncApp, door: Door) -> None:
     @app.action(action_ids.AGAIN)
     async def requesting_again(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         actor = await door.who(body)
-        before = (await door.context.load_readable(actor, payloads.pressed(body))).request
-        them = before.requester if authorization.is_filer(before, actor.person) else None
+        before = (await door.context.find_readable(actor, payloads.pressed(body))).request
+        them = before.requester if authorization.is_requested_by(before, actor.person) else None
         known: dict[str, Any] = {
             "duration": before.asked,
             "reason": before.reason,

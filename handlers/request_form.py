@@ -84,8 +84,8 @@ async def _full(door: Door, actor: Actor, shown: FormChoices, choice: Choice | N
     person = form.requested_for or (None if others else actor.person)
     if choice is None or person is None:
         return ""
-    store, catalog, filed = door.context.store, door.context.catalog(), person.id != actor.person.id
-    full = await usage.refusal(store, catalog, person, choice.roles, filed=filed)
+    store, catalog, for_other = door.context.store, door.context.catalog(), person.id != actor.person.id
+    full = await usage.refusal(store, catalog, person, choice.roles, for_other=for_other)
     return sentence(full) if full else ""
 
 

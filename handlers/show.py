@@ -58,7 +58,7 @@ async def _shown(door: Door, actor: Actor, id_: str | None) -> SlackMessage:
     request = await read.find(door.context, actor, id_)
     reader = Reader(
         asked=read.is_mine(actor, request),
-        filed=authorization.is_filer(request, actor.person),
+        requested_by=authorization.is_requested_by(request, actor.person),
         acts=(
             await read.may_review(door.context, actor, request)
             or read.may_end(door.context, actor, request)

@@ -185,7 +185,7 @@ class House:
 
     async def now(self, id_: str) -> Request:
         """The request as it stands."""
-        return (await self.context.load(id_)).request
+        return (await self.context.find_by_id(id_)).request
 
     async def until(self, id_: str, *states: State, patience: float = 30.0) -> Request:
         """Work until the request is in one of the states."""

@@ -99,7 +99,7 @@ def bounded(text: str, what: str) -> str:
 
 async def _of_requester(context: AccessContext, actor: Actor, id_: str) -> Request:
     """Permission before state: nobody but the requester learns the state of the request."""
-    request = (await context.load_readable(actor, id_)).request
+    request = (await context.find_readable(actor, id_)).request
     await context.require_allowed("answer", actor, request.id, authorization.is_requester(request, actor.person))
     return request
 

@@ -71,9 +71,9 @@ async def send_export(context: AccessContext, actor: Actor, words: str, form: ex
         raise UnknownWord(words[:_MAX_TYPED], ("last week", "yesterday")) from error
     if when.at is not None:
         raise UnknownWord(words[:_MAX_TYPED], ("last week", "yesterday"))
-    facts = {"format": form, "since": when.since, "until": when.until}
+    fields = {"format": form, "since": when.since, "until": when.until}
     await _enqueue(
-        context, actor, Read(at=now, by="", read="export", asked={"when": words, "format": form}), facts, [FILE]
+        context, actor, Read(at=now, by="", read="export", asked={"when": words, "format": form}), fields, [FILE]
     )
 
 
@@ -89,14 +89,14 @@ async def pack(context: AccessContext, actor: Actor, id_: str) -> str:
 
 
 async def _enqueue(
-    context: AccessContext, actor: Actor, read: Read, facts: Mapping[str, Any], audiences: list[str]
+    context: AccessContext, actor: Actor, read: Read, fields: Mapping[str, Any], audiences: list[str]
 ) -> None:
     """Audit the command and enqueue the delivery, in one script; idempotent within seconds."""
     user = actor.person.id
-    read_facts = json.loads(read.model_copy(update={"by": user}).facts())
+    read_fields = json.loads(read.model_copy(update={"by": user}).event_json())
     rows = [f"{user}|{audience}:#" for audience in audiences]
     await DailyClaims(context.store).enqueue_once(
-        f"{read.read} {user} {read.about} {read.asked}", {**read_facts, **facts}, rows
+        f"{read.read} {user} {read.about} {read.asked}", {**read_fields, **fields}, rows
     )
 
 
@@ -104,7 +104,7 @@ async def sent(store: Store, event: Mapping[str, Any], row: str, made: AuditFile
     """Audit what is about to be sent, once per delivery; ``event``: that of the command. Raises `StoreAway`."""
     now = await store.now()
     read = Read(at=now, by=str(event["by"]), read="sent", asked={"file": made.name}, **made.read)
-    await store.audit_event(KIND, read.facts(), window=_SENT_WINDOW, once=f"sent {row}")
+    await store.audit_event(KIND, read.event_json(), window=_SENT_WINDOW, once=f"sent {row}")
 
 
 @dataclass

@@ -178,7 +178,7 @@ async def switch(context: AccessContext, actor: Actor, id_: str, reason: str, du
 async def _usable(
     context: AccessContext, actor: Actor, id_: str
 ) -> tuple[Loaded, Catalog, _PersonState, GuardedRoleUsage]:
-    loaded = await context.load_readable(actor, id_)
+    loaded = await context.find_readable(actor, id_)
     request, catalog = loaded.request, context.catalog()
     await context.require_allowed("break-glass", actor, request.id, authorization.is_requester(request, actor.person))
     if request.state is not State.PENDING or request.only_required:

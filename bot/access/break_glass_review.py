@@ -49,7 +49,7 @@ async def reviewable(context: AccessContext, actor: Actor, id_: str) -> Request:
 
 
 async def _reviewable(context: AccessContext, actor: Actor, id_: str) -> Loaded:
-    loaded = await context.load_or_not_found(id_)
+    loaded = await context.find_untampered(id_)
     request, catalog = loaded.request, context.catalog()
     if loaded.rolled_back:
         raise RolledBack(request.id)

@@ -51,7 +51,7 @@ async def _exists(context: AccessContext, check: str, ticket: str) -> bool | Non
         return None
 
 
-async def gather(
+async def gather_circumstances(
     context: AccessContext,
     catalog: Catalog,
     requester: Person,
@@ -73,10 +73,12 @@ async def gather(
         frozen=await context.rule_lookups.frozen(catalog, names, begins) if names else {},
         tickets={(each.check, each.ticket): each.exists for each in tickets},
     )
-    return with_counts(found, role_usage, requester, exclude)
+    return with_usage_counts(found, role_usage, requester, exclude)
 
 
-def with_counts(facts: Circumstances, role_usage: RoleUsage, requester: Person, exclude: str = "") -> Circumstances:
+def with_usage_counts(
+    circumstances: Circumstances, role_usage: RoleUsage, requester: Person, exclude: str = ""
+) -> Circumstances:
     """The same with the denials and live counts of ``role_usage``, without the request ``exclude``."""
     counted = {
         f"{ref.system}/{ref.role}": role_usage.by_scope.get(f"{ref.system}/{ref.role}") for ref in role_usage.refs
@@ -86,7 +88,7 @@ def with_counts(facts: Circumstances, role_usage: RoleUsage, requester: Person, 
         name: tuple(denial.at for denial in each.denials if is_of(denial, requester)) for name, each in usage.items()
     }
     live = {name: len(each.live()) for name, each in usage.items()}
-    return facts.model_copy(update={"denials": denials, "live": live})
+    return circumstances.model_copy(update={"denials": denials, "live": live})
 
 
 def tickets_named(catalog: Catalog, requested: RequestedAccess) -> Iterable[tuple[str, str]]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bot.access import circumstances, first_event, usage
+from bot.access import first_event, usage
+from bot.access.circumstances import check_tickets, gather_circumstances
 from bot.access.context import AccessContext
 from bot.core import lifecycle
 from bot.core.errors import CouldNotCheck, NotAllowed, Overtaken, PolicyMoved, RoleChanged
@@ -24,7 +25,7 @@ from bot.policy.catalog import Catalog
 from bot.policy.conditions import Circumstances
 from bot.store.types import Change, GuardFailed, Loaded, PersonCounters, Superseded
 
-FILER_MAY_NOT = "who requested it for somebody else may no longer do so"
+MAY_NO_LONGER_REQUEST = "who requested it for somebody else may no longer do so"
 """Why a request is cancelled, where the person who requested it left or lost the right."""
 CHANGED = "its role was changed in the policy"
 """Why a request is cancelled whose role changed since, so that it would grant something else."""
@@ -74,15 +75,15 @@ def why_cancelled(catalog: Catalog, roster: Roster, request: Request) -> str:
 
 
 def why_not_for_others(catalog: Catalog, roster: Roster, request: Request) -> str:
-    """Why it is cancelled, if its filer (who requested it for somebody else) no longer may. Raises `CouldNotCheck`."""
+    """Why it is cancelled, if the person who requested it for somebody else no longer may. Raises `CouldNotCheck`."""
     verdict = on_behalf.may_still_request_for(catalog, roster, request)
     if verdict.unknown:
         raise CouldNotCheck("who may request this for others")
-    return "" if verdict.allowed else FILER_MAY_NOT
+    return "" if verdict.allowed else MAY_NO_LONGER_REQUEST
 
 
 async def _consentable(context: AccessContext, actor: Actor, id_: str) -> Loaded:
-    loaded = await context.load_readable(actor, id_)
+    loaded = await context.find_readable(actor, id_)
     # Permission before state: nobody but this person learns what they answered.
     await context.require_allowed(
         "consent", actor, loaded.request.id, on_behalf.may_consent(loaded.request, actor.person)
@@ -98,7 +99,7 @@ async def _accepted(context: AccessContext, actor: Actor, catalog: Catalog, load
     requested = rules.requested_access(request)
     try:
         acceptance = await _judge_acceptance(
-            context, actor, catalog, loaded, await circumstances.check_tickets(context, catalog, requested)
+            context, actor, catalog, loaded, await check_tickets(context, catalog, requested)
         )
     except (NotAllowed, *usage.REFUSALS) as error:
         await context.audit_refusal("consent", actor, request.id, error)
@@ -154,29 +155,31 @@ async def _judge_acceptance(
     now = counters.now
     role_usage = await usage.of_request(context.store, catalog, request)
     role_usage.check(requester, now)
-    facts = await circumstances.gather(
+    circumstances = await gather_circumstances(
         context, catalog, requester, role_usage, now, max(request.starts_at, now), tickets, request.id
     )
-    event, after = consented(catalog, roster, request, facts, counters.rule_uses, actor.person.id)
+    event, after = consented(catalog, roster, request, circumstances, counters.rule_uses, actor.person.id)
     return _Acceptance(event, after, counters if event.rule else None, role_usage)
 
 
 def consented(
-    catalog: Catalog, roster: Roster, request: Request, facts: Circumstances, used: Mapping[str, int], by: str
+    catalog: Catalog, roster: Roster, request: Request, circumstances: Circumstances, used: Mapping[str, int], by: str
 ) -> tuple[Consented, Request]:
-    """The event of accepting it at ``facts.now``, and the request after it; it reads nothing.
+    """The event of accepting it at ``circumstances.now``, and the request after it; it reads nothing.
 
     ``used``: how many each rule has approved for this person lately, see `PersonCounters`.
 
     Raises `NotAllowed` where rules deny it, or require approvals that nobody could give.
     """
-    now, requester = facts.now, request.requester
-    ruling = rules.judge(catalog, roster, rules.requested_access(request), facts, used)
+    now, requester = circumstances.now, request.requester
+    ruling = rules.judge(catalog, roster, rules.requested_access(request), circumstances, used)
     if not ruling.verdict.allowed:
         raise NotAllowed(ruling.verdict)
     decide_by, remind_at = first_event.times_to_decide(catalog, request.starts_at, now)
     effects = {
-        name: made for name, made in first_event.effects(ruling, facts).items() if name in Consented.model_fields
+        name: made
+        for name, made in first_event.effects(ruling, circumstances).items()
+        if name in Consented.model_fields
     }
     if ruling.by is None:
         roles = usage.refs_of(request)

@@ -59,7 +59,7 @@ class AccessContext:
 
     # find
 
-    async def load(self, id_: str) -> Loaded:
+    async def find_by_id(self, id_: str) -> Loaded:
         """A request by its id, for any caller. Raises `NotFound`, `Tampered`."""
         request_id = spelled(id_)
         try:
@@ -71,22 +71,22 @@ class AccessContext:
             raise NotFound(id_)
         return loaded
 
-    async def load_or_not_found(self, id_: str) -> Loaded:
+    async def find_untampered(self, id_: str) -> Loaded:
         """A request by an id from a command or a button in Slack. Raises `NotFound`, also for a tampered record."""
         try:
-            return await self.load(id_)
+            return await self.find_by_id(id_)
         except Tampered:
-            # Any other error would show strangers which ids exist; `load` has alarmed the operators.
+            # Any other error would show strangers which ids exist; `find_by_id` has alarmed the operators.
             raise NotFound(id_) from None
 
-    async def load_readable(self, actor: Actor, id_: str) -> Loaded:
+    async def find_readable(self, actor: Actor, id_: str) -> Loaded:
         """A request that this person may read. Raises `NotFound`, also for one that they may not read."""
-        loaded = await self.load_or_not_found(id_)
+        loaded = await self.find_untampered(id_)
         if not authorization.may_read(self.catalog(), actor.roster, loaded.request, actor.person).allowed:
             raise NotFound(id_)
         return loaded
 
-    async def resolve(
+    async def find_by_typed(
         self, actor: Actor, typed: str | None, states: tuple[State, ...], *, for_others: bool = False
     ) -> Loaded:
         """The request that was typed: by its id, or the person's only one in these states that fits what was typed.
@@ -95,7 +95,7 @@ class AccessContext:
         others. Raises `NotFound`, `Ambiguous`.
         """
         if typed and (is_id(typed) or not self.catalog().vocabulary.named(typed)):
-            return await self.load_readable(actor, typed)
+            return await self.find_readable(actor, typed)
         own = [
             loaded
             for loaded in await self.store.open_of(actor.person.id)
@@ -175,13 +175,13 @@ class AccessContext:
 
     async def audit_refusal(self, verb: str, actor: Actor, about: str, error: JitError) -> None:
         """Audit a refusal; the same one within a minute is audited once."""
-        facts = {"by": actor.person.id, "verb": verb, "about": about[:100], "why": str(error)[:200]}
+        fields = {"by": actor.person.id, "verb": verb, "about": about[:100], "why": str(error)[:200]}
         once = f"refused {verb} {actor.person.id} {about} {error}"
-        await self.store.audit_event("refused", json.dumps(facts), window=_REFUSALS_WINDOW, once=once)
+        await self.store.audit_event("refused", json.dumps(fields), window=_REFUSALS_WINDOW, once=once)
 
     async def audit_refused_account(self, user: str, verb: str, error: JitError) -> None:
         """Audit the refusal of an account that is no member or over a limit, so that there is no `Actor` to name."""
         why = f"{type(error).__name__}: {error}"[:200]
-        facts = {"by": user[:40], "verb": verb[:40], "about": "", "why": why}
+        fields = {"by": user[:40], "verb": verb[:40], "about": "", "why": why}
         once = f"turned away {user} {verb} {why}"
-        await self.store.audit_event("refused", json.dumps(facts), window=_REFUSALS_WINDOW, once=once)
+        await self.store.audit_event("refused", json.dumps(fields), window=_REFUSALS_WINDOW, once=once)

@@ -138,7 +138,7 @@ async def _write(
 ) -> bool:
     """Compare and set; audits and notifies both. False when the delegations have changed: read and judge again."""
     people = (delegation.person, delegation.stand_in)
-    facts: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "by": by,
         "delegation": delegation.id,
         "person": delegation.person.id,
@@ -152,7 +152,7 @@ async def _write(
     # Whoever did it reads the answer to their command instead of a notification.
     recipients = [person.id for person in people if person.id != by]
     rows = [f"{user}|{NOTIFIED}" for user in dict.fromkeys(recipients)]
-    return await context.store.delegations.write(after, kind, facts, id_=DELEGATIONS, rows=rows)
+    return await context.store.delegations.write(after, kind, fields, id_=DELEGATIONS, rows=rows)
 
 
 def _new_id() -> str:

@@ -6,7 +6,8 @@ A leg is one role of a request.
 
 from __future__ import annotations
 
-from bot.access import circumstances, usage
+from bot.access import usage
+from bot.access.circumstances import gather_circumstances
 from bot.access.context import AccessContext
 from bot.core import deadlines, durations
 from bot.core.errors import BadDuration, CannotExtend, Overtaken
@@ -58,11 +59,11 @@ async def _ruling(
     request = loaded.request
     role_usage = await usage.of_request(context.store, catalog, request)
     begins, tickets = request.ends_at, request.tickets
-    facts = await circumstances.gather(
+    circumstances = await gather_circumstances(
         context, catalog, request.requester, role_usage, loaded.now, begins, tickets, request.id
     )
     requested = rules.requested_access(request, round(until - request.granted_at))
-    return rules.judge(catalog, actor.roster, requested, facts, {}), role_usage.guards
+    return rules.judge(catalog, actor.roster, requested, circumstances, {}), role_usage.guards
 
 
 async def extensible(context: AccessContext, actor: Actor, id_: str | None) -> Request:
@@ -74,7 +75,7 @@ async def extensible(context: AccessContext, actor: Actor, id_: str | None) -> R
 
 
 async def _extensible(context: AccessContext, actor: Actor, id_: str | None) -> Loaded:
-    loaded = await context.resolve(actor, id_, (State.ACTIVE,))
+    loaded = await context.find_by_typed(actor, id_, (State.ACTIVE,))
     request, catalog = loaded.request, context.catalog()
     await context.require_allowed("extend", actor, request.id, authorization.is_requester(request, actor.person))
     if request.state is not State.ACTIVE:

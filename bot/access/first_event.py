@@ -29,7 +29,7 @@ from bot.policy.rules import Ruling
 
 def first_event(
     submission: Submission,
-    facts: Circumstances,
+    circumstances: Circumstances,
     used: Mapping[str, int],
     consequence: Consequence,
     can_extend: CanExtend,
@@ -40,33 +40,33 @@ def first_event(
     `PersonCounters`. Raises `NotAllowed` where a rule denies it, or requires approvals that nobody could give.
     """
     catalog, roster = submission.catalog, submission.actor.roster
-    ruling = rules.judge(catalog, roster, submission.requested_access, facts, used)
+    ruling = rules.judge(catalog, roster, submission.requested_access, circumstances, used)
     if not ruling.verdict.allowed:
         raise NotAllowed(ruling.verdict)
-    submitted = submitted_event(submission, facts.now, consequence, can_extend)
-    if submission.filer:
-        until = min(facts.now + catalog.workspace.consent, submitted.decide_by)
+    submitted = submitted_event(submission, circumstances.now, consequence, can_extend)
+    if submission.requested_by:
+        until = min(circumstances.now + catalog.workspace.consent, submitted.decide_by)
         # No step is open before the consent, so none escalates.
         draft_fields = _fields(submitted) | {"escalations": ()}
         return Drafted(waits_for=DraftWait.CONSENT, waits_until=until, **draft_fields)
-    submitted = submitted.model_copy(update=effects(ruling, facts))
+    submitted = submitted.model_copy(update=effects(ruling, circumstances))
     if ruling.by is not None:
         return ApprovedByRule(
             rule=ruling.by,
             **{name: draft_fields for name, draft_fields in _fields(submitted).items() if name != "by"},
         )
-    require_approvers(catalog, roster, lifecycle.begin(submitted), facts.now)
+    require_approvers(catalog, roster, lifecycle.begin(submitted), circumstances.now)
     return submitted
 
 
-def effects(ruling: Ruling, facts: Circumstances) -> dict[str, Any]:
+def effects(ruling: Ruling, circumstances: Circumstances) -> dict[str, Any]:
     """The fields of the record that rules set on a request that they do not deny."""
     fields: dict[str, Any] = {
         "required_steps": ruling.required_steps,
         "shortened": ruling.shortened,
         "tickets": tuple(
             CheckedTicket(check=check, ticket=ticket, exists=exists)
-            for (check, ticket), exists in facts.tickets.items()
+            for (check, ticket), exists in circumstances.tickets.items()
             if exists is not None
         ),
     }
@@ -111,7 +111,7 @@ def submitted_event(submission: Submission, now: float, consequence: Consequence
         by=submission.actor.person.id,
         id=new_id(),
         requester=submission.requester,
-        requested_by=submission.filer,
+        requested_by=submission.requested_by,
         what=choice.name,
         title=choice.title,
         reason=form.reason,

@@ -136,7 +136,7 @@ async def _write(
     """Compare and set, audited and posted; False when the lockdowns are no longer ``before``: check again."""
     systems = context.catalog().systems
     channels = [owner.channel for name, owner in systems.items() if lock.system in {"", name}]
-    facts = {
+    fields = {
         "by": operator.by,
         "what": kind,
         "name": operator.name,
@@ -144,7 +144,7 @@ async def _write(
         "reason": lock.reason,
         "votes": [vote.operator.name for vote in lock.votes],
     }
-    return await context.store.lockdowns.write(before, after, kind, facts, channels)
+    return await context.store.lockdowns.write(before, after, kind, fields, channels)
 
 
 def at_terminal(by: str) -> Operator:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from bot.access import break_glass_verdict, circumstances, consent, review, submit
+from bot.access import break_glass_verdict, consent, review, submit
 from bot.access.break_glass_verdict import EarlierUses
+from bot.access.circumstances import tickets_named, with_usage_counts
 from bot.access.context import CanExtend, Consequence
 from bot.access.review import ReviewDecision, UnderReview
 from bot.access.role_usage import RoleUsage, scopes
@@ -49,8 +50,8 @@ class CaseApproval:
 class Attempt:
     """A request to try out. ``used``: how many requests each rule has approved for this person, see `PersonCounters`.
 
-    ``requester``: who requests it; the form has for whom. ``facts``: for the rules; without them, all facts beyond the
-    policy and the groups are unknown. ``tickets``: all that exist, if that is known. ``accepted``: whether the person
+    ``requester``: who requests it; the form has for whom. ``circumstances``: for the rules; without them, all but the
+    policy and the groups is unknown. ``tickets``: all that exist, if that is known. ``accepted``: whether the person
     whom it is for accepted it. ``after``: after how many seconds the outcome is taken. ``break_glass``: the earlier
     uses of somebody who takes the access at once; None for a request.
     """
@@ -60,7 +61,7 @@ class Attempt:
     form: RequestForm
     used: Mapping[str, int]
     approvals: tuple[CaseApproval, ...] = ()
-    facts: Circumstances | None = None
+    circumstances: Circumstances | None = None
     tickets: tuple[str, ...] | None = None
     count: Count | None = None
     accepted: bool = False
@@ -112,20 +113,20 @@ class Trial:
     _last_waiting: Request | None = field(default=None, init=False)
     """The request as it last waited for approvals."""
 
-    def submit(self, person: Person, form: RequestForm, facts: Circumstances, used: Mapping[str, int]) -> None:
+    def submit(self, person: Person, form: RequestForm, circumstances: Circumstances, used: Mapping[str, int]) -> None:
         """Request it; for somebody else, it waits for them to accept it."""
-        now = facts.now
+        now = circumstances.now
         submission = submit.completed(submit.allowed(self.catalog, self._actor(person), form, now), now)
         requester, role_usage = submission.requester, self._role_usage(submission.choice.roles, now)
         if role_usage:
-            role_usage.check(requester, now, filed=submission.filer is not None)
-        facts = self._with_usage_and_tickets(facts, submission.requested_access, role_usage)
-        self._note_ruling(submission.requested_access, facts, used)
-        self._begin(submit.first_event(submission, facts, used, self.consequence, self.can_extend))
+            role_usage.check(requester, now, for_other=submission.requested_by is not None)
+        circumstances = self._with_usage_and_tickets(circumstances, submission.requested_access, role_usage)
+        self._note_ruling(submission.requested_access, circumstances, used)
+        self._begin(submit.first_event(submission, circumstances, used, self.consequence, self.can_extend))
 
-    def accept(self, facts: Circumstances, used: Mapping[str, int]) -> None:
+    def accept(self, circumstances: Circumstances, used: Mapping[str, int]) -> None:
         """Accept it, as the person whom somebody else requested it for."""
-        request, now = self._requested(), facts.now
+        request, now = self._requested(), circumstances.now
         if not request.is_draft:
             raise Overtaken(request)
         _require(authorization.may_still_request(self.catalog, self.roster, request, now))
@@ -134,9 +135,9 @@ class Trial:
         if role_usage := self._role_usage(refs_of(request), now):
             role_usage.check(request.requester, now)
         requested = rules.requested_access(request)
-        facts = self._with_usage_and_tickets(facts, requested, role_usage, request.id)
-        self._note_ruling(requested, facts, used)
-        _, after = consent.consented(self.catalog, self.roster, request, facts, used, request.requester.id)
+        circumstances = self._with_usage_and_tickets(circumstances, requested, role_usage, request.id)
+        self._note_ruling(requested, circumstances, used)
+        _, after = consent.consented(self.catalog, self.roster, request, circumstances, used, request.requester.id)
         self._set(after)
 
     def break_glass(self, person: Person, form: RequestForm, earlier: EarlierUses, now: float) -> None:
@@ -208,18 +209,18 @@ class Trial:
         return RoleUsage(self.catalog, refs, each)
 
     def _with_usage_and_tickets(
-        self, facts: Circumstances, requested: RequestedAccess, role_usage: RoleUsage | None, exclude: str = ""
+        self, circumstances: Circumstances, requested: RequestedAccess, role_usage: RoleUsage | None, exclude: str = ""
     ) -> Circumstances:
         if role_usage:
-            facts = circumstances.with_counts(facts, role_usage, requested.requester, exclude)
+            circumstances = with_usage_counts(circumstances, role_usage, requested.requester, exclude)
         if self.tickets is None:
-            return facts
-        asked = circumstances.tickets_named(self.catalog, requested)
-        return facts.model_copy(update={"tickets": {each: each[1] in self.tickets for each in asked}})
+            return circumstances
+        asked = tickets_named(self.catalog, requested)
+        return circumstances.model_copy(update={"tickets": {each: each[1] in self.tickets for each in asked}})
 
-    def _note_ruling(self, requested: RequestedAccess, facts: Circumstances, used: Mapping[str, int]) -> None:
+    def _note_ruling(self, requested: RequestedAccess, circumstances: Circumstances, used: Mapping[str, int]) -> None:
         """Set the ruling: the effect of each rule, also of those without one."""
-        self.ruling = rules.judge(self.catalog, self.roster, requested, facts, used, why=True)
+        self.ruling = rules.judge(self.catalog, self.roster, requested, circumstances, used, why=True)
 
     def _reviewable(self, person: Person, now: float) -> Request:
         request = self._requested()
@@ -276,10 +277,10 @@ def _begin(trial: Trial, attempt: Attempt, now: float) -> None:
     if attempt.break_glass:
         trial.break_glass(attempt.requester, attempt.form, attempt.break_glass, now)
         return
-    facts = attempt.facts or Circumstances(now=now, begins=attempt.form.starts_at or now)
-    trial.submit(attempt.requester, attempt.form, facts, attempt.used)
+    circumstances = attempt.circumstances or Circumstances(now=now, begins=attempt.form.starts_at or now)
+    trial.submit(attempt.requester, attempt.form, circumstances, attempt.used)
     if attempt.accepted:
-        trial.accept(facts, attempt.used)
+        trial.accept(circumstances, attempt.used)
 
 
 def _require(verdict: Verdict) -> None:

@@ -55,7 +55,7 @@ class Overview:
     locks: tuple[Lock, ...] = ()
     """The lockdowns of the workspace."""
     delegations: OwnDelegations = field(default_factory=OwnDelegations)
-    filed: tuple[Request, ...] = ()
+    requested_for_others: tuple[Request, ...] = ()
     """The open requests that they made for others."""
     cards: Mapping[str, PostedMessage] = field(default_factory=dict)
     """Where the cards of those in ``waiting`` are, by request; of very many, only of the first."""
@@ -66,10 +66,10 @@ class Overview:
 
 async def overview(context: AccessContext, actor: Actor) -> Overview:
     """What concerns this person now. Raises `Tampered`."""
-    (own, filed), others = await open_as_party(context, actor), await waiting(context, actor)
+    (own, requested_for_others), others = await open_as_party(context, actor), await waiting(context, actor)
     return Overview(
         open=tuple(own),
-        filed=tuple(filed),
+        requested_for_others=tuple(requested_for_others),
         waiting=tuple(others),
         recent=tuple(await recent(context, actor, await context.store.now() - WEEK)),
         offers=tuple(await offers(context, actor)),
@@ -175,11 +175,11 @@ async def find(context: AccessContext, actor: Actor, id_: str | None) -> Request
 
 async def _found(context: AccessContext, actor: Actor, id_: str) -> Request:
     try:
-        return (await context.load_readable(actor, id_)).request
+        return (await context.find_readable(actor, id_)).request
     except NotFound:
         if not audits(context, actor):
             raise
-    request = (await context.load_or_not_found(id_)).request
+    request = (await context.find_untampered(id_)).request
     now = await context.store.now()
     await read_log.record(context.store, Read(at=now, by=actor.person.id, read="show", about=request.id, rows=1))
     return request
@@ -226,7 +226,7 @@ def secret_legs(request: Request) -> tuple[Leg, ...]:
 async def secrets_to_choose(context: AccessContext, actor: Actor, id_: str) -> tuple[Request, tuple[Leg, ...]] | None:
     """The requester's own active request and its legs with a secret, where it has several; None otherwise."""
     try:
-        request = (await context.load_readable(actor, id_)).request
+        request = (await context.find_readable(actor, id_)).request
     except NotFound:
         return None
     legs = secret_legs(request) if is_mine(actor, request) and request.is_active else ()
@@ -284,13 +284,13 @@ async def explain(context: AccessContext, actor: Actor, what: str) -> list[Terms
         )
     if not found:
         raise UnknownChoice(what, tuple(like(what, [*visible, *await systems(context, actor)])))
-    facts = await rule_preview.facts_of(context, catalog, actor, found, now)
+    circumstances = await rule_preview.circumstances_of(context, catalog, actor, found, now)
     return [
         terms(
             catalog,
             choice,
             may_request=authorization.may_request(catalog, actor.roster, actor.person, choice, now).allowed,
-            found=rule_preview.preview(catalog, actor, choice, facts),
+            found=rule_preview.preview(catalog, actor, choice, circumstances),
         )
         for choice in found
     ]

@@ -32,7 +32,7 @@ async def remind(context: AccessContext, actor: Actor, id_: str | None) -> Reque
 
 async def _remindable(context: AccessContext, actor: Actor, id_: str | None) -> Request:
     """The request, if this person may remind its approvers now."""
-    request = (await context.resolve(actor, id_, (State.PENDING,))).request
+    request = (await context.find_by_typed(actor, id_, (State.PENDING,))).request
     await context.require_allowed("remind", actor, request.id, authorization.is_requester(request, actor.person))
     if request.state is not State.PENDING:
         raise Overtaken(request)
@@ -40,8 +40,8 @@ async def _remindable(context: AccessContext, actor: Actor, id_: str | None) -> 
 
 
 async def _count(context: AccessContext, actor: Actor, request: Request) -> None:
-    facts = json.dumps({"by": actor.person.id, "about": request.id})
+    fields = json.dumps({"by": actor.person.id, "about": request.id})
     if not await context.store.audit_event(
-        "remind_asked", facts, id_=request.id, window=WINDOW, once=f"remind {request.id}"
+        "remind_asked", fields, id_=request.id, window=WINDOW, once=f"remind {request.id}"
     ):
         raise LimitReached("reminders", 1, WINDOW)

@@ -48,7 +48,7 @@ class Submission:
         return self.form.requested_for or self.actor.person
 
     @property
-    def filer(self) -> Person | None:
+    def requested_by(self) -> Person | None:
         """Who requests it for somebody else; None if the requester does."""
         return self.actor.person if self.form.requested_for else None
 

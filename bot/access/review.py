@@ -176,7 +176,7 @@ def awaiting_decision(request: Request) -> Request | None:
 
 
 async def _reviewable(context: AccessContext, actor: Actor, id_: str, extension: int | None) -> UnderReview:
-    loaded = await context.load_or_not_found(id_)
+    loaded = await context.find_untampered(id_)
     if loaded.request.unseen and not authorization.is_party(loaded.request, actor.person):
         raise NotFound(id_)  # a draft does not exist for approvers
     found = _under_review(loaded, extension)

@@ -80,7 +80,7 @@ async def revocable(context: AccessContext, actor: Actor, id_: str) -> Request:
 
 
 async def _revocable(context: AccessContext, actor: Actor, id_: str) -> Loaded:
-    loaded = await context.load_readable(actor, id_)
+    loaded = await context.find_readable(actor, id_)
     request = loaded.request
     verdict = authorization.may_revoke(context.catalog(), actor.roster, request, actor.person)
     await context.require_allowed("revoke", actor, request.id, verdict)
@@ -147,7 +147,7 @@ async def revoke_at_terminal(context: AccessContext, by: str, id_: str, reason: 
     """
     reason = bounded(reason, 3, _REASON)
     while True:
-        loaded = await context.load(id_)
+        loaded = await context.find_by_id(id_)
         if loaded.request.state not in REVOCABLE:
             raise Overtaken(loaded.request)
         event = EndedEarly(at=loaded.now, by=by, ending=Ending.REVOKED, reason=reason)
@@ -162,7 +162,7 @@ async def close_manually(context: AccessContext, by: str, id_: str, reason: str)
     """
     reason = bounded(reason, 3, "what was done to make sure that it is closed")
     while True:
-        loaded = await context.load(id_)
+        loaded = await context.find_by_id(id_)
         request = loaded.request
         if request.state is not State.REVOKING:
             raise Overtaken(request)
@@ -184,7 +184,7 @@ async def offboard(context: AccessContext, id_: str, reason: str, catalog: Catal
     then. Raises `NotFound`, `Tampered`, `PolicyMoved`.
     """
     while True:
-        loaded = await context.load(id_)
+        loaded = await context.find_by_id(id_)
         event: Event
         match loaded.request.state:
             case State.DRAFT | State.PENDING | State.SCHEDULED:

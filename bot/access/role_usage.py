@@ -36,18 +36,18 @@ class RoleUsage:
         """The usage of the roles themselves, and of their systems."""
         return tuple(self.by_scope[name] for name in _own(self.catalog, self.refs))
 
-    def check(self, person: Person, now: float, *, filed: bool = False) -> None:
-        """Check that this person may request the roles; ``filed``: that somebody else may for them.
+    def check(self, person: Person, now: float, *, for_other: bool = False) -> None:
+        """Check that this person may request the roles; ``for_other``: that somebody else may for them.
 
         Raises `NotCounted`, `Conflicting`, `OverLimit`.
         """
-        reader = person if filed else None
+        reader = person if for_other else None
         self.require_counted()
         for each in self.own:
             limit = limits_of(self.catalog, each.scope)
             if limit and each.usage and (hit := limits.in_cooldown(limit, each.scope, each.usage, person, now)):
-                raise OverLimit(hit, filed_for=reader)
-        self._check(person, now, self.conflict(person, lambda _: True), "", own=True, filed_for=reader)
+                raise OverLimit(hit, requested_for=reader)
+        self._check(person, now, self.conflict(person, lambda _: True), "", own=True, requested_for=reader)
 
     def check_break_glass(self, person: Person, exclude: str = "") -> None:
         """Check that this person may take the roles by break-glass: conflicts forbid it, limits do not.
@@ -76,18 +76,18 @@ class RoleUsage:
         exclude: str,
         *,
         own: bool,
-        filed_for: Person | None = None,
+        requested_for: Person | None = None,
     ) -> None:
         self.require_counted()
         if conflict:
-            raise Conflicting(conflict, own=own, filed_for=filed_for)
+            raise Conflicting(conflict, own=own, requested_for=requested_for)
         for each in self.own:
             if (found := limits_of(self.catalog, each.scope)) and each.usage:
                 hit = limits.reached(found, each.scope, each.usage.without(exclude), person, now)
                 if hit and hit.kind == "live" and not hit.personal:
                     hit = hit.model_copy(update={"until": each.next_end})
                 if hit:
-                    raise OverLimit(hit, own=own, filed_for=filed_for)
+                    raise OverLimit(hit, own=own, requested_for=requested_for)
 
     def exceeds(self, request: Request, *, windows: bool = False) -> str:
         """Why an approved request may not be granted after all; empty if it may. Raises `NotCounted`.

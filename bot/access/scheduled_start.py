@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from bot.access import circumstances, usage
-from bot.access.consent import CHANGED, FILER_MAY_NOT
+from bot.access import usage
+from bot.access.circumstances import gather_circumstances
+from bot.access.consent import CHANGED, MAY_NO_LONGER_REQUEST
 from bot.access.context import AccessContext
 from bot.core.events import Cancelled, Event, Started
 from bot.core.limit_errors import NotCounted
@@ -32,11 +33,11 @@ async def start_event(
     catalog = context.catalog()
     role_usage = await usage.of_request(context.store, catalog, request)
     may_have = authorization.may_still_request(catalog, roster, request, now)
-    facts = await circumstances.gather(
+    circumstances = await gather_circumstances(
         context, catalog, request.requester, role_usage, now, now, request.tickets, request.id
     )
-    ruling = rules.judge(catalog, roster, rules.requested_access(request), facts, {})
-    approved = _still_approved(catalog, roster, request, facts, ruling)
+    ruling = rules.judge(catalog, roster, rules.requested_access(request), circumstances, {})
+    approved = _still_approved(catalog, roster, request, circumstances, ruling)
     for_others = on_behalf.may_still_request_for(catalog, roster, request)
     if not authorization.roles_unchanged(catalog, request):
         why = CHANGED
@@ -45,7 +46,7 @@ async def start_event(
     elif not may_have.allowed:
         why = "the requester may no longer request it"
     elif not for_others.allowed:
-        why = FILER_MAY_NOT
+        why = MAY_NO_LONGER_REQUEST
     elif ruling.denied:
         why = f"rule {ruling.denied[0].rule.n} denies it now: {ruling.denied[0].rule.then.deny}"
     elif not approved:
@@ -60,30 +61,36 @@ async def start_event(
 
 
 def _still_approved(
-    catalog: Catalog, roster: Roster, request: Request, facts: Circumstances, ruling: Ruling
+    catalog: Catalog, roster: Roster, request: Request, circumstances: Circumstances, ruling: Ruling
 ) -> bool | None:
     """Whether its approvals, or the rule that approved it, still count; None while that is unknown."""
     if request.rule:
         # A rule approves nothing for which another one requires people.
         without = False if ruling.surely_required else None if ruling.required_steps else True
-        return every((rules.still_approves(catalog, roster, request, facts), without))
+        return every((rules.still_approves(catalog, roster, request, circumstances), without))
     # A step required today may be satisfied by an equal one of the record, but each of those only once.
     recorded = Counter((step.any_of, step.count) for step in request.required_steps)
     today = Counter((step.any_of, step.count) for step in ruling.required_steps)
     new = [RequiredStep(any_of=any_of, count=count) for any_of, count in (today - recorded).elements()]
     as_of_today = request.model_copy(update={"required_steps": (*request.required_steps, *new)})
-    tally = authorization.tally(catalog, roster, as_of_today, facts.now, decided=True)
+    tally = authorization.tally(catalog, roster, as_of_today, circumstances.now, decided=True)
     if authorization.in_doubt(catalog, roster, as_of_today, tally):
         return None
     unsure = len(ruling.surely_required) < len(ruling.required_steps)
-    return True if tally.complete else None if unsure and _complete(catalog, roster, request, facts, ruling) else False
+    return (
+        True
+        if tally.complete
+        else None
+        if unsure and _complete(catalog, roster, request, circumstances, ruling)
+        else False
+    )
 
 
-def _complete(catalog: Catalog, roster: Roster, request: Request, facts: Circumstances, ruling: Ruling) -> bool:
+def _complete(catalog: Catalog, roster: Roster, request: Request, circumstances: Circumstances, ruling: Ruling) -> bool:
     """Whether its approvals are enough for what is surely required."""
     steps = tuple(dict.fromkeys((*request.required_steps, *ruling.surely_required)))
     sure = request.model_copy(update={"required_steps": steps})
-    return authorization.tally(catalog, roster, sure, facts.now, decided=True).complete
+    return authorization.tally(catalog, roster, sure, circumstances.now, decided=True).complete
 
 
 def _not_approved(request: Request, ruling: Ruling) -> str:

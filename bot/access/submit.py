@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bot.access import circumstances, usage
+from bot.access import usage
+from bot.access.circumstances import check_tickets, gather_circumstances
 from bot.access.context import AccessContext
 from bot.access.first_event import first_event, snapshot, submitted_event
 from bot.access.form_fields import check_duration, check_reason, check_start
@@ -123,7 +124,7 @@ async def record(context: AccessContext, submission: Submission) -> Request:
     Raises also `OverLimit`, `Conflicting` and `NotCounted`, audited.
     """
     filled_in = completed(submission, await context.store.now() if submission.form.starts_at else 0.0)
-    tickets = await circumstances.check_tickets(context, filled_in.catalog, filled_in.requested_access)
+    tickets = await check_tickets(context, filled_in.catalog, filled_in.requested_access)
     try:
         for _ in range(_TRIES):
             if request := await _try(context, filled_in, tickets):
@@ -152,11 +153,11 @@ async def _try(context: AccessContext, submission: Submission, tickets: tuple[Ch
     requester = submission.requester
     own, now = counters[requester.id], counters[requester.id].now
     role_usage = await usage.read(context.store, catalog, submission.choice.roles)
-    role_usage.check(requester, now, filed=submission.filer is not None)
-    facts = await circumstances.gather(
+    role_usage.check(requester, now, for_other=submission.requested_by is not None)
+    circumstances = await gather_circumstances(
         context, catalog, requester, role_usage, now, submission.form.starts_at or now, tickets
     )
-    event = first_event(submission, facts, own.rule_uses, context.consequence, context.can_extend)
+    event = first_event(submission, circumstances, own.rule_uses, context.consequence, context.can_extend)
     request = lifecycle.begin(event)
     # Guards: the counters that limits and rules relied on, the token, and the policy that judged all this.
     guards, ops = context.store.submission(request, token, counters)
@@ -195,7 +196,7 @@ async def _counters(context: AccessContext, submission: Submission) -> dict[str,
     rules = [rule.key for rule in submission.catalog.rules]
     counters = await store.counters(submission.requester.id, rules)
     by_person = {submission.requester.id: counters}
-    if submission.filer:
+    if submission.requested_by:
         by_person[who.id] = await store.counters(who.id)
     by_person[submission.requester.id] = await within_limits(context, submission, counters)
     if by_person[who.id].submits >= limits.submits:
@@ -215,7 +216,7 @@ async def within_limits(context: AccessContext, submission: Submission, counters
             raise AlreadyRequested(request, of_another=not authorization.is_party(request, submission.actor.person))
     # A request that waits only for its break-glass review is in the ledger, and is not open.
     if sum(not request.is_over for request in open_) >= limits.open:
-        raise LimitReached("open_for" if submission.filer else "open", limits.open)
+        raise LimitReached("open_for" if submission.requested_by else "open", limits.open)
     ids = tuple(request.id for request in open_)
     return replace(counters, open_ids=ids, ledger=counters.ledger.model_copy(update={"open": ids}))
 

@@ -124,8 +124,8 @@ async def _unbind(context: AccessContext, by: str, terminal: str) -> None:
 
 
 async def _note(context: AccessContext, kind: str, by: str, terminal: str, sentence: str) -> None:
-    facts = {"by": by, "terminal": terminal, "said": f"{sentence}; by {by}", "well": True}
-    await context.store.audit_event(kind, json.dumps(facts, ensure_ascii=False), row=_ROW)
+    fields = {"by": by, "terminal": terminal, "said": f"{sentence}; by {by}", "well": True}
+    await context.store.audit_event(kind, json.dumps(fields, ensure_ascii=False), row=_ROW)
 
 
 def _unknown(roster: Roster) -> list[str]:

@@ -20,7 +20,7 @@ class RoleTerms(Frozen):
     sensitivity: str
     cap: int
     requester_groups: tuple[str, ...]
-    filer_groups: tuple[str, ...]
+    for_others_groups: tuple[str, ...]
     steps: tuple[Step, ...]
     ordered: bool = False
 
@@ -80,7 +80,7 @@ def _role(catalog: Catalog, name: str, role: Role) -> RoleTerms:
         sensitivity=role.sensitivity,
         cap=role.max,
         requester_groups=role.may_ask,
-        filer_groups=role.may_ask_for,
+        for_others_groups=role.may_ask_for,
         steps=role.steps,
         ordered=role.ordered,
     )

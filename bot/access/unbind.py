@@ -36,8 +36,8 @@ async def unbind(context: AccessContext, by: str, address: str, reason: str) -> 
         first = ", ".join(open_[:5]) + (f" and {len(open_) - 5} more" if len(open_) > 5 else "")
         raise CannotUnbind(f"{address!r} still has {first}: whoever is bound next would have that; end it first")
     sentence = f"{identity} was unbound from the account {user} by {by}: {reason}"
-    facts = {"by": by, "identity": identity, "user": user, "reason": reason, "said": sentence, "well": True}
+    fields = {"by": by, "identity": identity, "user": user, "reason": reason, "said": sentence, "well": True}
     # Compare-and-delete: an account that was bound since the look-up above remains bound.
-    if not await bindings.unbind(identity, user, facts):
+    if not await bindings.unbind(identity, user, fields):
         raise CannotUnbind(f"{address!r} was bound to another account just now: check again before you unbind it")
     return user

@@ -129,17 +129,17 @@ def refs_of(request: Request) -> tuple[RoleRef, ...]:
 
 
 async def refusal(
-    store: Store, catalog: Catalog, person: Person, refs: Iterable[RoleRef], *, filed: bool = False
+    store: Store, catalog: Catalog, person: Person, refs: Iterable[RoleRef], *, for_other: bool = False
 ) -> JitError | None:
     """Why this person may not request these roles now, by their usage: the check that `submit` makes.
 
-    ``filed``: why somebody else may not request them for this person.
+    ``for_other``: why somebody else may not request them for this person.
     """
     if not catalog.counted_scopes:
         return None
     role_usage = await read(store, catalog, refs)
     try:
-        role_usage.check(person, await store.now(), filed=filed)
+        role_usage.check(person, await store.now(), for_other=for_other)
     except REFUSALS as error:
         return error
     return None

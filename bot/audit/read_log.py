@@ -52,20 +52,20 @@ class Read(Frozen):
         """What is the same when it is asked again."""
         return f"{KIND} {self.by} {self.read} {sorted(self.asked.items())}"
 
-    def facts(self) -> str:
-        """As the event has it."""
+    def event_json(self) -> str:
+        """The JSON of its audit event."""
         return self.model_dump_json(exclude_defaults=True)
 
 
 async def record(store: Store, read: Read) -> None:
     """Put it on the record. Raises `StoreAway`: what cannot be recorded is not to be shown."""
-    await store.audit_event(KIND, read.facts(), window=WINDOW, once=read.question)
+    await store.audit_event(KIND, read.event_json(), window=WINDOW, once=read.question)
 
 
 def keep(archive: Archive, workspace: str, read: Read) -> None:
     """Keep it in the archive until it is put on the record. Raises `NoArchive`, also where nothing may be written."""
     with archive.begun() as db:
-        db.execute(READS.insert(), [{"workspace": workspace, "event": read.facts()}])
+        db.execute(READS.insert(), [{"workspace": workspace, "event": read.event_json()}])
 
 
 async def carry(store: Store, archive: Archive) -> int:
@@ -74,7 +74,7 @@ async def carry(store: Store, archive: Archive) -> int:
     for text in kept.values():
         read = _believed(text)
         once = f"kept {read.question} {int(read.at) // WINDOW}"
-        await store.audit_event(KIND, read.facts(), window=_KEPT_FOR, once=once)
+        await store.audit_event(KIND, read.event_json(), window=_KEPT_FOR, once=once)
     if kept:
         await asyncio.to_thread(_forget, archive, list(kept))
     return len(kept)

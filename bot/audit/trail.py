@@ -150,7 +150,7 @@ class Trail:
         await self.refresh()
         workspace, until = self.store.workspace, max(given.values())
         archived = await self._asked(lambda archive: archive.of_kind(workspace, DELEGATION_ENDED, 0, until))
-        ended = ((projection.facts(entry).get("delegation"), entry.at) for entry in (*archived, *self._ended))
+        ended = ((projection.fields(entry).get("delegation"), entry.at) for entry in (*archived, *self._ended))
         return not any(at < given.get(str(id_), 0.0) for id_, at in ended)
 
     async def break_glass_uses(self, request: Request, window: float) -> list[str]:

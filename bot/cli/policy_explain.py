@@ -80,7 +80,7 @@ def explain(
             "starts_at": begins if start else 0.0,
             "inputs": _given(inputs),
         },
-        facts={
+        circumstances={
             "now": now,
             "begins": begins,
             "frozen": {**_known(catalog, frozen, having=True), **_known(catalog, clear, having=False)},
@@ -103,7 +103,7 @@ def _attempt(
     *,
     who: str,
     form: Mapping[str, object],
-    facts: Mapping[str, object],
+    circumstances: Mapping[str, object],
     tickets: tuple[str, ...],
     used: int,
 ) -> Attempt:
@@ -123,7 +123,7 @@ def _attempt(
         roster_of(catalog, groups),
         RequestForm.model_validate(form),
         {rule.key: used for rule in catalog.rules},
-        facts=Circumstances.model_validate(facts),
+        circumstances=Circumstances.model_validate(circumstances),
         tickets=tickets or None,
     )
 

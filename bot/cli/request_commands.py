@@ -60,7 +60,7 @@ def show(id_: str) -> None:
     """All that the record of ID says, as JSON."""
     from bot.cli import requests as operators
 
-    loaded = run_verb(lambda context: context.load(id_), reads=True)
+    loaded = run_verb(lambda context: context.find_by_id(id_), reads=True)
     terminal.document(operators.details(loaded.request), indent=2)
 
 

@@ -26,7 +26,7 @@ from bot.core.extension_events import (
     ExtensionRequested,
     ExtensionRetried,
 )
-from bot.core.frozen import Facts
+from bot.core.frozen import ProviderData
 from bot.core.happening import Happening, Requested
 from bot.core.questions import DurationChange, ReasonChange
 from bot.core.request import (
@@ -178,9 +178,9 @@ class GrantAttempted(Happening):
 
     kind: Literal["grant_attempted"] = "grant_attempted"
     leg: int
-    subject: Facts
+    subject: ProviderData
     target: str
-    prior: Facts
+    prior: ProviderData
     entitlements: tuple[str, ...] = ()
     in_flight_until: float
 
@@ -200,7 +200,7 @@ class Granted(Happening):
 
     kind: Literal["granted"] = "granted"
     leg: int
-    receipt: Facts
+    receipt: ProviderData
     connect: str = ""
 
 
@@ -260,7 +260,7 @@ class Revoked(Happening):
 
     kind: Literal["revoked"] = "revoked"
     leg: int
-    outcome: Facts
+    outcome: ProviderData
 
 
 class ClosedManually(Happening):

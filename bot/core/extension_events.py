@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from bot.core.frozen import Facts
+from bot.core.frozen import ProviderData
 from bot.core.happening import Happening
 from bot.core.request import Extension, Review
 
@@ -58,5 +58,5 @@ class Extended(Happening):
     """The systems know the new end, and from here on it holds."""
 
     kind: Literal["extended"] = "extended"
-    receipts: tuple[Facts, ...]
+    receipts: tuple[ProviderData, ...]
     """Of each leg, as the systems know it now."""

@@ -15,7 +15,7 @@ from bot.core.events import (
     ExtensionRequested,
     ExtensionRetried,
 )
-from bot.core.frozen import Facts
+from bot.core.frozen import ProviderData
 from bot.core.illegal_event import IllegalEvent
 from bot.core.request import Extension, ExtensionState, Request
 
@@ -55,7 +55,7 @@ def extend(request: Request, event: Event) -> Request:
             raise IllegalEvent(f"{request.id}: {event.kind} says nothing of an extension")
 
 
-def _extended(request: Request, extension: Extension, receipts: Sequence[Facts], at: float) -> Request:
+def _extended(request: Request, extension: Extension, receipts: Sequence[ProviderData], at: float) -> Request:
     if len(receipts) != len(request.legs):
         raise IllegalEvent(f"{request.id}: every leg has a receipt of its new end, or none has")
     request = _extension(request, extension, state=ExtensionState.DONE, error="")

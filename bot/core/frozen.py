@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-Facts = Mapping[str, Any]
+ProviderData = Mapping[str, Any]
 """A provider's own data (prior state, receipt, outcome), opaque here."""
 
 

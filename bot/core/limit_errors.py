@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 
 class OverLimit(JitError):
-    """No room for one more request. ``own``: whether the reader is the requester, or requests it for ``filed_for``."""
+    """No room for one more request. ``own``: whether the reader requests it, for themself or for ``requested_for``."""
 
-    def __init__(self, hit: LimitHit, *, own: bool = True, filed_for: Person | None = None) -> None:
+    def __init__(self, hit: LimitHit, *, own: bool = True, requested_for: Person | None = None) -> None:
         """Keep which limit it is."""
         super().__init__(f"{hit.kind} of {hit.scope}")
-        self.hit, self.own, self.filed_for = hit, own, filed_for
+        self.hit, self.own, self.requested_for = hit, own, requested_for
 
 
 class Conflicting(JitError):
-    """Nobody holds both sides of this conflict. ``own`` and ``filed_for`` as in `OverLimit`."""
+    """Nobody holds both sides of this conflict. ``own`` and ``requested_for`` as in `OverLimit`."""
 
-    def __init__(self, conflict: Conflict, *, own: bool = True, filed_for: Person | None = None) -> None:
+    def __init__(self, conflict: Conflict, *, own: bool = True, requested_for: Person | None = None) -> None:
         """Keep which conflict it is."""
         super().__init__(f"{conflict.mine} and {conflict.other} {conflict.request}".strip())
-        self.conflict, self.own, self.filed_for = conflict, own, filed_for
+        self.conflict, self.own, self.requested_for = conflict, own, requested_for
 
 
 class NotCounted(JitError):

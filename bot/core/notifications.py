@@ -43,9 +43,9 @@ QUESTION = "question"
 """The requester's DM with a question of an approver's: one message a question (``question@2``), with its answer."""
 CONSENT = "consent"
 """The DM to the person whom somebody else requests it for: whether they accept it."""
-FILED = "filed"
+REQUESTED_BY = "filed"
 """The DM to who requested it for somebody else: whether that person accepted it."""
-FILED_OUTCOME = "filed_outcome"
+REQUESTED_BY_OUTCOME = "filed_outcome"
 """The DM to who requested it for somebody else: what became of it."""
 ALARM = "alarm:#"
 """An alarm in the channel, a message of its own."""
@@ -62,7 +62,7 @@ _QUIET = frozenset({"grant_attempted", "reveal_requested", "revealed"})
 _DECIDES = frozenset({"approved", "denied", "cancelled", "request_expired", "switched_to_break_glass"})
 _FIRST_ALARM = 3
 _UNGRANTED = frozenset({State.DENIED, State.CANCELLED, State.EXPIRED})
-_FILED_KINDS = frozenset({
+_OUTCOME_KINDS = frozenset({
     *("approved", "denied", "cancelled", "request_expired", "started", "granted", "refused", "grant_uncertain"),
     *("extended", "ended_early", "access_expired", "revoked", "closed_manually"),
 })  # fmt: skip
@@ -133,7 +133,7 @@ def notices(after: Request, event: Event) -> tuple[str, ...]:
         return cards(after)  # the digest says so once a day
     # An alarm is written before whatever tells the requester how to go on.
     alarms = _break_glass(after, event)
-    dms = (*_dms(after, event), *_filed(after, event), *_questions(after, event))
+    dms = (*_dms(after, event), *_for_requested_by(after, event), *_questions(after, event))
     return (*alarms, *cards(after), *_thread(after, event), *dms, *_audit(event))
 
 
@@ -142,7 +142,7 @@ def is_news(request: Request, audience: str) -> bool:
 
     Nothing is that they did themself, nor what a later message says better: that access was granted, once it is over.
     """
-    if audience in {CONSENT, FILED, FILED_OUTCOME}:
+    if audience in {CONSENT, REQUESTED_BY, REQUESTED_BY_OUTCOME}:
         return _is_news_for_two(request, audience)
     if request.unseen:
         return False
@@ -170,17 +170,19 @@ def _of_draft(event: Event) -> tuple[str, ...]:
     """Only the two whose request it is learn of a draft."""
     if event.kind == "drafted":
         return (CONSENT,)
-    return (CONSENT, FILED) if event.kind in {"cancelled", "request_expired"} else ()
+    return (CONSENT, REQUESTED_BY) if event.kind in {"cancelled", "request_expired"} else ()
 
 
-def _filed(after: Request, event: Event) -> tuple[str, ...]:
+def _for_requested_by(after: Request, event: Event) -> tuple[str, ...]:
     """What the person who requested it for somebody else is told, and what is edited of it later."""
     if after.requested_by is None:
         return ()
     if event.kind == "consented":
-        return (CONSENT, FILED)
-    told = event.kind in _FILED_KINDS and (event.kind not in {"granted", "revoked"} or after.is_active or after.is_over)
-    return (FILED, FILED_OUTCOME) if told else ()
+        return (CONSENT, REQUESTED_BY)
+    told = event.kind in _OUTCOME_KINDS and (
+        event.kind not in {"granted", "revoked"} or after.is_active or after.is_over
+    )
+    return (REQUESTED_BY, REQUESTED_BY_OUTCOME) if told else ()
 
 
 def _is_news_for_two(request: Request, audience: str) -> bool:
@@ -189,7 +191,7 @@ def _is_news_for_two(request: Request, audience: str) -> bool:
         return request.is_draft
     if request.requested_by is None or (request.is_over and request.closed_by == request.requested_by.id):
         return False
-    if audience == FILED:
+    if audience == REQUESTED_BY:
         return (request.unseen and request.is_over) or request.state in {State.PENDING, State.SCHEDULED}
     failed = request.ending in {Ending.REFUSED, Ending.UNCERTAIN}
     return not request.unseen and (request.is_active or failed or request.state in _UNGRANTED)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from bot.core.break_glass import BreakGlass
 from bot.core.escalation import Escalation
-from bot.core.frozen import Facts, Frozen
+from bot.core.frozen import Frozen, ProviderData
 from bot.core.person import Person
 from bot.core.questions import ApproverQuestion
 from bot.core.reviews import ByRule, Review, Verb
@@ -155,10 +155,10 @@ class Leg(Frozen):
     n: int
     role: RoleSnapshot
     state: LegState = LegState.WAITING
-    subject: Facts | None = None
+    subject: ProviderData | None = None
     target: str = ""
-    prior: Facts | None = None
-    receipt: Facts | None = None
+    prior: ProviderData | None = None
+    receipt: ProviderData | None = None
     connect: str = ""
     """How to connect, as the provider says after the grant; empty where it says nothing."""
     entitlements: tuple[str, ...] = ()
@@ -167,7 +167,7 @@ class Leg(Frozen):
     tries: int = 0
     retry_at: float = 0
     error: str = ""
-    outcome: Facts | None = None
+    outcome: ProviderData | None = None
     refused: str = ""
     """Why its provider definitely refused to grant it; the other legs were ended for that."""
 

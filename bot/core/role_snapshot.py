@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.core.frozen import Facts, Frozen
+from bot.core.frozen import Frozen, ProviderData
 
 
 class GivenInput(Frozen):
@@ -22,7 +22,7 @@ class RoleSnapshot(Frozen):
     title: str
     channel: str
     provider: str
-    params: Facts
+    params: ProviderData
     sensitivity: str
     cap: int
     consequence: str

@@ -24,18 +24,18 @@ __all__ = ["Tally", "in_doubt", "is_critical", "same_person", "tally"]
 
 
 def may_request(
-    catalog: Catalog, roster: Roster, requester: Person, choice: Choice, now: float, filer: Person | None = None
+    catalog: Catalog, roster: Roster, requester: Person, choice: Choice, now: float, requested_by: Person | None = None
 ) -> Verdict:
     """Whether this person may ask for every role of the choice, and somebody else could approve it.
 
-    ``filer``: who requests it for them; whether they may is `on_behalf.may_request_for`.
+    ``requested_by``: who requests it for them; whether they may is `on_behalf.may_request_for`.
     """
     reasons: list[Reason] = []
-    fillable = could_fill(catalog, roster, requester, choice.roles, now, filer)
+    fillable = could_fill(catalog, roster, requester, choice.roles, now, requested_by)
     for ref in choice.roles:
         role = catalog.role(ref.system, ref.role)
         if role is None or not _may_request(role, roster, requester):
-            code = Code.PERSON_MAY_NOT_ASK if filer else Code.MAY_NOT_ASK
+            code = Code.PERSON_MAY_NOT_ASK if requested_by else Code.MAY_NOT_ASK
             reasons.append(Reason(code=code, about=(f"{ref.system}/{ref.role}",)))
             reasons += unknown_groups(roster, role.may_ask if role else ())
         elif f"{ref.system}/{ref.role}" not in fillable:
@@ -142,7 +142,7 @@ def is_party(request: Request, person: Person) -> bool:
     return any(same_person(person, party) for party in request.parties)
 
 
-def is_filer(request: Request, person: Person) -> bool:
+def is_requested_by(request: Request, person: Person) -> bool:
     """Whether this person requested it for somebody else."""
     return request.requested_by is not None and same_person(request.requested_by, person)
 
@@ -240,12 +240,14 @@ def concerned(catalog: Catalog, request: Request) -> tuple[str, ...]:
     """The groups that a decision about the request depends on: of its approvers, and of those who may request it."""
     roles = list(_roles(catalog, request))
     requesters = [group for role in roles for group in role.may_ask if group != EVERYONE]
-    filers = [group for role in roles for group in role.may_ask_for] if request.requested_by else []
+    for_others = [group for role in roles for group in role.may_ask_for] if request.requested_by else []
     skips = (group for role in roles for step in role.steps for group in step.skip_if_requester_in)
     by_break_glass = (group for role in roles for group in break_glass_groups(request, role))
     extension = request.extension.required_steps if request.extension else ()
     later = (*(g for role in roles for g in groups_of_role(role)), *(g for step in extension for g in step.any_of))
-    return tuple(dict.fromkeys((*approvers(catalog, request), *requesters, *filers, *skips, *by_break_glass, *later)))
+    return tuple(
+        dict.fromkeys((*approvers(catalog, request), *requesters, *for_others, *skips, *by_break_glass, *later))
+    )
 
 
 def approvers(catalog: Catalog, request: Request) -> tuple[str, ...]:

@@ -12,14 +12,14 @@ from bot.policy.catalog import Catalog, Choice, RoleRef
 
 
 def may_request_for(
-    catalog: Catalog, roster: Roster, filer: Person, person: Person, choice: Choice, now: float
+    catalog: Catalog, roster: Roster, requested_by: Person, person: Person, choice: Choice, now: float
 ) -> Verdict:
-    """Whether ``filer`` may request it for ``person``, who has to be one who may request it themself.
+    """Whether ``requested_by`` may request it for ``person``, who has to be one who may request it themself.
 
     Who may not request for others learns nothing of what that person may.
     """
-    reasons = _may_not(catalog, roster, filer, choice.roles)
-    return Verdict(reasons=reasons) if reasons else may_request(catalog, roster, person, choice, now, filer)
+    reasons = _may_not(catalog, roster, requested_by, choice.roles)
+    return Verdict(reasons=reasons) if reasons else may_request(catalog, roster, person, choice, now, requested_by)
 
 
 def may_still_request_for(catalog: Catalog, roster: Roster, request: Request) -> Verdict:
@@ -30,9 +30,9 @@ def may_still_request_for(catalog: Catalog, roster: Roster, request: Request) ->
     return Verdict(reasons=_may_not(catalog, roster, request.requested_by, roles))
 
 
-def offered(catalog: Catalog, roster: Roster, filer: Person, choice: Choice) -> bool:
-    """Whether ``filer`` may request it for anybody else."""
-    return not _may_not(catalog, roster, filer, choice.roles)
+def offered(catalog: Catalog, roster: Roster, requested_by: Person, choice: Choice) -> bool:
+    """Whether ``requested_by`` may request it for anybody else."""
+    return not _may_not(catalog, roster, requested_by, choice.roles)
 
 
 def may_consent(request: Request, person: Person) -> Verdict:
@@ -43,13 +43,13 @@ def may_consent(request: Request, person: Person) -> Verdict:
     return Verdict(reasons=(Reason(code=Code.NOT_THE_REQUESTER),))
 
 
-def _may_not(catalog: Catalog, roster: Roster, filer: Person, roles: tuple[RoleRef, ...]) -> tuple[Reason, ...]:
+def _may_not(catalog: Catalog, roster: Roster, requested_by: Person, roles: tuple[RoleRef, ...]) -> tuple[Reason, ...]:
     """Why not: a role whose `may_ask_for` the person is not surely in."""
     found: list[Reason] = []
     for ref in roles:
         role = catalog.role(ref.system, ref.role)
         groups = role.may_ask_for if role else ()
-        if not any(group in roster and roster[group].holds(filer) for group in groups):
+        if not any(group in roster and roster[group].holds(requested_by) for group in groups):
             found.append(Reason(code=Code.MAY_NOT_ASK_FOR, about=(f"{ref.system}/{ref.role}",)))
             dark = tuple(group for group in groups if group not in roster or not roster[group].known)
             found += [Reason(code=Code.UNKNOWN_GROUP, about=dark)] if dark else []

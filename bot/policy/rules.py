@@ -82,7 +82,7 @@ def judge(
     catalog: Catalog,
     roster: Roster,
     wanted: RequestedAccess,
-    facts: Circumstances,
+    circumstances: Circumstances,
     used: Mapping[str, int],
     *,
     why: bool = False,
@@ -92,8 +92,8 @@ def judge(
     A rule that is not counted counts as used up: whoever asks must have looked. ``why``: whether somebody asks about
     the rules that have no effect, too; else they are left out of the findings, once a condition fails.
     """
-    looked_at = (rule for rule in catalog.rules if why or _may_apply(catalog, roster, rule, wanted, facts))
-    findings = tuple(_finding(catalog, roster, rule, wanted, facts, used) for rule in looked_at)
+    looked_at = (rule for rule in catalog.rules if why or _may_apply(catalog, roster, rule, wanted, circumstances))
+    findings = tuple(_finding(catalog, roster, rule, wanted, circumstances, used) for rule in looked_at)
     effective = [each for each in findings if each.takes_effect]
     denied = tuple(each for each in effective if each.rule.then.deny is not None)
     required = tuple(step for each in effective for step in _steps(each.rule))
@@ -106,7 +106,7 @@ def judge(
     return Ruling(findings=findings, denied=denied, required_steps=required, shortened=shortened, by=by)
 
 
-def still_approves(catalog: Catalog, roster: Roster, request: Request, facts: Circumstances) -> Known:
+def still_approves(catalog: Catalog, roster: Roster, request: Request, circumstances: Circumstances) -> Known:
     """Whether the rule that approved a request is in today's policy and holds; None while that cannot be told.
 
     What it used up was counted when it was asked for, and is not counted again.
@@ -115,7 +115,7 @@ def still_approves(catalog: Catalog, roster: Roster, request: Request, facts: Ci
     rule = next((each for each in catalog.rules if by is not None and each.key == by.key), None)
     if rule is None:
         return False
-    return _finding(catalog, roster, rule, requested_access(request), facts, {rule.key: 0}).applies
+    return _finding(catalog, roster, rule, requested_access(request), circumstances, {rule.key: 0}).applies
 
 
 def groups_without_approvers(catalog: Catalog, roster: Roster, request: Request, now: float) -> tuple[str, ...]:
@@ -145,9 +145,14 @@ def requested_access(request: Request, lasting: int | None = None) -> RequestedA
 
 
 def _finding(
-    catalog: Catalog, roster: Roster, rule: Rule, wanted: RequestedAccess, facts: Circumstances, used: Mapping[str, int]
+    catalog: Catalog,
+    roster: Roster,
+    rule: Rule,
+    wanted: RequestedAccess,
+    circumstances: Circumstances,
+    used: Mapping[str, int],
 ) -> Finding:
-    each = [_conditions(catalog, roster, rule, wanted, facts, ref) for ref in wanted.roles]
+    each = [_conditions(catalog, roster, rule, wanted, circumstances, ref) for ref in wanted.roles]
     if rule.approves:
         each.append({BUDGET: used.get(rule.key, rule.budget) < rule.budget})
         applies = every(known for found in each for known in found.values()) if wanted.roles else False
@@ -160,24 +165,29 @@ def _finding(
     return Finding(rule=rule, applies=applies, short_of=() if applies else tuple(short_of))
 
 
-def _may_apply(catalog: Catalog, roster: Roster, rule: Rule, wanted: RequestedAccess, facts: Circumstances) -> bool:
+def _may_apply(
+    catalog: Catalog, roster: Roster, rule: Rule, wanted: RequestedAccess, circumstances: Circumstances
+) -> bool:
     """Whether no condition surely fails, for some role; it stops at the first that does."""
 
     def surely_fails(ref: RoleRef) -> bool:
-        cases = [Case(catalog, roster, wanted, ref, facts, broad=broad) for broad in (not rule.approves, rule.approves)]
+        cases = [
+            Case(catalog, roster, wanted, ref, circumstances, broad=broad)
+            for broad in (not rule.approves, rule.approves)
+        ]
         return conditions.fails(rule.when, cases[0]) or conditions.holds_any(rule.unless, cases[1])
 
     return not all(map(surely_fails, wanted.roles))
 
 
 def _conditions(
-    catalog: Catalog, roster: Roster, rule: Rule, wanted: RequestedAccess, facts: Circumstances, ref: RoleRef
+    catalog: Catalog, roster: Roster, rule: Rule, wanted: RequestedAccess, circumstances: Circumstances, ref: RoleRef
 ) -> dict[str, Known]:
     """Each condition of a rule, for one role."""
 
     # Whoever names a template to have it approved means that template; to have it denied, whatever it grants.
     def case(*, broad: bool) -> Case:
-        return Case(catalog, roster, wanted, ref, facts, broad=broad)
+        return Case(catalog, roster, wanted, ref, circumstances, broad=broad)
 
     found = conditions.judge(rule.when, case(broad=not rule.approves))
     against = conditions.judge(rule.unless, case(broad=rule.approves))

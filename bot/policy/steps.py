@@ -211,18 +211,18 @@ def could_fill(
     requester: Person,
     roles: tuple[RoleRef, ...],
     now: float,
-    filer: Person | None = None,
+    requested_by: Person | None = None,
 ) -> frozenset[str]:
     """The roles (``system/role``) whose steps others can fill at the same time, each place by a person of its own.
 
-    ``filer``: who requests it for the requester; neither of the two is one of the others.
+    ``requested_by``: who requests it for the requester; neither of the two is one of the others.
     """
     steps = steps_of_roles(catalog, roster, requester, roles, now)
     places = [step for step in steps if not step.skipped_by for _ in range(step.count)]
     # As many people as there are places are enough for each place: of thousands, the others change nothing.
     known = [role for ref in roles if (role := catalog.role(ref.system, ref.role))]
     fresh = fresh_for(catalog, critical=any(role.sensitivity is Sensitivity.CRITICAL for role in known))
-    taken = never_counting(roster, (requester, filer) if filer else (requester,), now)
+    taken = never_counting(roster, (requester, requested_by) if requested_by else (requester,), now)
     joined_by = now - fresh if fresh else None
     filled = matching.fillable([_others(roster, step, taken, len(places), joined_by) for step in places])
     names = frozenset(f"{ref.system}/{ref.role}" for ref in roles)

@@ -38,7 +38,7 @@ from bot.worker.reconcile import INTERVAL, Reconciler
 from bot.worker.recovery import Recovery
 from bot.worker.usage_counter import UsageCounter
 from bot.worker.worker import Worker
-from handlers import holder
+from handlers import own_request
 from handlers.notify.digest import DigestDeliveries
 from handlers.notify.files import FileDeliveries
 from handlers.slack.account_checks import AccountChecks
@@ -160,4 +160,4 @@ async def _judge(parts: Parts, request: Request, now: float) -> tuple[Event, tup
 
 
 async def _deliver(parts: Parts, request: Request, view: str, shown: Secret | str) -> None:
-    await holder.deliver(parts.client, request, view, shown)
+    await own_request.deliver(parts.client, request, view, shown)

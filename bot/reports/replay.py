@@ -168,8 +168,8 @@ class _Judge:
             earlier = self.ledger.earlier_uses(person, event.at)
             found.trial.break_glass(person, form, earlier, event.at)
         else:
-            facts = self._facts(event.at, event.starts_at, event.tickets)
-            found.trial.submit(event.requested_by or person, form, facts, self._used(person, event.at))
+            circumstances = self._circumstances(event.at, event.starts_at, event.tickets)
+            found.trial.submit(event.requested_by or person, form, circumstances, self._used(person, event.at))
 
     def _follow(self, found: _Replaying, event: Event) -> None:
         """What a later event would have come to; what the other policy refused stays refused."""
@@ -182,8 +182,8 @@ class _Judge:
         person = found.counted.record.requester
         request = trial.request
         if isinstance(event, Consented) and request and request.is_draft:
-            facts = self._facts(at, past.first.starts_at, event.tickets)
-            found.refused = self._tried(found, at, lambda: trial.accept(facts, self._used(person, at)))
+            circumstances = self._circumstances(at, past.first.starts_at, event.tickets)
+            found.refused = self._tried(found, at, lambda: trial.accept(circumstances, self._used(person, at)))
         elif isinstance(event, Endorsed | Approved | Denied):
             self._decide(found, event)
         elif isinstance(event, SwitchedToBreakGlass) and request and request.awaits_decision:
@@ -242,7 +242,7 @@ class _Judge:
             requested_for=event.requester if event.requested_by else None,
         )
 
-    def _facts(self, at: float, starts_at: float, tickets: Sequence[CheckedTicket]) -> Circumstances:
+    def _circumstances(self, at: float, starts_at: float, tickets: Sequence[CheckedTicket]) -> Circumstances:
         """What was known then, besides what is counted: what ticket systems said. Calendars are not replayed."""
         answers = {(each.check, each.ticket): each.exists for each in tickets}
         return Circumstances(now=at, begins=max(starts_at, at), tickets=answers)

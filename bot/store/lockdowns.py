@@ -119,12 +119,12 @@ class LockdownStore:
     # writing
 
     async def write(
-        self, before: Lockdowns, after: Lockdowns, kind: str, facts: Mapping[str, Any], to: Iterable[str]
+        self, before: Lockdowns, after: Lockdowns, kind: str, fields: Mapping[str, Any], to: Iterable[str]
     ) -> bool:
         """Change them, with the audit event and a message to each channel of ``to``; False when they moved on."""
         if before != self._known:
             return False
-        return await self._written(self._value, after, kind, facts, to)
+        return await self._written(self._value, after, kind, fields, to)
 
     async def re_sign(self) -> None:
         """Under the key that is current now, before the old one is thrown away."""
@@ -134,13 +134,13 @@ class LockdownStore:
             await self._written(self._value, standing, "", {}, ())
 
     async def _written(
-        self, expected: str | bytes, after: Lockdowns, kind: str, facts: Mapping[str, Any], to: Iterable[str]
+        self, expected: str | bytes, after: Lockdowns, kind: str, fields: Mapping[str, Any], to: Iterable[str]
     ) -> bool:
         k, value = self._keys, self._sealed(after)
         rows = [f"{channel}|{AUDIENCE}" for channel in dict.fromkeys((AUDIT, *to))] if kind else []
         said: tuple[str, ...] = ()
         if kind:
-            event = json.dumps({**facts, "revision": after.revision}, ensure_ascii=False)
+            event = json.dumps({**fields, "revision": after.revision}, ensure_ascii=False)
             at = seconds(await away(self._redis.time()))
             said = self._said(kind, event, at, id_=ID, rows=rows)
         keys = [k.audit, k.seq, k.outbox, k.rows, k.lockdown]
@@ -159,11 +159,11 @@ class LockdownStore:
         before = self._known or Lockdowns()
         before = before.model_copy(update={"revision": max(self._floor, before.revision)})
         after = before.locked(Lock(system="", operator=_US, reason=reason, at=now))
-        facts = {"by": _US.by, "name": _US.name, "system": "", "reason": reason}
+        fields = {"by": _US.by, "name": _US.name, "system": "", "reason": reason}
         if not isinstance(doubt, Unreadable):
-            return after if await self._written(found, after, UNCERTAIN, facts, ()) else None
+            return after if await self._written(found, after, UNCERTAIN, fields, ()) else None
         # Written over, it would be a doubt to those who have the key, in a workspace that has no trouble.
-        said, row = json.dumps(facts, ensure_ascii=False), f"{AUDIT}|{AUDIENCE}"
+        said, row = json.dumps(fields, ensure_ascii=False), f"{AUDIT}|{AUDIENCE}"
         await self._note(UNCERTAIN, said, id_=ID, window=_AGAIN, once=f"{UNCERTAIN} {reason}", row=row)
         self._value, self._known, self._readable = value, after, False
         return after

@@ -96,8 +96,8 @@ class Outbox:
         self._since.pop(text(name), None)
         log.error("a notice that the bot did not ask for was removed: %r", name[:200])
         said = "a notice that the bot did not ask for was removed: somebody has write access to Redis, look who"
-        facts = json.dumps({"alarm": "outbox_foreign", "said": said})
-        await self._store.audit_event("alarm", facts, window=_HOUR, once="outbox_foreign", row="record|record:#")
+        fields = json.dumps({"alarm": "outbox_foreign", "said": said})
+        await self._store.audit_event("alarm", fields, window=_HOUR, once="outbox_foreign", row="record|record:#")
 
     async def ask(self, rows: Sequence[Row]) -> None:
         """Enqueue rows at their versions; a row that waits already is not enqueued twice."""

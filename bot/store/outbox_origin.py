@@ -16,11 +16,11 @@ from bot.core.notifications import (
     CONSENT,
     DECIDED,
     ENDED,
-    FILED,
-    FILED_OUTCOME,
     GRANTED,
     OWNERS,
     RECEIVED,
+    REQUESTED_BY,
+    REQUESTED_BY_OUTCOME,
     REVIEWED,
     is_card,
     which_end,
@@ -33,7 +33,7 @@ from bot.store.outbox_rows import Row
 from bot.store.record_seal import Authorship
 
 _PROJECTIONS = frozenset(
-    {RECEIVED, DECIDED, GRANTED, ENDED, CONSENT, FILED, FILED_OUTCOME, REVIEWED, OWNERS, "approvers"}
+    {RECEIVED, DECIDED, GRANTED, ENDED, CONSENT, REQUESTED_BY, REQUESTED_BY_OUTCOME, REVIEWED, OWNERS, "approvers"}
 )
 """What is rendered from the record alone, for those whom the record names: asked for by anybody, it is only right."""
 _REQUEST = re.compile(ID_PATTERN)

@@ -110,8 +110,8 @@ class SealedValue(Generic[M]):
         if self.doubted:
             said = f"the record of {self._wording.name} cannot be believed ({self.doubted}): {self._wording.loss}"
             log.critical("%s", said)
-            facts = json.dumps({"alarm": "sealed_value", "said": said}, ensure_ascii=False)
-            await self._note("alarm", facts, window=_AGAIN, once=f"{self._key} {self.doubted}", row=_ROW)
+            fields = json.dumps({"alarm": "sealed_value", "said": said}, ensure_ascii=False)
+            await self._note("alarm", fields, window=_AGAIN, once=f"{self._key} {self.doubted}", row=_ROW)
 
     @property
     def known(self) -> M:
@@ -136,7 +136,7 @@ class SealedValue(Generic[M]):
         self._floor = max(self._floor, revision)
 
     async def write(
-        self, after: M, kind: str, facts: Mapping[str, Any], *, id_: str = "", rows: Sequence[str] = ()
+        self, after: M, kind: str, fields: Mapping[str, Any], *, id_: str = "", rows: Sequence[str] = ()
     ) -> bool:
         """Put it in place of what was read last, with the audit event; without a ``kind`` there is none.
 
@@ -144,7 +144,7 @@ class SealedValue(Generic[M]):
         """
         k, value, said = self._keys, self._sealed(after), tuple[str, ...]()
         if kind:
-            event = json.dumps({**facts, "revision": after.revision}, ensure_ascii=False)
+            event = json.dumps({**fields, "revision": after.revision}, ensure_ascii=False)
             said = self._said(kind, event, seconds(await away(self._redis.time())), id_=id_, rows=rows)
         keys = [k.audit, k.seq, k.outbox, k.rows, self._key]
         if text(await away(self._write(keys=keys, args=[self._raw, value, k.wake, *said]))) != "WRITTEN":

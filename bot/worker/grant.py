@@ -129,25 +129,25 @@ class Granter:
         inspected = await gateway.call(gateway.system.inspect(order))
         if not natives:
             return GrantPlan(order, inspected)
-        facts, guards, ops = dict(inspected.facts), list[Guard](), list[Op]()
+        prior, guards, ops = dict(inspected.facts), list[Guard](), list[Op]()
         for native in natives:
             others = await self.entitlements.others(native, order.id)
             # The last order that needed it is revoking it just now: nobody may join.
             if CLOSING in others.values():
                 raise TryLater(claim.now + WAIT_FOR_OTHERS)
             # What looks like the prior state may be another order's access, whose entry somebody deleted.
-            if not others and facts.get(native) and await self._has_unlisted_holder(native, claim.request, leg):
+            if not others and prior.get(native) and await self._has_unlisted_holder(native, claim.request, leg):
                 raise TryLater(claim.now + WAIT_FOR_OTHERS)
             if others:
-                facts[native] = await self._existed_before(native, other := min(others))
+                prior[native] = await self._existed_before(native, other := min(others))
                 join_guards, join_op = self.entitlements.join_with(native, other, order.id)
             else:
                 join_guards, join_op = self.entitlements.join_alone(native, order.id, last_leavers[native])
             guards += join_guards
             ops.append(join_op)
         # The guards fail the commit if an order joined or left the entitlement since it was read.
-        present = all(bool(facts.get(native)) for native in natives)
-        return GrantPlan(order, Prior(present=present, facts=facts), tuple(guards), tuple(ops))
+        present = all(bool(prior.get(native)) for native in natives)
+        return GrantPlan(order, Prior(present=present, facts=prior), tuple(guards), tuple(ops))
 
     async def _has_unlisted_holder(self, native: str, request: Request, leg: Leg) -> bool:
         """Whether another order needs the entitlement, or may need it, and its entry in the index was deleted."""

@@ -70,7 +70,7 @@ class LockdownEnforcer:
                 return True
             # Another commit came first: check the newer version.
             try:
-                request = (await self.context.load(request.id)).request
+                request = (await self.context.find_by_id(request.id)).request
             except (NotFound, Tampered):  # the worker raises the alarm
                 return False
         return False

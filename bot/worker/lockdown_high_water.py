@@ -60,8 +60,8 @@ def _archived(open_: Callable[[], Archive], workspace: str) -> dict[str, int]:
 
 def _revision(entry: AuditEntry) -> int:
     try:
-        facts = json.loads(entry.event)
+        fields = json.loads(entry.event)
     except ValueError:  # not written by us
         return 0
-    revision = facts.get("revision") if isinstance(facts, dict) else None
+    revision = fields.get("revision") if isinstance(fields, dict) else None
     return revision if isinstance(revision, int) else 0

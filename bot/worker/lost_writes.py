@@ -84,14 +84,14 @@ class LostWrites:
         return lost
 
     async def _report(self, lost: Sequence[Decision]) -> None:
-        facts = {
+        fields = {
             "alarm": "forgotten",
             "count": len(lost),
             "minutes": int(KEPT // 60),
             "said": [_sentence(decision) for decision in lost[:_SHOWN]],
             "decisions": [[each.request, each.version, each.kind, each.by, round(each.at, 3)] for each in lost],
         }
-        await self.store.audit_event("alarm", json.dumps(facts, ensure_ascii=False), row=f"forgotten|{AUDIENCE}")
+        await self.store.audit_event("alarm", json.dumps(fields, ensure_ascii=False), row=f"forgotten|{AUDIENCE}")
 
 
 def _sentence(decision: Decision) -> str:

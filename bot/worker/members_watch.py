@@ -88,7 +88,7 @@ class MembersWatch:
             return True
         after = GroupMembers(revision=members.next_revision, groups=changes.members)
         # Compare and set on the revision: False when another process wrote in between.
-        return await members.write(after, GROUP_MEMBERS, _facts(changes, since_before=first_look), id_=GROUP_MEMBERS)
+        return await members.write(after, GROUP_MEMBERS, _fields(changes, since_before=first_look), id_=GROUP_MEMBERS)
 
     def _never_looked(self) -> bool:
         """Whether the archive has no event of an earlier look. Raises `NoArchive`."""
@@ -99,7 +99,7 @@ class MembersWatch:
             archive.close()
 
 
-def _facts(changes: MembershipChanges, *, since_before: bool) -> dict[str, Any]:
+def _fields(changes: MembershipChanges, *, since_before: bool) -> dict[str, Any]:
     """The audit event of a look. ``since_before``: people of new groups count as members since before."""
     return {
         "by": "worker",

@@ -30,7 +30,7 @@ from bot.store.indexes.exposure import ExposureIndex
 from bot.store.indexes.offboarding import Sightings
 from bot.store.leader import Leader
 from bot.worker.group_membership import GroupMembership
-from bot.worker.offboarding_scan import Loss, OffboardingScan, facts, held_access, people
+from bot.worker.offboarding_scan import Loss, OffboardingScan, alarm_details, held_access, people
 
 log = logging.getLogger(__name__)
 
@@ -248,7 +248,7 @@ class Offboarding:
         if not waiting.keys() - before.keys() or (before and alarmed_lately):
             return
         held = [*{**before, **waiting}.values()]
-        await self.sightings.hold_back(held, facts(held, await self._people(scan)), f"offboarding|{AUDIENCE}")
+        await self.sightings.hold_back(held, alarm_details(held, await self._people(scan)), f"offboarding|{AUDIENCE}")
         self._alarmed_at = time.monotonic()
         log.critical("%s people would lose access at once; nothing is revoked, see `jit offboarding`", people(held))
 

@@ -72,7 +72,7 @@ def people(held: Iterable[HeldAccess]) -> int:
     return len({each.user for each in held})
 
 
-def facts(held: Sequence[HeldAccess], total: int) -> dict[str, object]:
+def alarm_details(held: Sequence[HeldAccess], total: int) -> dict[str, object]:
     """The alarm as it is audited and posted: who would lose what, by request."""
     return {
         "alarm": "offboarding",

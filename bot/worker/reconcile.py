@@ -216,9 +216,9 @@ class Reconciler:
         )
 
     def _event(self, name: str, each: Drift) -> DriftEvent:
-        facts = {"found": each.kind.value, "system": name, "what": each.what, "said": each.sentence, "by": self.by}
+        fields = {"found": each.kind.value, "system": name, "what": each.what, "said": each.sentence, "by": self.by}
         in_thread = each.request and each.kind in {DriftKind.GONE, DriftKind.FOREIGN}
-        return DriftEvent(each.request, facts, f"{each.request}|thread:#" if in_thread else "")
+        return DriftEvent(each.request, fields, f"{each.request}|thread:#" if in_thread else "")
 
     def _summary(self, report: DriftReport, new: Sequence[Drift]) -> Mapping[str, object]:
         rank = list(DriftKind)

@@ -225,7 +225,7 @@ def _requester(router: NotificationRouter, _: Row, request: Request | None) -> s
     return request.requester.id if request else router.audit_channel
 
 
-def _filer(router: NotificationRouter, _: Row, request: Request | None) -> str:
+def _requested_by(router: NotificationRouter, _: Row, request: Request | None) -> str:
     return request.requested_by.id if request and request.requested_by else router.audit_channel
 
 
@@ -300,8 +300,8 @@ ROUTES: Mapping[str, Route] = MappingProxyType(
         notifications.ENDED: Route(_requester, render=Texts.ended, dm=True, rank=6),
         notifications.QUESTION: Route(_requester, render=Texts.question, dm=True),
         notifications.CONSENT: Route(_requester, render=Texts.consent, dm=True, rank=1),
-        notifications.FILED: Route(_filer, render=Texts.filed, dm=True),
-        notifications.FILED_OUTCOME: Route(_filer, render=Texts.filed_outcome, dm=True, rank=3),
+        notifications.REQUESTED_BY: Route(_requested_by, render=Texts.requested_by, dm=True),
+        notifications.REQUESTED_BY_OUTCOME: Route(_requested_by, render=Texts.requested_by_outcome, dm=True, rank=3),
         notifications.REVIEWED: Route(_requester, render=Texts.reviewed, dm=True, rank=7),
         BREAK_GLASS: Route(_audit, render=Texts.break_glass, rank=0),
         OWNERS: Route(_audit, deliver_of_request=_to_owners, rank=0),

@@ -104,10 +104,10 @@ class Texts:
     async def consent(self, _: Row, request: Request) -> SlackMessage:
         return for_others.consent(request)
 
-    async def filed(self, _: Row, request: Request) -> SlackMessage | None:
+    async def requested_by(self, _: Row, request: Request) -> SlackMessage | None:
         return for_others.answer(request) if request.requested_by else None
 
-    async def filed_outcome(self, _: Row, request: Request) -> SlackMessage | None:
+    async def requested_by_outcome(self, _: Row, request: Request) -> SlackMessage | None:
         return for_others.outcome(request) if request.requested_by else None
 
     async def noted(self, row: Row) -> Mapping[str, Any]:

@@ -152,8 +152,8 @@ def _event(entry: AuditEntry, request: Request | None, sealed: int) -> str:
 
 
 def _why(entry: AuditEntry) -> str:
-    facts = projection.facts(entry)
-    return next((str(facts[name]) for name in _WHY if isinstance(facts.get(name), str) and facts[name]), "")
+    fields = projection.fields(entry)
+    return next((str(fields[name]) for name in _WHY if isinstance(fields.get(name), str) and fields[name]), "")
 
 
 def _time(at: float, form: str) -> str:

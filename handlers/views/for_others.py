@@ -15,18 +15,19 @@ from handlers.views.text import clock, fitting, headed, inputs, length, name, sa
 
 def consent(request: Request) -> SlackMessage:
     """To the person whom it is for: what, how long, why and who requested it; later, what came of it."""
-    filer = request.requested_by or request.requester
+    requested_by = request.requested_by or request.requester
     what = f"*{title(request)}* ({request.id})"
     if not request.is_draft:
-        return paragraphs(f"{what}, which {name(filer)} requested for you: {_answered(request)}")
+        return paragraphs(f"{what}, which {name(requested_by)} requested for you: {_answered(request)}")
     starts = f" from {when(request.starts_at)}" if request.starts_at else ""
-    asks = f"{who(filer)} requests *{headed(request)}* for you, for {length(request.duration)}{starts} ({request.id})."
+    access = f"*{headed(request)}* for you, for {length(request.duration)}{starts} ({request.id})"
+    asks = f"{who(requested_by)} requests {access}."
     until = (
         f"If you accept, it goes to the approvers. If you do not answer by {clock(request.waits_until)}, it expires."
     )
     reason = f"> {fitting(request.reason, 600)}" if request.reason else "> _no reason given_"
     more = [reason, consequence(request), *([given] if (given := inputs(request)) else []), until]
-    short = f"{fitting(filer.name or filer.email, 30)} requests {fitting(request.title, 40)} for you"
+    short = f"{fitting(requested_by.name or requested_by.email, 30)} requests {fitting(request.title, 40)} for you"
     by = f"Accept or decline by {clock(request.waits_until)}."
     whole = paragraphs(asks, buttons.consent(request), more)
     return SlackMessage(lock_screen(f"{short} for {length(request.duration)}. {by}"), whole.blocks)
@@ -52,21 +53,21 @@ def accepted(request: Request) -> str:
 
 def declined(request: Request) -> str:
     """What the person reads who declined."""
-    filer = request.requested_by or request.requester
-    return f"You declined *{title(request)}* ({request.id}). {name(filer)} reads your reason."
+    requested_by = request.requested_by or request.requester
+    return f"You declined *{title(request)}* ({request.id}). {name(requested_by)} reads your reason."
 
 
 def answer(request: Request) -> SlackMessage:
     """To who requested it: whether the person accepted it, and how it goes on."""
-    return paragraphs(f"{_about(request)}: {_first(request)}", () if request.is_live else filer_buttons(request))
+    return paragraphs(f"{_about(request)}: {_first(request)}", () if request.is_live else requested_by_buttons(request))
 
 
 def outcome(request: Request) -> SlackMessage:
     """To who requested it: what became of it."""
-    return paragraphs(f"{_about(request)}: {_last(request)}", filer_buttons(request))
+    return paragraphs(f"{_about(request)}: {_last(request)}", requested_by_buttons(request))
 
 
-def filer_buttons(request: Request) -> Sequence[ButtonElement]:
+def requested_by_buttons(request: Request) -> Sequence[ButtonElement]:
     """What the person may do who requested it for somebody else."""
     if request.state in {State.DRAFT, State.PENDING, State.SCHEDULED}:
         return [buttons.cancel(request)]

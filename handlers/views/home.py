@@ -65,7 +65,7 @@ def overview(mine: Overview) -> View:
             *_stopped(mine.locks),
             *_stand_ins(mine),
             *_open(mine.open, mine.secrets),
-            *_filed(mine.filed),
+            *_requested_for_others(mine.requested_for_others),
             *_asked("Recent requests", mine.recent[:_LAST]),
             *_ways(mine.offers),
         ],
@@ -83,7 +83,7 @@ def home(mine: Overview, site: str = "", said: str = "") -> View:
             *_stand_ins(mine),
             *_waiting(mine, site),
             *_open(mine.open, mine.secrets),
-            *_filed(mine.filed),
+            *_requested_for_others(mine.requested_for_others),
             *_ways(mine.offers),
             *_asked("Your requests this week", mine.recent[:_MOST_ASKED]),
         ],
@@ -148,12 +148,12 @@ def _open(requests: Sequence[Request], secrets: frozenset[str]) -> list[Block]:
     return [*blocks, *_rest(len(requests), _MOST_OPEN, "You have no active access and no open requests.")]
 
 
-def _filed(requests: Sequence[Request]) -> list[Block]:
+def _requested_for_others(requests: Sequence[Request]) -> list[Block]:
     """What this person requested for others; nothing where that is nothing."""
     blocks: list[Block] = [HeaderBlock(text="Requested for others")] if requests else []
     for request in requests[:_MOST_OPEN]:
         blocks.append(_section(for_others.summary(request)))
-        if offered := for_others.filer_buttons(request):
+        if offered := for_others.requested_by_buttons(request):
             blocks.append(ActionsBlock(block_id=f"filed:{request.id}", elements=list(offered)))
     return [*blocks, *(_rest(len(requests), _MOST_OPEN, "") if requests else [])]
 

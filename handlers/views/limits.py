@@ -15,8 +15,8 @@ _WITHIN = {"per_day": "24 hours", "per_week": "7 days"}
 def over_limit(error: OverLimit) -> str:
     """No room for one more."""
     hit, what = error.hit, code(error.hit.scope, 90)
-    if error.filed_for and (hit.personal or hit.kind == "cooldown"):
-        return _for_other(hit, what, name(error.filed_for))
+    if error.requested_for and (hit.personal or hit.kind == "cooldown"):
+        return _for_other(hit, what, name(error.requested_for))
     if hit.kind == "cooldown":
         when_again = f"You can request it again at {when(hit.until)}."
         return f"Your last request for {what} was denied less than {length(hit.limit)} ago. {when_again}"
@@ -62,8 +62,8 @@ def conflicting(error: Conflicting) -> str:
     rule = f"Nobody may hold both {mine} and {other}"
     if not conflict.request:
         return f"{rule}, so they cannot be one request. Leave one of them out."
-    if error.filed_for:  # who requests it for somebody else does not learn what that person has
-        them = name(error.filed_for)
+    if error.requested_for:  # who requests it for somebody else does not learn what that person has
+        them = name(error.requested_for)
         has = f"{them} has, or has requested, access that nobody may hold together with {mine}."
         return f"{has} They can end or cancel it first: `/jit list` shows it to them."
     if error.own:

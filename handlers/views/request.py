@@ -12,7 +12,7 @@ from bot.access.track_record import TrackRecord
 from bot.core.request import Request
 from handlers.views import connect, status
 from handlers.views.card import DECIDE, card
-from handlers.views.for_others import filer_buttons
+from handlers.views.for_others import requested_by_buttons
 from handlers.views.message import Needed, SlackMessage
 
 
@@ -21,7 +21,7 @@ class Reader:
     """What the person before whom it is shown may do with it at this moment; each press is judged again."""
 
     asked: bool = False
-    filed: bool = False
+    requested_by: bool = False
     """Whether they requested it for somebody else."""
     acts: bool = False
     """Whether the approvers' buttons are for them."""
@@ -35,7 +35,7 @@ def shown(
     """The request as it is now."""
     message = card(request, needed, site, earlier)
     buttons = own_buttons(request, secret=reader.secret) if reader.asked else []
-    buttons += filer_buttons(request) if reader.filed else []
+    buttons += requested_by_buttons(request) if reader.requested_by else []
     own = [_section(words).to_dict() for words in connect.ways(request, secret=reader.secret) if reader.asked]
     own += [ActionsBlock(block_id="mine", elements=list(buttons)).to_dict()] if buttons else []
     blocks = [block for block in message.blocks if not _decides(block) or _acts(reader)]
@@ -62,4 +62,4 @@ def _section(words: str) -> SectionBlock:
 
 
 def _acts(reader: Reader) -> bool:
-    return reader.acts and not (reader.asked or reader.filed)
+    return reader.acts and not (reader.asked or reader.requested_by)

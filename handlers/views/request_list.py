@@ -14,7 +14,10 @@ _LATEST = 5
 
 
 def listing(
-    mine: Sequence[Request], others: Sequence[Request], over: Sequence[Request] = (), filed: Sequence[Request] = ()
+    mine: Sequence[Request],
+    others: Sequence[Request],
+    over: Sequence[Request] = (),
+    requested_for_others: Sequence[Request] = (),
 ) -> str:
     """The person's own open requests, those that they made for others, those on the systems that they approve for.
 
@@ -23,8 +26,8 @@ def listing(
     parts = []
     if mine:
         parts.append("*Yours*\n" + _lines(mine, own=True))
-    if filed:
-        parts.append("*Requested for others*\n" + _lines(filed, own=False))
+    if requested_for_others:
+        parts.append("*Requested for others*\n" + _lines(requested_for_others, own=False))
     if others:
         parts.append("*On your systems*\n" + _lines(others, own=False))
     opened = "\n\n".join(parts) or "Nothing is open. Type `/jit request` to request access."

@@ -64,7 +64,7 @@ def explained(terms: Terms, names: GroupNames, more: Sequence[str] = ()) -> str:
         f"*{safe(choice.title, 80)}* ({code(choice.name, 90)})",
         f"Grants:\n{opens(terms)}",
         f"Who may request it: {requesters(terms)}",
-        *_filers(terms),
+        *_for_others(terms),
         f"Who approves: {decides(terms, names)}. If nobody answers within {time_limit}, the request expires.",
         f"How long: {how_long(choice)}.",
         *asked_for(choice),
@@ -134,11 +134,11 @@ def requesters(terms: Terms) -> str:
     return ", and ".join(dict.fromkeys(_any_of(role) for role in terms.roles))
 
 
-def _filers(terms: Terms) -> list[str]:
+def _for_others(terms: Terms) -> list[str]:
     """Who may request it for others; nothing where nobody may."""
-    if not all(role.filer_groups for role in terms.roles):
+    if not all(role.for_others_groups for role in terms.roles):
         return []
-    each = (" or ".join(f"{code(group, 40)}" for group in role.filer_groups) for role in terms.roles)
+    each = (" or ".join(f"{code(group, 40)}" for group in role.for_others_groups) for role in terms.roles)
     return [f"Who may request it for others: {', and '.join(dict.fromkeys(each))}; that person has to accept it."]
 
 

@@ -151,9 +151,9 @@ def _pending_text(request: Request) -> str:
     given = f" ({fitting(words, 20)})" if (words := spelled(request)) else ""
     what = f"{fitting(request.title, 25 if given else 40)}{given}"
     asked = f"{fitting(_person(request), 30)} requests {what} for {length(request.duration)}"
-    if filer := request.requested_by:
+    if requested_by := request.requested_by:
         whom = f"for {fitting(_person(request), 20)}, {length(request.duration)}"
-        asked = f"{fitting(filer.name or filer.email, 20)} requests {what} {whom}"
+        asked = f"{fitting(requested_by.name or requested_by.email, 20)} requests {what} {whom}"
     level = sensitivity(request)
     loud = f"{level.capitalize()} risk: " if level in {"high", "critical"} else ""
     reason = fitting(request.reason, 30)

@@ -188,8 +188,12 @@ def by_whom(request: Request) -> str:
 
 def asks(request: Request) -> str:
     """Who requests it, and for whom where that is somebody else."""
-    filer = request.requested_by
-    return f"{who(filer)} requests for {who(request.requester)}:" if filer else f"{who(request.requester)} requests"
+    requested_by = request.requested_by
+    return (
+        f"{who(requested_by)} requests for {who(request.requester)}:"
+        if requested_by
+        else f"{who(request.requester)} requests"
+    )
 
 
 def roles(request: Request) -> str:

@@ -82,8 +82,8 @@ def line(request: Request, event: Event, needed: Needed) -> str:
         case Cancelled(by="policy", reason=reason):
             return f"The policy cancelled the request: {safe(reason)}. Please request again."
         case Cancelled():
-            filer = request.requested_by
-            by = filer if filer and event.by == filer.id else request.requester
+            requested_by = request.requested_by
+            by = requested_by if requested_by and event.by == requested_by.id else request.requester
             return f"{name(by)} cancelled the request."
         case Consented(rule=ByRule() as rule) if request.starts_at > event.at:
             return f"Approved by {by_rule(rule)}. Access starts {when(request.starts_at)}."

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.access import answer, ask, consent, holder, review
+from bot.access import answer, ask, consent, own_request, review
 from bot.access.answer import AnswerForm
 from bot.access.review import ReviewDecision, UnderReview
 from bot.core.durations import SHORTEST
@@ -315,7 +315,7 @@ async def test_an_answer_and_what_decides_it_at_once(house: House, how: str) -> 
     decides: dict[str, Callable[[], Coroutine[Any, Any, Request]]] = {
         "approve": lambda: approved(house, request.id),
         "deny": lambda: review.review(house.context, house.actor("dan"), request.id, no),
-        "cancel": lambda: holder.cancel(house.context, house.actor("mia"), request.id),
+        "cancel": lambda: own_request.cancel(house.context, house.actor("mia"), request.id),
     }
     refused = await outcome(decides[how](), answered(house, request.id, duration=900))
     assert refused[0] is None, "a shorter time keeps nobody from deciding"

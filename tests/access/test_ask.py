@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.access import answer, ask, holder
+from bot.access import answer, ask, own_request
 from bot.access.answer import AnswerForm
 from bot.core.errors import (
     AlreadyAnswered,
@@ -121,7 +121,7 @@ async def test_once_it_is_decided_nobody_asks_or_answers(house: House) -> None:
 
 async def test_after_a_cancelled_request_there_is_nothing_to_ask(house: House) -> None:
     request = await house.ask()
-    await holder.cancel(house.context, house.actor("mia"), request.id)
+    await own_request.cancel(house.context, house.actor("mia"), request.id)
     with pytest.raises(Overtaken):
         await ask.askable(house.context, house.actor("dan"), request.id)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.access import break_glass, break_glass_review, extend, holder, lockdown, review
+from bot.access import break_glass, break_glass_review, extend, lockdown, own_request, review
 from bot.access.break_glass_review import ReviewOutcome
 from bot.access.review import ReviewDecision
 from bot.access.submit import RequestForm
@@ -76,7 +76,7 @@ async def taken(house: House, name: str = "mia", **more: Any) -> Request:
 async def over(house: House, request: Request) -> Request:
     """Granted, ended by its holder, and revoked: only the review is outstanding."""
     await house.work()
-    await holder.release(house.context, house.actor("mia"), request.id)
+    await own_request.release(house.context, house.actor("mia"), request.id)
     return await house.until(request.id, State.AWAITING_REVIEW)
 
 
@@ -143,7 +143,7 @@ async def test_reviewed_early_it_ends_as_any_request(house: House) -> None:
     request = await taken(house)
     assert (await break_glass_review.review(house.context, house.actor("eve"), request.id, YES)).state is State.GRANTING
     await house.work()
-    await holder.release(house.context, house.actor("mia"), request.id)
+    await own_request.release(house.context, house.actor("mia"), request.id)
     await house.until(request.id, State.ENDED)
 
 
@@ -351,7 +351,7 @@ async def test_an_overdue_review_lets_an_owner_decide_about_the_next(house: Hous
     with pytest.raises(Overtaken):
         await break_glass.switch(house.context, house.actor("mia"), second.id, WHY)
     assert (await house.approve("eve", second.id)).state is State.GRANTING
-    await holder.release(house.context, house.actor("mia"), second.id)
+    await own_request.release(house.context, house.actor("mia"), second.id)
     await break_glass_review.review(house.context, house.actor("dan"), first.id, YES)
     await house.until(second.id, State.ENDED)
     assert (await taken(house)).state is State.GRANTING

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.access import break_glass, break_glass_review, holder
+from bot.access import break_glass, break_glass_review, own_request
 from bot.access.break_glass_review import ReviewOutcome
 from bot.access.submit import RequestForm
 from bot.core import deadlines
@@ -62,7 +62,7 @@ async def switched(house: House, request: Request) -> Request:
 
 async def ended(house: House, request: Request) -> Request:
     """Its holder ends it: only the review is outstanding."""
-    await holder.release(house.context, house.actor(request.requester.name.lower()), request.id)
+    await own_request.release(house.context, house.actor(request.requester.name.lower()), request.id)
     return await house.until(request.id, State.AWAITING_REVIEW)
 
 

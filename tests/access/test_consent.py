@@ -9,7 +9,19 @@ from typing import Any
 
 import pytest
 
-from bot.access import ask, consent, extend, holder, lockdown, read, remind, review, revoke, scheduled_start, submit
+from bot.access import (
+    ask,
+    consent,
+    extend,
+    lockdown,
+    own_request,
+    read,
+    remind,
+    review,
+    revoke,
+    scheduled_start,
+    submit,
+)
 from bot.access.review import ReviewDecision
 from bot.access.submit import RequestForm
 from bot.audit.archive.archive import Archive
@@ -233,7 +245,7 @@ async def test_if_who_requested_it_may_not_any_more_it_is_cancelled_and_what_is_
     assert (await house.now(request.id)).state is State.DRAFT
     with pytest.raises(Overtaken) as raised:
         await consent.accept(house.context, seen_by(house, "mia", platform=NOBODY), request.id)
-    assert raised.value.request.closed_reason == consent.FILER_MAY_NOT
+    assert raised.value.request.closed_reason == consent.MAY_NO_LONGER_REQUEST
     assert (await house.now(request.id)).state is State.CANCELLED
 
 
@@ -244,7 +256,7 @@ async def test_the_same_at_the_approval_and_a_denial_never_waits_for_it(house: H
     gone = Members(identities=frozenset({"pat@example.com"}), nobody=frozenset({"UPAT"}))
     with pytest.raises(Overtaken):
         await review.review(house.context, seen_by(house, "dan", platform=gone), request.id, yes)
-    assert (await house.now(request.id)).closed_reason == consent.FILER_MAY_NOT
+    assert (await house.now(request.id)).closed_reason == consent.MAY_NO_LONGER_REQUEST
     other, no = await accepted(house, "vault/shared"), ReviewDecision(verb=Verb.DENY, reason="no")
     denied = await review.review(house.context, seen_by(house, "dan", platform=DARK), other.id, no)
     assert denied.state is State.DENIED
@@ -263,7 +275,7 @@ async def test_the_same_at_a_later_start(house: House) -> None:
     assert [found and found[0].kind for found in begun] == ["started", None, "cancelled"]
     assert begun[2] is not None
     assert isinstance(begun[2][0], Cancelled)
-    assert begun[2][0].reason == consent.FILER_MAY_NOT
+    assert begun[2][0].reason == consent.MAY_NO_LONGER_REQUEST
 
 
 async def test_neither_of_the_two_approves_it(house: House) -> None:
@@ -281,13 +293,13 @@ async def test_neither_of_the_two_approves_it(house: House) -> None:
 
 async def test_who_requested_it_may_cancel_and_end_it_and_nothing_else(house: House) -> None:
     pat, mia = house.actor("pat"), house.actor("mia")
-    assert (await holder.cancel(house.context, pat, (await drafted(house)).id)).closed_by == "UPAT"
-    assert (await holder.cancel(house.context, pat, (await accepted(house)).id)).state is State.CANCELLED
+    assert (await own_request.cancel(house.context, pat, (await drafted(house)).id)).closed_by == "UPAT"
+    assert (await own_request.cancel(house.context, pat, (await accepted(house)).id)).state is State.CANCELLED
     request = await accepted(house, "vault/shared")
     await house.approve("dan", request.id)
     active = await house.until(request.id, State.ACTIVE)
     for verb in (
-        holder.reveal(house.context, pat, active.id, "V1"),
+        own_request.reveal(house.context, pat, active.id, "V1"),
         extend.extend(house.context, pat, active.id, 600, "more"),
         remind.remind(house.context, pat, active.id),
     ):
@@ -296,7 +308,7 @@ async def test_who_requested_it_may_cancel_and_end_it_and_nothing_else(house: Ho
     with pytest.raises(Ambiguous) as raised:
         await extend.extend(house.context, pat, None, 600, "more")
     assert raised.value.ids == (), "what they requested for others is not theirs to extend"
-    ended = await holder.release(house.context, pat, None)
+    ended = await own_request.release(house.context, pat, None)
     assert (ended.ending, ended.closed_by) == (Ending.REVOKED, "UPAT")
     assert (await house.until(active.id, State.ENDED)).requester.id == mia.person.id
     assert not house.sandbox.is_open("hall", "mia@example.com")
@@ -304,11 +316,11 @@ async def test_who_requested_it_may_cancel_and_end_it_and_nothing_else(house: Ho
 
 async def test_the_person_may_cancel_a_draft_and_end_the_access_as_their_own(house: House) -> None:
     mia = house.actor("mia")
-    assert (await holder.cancel(house.context, mia, (await drafted(house)).id)).state is State.CANCELLED
+    assert (await own_request.cancel(house.context, mia, (await drafted(house)).id)).state is State.CANCELLED
     request = await accepted(house)
     await house.approve("dan", request.id)
     await house.until(request.id, State.ACTIVE)
-    assert (await holder.release(house.context, mia, request.id)).ending is Ending.RELEASED
+    assert (await own_request.release(house.context, mia, request.id)).ending is Ending.RELEASED
 
 
 async def test_for_oneself_is_no_request_for_another(house: House) -> None:
@@ -505,7 +517,7 @@ async def test_a_draft_in_somebody_elses_index_is_not_theirs(house: House) -> No
     await store.redis.sadd(store.keys.mine("UEVE"), request.id)
     assert await read.open_as_party(house.context, house.actor("eve")) == ([], [])
     assert (await house.ask("eve")).state is State.PENDING, "and it is no open request of theirs"
-    for verb in (holder.cancel(house.context, house.actor("eve"), request.id),):
+    for verb in (own_request.cancel(house.context, house.actor("eve"), request.id),):
         with pytest.raises(NotFound):
             await verb
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.access import consent, holder, review
+from bot.access import consent, own_request, review
 from bot.access.review import ReviewDecision
 from bot.audit.archive.archive import Archive
 from bot.audit.trail import Trail
@@ -98,7 +98,7 @@ async def test_an_approval_by_a_rule_at_the_consent_is_counted_again_from_the_au
     house = await house_of(store, tmp_path, role="{per_day: 1}", rules=RULES)
     request = await accept(house, await filed(house))
     await house.until(request.id, State.ACTIVE)
-    await holder.release(house.context, house.actor("mia"), request.id)
+    await own_request.release(house.context, house.actor("mia"), request.id)
     await house.until(request.id, State.ENDED)
     await store.redis.delete(store.keys.usage("vault/read-only"))
     await house.counter.run_once()

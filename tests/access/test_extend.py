@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.access import extend, holder, review
+from bot.access import extend, own_request, review
 from bot.access.review import ReviewDecision
 from bot.core.errors import AlreadyAnswered, BadDuration, CannotExtend, NotAllowed, Overtaken
 from bot.core.request import Ending, ExtensionState, Request, State, Verb
@@ -56,7 +56,7 @@ async def test_asked_approved_told_to_the_system_and_only_then_the_end(house: Ho
     extended = await house.now(request.id)
     assert (state(extended), extended.ends_at) == (ExtensionState.DONE, request.ends_at + 1800)
     assert extended.not_after >= extended.ends_at
-    await holder.release(house.context, house.actor("mia"), request.id)
+    await own_request.release(house.context, house.actor("mia"), request.id)
     await house.until(request.id, State.ENDED)
     assert await house.sandbox.list_access() == []
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from redis.asyncio import BlockingConnectionPool, Redis
 
-from bot.access import extend, holder, lockdown, review, revoke
+from bot.access import extend, lockdown, own_request, review, revoke
 from bot.access.lockdown import at_terminal
 from bot.access.review import ReviewDecision
 from bot.access.revoke import RevokeTarget
@@ -93,14 +93,14 @@ async def test_nothing_that_begins_or_lengthens_access_is_recorded_while_it_stan
         with pytest.raises(LockedDown):
             await other.approve("dan", waits.id)
         with pytest.raises(LockedDown):
-            await holder.reveal(other.context, other.actor("eve"), live.id, "V1")
+            await own_request.reveal(other.context, other.actor("eve"), live.id, "V1")
         with pytest.raises(LockedDown):
             await extend.extend(other.context, other.actor("eve"), live.id, 600, "still at it")
     denied = await review.review(
         replica.context, replica.actor("dan"), waits.id, ReviewDecision(verb=Verb.DENY, reason="not now")
     )
     assert denied.state is State.DENIED
-    cancelled = await holder.cancel(house.context, house.actor("ned"), starts.id)
+    cancelled = await own_request.cancel(house.context, house.actor("ned"), starts.id)
     assert cancelled.state is State.CANCELLED
 
 
@@ -156,7 +156,7 @@ async def _handled(house: House) -> None:
 
 async def test_a_secret_that_was_asked_for_before_it_is_not_made_any_more(house: House) -> None:
     request = await house.granted()
-    await holder.reveal(house.context, house.actor("mia"), request.id, "V1")
+    await own_request.reveal(house.context, house.actor("mia"), request.id, "V1")
     await locked(house)
     await house.work()
     assert house.shown == [(request.id, "V1", "a lockdown is in force, so no new secret is created")]

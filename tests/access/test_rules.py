@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.access import holder, lockdown, revoke, scheduled_start, submit
+from bot.access import lockdown, own_request, revoke, scheduled_start, submit
 from bot.access.submit import RequestForm
 from bot.audit.archive import projection
 from bot.audit.archive.archive import Archive
@@ -196,7 +196,7 @@ async def test_limits_hold_whatever_becomes_of_the_indexes_that_they_are_counted
     for n in range(2, 5):
         for loaded in await store.open_at_all():
             if loaded.request.requester.id == "UDAN":
-                await holder.cancel(house.context, house.actor("dan"), loaded.request.id)
+                await own_request.cancel(house.context, house.actor("dan"), loaded.request.id)
         await store.redis.delete(store.keys.submits("UDAN"))
         if n < 4:
             await house.ask("dan", f"vault/n{n}")
@@ -214,7 +214,7 @@ async def test_a_token_that_names_somebody_elses_request_shows_it_to_nobody(hous
 async def test_what_ended_early_is_used_up_all_the_same(house: House) -> None:
     for n in range(3):
         request = await house.ask("dan", f"vault/n{n}")
-        await holder.release(house.context, house.actor("dan"), request.id)
+        await own_request.release(house.context, house.actor("dan"), request.id)
         await house.until(request.id, State.ENDED, State.FAILED)
     assert not (await house.ask("dan", "vault/n0")).rule
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.access import holder, revoke
+from bot.access import own_request, revoke
 from bot.core import deadlines
 from bot.core.errors import BadStart
 from bot.core.events import Approved, RequestExpired, Started
@@ -55,7 +55,7 @@ async def test_it_waits_for_its_start_and_is_opened_then(house: House) -> None:
 
 async def test_it_is_taken_back_before_its_start(house: House) -> None:
     request = await scheduled(house)
-    cancelled = await holder.cancel(house.context, house.actor("mia"), request.id)
+    cancelled = await own_request.cancel(house.context, house.actor("mia"), request.id)
     assert cancelled.state is State.CANCELLED
     other = await scheduled(house)
     revoked = await revoke.revoke(house.context, house.actor("eve"), other.id, "not tonight")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.access import holder, review
+from bot.access import own_request, review
 from bot.access.review import ReviewDecision
 from bot.access.track_record import DAYS, TrackRecord, track_record
 from bot.core import ssh_keys
@@ -26,7 +26,7 @@ async def house(store: Store) -> House:
 async def cancelled(house: House, name: str = "mia", what: str = "vault/read-only") -> Request:
     """Asked for and cancelled."""
     request = await house.ask(name, what)
-    return await holder.cancel(house.context, house.actor(name), request.id)
+    return await own_request.cancel(house.context, house.actor(name), request.id)
 
 
 async def denied(house: House, name: str = "mia", what: str = "vault/read-only") -> Request:
@@ -38,7 +38,7 @@ async def denied(house: House, name: str = "mia", what: str = "vault/read-only")
 async def earlier(house: House) -> Request:
     """Mia asked: approved and ended, denied, cancelled, and for another role; and asks once more."""
     approved = await house.granted()
-    await holder.release(house.context, house.actor("mia"), approved.id)
+    await own_request.release(house.context, house.actor("mia"), approved.id)
     await denied(house)
     await cancelled(house)
     await denied(house, what="vault/shared")
@@ -134,7 +134,7 @@ async def test_of_more_than_are_read_nothing_is_said(house: House) -> None:
     found = await track_record(house.store, request)
     assert found is not None
     assert found.requests == 20
-    await holder.cancel(house.context, house.actor("mia"), request.id)
+    await own_request.cancel(house.context, house.actor("mia"), request.id)
     assert await track_record(house.store, await house.ask()) is None
 
 

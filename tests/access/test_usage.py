@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.access import holder, review
+from bot.access import own_request, review
 from bot.access.review import ReviewDecision
 from bot.core.errors import JitError
 from bot.core.lifecycle import advance
@@ -34,7 +34,7 @@ async def deny(house: House, id_: str, by: str = "dan") -> Request:
 
 async def end(house: House, request: Request) -> None:
     """The requester ends it, and it is revoked."""
-    await holder.release(house.context, house.actor(request.requester.name.lower()), request.id)
+    await own_request.release(house.context, house.actor(request.requester.name.lower()), request.id)
     await house.until(request.id, State.ENDED)
 
 
@@ -78,7 +78,7 @@ async def test_a_start_later_on_takes_a_place_from_its_approval(store: Store) ->
     await house.approve("dan", later.id)
     with pytest.raises(OverLimit):
         await house.ask("sam")
-    await holder.cancel(house.context, house.actor("mia"), later.id)
+    await own_request.cancel(house.context, house.actor("mia"), later.id)
     assert (await house.ask("sam")).state is State.PENDING
 
 

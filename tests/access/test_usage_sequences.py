@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import BlockingConnectionPool, Redis
 
-from bot.access import holder, review
+from bot.access import own_request, review
 from bot.access.review import ReviewDecision
 from bot.core.errors import JitError
 from bot.core.request import Request, State, Verb
@@ -82,7 +82,7 @@ class Play:
         if self.made:
             request = await house.now(self.made[n % len(self.made)])
             actor = Actor(person=request.requester, roster=house.actor("dan").roster)
-            verb = holder.cancel if request.state in {State.PENDING, State.SCHEDULED} else holder.release
+            verb = own_request.cancel if request.state in {State.PENDING, State.SCHEDULED} else own_request.release
             await verb(house.context, actor, request.id)
 
     async def change(self, n: int) -> None:

@@ -126,7 +126,7 @@ async def test_what_a_stranger_left_in_the_archive_is_nobody_elses_read(
 ) -> None:
     with archive.begun() as db:
         for text in (
-            Read(at=2.0, by="UMIA", read="search").facts(),
+            Read(at=2.0, by="UMIA", read="search").event_json(),
             "{",
             "x" * 100_000,
             '{"by":"cli:a@b","rows":"\\u0000"}',

@@ -23,7 +23,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from bot.access import holder
+from bot.access import own_request
 from bot.core.errors import JitError, StoreAway
 from bot.core.lifecycle import OPEN
 from bot.core.request import State
@@ -111,7 +111,7 @@ async def play(scene: Scene, grants: int) -> dict[str, Any]:
     await scene.cut()
     given_back = before[: grants // 4]
     for n, id_ in enumerate(given_back):
-        await holder.release(scene.place.context, scene.place.actor(f"a{n}"), id_)
+        await own_request.release(scene.place.context, scene.place.actor(f"a{n}"), id_)
     await scene.are(given_back, State.ENDED)
     after = await scene.asked([f"b{n}" for n in range(grants)])
     await scene.tried(after)
@@ -147,7 +147,7 @@ async def _end(scene: Scene, before: Sequence[str]) -> list[str]:
     """Everyone gives back what the books have open; what stands then."""
     for n, id_ in enumerate(before):
         with contextlib.suppress(JitError):
-            await holder.release(scene.place.context, scene.place.actor(f"a{n}"), id_)
+            await own_request.release(scene.place.context, scene.place.actor(f"a{n}"), id_)
     await scene.are(before, *(set(State) - OPEN))
     return sorted(await scene.doors())
 

@@ -18,7 +18,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 import bot.access.context
-import bot.access.holder
+import bot.access.own_request
 import bot.access.review
 import bot.access.submit
 import bot.store.commit_encoding
@@ -32,7 +32,7 @@ import bot.worker.record_checks
 import bot.worker.revoke
 import bot.worker.worker
 import providers.systems.sandbox.provider
-from bot.access import holder
+from bot.access import own_request
 from bot.core.errors import JitError
 from bot.core.events import EVENT
 from bot.core.lifecycle import OPEN, fold
@@ -49,7 +49,7 @@ WATCHED = frozenset(
         bot.access.context,
         bot.access.submit,
         bot.access.review,
-        bot.access.holder,
+        bot.access.own_request,
         bot.worker.active,
         bot.worker.worker,
         bot.worker.claim,
@@ -119,7 +119,7 @@ async def corridor(url: str, workspace: str, directory: Path, what: str, at: int
     request = await place.ask(what=what)
     await place.approved(request.id)
     await place.work()
-    await holder.release(place.context, place.actor("mia"), request.id)
+    await own_request.release(place.context, place.actor("mia"), request.id)
     await place.work()
     sys.settrace(None)
     await client.aclose()
@@ -152,9 +152,9 @@ async def _end(place: House, id_: str) -> None:
     settled = {State.PENDING, State.ACTIVE} | (set(State) - OPEN)
     request = await place.until(id_, *settled)
     if request.state is State.PENDING:
-        await holder.cancel(place.context, place.actor("mia"), id_)
+        await own_request.cancel(place.context, place.actor("mia"), id_)
     elif request.state is State.ACTIVE:
-        await holder.release(place.context, place.actor("mia"), id_)
+        await own_request.release(place.context, place.actor("mia"), id_)
     await place.until(id_, *(set(State) - OPEN))
 
 

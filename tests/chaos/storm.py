@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot.access import holder
+from bot.access import own_request
 from bot.core.errors import JitError, StoreAway
 from bot.core.events import EVENT, Event
 from bot.core.lifecycle import OPEN, fold
@@ -132,7 +132,7 @@ async def people(storm: Storm, place: House, count: int, ids: list[str]) -> None
             ids.append(request.id)
             await _insist(lambda: place.approved(request.id))
             if storm.dice.random() < 0.3:
-                await _insist(lambda: holder.release(place.context, place.actor(f"p{n}"), request.id))
+                await _insist(lambda: own_request.release(place.context, place.actor(f"p{n}"), request.id))
                 storm.done["given back early"] += 1
 
     await asyncio.gather(*(one(n) for n in range(count)))

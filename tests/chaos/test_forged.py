@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.access import holder
+from bot.access import own_request
 from bot.core import lifecycle
 from bot.core.events import Approved
 from bot.core.request import Request, Review, State, Verb
@@ -69,7 +69,7 @@ async def opened(place: House, name: str) -> Request:
 
 async def closed(place: House, name: str, id_: str) -> Request:
     """Given back, and closed by the workers."""
-    await holder.release(place.context, place.actor(name), id_)
+    await own_request.release(place.context, place.actor(name), id_)
     return await become(place, id_, State.ENDED)
 
 

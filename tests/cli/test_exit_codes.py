@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from redis.asyncio import Redis
 
-from bot.access import holder
+from bot.access import own_request
 from bot.audit.archive.archive import Archive
 from bot.cli import exit_codes
 from bot.cli.exit_codes import TABLE
@@ -74,7 +74,7 @@ async def desk(redis: RedisServer, workspace: str, tmp_path: Path, monkeypatch: 
     house = await House(store, policy=catalog(text), systems={"vault": broken}).open()
     stuck = await house.granted(what="vault/shared")
     granted = await house.granted()
-    await holder.release(house.context, house.actor("mia"), stuck.id)
+    await own_request.release(house.context, house.actor("mia"), stuck.id)
     while (await house.now(stuck.id)).legs[0].tries < 1:
         await house.work()
     await client.aclose()

@@ -535,7 +535,7 @@ def test_approvers_see_nothing_of_a_draft_and_it_leads_nowhere_without_consent(
     if request.unseen:
         assert request.state in {State.DRAFT, State.CANCELLED, State.EXPIRED}
         told = {audience for event in events for audience in notifications.notices(request, event)}
-        assert told <= {notifications.CONSENT, notifications.FILED}
+        assert told <= {notifications.CONSENT, notifications.REQUESTED_BY}
         assert not request.reviews
         assert not request.questions
     assert request.requested_by == (KIM if drafted_ else None)

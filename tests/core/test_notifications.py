@@ -13,10 +13,10 @@ from bot.core.notifications import (
     CONSENT,
     DECIDED,
     ENDED,
-    FILED,
-    FILED_OUTCOME,
     GRANTED,
     RECEIVED,
+    REQUESTED_BY,
+    REQUESTED_BY_OUTCOME,
     ending,
     is_news,
     notices,
@@ -24,7 +24,7 @@ from bot.core.notifications import (
 from bot.core.request import Request
 from tests.handlers.views.cards import STORIES
 
-DMS = (DECIDED, GRANTED, ending(0), ending(1), ENDED, RECEIVED, CONSENT, FILED, FILED_OUTCOME)
+DMS = (DECIDED, GRANTED, ending(0), ending(1), ENDED, RECEIVED, CONSENT, REQUESTED_BY, REQUESTED_BY_OUTCOME)
 
 
 def walked(name: str) -> Iterator[tuple[Request, Event]]:
@@ -90,14 +90,14 @@ def test_a_step_that_opens_is_told_beneath_the_card_of_its_role_and_an_escalatio
 def test_of_a_draft_nobody_learns_but_the_two_whose_request_it_is(name: str) -> None:
     for request, event in walked(name):
         if request.unseen:
-            assert set(notices(request, event)) <= {CONSENT, FILED}
+            assert set(notices(request, event)) <= {CONSENT, REQUESTED_BY}
 
 
 @pytest.mark.parametrize("name", [name for name in STORIES if name.startswith("for-mia")])
 def test_who_requested_it_is_told_at_most_twice_and_never_of_what_they_did_themself(name: str) -> None:
     rings = list[str]()
     for request, event in walked(name):
-        news = [a for a in (FILED, FILED_OUTCOME) if a in notices(request, event) and is_news(request, a)]
+        news = [a for a in (REQUESTED_BY, REQUESTED_BY_OUTCOME) if a in notices(request, event) and is_news(request, a)]
         assert not (news and event.by == "UKIM")
         rings += [audience for audience in news if audience not in rings]
     assert len(rings) <= 2

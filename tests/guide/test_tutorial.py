@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.access import holder
+from bot.access import own_request
 from bot.core.errors import NotAllowed
 from bot.core.request import Ending, State
 from bot.store.store import Store
@@ -53,7 +53,7 @@ async def test_4_it_closes_by_time(house: House) -> None:
 
 async def test_5_or_by_hand(house: House) -> None:
     request = await house.granted("mia", "debug")
-    await holder.release(house.context, house.actor("mia"), request.id)
+    await own_request.release(house.context, house.actor("mia"), request.id)
     await house.work()
     assert (await house.now(request.id)).ending is Ending.RELEASED
     assert await house.sandbox.list_access() == []

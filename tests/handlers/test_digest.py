@@ -83,7 +83,7 @@ async def test_open_access_is_ended_from_the_digest_by_whoever_may_end_it(town: 
     form = await town.dan.sees_view("revoke")
     await town.dan.submit(form, {"reason": "no longer needed"})
     async with asyncio.timeout(30):
-        while (await town.app.context.load(id_)).request.state is not State.ENDED:  # noqa: ASYNC110
+        while (await town.app.context.find_by_id(id_)).request.state is not State.ENDED:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 

@@ -47,7 +47,7 @@ class Watched(Town):
         await self.card(id_, "active until")
         await self.mia.command("/jit", f"done {id_}", CHANNEL)
         async with asyncio.timeout(30):
-            while (await self.app.context.load(id_)).request.state is not State.ENDED:  # noqa: ASYNC110
+            while (await self.app.context.find_by_id(id_)).request.state is not State.ENDED:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         return id_
 

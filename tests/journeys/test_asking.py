@@ -82,7 +82,7 @@ async def test_who_may_not_decide_may_not_ask_and_nobody_answers_for_another(tow
     payload = town.mia.click_payload(letter, letter.buttons()["answer"])
     forged = {**payload, "user": {**payload["user"], "id": "UEVE"}}
     await town.slack.delivery.interactive(forged)
-    assert (await town.app.context.load(town.id_of(card))).request.questions[0].answer == ""
+    assert (await town.app.context.find_by_id(town.id_of(card))).request.questions[0].answer == ""
 
 
 async def test_a_press_that_comes_after_the_decision_is_told_so(town: Town) -> None:
@@ -109,7 +109,7 @@ async def test_a_submission_that_is_delivered_twice_asks_once(town: Town) -> Non
     await town.dan.deliver_submission(form, payload)
     await town.dan.deliver_submission(form, payload)
     await town.mia.sees_dm(lambda m: "Which table?" in m.said())
-    assert len((await town.app.context.load(town.id_of(card))).request.questions) == 1
+    assert len((await town.app.context.find_by_id(town.id_of(card))).request.questions) == 1
 
 
 BETTER = "INC-2 the disk of orders is full"
@@ -142,11 +142,11 @@ async def test_with_the_answer_comes_a_better_reason_and_a_shorter_time(town: To
 
     await town.dan.click(card, "approve")
     await town.dan.sees_ephemeral(lambda m: f"Mia changed the reason of {id_}, so nothing was approved." in m.text)
-    request = (await town.app.context.load(id_)).request
+    request = (await town.app.context.find_by_id(id_)).request
     assert request.awaits_decision
     await town.dan.click(shown, "approve")
     await town.card(id_, "active until")
-    opened = (await town.app.context.load(id_)).request
+    opened = (await town.app.context.find_by_id(id_)).request
     assert (opened.duration, opened.reason) == (1800, BETTER)
 
 
@@ -211,7 +211,7 @@ async def test_an_answer_with_changes_that_is_delivered_twice_changes_once(town:
     payload = town.mia.submission(form)
     for _ in range(2):
         assert (await town.mia.deliver_submission(form, payload)).errors == {}
-    request = (await town.app.context.load(town.id_of(card))).request
+    request = (await town.app.context.find_by_id(town.id_of(card))).request
     assert (request.version, request.reason_changes, request.duration) == (3, 1, 900)
 
 
@@ -226,5 +226,5 @@ async def test_a_field_that_was_left_as_it_was_takes_no_change_back(town: Town) 
     form = await town.mia.sees_view("answer", lambda v: "Until when?" in v.said())
     assert (await town.mia.submit(form, {"new_reason": BETTER, "duration": "900"})).errors == {}
     assert (await town.mia.deliver_submission(untouched, payload)).errors == {}
-    request = (await town.app.context.load(id_)).request
+    request = (await town.app.context.find_by_id(id_)).request
     assert (request.reason, request.duration, request.questions[0].answer) == (BETTER, 900, "orders")

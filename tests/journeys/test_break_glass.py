@@ -35,7 +35,7 @@ async def loud(
 async def is_in(town: Town, id_: str, state: State) -> None:
     """The request gets there, and all is told."""
     async with asyncio.timeout(40):
-        while (await town.app.context.load(id_)).request.state is not state:  # noqa: ASYNC110  # a task of the app's
+        while (await town.app.context.find_by_id(id_)).request.state is not state:  # noqa: ASYNC110  # a task of the app's
             await asyncio.sleep(0.02)
         while await town.app.announcer.outbox.waiting():  # noqa: ASYNC110  # a task of the app's
             await asyncio.sleep(0.02)
@@ -119,7 +119,7 @@ async def test_access_is_not_kept_waiting_by_a_slack_that_takes_no_alarm(loud: T
     reply = await loud.mia.command("/jit", LINE, CHANNEL)
     id_ = f"J-{reply.text.split(' (J-')[1][:4]}"
     async with asyncio.timeout(30):
-        while (await loud.app.context.load(id_)).request.state is not State.ACTIVE:  # noqa: ASYNC110  # the app's task
+        while (await loud.app.context.find_by_id(id_)).request.state is not State.ACTIVE:  # noqa: ASYNC110  # the app's task
             await asyncio.sleep(0.02)
     assert loud.slack.messages("C0AUDIT01") == []
     loud.slack.faults.clear()

@@ -54,7 +54,7 @@ async def test_the_password_is_in_no_message_and_no_record(town: Town) -> None:
     password = re.findall(r"Password\n```(.+?)```", modal.said())[0]
     assert "knock at vault as" in modal.said()
     assert password not in _posted(town.slack)
-    assert password not in (await town.app.context.load(town.id_of(card))).request.model_dump_json()
+    assert password not in (await town.app.context.find_by_id(town.id_of(card))).request.model_dump_json()
 
 
 def _posted(slack: LocalSlack) -> str:

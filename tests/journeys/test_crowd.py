@@ -223,7 +223,7 @@ async def test_the_clock_s_reminder_of_what_has_no_card_is_the_summary(
         ids = await crowd(town, ROOM + 2)
 
         async def reminded() -> bool:
-            found = [(await app.context.load(id_)).request for id_ in ids]
+            found = [(await app.context.find_by_id(id_)).request for id_ in ids]
             return all(request.remind_at == 0 for request in found)
 
         await until(reminded, "all of them to be reminded of", patience=60)
@@ -245,7 +245,7 @@ async def test_what_escalates_without_a_card_has_one_as_soon_as_there_is_room_an
         ids = await crowd(town, ROOM + 1)
 
         async def escalated() -> bool:
-            found = [(await app.context.load(id_)).request for id_ in ids]
+            found = [(await app.context.find_by_id(id_)).request for id_ in ids]
             return all(each.escalated_at for request in found for each in request.escalations)
 
         await until(escalated, "all of them to escalate", patience=60)
@@ -270,7 +270,7 @@ async def test_nobody_keeps_a_place_who_does_not_wait(town: Town) -> None:
     )
     [id_] = await crowd(town, 1)
     await carded(town, lambda c: id_ in c)
-    assert (await town.app.context.load(id_)).request.state is State.PENDING
+    assert (await town.app.context.find_by_id(id_)).request.state is State.PENDING
     assert await town.app.store.redis.zcard(line) == 1
 
 

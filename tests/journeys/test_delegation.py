@@ -39,7 +39,7 @@ class Away(Town):
         return (await human.sees_dm(lambda m: said in m.said())).said()
 
     async def state(self, id_: str) -> State:
-        return (await self.app.context.load(id_)).request.state
+        return (await self.app.context.find_by_id(id_)).request.state
 
     async def noted(self, kind: str) -> list[dict[str, Any]]:
         found: Any = await self.app.store.redis.xrange(self.app.store.keys.audit)
@@ -166,7 +166,7 @@ async def test_who_joined_the_group_just_now_approves_no_critical_role_and_may_d
     assert "critical" in card.said().lower()
     await town.dan.click(card, "approve")
     assert "only a short while ago" in town.dan.ephemerals[-1].said()
-    assert (await town.app.context.load(town.id_of(card))).request.reviews == ()
+    assert (await town.app.context.find_by_id(town.id_of(card))).request.reviews == ()
     plain = await town.asked("eve")
     await town.dan.click(plain, "approve")
     await town.card(town.id_of(plain), "active until")

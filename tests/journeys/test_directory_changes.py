@@ -60,10 +60,10 @@ class Peers(Town):
 
     async def refused(self, who: str, card: Message) -> str:
         """What somebody reads who presses Approve; nothing came of it."""
-        before = (await self.app.context.load(self.id_of(card))).request
+        before = (await self.app.context.find_by_id(self.id_of(card))).request
         human = self.slack.person(f"U{who.upper()}")
         await human.click(card, "approve")
-        after = (await self.app.context.load(self.id_of(card))).request
+        after = (await self.app.context.find_by_id(self.id_of(card))).request
         assert after == before
         return human.ephemerals[-1].said()
 
@@ -146,7 +146,7 @@ async def test_an_answer_given_before_the_event_does_not_count_after_it(peers: P
     card = await peers.card(peers.id_of(card), "Dan")
     await peers.event(peers.changed("UDAN", deleted=True))
     await peers.sam.click(card, "approve")
-    request = (await peers.app.context.load(peers.id_of(card))).request
+    request = (await peers.app.context.find_by_id(peers.id_of(card))).request
     assert request.state is State.PENDING, "Dan's place is open again"
     assert [review.by.id for review in request.reviews] == ["UDAN", "USAM"]
 
@@ -269,7 +269,7 @@ class Critical(Town):
         return await self.card(self.id_of(card), "Dan")
 
     async def state(self, card: Message) -> State:
-        return (await self.app.context.load(self.id_of(card))).request.state
+        return (await self.app.context.find_by_id(self.id_of(card))).request.state
 
 
 @pytest.fixture(params=["http", "socket"])
@@ -318,7 +318,7 @@ async def test_an_approver_taken_out_of_the_group_a_moment_ago_is_refused_even_w
     critical.slack.world.usergroups["S0DBA0001"].users = ["UEVE"]
     await critical.dan.click(card, "approve")
     assert "can approve this" in critical.dan.ephemerals[-1].said()
-    assert (await critical.app.context.load(critical.id_of(card))).request.reviews == ()
+    assert (await critical.app.context.find_by_id(critical.id_of(card))).request.reviews == ()
 
 
 @pytest.mark.parametrize("method", ["users.info", "usergroups.users.list"])
@@ -364,7 +364,7 @@ async def test_a_critical_extension_is_asked_about_afresh(critical: Critical) ->
     await critical.dan.click(asked, "extend_approve")
     critical.slack.world.people["UDAN"].kind = "deactivated"
     await critical.sam.click(asked, "extend_approve")
-    extension = (await critical.app.context.load(id_)).request.extension
+    extension = (await critical.app.context.find_by_id(id_)).request.extension
     assert extension
     assert extension.state == "pending"
 

@@ -42,7 +42,7 @@ async def drafted(town: Town, line: str = LINE) -> tuple[str, Message]:
 
 async def request_of(town: Town, id_: str) -> Any:
     """The record."""
-    return (await town.app.context.load(id_)).request
+    return (await town.app.context.find_by_id(id_)).request
 
 
 async def test_from_the_line_to_access_and_its_end(town: Town) -> None:

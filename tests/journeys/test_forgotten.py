@@ -38,4 +38,4 @@ async def test_a_decision_that_redis_forgot_is_told_and_can_be_made_again(slack:
             assert f"{id_} · " in told.said()
             assert "mia@example.com cancelled debug" in told.said()
             await town.mia.command("/jit", f"cancel {id_}", CHANNEL)
-            assert (await app.context.load(id_)).request.state == "cancelled"
+            assert (await app.context.find_by_id(id_)).request.state == "cancelled"

@@ -77,10 +77,10 @@ async def test_from_the_request_to_its_end(grid: Grid) -> None:
     id_ = grid.id_of(card)
     await grid.dan.click(card, "approve")
     await grid.card(id_, "active until")
-    assert (await grid.app.context.load(id_)).request.requester.workspace == grid.app.identity.home
+    assert (await grid.app.context.find_by_id(id_)).request.requester.workspace == grid.app.identity.home
     assert id_ in await types(grid.mia, f"done {id_}")
     await grid.card(id_, ":lock: ended")
-    assert (await grid.app.context.load(id_)).request.state is State.ENDED
+    assert (await grid.app.context.find_by_id(id_)).request.state is State.ENDED
 
 
 async def test_a_form_is_filled_in_and_a_home_tab_is_shown(grid: Grid) -> None:
@@ -98,7 +98,7 @@ async def test_strangers_and_other_organisations_stay_refused(grid: Grid) -> Non
         assert "You belong to another organisation" in await types(outside, "list")
         await outside.click(card, "approve")
         assert "You belong to another organisation" in outside.ephemerals[-1].said()
-    assert (await grid.app.context.load(grid.id_of(card))).request.state is State.PENDING
+    assert (await grid.app.context.find_by_id(grid.id_of(card))).request.state is State.PENDING
 
 
 async def test_another_team_of_the_organisation_is_within_it_and_not_within_ours(grid: Grid) -> None:

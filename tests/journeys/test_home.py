@@ -21,7 +21,7 @@ async def home(human: Human) -> View:
 
 
 async def state(town: Town, id_: str) -> State:
-    return (await town.app.context.load(id_)).request.state
+    return (await town.app.context.find_by_id(id_)).request.state
 
 
 def headings(view: View) -> list[str]:

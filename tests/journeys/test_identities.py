@@ -28,7 +28,7 @@ async def test_who_looks_like_an_approver_neither_decides_nor_takes_away(town: T
     await town.spoof.click(card, "approve")
     assert "change it to an ASCII address" in town.spoof.ephemerals[-1].said()
     assert "change it to an ASCII address" in await types(town.spoof, "list")
-    assert (await town.app.context.load(id_)).request.state is State.PENDING
+    assert (await town.app.context.find_by_id(id_)).request.state is State.PENDING
     assert "Who is" in await types(town.pat, f"revoke {ALIKE[how]} now")
     await town.sam.click(card, "approve")
     await town.card(id_, "active until")

@@ -47,6 +47,6 @@ async def test_chosen_in_the_form_and_opened_when_it_comes(town: Town, monkeypat
     card = await town.slack.sees(CHANNEL, lambda m: "If approved: access for 30 min from " in m.said())
     id_ = town.id_of(card)
     await town.dan.click(card, "approve")
-    assert (await town.app.context.load(id_)).request.state is State.SCHEDULED
+    assert (await town.app.context.find_by_id(id_)).request.state is State.SCHEDULED
     await town.card(id_, "active until")
     await town.slack.sees(CHANNEL, lambda m: "The start time has come" in m.text, thread=card.ts)

@@ -66,7 +66,7 @@ class Leaving(Town):
         return self.id_of(card)
 
     async def state(self, id_: str) -> State:
-        return (await self.app.context.load(id_)).request.state
+        return (await self.app.context.find_by_id(id_)).request.state
 
     async def jit(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Type it where the bot's environment is."""

@@ -47,7 +47,7 @@ class Noisy(Town):
     async def is_in(self, id_: str, state: State) -> None:
         """The request gets there, and all is told."""
         async with asyncio.timeout(40):
-            while (await self.app.context.load(id_)).request.state is not state:  # noqa: ASYNC110  # a task of the app's
+            while (await self.app.context.find_by_id(id_)).request.state is not state:  # noqa: ASYNC110  # a task of the app's
                 await asyncio.sleep(0.02)
         await self.settled()
 

@@ -13,7 +13,7 @@ import pytest
 from redis.asyncio import Redis
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.access import holder
+from bot.access import own_request
 from bot.core.request import State
 from bot.playground import LocalSlack
 from bot.startup import identity_of
@@ -55,7 +55,7 @@ async def test_a_stuck_request_is_listed_alarmed_and_closed_by_hand(context: tup
     assert (nothing.returncode, nothing.stdout) == (0, "None.\n")
     assert jit(env, "list").stdout == "None.\n"
     request = await house.granted(what="vault/shared")
-    await holder.release(house.context, house.actor("mia"), request.id)
+    await own_request.release(house.context, house.actor("mia"), request.id)
     while (stuck := await house.now(request.id)).legs[0].tries < 3:
         await house.work()
     assert stuck.state is State.REVOKING

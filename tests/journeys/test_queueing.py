@@ -33,7 +33,7 @@ async def test_a_command_a_press_and_a_form_are_told_so_and_do_nothing(town: Tow
         assert CROWDED in town.dan.ephemerals[-1].said()
         errors = (await town.dan.submit(form, {"reason": "not tonight"})).errors
         assert [CROWDED in said for said in errors.values()] == [True]
-        assert (await town.app.context.load(town.id_of(card))).request.state is State.PENDING
+        assert (await town.app.context.find_by_id(town.id_of(card))).request.state is State.PENDING
     await town.dan.click(card, "approve")
     await town.card(town.id_of(card), "active until")
 

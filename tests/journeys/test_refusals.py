@@ -16,7 +16,7 @@ from tests.journeys.conftest import CHANNEL, Town
 
 async def state(town: Town, id_: str) -> State:
     """Where a request stands."""
-    return (await town.app.context.load(id_)).request.state
+    return (await town.app.context.find_by_id(id_)).request.state
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ async def test_approve_for_less_grants_less(town: Town) -> None:
     await town.dan.submit(view, {"duration": "900"})
     active = await town.card(town.id_of(card), "active until")
     assert "(15 min of 30 min)" in active.said()
-    request = (await town.app.context.load(town.id_of(card))).request
+    request = (await town.app.context.find_by_id(town.id_of(card))).request
     assert request.ends_at == pytest.approx(request.granted_at + 900)
 
 

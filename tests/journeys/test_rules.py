@@ -61,7 +61,7 @@ async def test_approved_at_once_with_nobody_asked_and_ended_by_an_approver(ruled
     assert "If nobody answers" in again.text
     waits = await ruled.card(again.text.split(" (")[1][:6], "waiting for approval")
     assert "<!subteam^S0DBA0001" in waits.said(), "who is asked is mentioned"
-    assert (await ruled.app.context.load(ruled.id_of(waits))).request.state is State.PENDING
+    assert (await ruled.app.context.find_by_id(ruled.id_of(waits))).request.state is State.PENDING
 
 
 def days() -> str:
@@ -114,7 +114,7 @@ async def test_rules_deny_require_shorten_and_approve_by_conditions(conditions: 
     assert "Rule 4 shortened it from 30 min to 10 min" in card.said()
     await town.dan.click(card, "approve")
     await town.card(town.id_of(card), "active until")
-    active = (await town.app.context.load(town.id_of(card))).request
+    active = (await town.app.context.find_by_id(town.id_of(card))).request
     assert active.ends_at - active.granted_at == 600
 
     # One step more: security has to approve as well.
@@ -124,7 +124,7 @@ async def test_rules_deny_require_shorten_and_approve_by_conditions(conditions: 
     assert "Rule 3 requires one of security" in card.said()
     await town.eve.click(card, "approve")
     half = await town.card(id_, "Eve")
-    assert (await town.app.context.load(id_)).request.state is State.PENDING
+    assert (await town.app.context.find_by_id(id_)).request.state is State.PENDING
     await town.sam.click(half, "approve")
     await town.card(id_, "active until")
 

@@ -89,7 +89,7 @@ async def test_a_denial_of_one_part_ends_all_of_it(town: Town) -> None:
     for channel in (CHANNEL, OTHER):
         denied = await card_in(town, channel, "denied: not tonight")
         assert denied.buttons() == {}
-    request = (await town.app.context.load(id_)).request
+    request = (await town.app.context.find_by_id(id_)).request
     assert request.state is State.DENIED
     assert [leg.attempts for leg in request.legs] == [0, 0, 0]
 

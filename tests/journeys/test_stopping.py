@@ -61,7 +61,7 @@ class Stopping(Town):
         return id_
 
     async def state(self, id_: str) -> State:
-        return (await self.app.context.load(id_)).request.state
+        return (await self.app.context.find_by_id(id_)).request.state
 
     async def until(self, id_: str, state: State) -> None:
         async with asyncio.timeout(30):
@@ -266,7 +266,7 @@ async def test_what_cannot_be_taken_away_is_said(town: Stopping, who: str, line:
 async def test_what_slack_escaped_is_read_as_it_was_typed(town: Stopping) -> None:
     line = "request debug 30m -- INC-1 a &lt;b&gt; <https://wiki.example/x?a=1&amp;copy=2> <#C0GENERAL|general>"
     id_ = id_in(await town.types(town.mia, line))
-    reason = (await town.app.context.load(id_)).request.reason
+    reason = (await town.app.context.find_by_id(id_)).request.reason
     assert reason == "INC-1 a <b> https://wiki.example/x?a=1&copy=2 #general"
 
 

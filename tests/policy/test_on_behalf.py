@@ -39,10 +39,12 @@ def choice(policy: Catalog, name: str) -> Choice:
     return found
 
 
-def codes(filer: Person, them: Person, what: str = "debug", groups: Any = None, text: str = FOR_OTHERS) -> list[Code]:
-    """Why ``filer`` may not request it for ``them``."""
+def codes(
+    requested_by: Person, them: Person, what: str = "debug", groups: Any = None, text: str = FOR_OTHERS
+) -> list[Code]:
+    """Why ``requested_by`` may not request it for ``them``."""
     policy = catalog(text)
-    verdict = on_behalf.may_request_for(policy, groups or roster(), filer, them, choice(policy, what), 1.0)
+    verdict = on_behalf.may_request_for(policy, groups or roster(), requested_by, them, choice(policy, what), 1.0)
     return [reason.code for reason in verdict.reasons]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from bot.access import holder
+from bot.access import own_request
 from bot.core.request import State
 from bot.store.store import Store
 from providers.systems.base import Order, Presence, Prior, Receipt, Refused, Secret
@@ -219,7 +219,7 @@ async def test_a_request_whose_server_failed_over_stays_open_in_the_books_and_sa
             admin.execute_command("REPLICAOF", "NO", "ONE")
         bench.furnish(new)
         house.worker.gateways["vault"].system = away
-        await holder.release(house.context, house.actor("mia"), request.id)
+        await own_request.release(house.context, house.actor("mia"), request.id)
         await house.work()
         request = await house.now(request.id)
         assert request.state is State.REVOKING

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from redis.asyncio import Redis
 
-from bot.access import holder
+from bot.access import own_request
 from bot.core.errors import StoreAway
 from bot.core.events import GrantAttempted
 from bot.core.lifecycle import advance
@@ -135,7 +135,7 @@ async def test_what_was_open_is_closed_while_no_replica_follows(
     async with started(master.url, doors) as house:
         request = await house.granted()
         with cut(replica):
-            await holder.release(house.context, house.actor("mia"), request.id)
+            await own_request.release(house.context, house.actor("mia"), request.id)
             await house.work()
             assert (await house.now(request.id)).state is State.ENDED
     assert await doors.list_access() == []
@@ -276,7 +276,7 @@ async def test_in_another_store_asking_and_closing_go_on(master: RedisServer, do
     async with started(master.url, doors) as house:
         request = await house.granted()
         await house.store.redis.set(house.store.keys.store, "another")
-        await holder.release(house.context, house.actor("mia"), request.id)
+        await own_request.release(house.context, house.actor("mia"), request.id)
         await house.work()
         assert (await house.now(request.id)).state is State.ENDED
         assert (await house.ask("eve")).state is State.PENDING

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.access import holder
+from bot.access import own_request
 from bot.audit.archive.archive import Archive
 from bot.audit.sealer import Sealer
 from bot.audit.trail import Trail, TrailUnknown
@@ -74,7 +74,7 @@ async def test_access_whose_hold_was_deleted_does_not_pass_for_access_that_stood
     await house.approved(second.id)
     await house.until(second.id, State.ACTIVE)
     for request in (first, second):
-        await holder.release(house.context, house.actor("mia"), request.id)
+        await own_request.release(house.context, house.actor("mia"), request.id)
         await house.until(request.id, State.ENDED)
     assert not house.sandbox.is_open("hall", "mia@example.com")
 
@@ -91,7 +91,7 @@ async def test_access_ends_and_a_process_starts_while_any_key_is_of_another_kind
         request = await house.ask()
         await house.approve("dan", request.id)
         await house.until(request.id, State.ACTIVE)
-        await holder.release(house.context, house.actor("mia"), request.id)
+        await own_request.release(house.context, house.actor("mia"), request.id)
         command = "redis.call('DEL', KEYS[1]) redis.call('SADD', KEYS[1], 'x')"
         if kind == "set":
             command = "redis.call('SET', KEYS[1], 'x')"

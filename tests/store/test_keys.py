@@ -8,7 +8,7 @@ import re
 from importlib.resources import files
 from typing import Any
 
-from bot.access import holder, read
+from bot.access import own_request, read
 from bot.core.audit_chain import GENESIS, Head
 from bot.core.request import State
 from bot.local_account import OsAccount
@@ -83,7 +83,7 @@ async def test_every_key_has_a_ttl_or_is_declared_permanent(store: Store) -> Non
     await store.alarm("tampered", "J-2222")
     await house.granted(what="both")
     ended = await house.granted(what="vault/read-only")
-    await holder.release(house.context, house.actor("mia"), ended.id)
+    await own_request.release(house.context, house.actor("mia"), ended.id)
     await house.work()
     rows, _, _ = await Outbox(store).ready(10)
     await Outbox(store).posting(rows[0], 10.0)
@@ -107,7 +107,7 @@ async def test_every_key_has_a_ttl_or_is_declared_permanent(store: Store) -> Non
 async def test_an_ended_request_is_kept_for_the_retention(store: Store) -> None:
     house = await House(store).open()
     request = await house.ask()
-    await holder.cancel(house.context, house.actor("mia"), request.id)
+    await own_request.cancel(house.context, house.actor("mia"), request.id)
     assert 0 < await store.redis.ttl(store.keys.record(request.id)) <= store.retention
 
 

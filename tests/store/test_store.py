@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.access import holder
+from bot.access import own_request
 from bot.core.errors import Late, NotFound, PolicyMoved, RoleChanged, Tampered
 from bot.core.events import Cancelled, RequestExpired
 from bot.core.lifecycle import advance
@@ -118,7 +118,7 @@ async def test_a_replica_with_another_policy_decides_nothing_new_and_still_close
         await house.ask("sam")
     with pytest.raises(PolicyMoved):
         await house.approve("dan", pending.id)
-    await holder.release(house.context, house.actor("mia"), request.id)
+    await own_request.release(house.context, house.actor("mia"), request.id)
     await house.work()
     assert (await house.now(request.id)).state is State.ENDED
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from redis.exceptions import ResponseError
 
-from bot.access import holder
+from bot.access import own_request
 from bot.audit.archive.archive import Archive
 from bot.audit.sealer import Sealer
 from bot.audit.trail import Trail
@@ -435,7 +435,7 @@ async def test_a_step_that_is_in_hand_here_is_not_put_before_others(bot: Bot) ->
     house = await bot.house.open()
     await bot.sealer.once()
     request = await house.granted()
-    await holder.release(house.context, house.actor("mia"), request.id)
+    await own_request.release(house.context, house.actor("mia"), request.id)
     later = await bot.store.now() + 20
     await bot.store.redis.zadd(bot.store.keys.due, {request.id: later})
     bot.recovery.due_times.is_in_progress = lambda id_: id_ == request.id

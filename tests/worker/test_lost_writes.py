@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bot.access import answer, ask, holder
+from bot.access import answer, ask, own_request
 from bot.access.answer import AnswerForm
 from bot.core.errors import StoreAway
 from bot.core.request import Request, State
@@ -61,7 +61,7 @@ class Memory:
         return alarms
 
     async def withdrawn(self, request: Request) -> Request:
-        return await holder.release(self.house.context, self.house.actor("mia"), request.id)
+        return await own_request.release(self.house.context, self.house.actor("mia"), request.id)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ async def test_each_decision_that_is_not_there_any_more_is_told_with_who_made_it
     memory.copy()
     asked = await house.ask("eve", "vault/shared")
     await house.approve("dan", asked.id)
-    await holder.cancel(house.context, house.actor("kim"), kept.id)
+    await own_request.cancel(house.context, house.actor("kim"), kept.id)
     await memory.withdrawn(open_)
     await house.work()
     memory.comes_back()
@@ -133,7 +133,7 @@ async def test_another_decision_in_the_place_of_one_that_was_forgotten_does_not_
     memory.copy()
     await house.approve("dan", request.id)
     memory.comes_back()
-    cancelled = await holder.cancel(house.context, house.actor("mia"), request.id)
+    cancelled = await own_request.cancel(house.context, house.actor("mia"), request.id)
     assert cancelled.state is State.CANCELLED
     assert [(d.kind, d.by) for d in await memory.forgotten.search()] == [("approved", "UDAN")]
 

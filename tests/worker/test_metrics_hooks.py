@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from bot.access import holder
+from bot.access import own_request
 from bot.core.errors import Late, PolicyMoved, StoreAway
 from bot.metrics import Metrics, harmless
 from bot.store.indexes.backlog import Backlog, Lookout
@@ -59,7 +59,7 @@ async def test_a_commit_without_an_answer_is_told_too(house: House, store: Store
     told: list[CommitOutcome] = []
     store.watch = told.append
     request = await house.ask()
-    await holder.cancel(house.context, house.actor("mia"), request.id)
+    await own_request.cancel(house.context, house.actor("mia"), request.id)
     away = Store(Redis(port=free_port()), store.workspace, store.ring, watch=told.append)
     with pytest.raises(StoreAway):
         await away.commit(told[1].change)

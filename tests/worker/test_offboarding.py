@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.access import holder, revoke
+from bot.access import own_request, revoke
 from bot.core.events import EndedEarly
 from bot.core.request import Ending, Request, State
 from bot.core.verdict import AccountStates, Members, Roster
@@ -206,7 +206,7 @@ async def test_what_somebody_else_wrote_was_not_seen(town: Town) -> None:
 
 async def test_nobody_is_looked_at_who_has_nothing_to_lose(town: Town) -> None:
     request = await town.house.granted()
-    await holder.release(town.house.context, town.house.actor("mia"), request.id)
+    await own_request.release(town.house.context, town.house.actor("mia"), request.id)
     town.slack.gone = {"UMIA"}
     await town.looks(0, 20)
     assert (town.slack.asked, town.slack.asked_for_groups) == ([], 0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bot.access import holder
+from bot.access import own_request
 from bot.core.request import Request, State
 from bot.store.due_set import new_fence
 from bot.store.store import Store
@@ -142,7 +142,7 @@ async def test_an_answer_closes_the_circuit_and_all_is_opened(place: Place) -> N
 async def test_closing_is_never_held_back(place: Place) -> None:
     request = await place.house.granted("mia")
     await place.goes_dark()
-    await holder.release(place.house.context, place.house.actor("mia"), request.id)
+    await own_request.release(place.house.context, place.house.actor("mia"), request.id)
     place.doors.came.clear()
     for _ in range(3):
         await place.step(request)
@@ -155,7 +155,7 @@ async def test_closing_is_never_held_back(place: Place) -> None:
 async def test_a_revoke_that_fails_takes_no_trial_and_puts_none_off(place: Place) -> None:
     request = await place.house.granted("mia")
     await place.goes_dark()
-    await holder.release(place.house.context, place.house.actor("mia"), request.id)
+    await own_request.release(place.house.context, place.house.actor("mia"), request.id)
     before = place.post.circuit.seconds_to_wait()
     for _ in range(2):
         await place.step(request)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.access import holder, read, revoke
+from bot.access import own_request, read, revoke
 from bot.access import review as reviewing
 from bot.access.review import ReviewDecision
 from bot.core import deadlines
@@ -228,13 +228,13 @@ async def test_a_grant_that_lands_after_the_last_holder_left_does_not_pass_for_s
     await house.work()
     other = await house.granted(what="both")
     for id_ in (slow.id, other.id):
-        await holder.release(house.context, house.actor("mia"), id_)
+        await own_request.release(house.context, house.actor("mia"), id_)
         await house.work()
     house.sandbox.land()
     third = await house.granted(what="vault/shared")
     assert third.state is State.ACTIVE, "all this has to happen while the slow grant may still land"
     await house.until(slow.id, State.ENDED)
-    await holder.release(house.context, house.actor("mia"), third.id)
+    await own_request.release(house.context, house.actor("mia"), third.id)
     await house.until(third.id, State.ENDED)
     assert not house.sandbox.is_open("hall", "mia@example.com")
     assert await holds(store) == []
@@ -267,7 +267,7 @@ async def step(house: House, id_: str, count: int = 1) -> None:
 
 async def end(house: House, id_: str, steps: int) -> None:
     """Give it back, and have it closed."""
-    await holder.release(house.context, house.actor("mia"), id_)
+    await own_request.release(house.context, house.actor("mia"), id_)
     await step(house, id_, steps)
     assert (await house.now(id_)).state is State.ENDED
 
@@ -282,7 +282,7 @@ async def test_access_of_ours_that_is_closed_while_another_looks_does_not_pass_f
     vault.after = lambda: end(house, first.id, 1)
     await house.approved(request.id)
     await house.until(request.id, State.ACTIVE)
-    await holder.release(house.context, house.actor("mia"), request.id)
+    await own_request.release(house.context, house.actor("mia"), request.id)
     await house.until(request.id, State.ENDED)
     assert not vault.is_open("hall", "mia@example.com")
     assert await holds(store) == []
@@ -306,7 +306,7 @@ async def test_access_of_ours_that_lives_and_dies_while_another_looks_does_not_p
     await step(house, request.id)
     assert seen == [True]
     await house.until(request.id, State.ACTIVE)
-    await holder.release(house.context, house.actor("mia"), request.id)
+    await own_request.release(house.context, house.actor("mia"), request.id)
     await house.until(request.id, State.ENDED)
     assert not vault.is_open("hall", "mia@example.com")
     assert await holds(store) == []
@@ -320,7 +320,7 @@ async def test_a_hold_that_no_record_of_ours_tells_of_keeps_nothing_open(house: 
     request = await house.granted(what="vault/shared")
     [key] = await holds(house.store)
     await house.store.redis.hset(key, name, "held")
-    await holder.release(house.context, house.actor("mia"), request.id)
+    await own_request.release(house.context, house.actor("mia"), request.id)
     await house.until(request.id, State.ENDED)
     assert not house.sandbox.is_open("hall", "mia@example.com")
 
@@ -328,11 +328,11 @@ async def test_a_hold_that_no_record_of_ours_tells_of_keeps_nothing_open(house: 
 async def test_a_forged_hold_of_a_request_that_has_ended_keeps_nothing_open(house: House) -> None:
     first = await house.granted(what="vault/shared")
     [key] = await holds(house.store)
-    await holder.release(house.context, house.actor("mia"), first.id)
+    await own_request.release(house.context, house.actor("mia"), first.id)
     await house.until(first.id, State.ENDED)
     second = await house.granted(what="both")
     await house.store.redis.hset(key, first.order_id(0), "held")
-    await holder.release(house.context, house.actor("mia"), second.id)
+    await own_request.release(house.context, house.actor("mia"), second.id)
     await house.until(second.id, State.ENDED)
     assert not house.sandbox.is_open("hall", "mia@example.com")
 
@@ -356,7 +356,7 @@ async def test_beside_a_forged_hold_nothing_is_opened_that_could_not_be_closed_a
 ) -> None:
     first = await house.granted(what="vault/shared")
     [key] = await holds(house.store)
-    await holder.release(house.context, house.actor("mia"), first.id)
+    await own_request.release(house.context, house.actor("mia"), first.id)
     await house.until(first.id, State.ENDED)
     house.sandbox.open_by_hand("hall", "mia@example.com")
     await house.store.redis.hset(key, "J-ZZZZ.0", "held")
@@ -402,7 +402,7 @@ async def test_a_revoke_that_takes_longer_than_a_lease_is_counted_and_alarmed(st
     second = House(store, policy=house.policy, systems=house.systems, lease=0.3)
     request = await house.granted()
     async with laboring(house, second):
-        await holder.release(house.context, house.actor("mia"), request.id)
+        await own_request.release(house.context, house.actor("mia"), request.id)
 
         async def thrice() -> bool:
             return await tries(house, request.id) >= 3
@@ -432,7 +432,7 @@ async def test_a_call_that_never_returns_keeps_no_other_from_being_closed(store:
     vault.hangs = frozenset(request.id for request in requests[:16])
     async with laboring(house):
         for name, request in zip(names, requests, strict=True):
-            await holder.release(house.context, house.actor(name), request.id)
+            await own_request.release(house.context, house.actor(name), request.id)
         await becomes(house, requests[16].id, State.ENDED)
 
         async def all_given_up() -> bool:
@@ -490,7 +490,9 @@ async def test_two_workers_and_many_clicks_open_once_and_close_once(store: Store
     async with laboring(house, other):
         await asyncio.gather(*(house.approve(who, request.id) for who in ("dan", "eve")), return_exceptions=True)
         await becomes(house, request.id, State.ACTIVE)
-        ends: list[Awaitable[Any]] = [holder.release(house.context, house.actor("mia"), request.id) for _ in range(5)]
+        ends: list[Awaitable[Any]] = [
+            own_request.release(house.context, house.actor("mia"), request.id) for _ in range(5)
+        ]
         ends += [revoke.revoke(house.context, house.actor("eve"), request.id, "now") for _ in range(5)]
         answers = await asyncio.gather(*ends, return_exceptions=True)
         assert sum(not isinstance(answer, BaseException) for answer in answers) == 1

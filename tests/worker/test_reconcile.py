@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.access import holder
+from bot.access import own_request
 from bot.core.request import Request, State
 from bot.store.store import Store
 from bot.worker.claim import order
@@ -174,7 +174,7 @@ async def test_what_landed_after_its_request_was_over_is_closed(store: Store) ->
     request = await house.ask()
     await house.approve("dan", request.id)
     await house.work()
-    await holder.release(house.context, house.actor("mia"), request.id)
+    await own_request.release(house.context, house.actor("mia"), request.id)
     await house.until(request.id, State.ENDED)
     doors.land()
     look = await reconciled(house)
@@ -304,7 +304,7 @@ async def test_what_is_closed_while_it_is_looked_at_is_no_orphan(house: House, d
     request = await house.granted()
 
     async def ends() -> None:
-        await holder.release(house.context, house.actor("mia"), request.id)
+        await own_request.release(house.context, house.actor("mia"), request.id)
         await house.until(request.id, State.ENDED)
 
     doors.after_list = ends
@@ -357,7 +357,7 @@ async def test_what_is_gone_is_told_once_and_its_leg_is_closed_on_time(
     assert event["found"] == "gone"
     assert len(await lines(store, request.id)) == len(before) + 1
     assert len(await messages(store)) == 1
-    await holder.release(house.context, house.actor("mia"), request.id)
+    await own_request.release(house.context, house.actor("mia"), request.id)
     assert (await house.until(request.id, State.ENDED)).state is State.ENDED
     assert (await reconciled(house)).findings == ()
 

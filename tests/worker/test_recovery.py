@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.access import extend, holder, review
+from bot.access import extend, own_request, review
 from bot.access.review import ReviewDecision
 from bot.audit.archive.archive import Archive
 from bot.audit.sealer import Sealer
@@ -127,7 +127,7 @@ async def ended(thief: Thief) -> tuple[Request, dict[str, Fields]]:
     copies["granting"] = await thief.copied(request.id)
     await place.until(request.id, State.ACTIVE)
     copies["active"] = await thief.copied(request.id)
-    await holder.release(place.context, place.actor("mia"), request.id)
+    await own_request.release(place.context, place.actor("mia"), request.id)
     copies["revoking"] = await thief.copied(request.id)
     await place.until(request.id, State.ENDED)
     return request, copies
@@ -204,7 +204,7 @@ async def test_no_secret_is_shown_from_a_record_that_was_put_back(thief: Thief) 
     request, copies = await ended(thief)
     await thief.puts(request.id, copies["active"])
     elsewhere = House(Store(thief.store.redis, thief.store.workspace, thief.store.ring))
-    await holder.reveal(elsewhere.context, elsewhere.actor("mia"), request.id, "V1")
+    await own_request.reveal(elsewhere.context, elsewhere.actor("mia"), request.id, "V1")
     await thief.place.work()
     assert thief.place.shown == []
     assert await thief.doors() == []
@@ -214,7 +214,7 @@ async def test_no_secret_is_shown_from_a_record_that_was_put_back(thief: Thief) 
 async def test_a_revoke_that_is_under_way_goes_on_when_the_record_says_active_again(thief: Thief) -> None:
     request = await thief.granted()
     active = await thief.copied(request.id)
-    await holder.release(thief.place.context, thief.place.actor("mia"), request.id)
+    await own_request.release(thief.place.context, thief.place.actor("mia"), request.id)
     await thief.puts(request.id, active)
     await thief.store.redis.zadd(thief.store.keys.due, {request.id: await thief.store.now() + 1800})
     await thief.recovery.compare()
@@ -246,7 +246,7 @@ async def test_what_is_open_is_found_and_closed_however_it_is_hidden(thief: Thie
     assert await thief.store.redis.zscore(thief.store.keys.due, request.id) is not None
     await thief.place.work()
     assert (await thief.place.now(request.id)).ends_at == request.ends_at
-    await holder.release(thief.place.context, thief.place.actor("mia"), request.id)
+    await own_request.release(thief.place.context, thief.place.actor("mia"), request.id)
     await thief.place.until(request.id, State.ENDED)
     assert await thief.doors() == []
 
@@ -280,7 +280,7 @@ async def test_what_is_open_is_found_and_closed_when_redis_is_put_back_as_a_whol
     assert await store.redis.zscore(store.keys.due, request.id) is not None
     await thief.place.work()
     assert (await thief.place.now(request.id)).ends_at == request.ends_at
-    await holder.release(thief.place.context, thief.place.actor("mia"), request.id)
+    await own_request.release(thief.place.context, thief.place.actor("mia"), request.id)
     await thief.place.until(request.id, State.ENDED)
     assert await thief.doors() == []
     for place in thief.places:
@@ -318,7 +318,7 @@ async def test_a_grant_that_cannot_be_checked_is_given_up_when_what_was_approved
 
 async def test_an_end_that_was_put_off_is_put_before_the_workers_again(thief: Thief) -> None:
     request = await thief.granted()
-    await holder.release(thief.place.context, thief.place.actor("mia"), request.id)
+    await own_request.release(thief.place.context, thief.place.actor("mia"), request.id)
     await thief.store.redis.zadd(thief.store.keys.due, {request.id: await thief.store.now() + 3600})
     async with asyncio.timeout(30):
         while (await thief.place.now(request.id)).state is not State.ENDED:
@@ -342,7 +342,7 @@ async def test_nothing_is_opened_while_the_archive_does_not_answer_and_closing_g
         await thief.recovery.compare()
     await thief.place.work()
     assert (await thief.place.now(waits.id)).state is State.GRANTING
-    await holder.release(thief.place.context, thief.place.actor("mia"), open_.id)
+    await own_request.release(thief.place.context, thief.place.actor("mia"), open_.id)
     await thief.place.until(open_.id, State.ENDED)
     assert await thief.doors() == []
     thief.home.joinpath("elsewhere.db").rename(thief.home / "archive.db")
@@ -354,7 +354,7 @@ async def test_without_an_archive_what_this_process_knows_is_believed_and_the_re
     place = await House(store).open()
     request = await place.granted()
     record: Any = await store.redis.hgetall(store.keys.record(request.id))
-    await holder.release(place.context, place.actor("mia"), request.id)
+    await own_request.release(place.context, place.actor("mia"), request.id)
     await place.work()
     await store.redis.hset(store.keys.record(request.id), mapping=record)
     await store.redis.zadd(store.keys.due, {request.id: 1.0})

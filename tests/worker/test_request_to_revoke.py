@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bot.access import holder
+from bot.access import own_request
 from bot.core.errors import AlreadyAnswered, AlreadyRequested, NotAllowed, Overtaken
 from bot.core.request import Ending, State
 from bot.store.store import Store
@@ -40,7 +40,7 @@ async def test_asked_approved_opened_released_closed(house: House) -> None:
     assert active.state is State.ACTIVE
     assert await orders(house) == [active.order_id(0)]
     assert active.ends_at == pytest.approx(active.granted_at + 1800)
-    await holder.release(house.context, house.actor("mia"), None)
+    await own_request.release(house.context, house.actor("mia"), None)
     await house.work()
     ended = await house.now(request.id)
     assert (ended.state, ended.ending) == (State.ENDED, Ending.RELEASED)
@@ -78,7 +78,7 @@ async def test_the_same_submission_delivered_twice_asks_once(house: House) -> No
 async def test_what_stood_before_is_still_there_after(house: House) -> None:
     house.sandbox.open_by_hand("hall", "mia@example.com")
     request = await house.granted(what="vault/shared")
-    await holder.release(house.context, house.actor("mia"), request.id)
+    await own_request.release(house.context, house.actor("mia"), request.id)
     await house.work()
     assert (await house.now(request.id)).state is State.ENDED
     assert house.sandbox.is_open("hall", "mia@example.com")
@@ -87,11 +87,11 @@ async def test_what_stood_before_is_still_there_after(house: House) -> None:
 async def test_of_two_requests_for_one_shared_door_the_last_one_closes(house: House) -> None:
     first = await house.granted(what="vault/shared")
     second = await house.granted(what="both")
-    await holder.release(house.context, house.actor("mia"), first.id)
+    await own_request.release(house.context, house.actor("mia"), first.id)
     await house.work()
     assert (await house.now(first.id)).state is State.ENDED
     assert house.sandbox.is_open("hall", "mia@example.com")
-    await holder.release(house.context, house.actor("mia"), second.id)
+    await own_request.release(house.context, house.actor("mia"), second.id)
     await house.work()
     assert (await house.now(second.id)).state is State.ENDED
     assert await orders(house) == []
@@ -108,7 +108,7 @@ async def test_who_joined_a_shared_door_and_was_refused_does_not_keep_it_open(st
     second = await other.ask(what="both")
     await other.approved(second.id)
     await other.until(second.id, State.ENDED, State.FAILED)
-    await holder.release(house.context, house.actor("mia"), first.id)
+    await own_request.release(house.context, house.actor("mia"), first.id)
     await house.work()
     assert await orders(house) == []
     assert await store.redis.keys(f"*{store.workspace}*:shared:*") == []
@@ -121,7 +121,7 @@ async def test_a_grant_that_lands_late_is_found_and_closed(store: Store) -> None
     await house.approve("dan", request.id)
     await house.work()
     assert (await house.now(request.id)).state is State.GRANTING
-    await holder.release(house.context, house.actor("mia"), request.id)
+    await own_request.release(house.context, house.actor("mia"), request.id)
     ended = await house.until(request.id, State.ENDED)
     assert ended.closed_at >= ended.legs[0].in_flight_until
     assert await orders(house) == []
@@ -141,7 +141,7 @@ async def test_a_revoke_that_fails_is_tried_until_it_succeeds(store: Store) -> N
     )
     house = await House(store, systems=failing(*faults)).open()
     request = await house.granted()
-    await holder.release(house.context, house.actor("mia"), request.id)
+    await own_request.release(house.context, house.actor("mia"), request.id)
     ended = await house.until(request.id, State.ENDED)
     assert ended.legs[0].tries == 3
     assert await orders(house) == []
@@ -149,7 +149,7 @@ async def test_a_revoke_that_fails_is_tried_until_it_succeeds(store: Store) -> N
 
 async def test_a_reveal_hands_the_secret_to_the_view_and_records_only_that_it_did(house: House) -> None:
     request = await house.granted()
-    await holder.reveal(house.context, house.actor("mia"), request.id, "V0VIEW")
+    await own_request.reveal(house.context, house.actor("mia"), request.id, "V0VIEW")
     await house.work()
     [(id_, view, secret)] = house.shown
     assert (id_, view) == (request.id, "V0VIEW")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bot.access import extend, holder, review, revoke
+from bot.access import extend, own_request, review, revoke
 from bot.access.review import ReviewDecision
 from bot.core.request import LegState, Request, State, Verb
 from bot.store.due_set import new_fence
@@ -120,7 +120,7 @@ async def test_granted_in_the_order_of_the_template_and_revoked_in_reverse(store
     there = await place(store)
     request = await there.active()
     assert there.journal.said == ["grant vault", "grant orders", "grant queue"]
-    await holder.release(there.house.context, there.house.actor("mia"), request.id)
+    await own_request.release(there.house.context, there.house.actor("mia"), request.id)
     await there.house.until(request.id, State.ENDED)
     assert there.journal.said[3:] == ["revoke queue", "revoke orders", "revoke vault"]
     assert await there.standing() == []
@@ -174,7 +174,7 @@ async def test_a_crash_between_the_roles_leaves_enough_to_end_all_of_them(store:
     other = Place(House(store, policy=house.policy, systems=house.systems), there.journal)
     request = await other.house.until(request.id, State.ACTIVE)
     assert [name for name in there.journal.said if name.startswith("grant")] == [f"grant {name}" for name in ORDER]
-    await holder.release(other.house.context, other.house.actor("mia"), request.id)
+    await own_request.release(other.house.context, other.house.actor("mia"), request.id)
     await other.house.until(request.id, State.ENDED)
     assert await other.standing() == []
 
@@ -204,7 +204,7 @@ async def test_each_role_shows_its_own_password_and_leaves_the_others_as_they_ar
     there = await place(store)
     request, house = await there.active(), there.house
     for view, leg in (("V1", 0), ("V2", 1), ("V3", 0)):
-        await holder.reveal(house.context, house.actor("mia"), request.id, view, leg)
+        await own_request.reveal(house.context, house.actor("mia"), request.id, view, leg)
         await house.work()
     accounts = dict(passwords(house.shown))
     assert accounts["V1"] == accounts["V3"] != accounts["V2"]
@@ -218,7 +218,7 @@ async def test_a_role_without_a_password_has_none_to_show(store: Store) -> None:
     there = await place(store)
     request, house = await there.active(), there.house
     for leg in (2, 7):
-        await holder.reveal(house.context, house.actor("mia"), request.id, "V1", leg)
+        await own_request.reveal(house.context, house.actor("mia"), request.id, "V1", leg)
         await house.work()
     [of_queue, of_none] = [shown for _, _, shown in house.shown]
     assert "has no password" in str(of_queue)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 import bot.worker.worker
-from bot.access import holder
+from bot.access import own_request
 from bot.core.request import State
 from bot.store.due_set import new_fence
 from bot.store.store import Store
@@ -38,7 +38,7 @@ async def test_what_is_under_way_is_finished_and_the_rest_is_anybodys_at_once(st
     names = [f"n{n}" for n in range(SLOTS + 20)]
     requests = [await house.granted(name) for name in names]
     for name, request in zip(names, requests, strict=True):
-        await holder.release(house.context, house.actor(name), request.id)
+        await own_request.release(house.context, house.actor(name), request.id)
     stop = asyncio.Event()
     working = asyncio.create_task(house.worker.run(stop))
     async with asyncio.timeout(30):
@@ -65,8 +65,8 @@ async def test_a_system_that_hangs_keeps_no_other_systems_access_open(
     hanging = [await house.granted(f"n{n}") for n in range(40)]
     beside = await house.granted("mia", "shed/read-only")
     for n, request in enumerate(hanging):
-        await holder.release(house.context, house.actor(f"n{n}"), request.id)
-    await holder.release(house.context, house.actor("mia"), beside.id)
+        await own_request.release(house.context, house.actor(f"n{n}"), request.id)
+    await own_request.release(house.context, house.actor("mia"), beside.id)
     stop = asyncio.Event()
     working = asyncio.create_task(house.worker.run(stop))
     async with asyncio.timeout(30):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.access import holder
+from bot.access import own_request
 from bot.core.errors import LockedDown
 from bot.core.request import State
 from bot.local_account import OsAccount
@@ -66,7 +66,7 @@ async def test_a_key_of_another_kind_keeps_nothing_from_being_opened_and_closed(
     await poison(store, named(store, name))
     await Barrier(store.redis, store.keys, script(store.redis, "commit")).begin()
     await store.policy.adopt(house.policy.generation)
-    await holder.release(house.context, house.actor("mia"), open_.id)
+    await own_request.release(house.context, house.actor("mia"), open_.id)
     await house.until(open_.id, State.ENDED)
     assert await house.sandbox.list_access() == []
     if name not in {"store", "policy", "lockdown"}:  # those guard what is opened, and a doubt opens nothing
@@ -81,7 +81,7 @@ async def test_a_key_of_a_request_of_another_kind_keeps_no_other_from_being_clos
     for key in found:
         if other.id.encode() not in key:
             await poison(store, key.decode())
-    await holder.release(house.context, house.actor("kim"), other.id)
+    await own_request.release(house.context, house.actor("kim"), other.id)
     await house.until(other.id, State.ENDED)
     assert [each.order for each in await house.sandbox.list_access()] == [open_.order_id(0)]
 
@@ -118,7 +118,7 @@ async def test_what_is_set_aside_in_a_pipeline_is_asked_again_and_nothing_else_i
 async def test_no_member_that_is_no_request_keeps_what_is_due_from_being_found(store: Store) -> None:
     house = await House(store).open()
     open_ = await house.granted()
-    await holder.release(house.context, house.actor("mia"), open_.id)
+    await own_request.release(house.context, house.actor("mia"), open_.id)
     junk = {f"J-{n}\xff" * 3: 0.0 for n in range(1000)} | {"": float("-inf"), "J-2222\n": 0.0}
     raw: Any = {word.encode("latin-1"): at for word, at in junk.items()}
     await store.redis.zadd(store.keys.due, raw)

@@ -119,12 +119,12 @@ def project(entry: AuditEntry, life: Life | None) -> Projected:
 
 def about(entry: AuditEntry) -> str:
     """Whose life an event belongs to, or only mentions: a request's id, or ''."""
-    return entry.id or _plain(str(facts(entry).get("about", "")))
+    return entry.id or _plain(str(fields(entry).get("about", "")))
 
 
 def by(entry: AuditEntry) -> str:
     """Who did it, as the event says; '' where it does not."""
-    return str(facts(entry).get("by", ""))
+    return str(fields(entry).get("by", ""))
 
 
 def word(what: str, name: str) -> str:
@@ -153,7 +153,7 @@ def _about(told: Projected) -> Projected:
 
 def _note(entry: AuditEntry, told: Projected) -> None:
     """A refusal, a read, an alarm: it changes no request, and may be about one or about a role."""
-    said = facts(entry)
+    said = fields(entry)
     by, what = said.get("by"), said.get("about")
     for who in (by, said.get("person"), said.get("stand_in")):
         if isinstance(who, str) and who and who not in _NOBODY:
@@ -166,7 +166,7 @@ def _note(entry: AuditEntry, told: Projected) -> None:
         told.words |= {word("role", what), word("system", what.partition("/")[0])}
 
 
-def facts(entry: AuditEntry) -> dict[str, Any]:
+def fields(entry: AuditEntry) -> dict[str, Any]:
     """What the event says, field by field; nothing of what is no object."""
     try:
         found = json.loads(entry.event)

@@ -73,12 +73,12 @@ def _shown(pack: Mapping[str, Any]) -> str:
 
 def _asked_by(request: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Who requested it; where that was for somebody else, whom it is for, and when they accepted it."""
-    requester, filer = _person(request["requester"]), request.get("requested_by")
-    if not filer:
+    requester, requested_by = _person(request["requester"]), request.get("requested_by")
+    if not requested_by:
         return [("Asked by", requester)]
     at = request.get("consented_at")
     accepted = f"accepted {human_times.spelled(at)}" if at else "not accepted"
-    return [("Asked by", _person(filer)), ("Asked for", f"{requester}, {accepted}")]
+    return [("Asked by", _person(requested_by)), ("Asked for", f"{requester}, {accepted}")]
 
 
 def _person(person: Mapping[str, Any]) -> str:

@@ -231,13 +231,13 @@ class Shipping:
             await self._note("sink_back", name, said, {"well": True}, once=f"sink_back {name} {cursor.behind}")
             await asyncio.to_thread(cursors.know, archive, cursor, None)
 
-    async def _tell(self, sink: str, what: str, said: str, facts: Mapping[str, object]) -> None:
+    async def _tell(self, sink: str, what: str, said: str, fields: Mapping[str, object]) -> None:
         log.error(said)
-        once = f"{what} {sink} {facts.get('number', '')}"
-        await self._note("alarm", sink, said, {"alarm": what, **facts}, once=once)
+        once = f"{what} {sink} {fields.get('number', '')}"
+        await self._note("alarm", sink, said, {"alarm": what, **fields}, once=once)
 
-    async def _note(self, kind: str, sink: str, said: str, facts: Mapping[str, object], once: str) -> None:
-        event = json.dumps({"by": "worker", "sink": sink, "said": said, **facts})
+    async def _note(self, kind: str, sink: str, said: str, fields: Mapping[str, object], once: str) -> None:
+        event = json.dumps({"by": "worker", "sink": sink, "said": said, **fields})
         await self.store.audit_event(kind, event, window=_HOUR, once=once, row=_ROW)
 
 

@@ -260,8 +260,8 @@ def _waiting(request: Request) -> WaitingRequest:
 
 def _who(request: Request) -> str:
     """Whose access it is, and who requested it for them."""
-    filer = request.requested_by
-    return f"{request.requester.email} (requested by {filer.email})" if filer else request.requester.email
+    requested_by = request.requested_by
+    return f"{request.requester.email} (requested by {requested_by.email})" if requested_by else request.requester.email
 
 
 def _title(request: Request) -> str:

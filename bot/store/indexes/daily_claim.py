@@ -29,16 +29,16 @@ class DailyClaims:
         claims = zip(days, found, strict=True)
         return [day for day, claim in claims if text(claim) == self._claimed(self._keys.digest(day))]
 
-    async def claim(self, day: str, facts: Mapping[str, Any], rows: Sequence[str]) -> bool:
+    async def claim(self, day: str, fields: Mapping[str, Any], rows: Sequence[str]) -> bool:
         """Claim a digest by its name, with its notifications; False when somebody else did."""
-        return await self._once(self._keys.digest(day), _KEPT, "digest", facts, rows)
+        return await self._once(self._keys.digest(day), _KEPT, "digest", fields, rows)
 
-    async def enqueue_once(self, what: str, facts: Mapping[str, Any], rows: Sequence[str]) -> bool:
+    async def enqueue_once(self, what: str, fields: Mapping[str, Any], rows: Sequence[str]) -> bool:
         """Audit that somebody reads the audit log, and enqueue the answer; False if the same was asked just before."""
-        return await self._once(self._keys.seen(what), _ONCE, "read", facts, rows)
+        return await self._once(self._keys.seen(what), _ONCE, "read", fields, rows)
 
-    async def _once(self, key: str, ttl: int, kind: str, facts: Mapping[str, Any], rows: Sequence[str]) -> bool:
-        event = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+    async def _once(self, key: str, ttl: int, kind: str, fields: Mapping[str, Any], rows: Sequence[str]) -> bool:
+        event = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
         said = self._store.said(kind, event, await self._store.now(), rows=rows)
         words = [str(ttl), self._claimed(key), self._keys.wake, *said]
         answer = await away(self._dated(keys=[*self._store.saying, key], args=words))

@@ -25,7 +25,7 @@ class DriftEvent:
     """The audit event of one case of drift. ``row``: the outbox row of its own message; empty for none."""
 
     request: str
-    facts: Mapping[str, Any]
+    fields: Mapping[str, Any]
     row: str = ""
 
 
@@ -91,19 +91,19 @@ class DriftIndex:
         """Audit new drift, its summary and message, and store all that is ``reported`` by now, in one script."""
         keys, at, said = [*self._store.saying, self._keys.found(system)], await self._store.now(), self._store.said
         encoded = [
-            said("found", _json(event.facts), at, id_=event.request, rows=[event.row] if event.row else [])
+            said("found", _json(event.fields), at, id_=event.request, rows=[event.row] if event.row else [])
             for event in events
         ]
         if summary is not None:
             encoded.append(said("reconciled", _json(summary), at, rows=[row] if row else []))
         words: list[str] = [str(_WEEK), self._keys.wake, str(len(encoded))]
-        for fields in encoded:
-            words += fields
+        for each in encoded:
+            words += each
         words.append(str(len(reported)))
         for what, how in reported.items():
             words += [what, self._store.authorship.wrapped(f"found {system} {what}", how)]
         await away(self._found(keys=keys, args=words))
 
 
-def _json(facts: Mapping[str, Any]) -> str:
-    return json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+def _json(fields: Mapping[str, Any]) -> str:
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))

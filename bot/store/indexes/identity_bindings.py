@@ -24,9 +24,9 @@ class Bindings:
         """The account that an address is bound to; empty for none."""
         return await self._store.identities.bound(identity)
 
-    async def unbind(self, identity: str, user: str, facts: Mapping[str, Any]) -> bool:
-        """Free it from this account, audited and told with ``facts``; False when it is not bound to it any more."""
-        key, event = self._keys.identity(identity), json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+    async def unbind(self, identity: str, user: str, fields: Mapping[str, Any]) -> bool:
+        """Free it from this account, audited and told with ``fields``; False when it is not bound to it any more."""
+        key, event = self._keys.identity(identity), json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
         said = self._store.said("unbound", event, await self._store.now(), rows=[_ROW])
         freed = self._store.identities.value(identity, user, freed=True)
         value = text(await away(self._redis.get(key)))

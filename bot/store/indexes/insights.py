@@ -55,16 +55,16 @@ class Insights:
 
     # what is new, what is snoozed
 
-    async def report(self, key: str, facts: Mapping[str, Any]) -> bool:
+    async def report(self, key: str, fields: Mapping[str, Any]) -> bool:
         """Audit a finding, where it is new. Whether it is."""
-        new = await self._store.audit_event("insight", _json(facts), window=KNOWN, once=_known(key))
+        new = await self._store.audit_event("insight", _json(fields), window=KNOWN, once=_known(key))
         if not new:
             await away(self._redis.expire(self._keys.seen(_known(key)), KNOWN))
         return new
 
-    async def snooze(self, key: str, facts: Mapping[str, Any], seconds: int) -> bool:
+    async def snooze(self, key: str, fields: Mapping[str, Any], seconds: int) -> bool:
         """Snooze and audit in one script; False where it is snoozed already."""
-        return await self._store.audit_event("snoozed", _json(facts), window=seconds, once=_snoozed(key))
+        return await self._store.audit_event("snoozed", _json(fields), window=seconds, once=_snoozed(key))
 
     async def snoozed(self, keys: Sequence[str]) -> dict[str, float]:
         """Which of these are snoozed, and until when; Unix seconds."""
@@ -115,5 +115,5 @@ def _snoozed(key: str) -> str:
     return f"snoozed {key}"
 
 
-def _json(facts: Mapping[str, Any]) -> str:
-    return json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+def _json(fields: Mapping[str, Any]) -> str:
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))

@@ -96,9 +96,9 @@ class Sightings:
 
     # a mass change
 
-    async def hold_back(self, holds: Iterable[HeldAccess], facts: Mapping[str, Any], row: str) -> None:
+    async def hold_back(self, holds: Iterable[HeldAccess], fields: Mapping[str, Any], row: str) -> None:
         """Audit and report by ``row`` a mass change that is held back until somebody confirms it."""
-        event = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+        event = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
         said = self._store.said("alarm", event, await self._store.now(), rows=[row])
         body = self._store.authorship.wrapped("held", _HOLDS.dump_json(tuple(holds)).decode())
         keys = [*self._store.saying, self._keys.held]

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from bot.access.holder import reveal
+from bot.access.own_request import reveal
 from bot.core.errors import JitError
 from bot.core.request import State
 from providers.systems.base import Secret
@@ -143,7 +143,7 @@ class Holders:
         request = await house.ask(holder.person, what, duration=_OPEN)
         holder.id = request.id
         await house.approve("dan", request.id)
-        while (request := (await house.context.load(request.id)).request).state is State.GRANTING:  # noqa: ASYNC110
+        while (request := (await house.context.find_by_id(request.id)).request).state is State.GRANTING:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         if request.state is not State.ACTIVE:
             raise AssertionError(f"{request.state}: {request.closed_reason or [leg.error for leg in request.legs]}")
@@ -189,7 +189,7 @@ class Holders:
     async def _told(self, holder: Holder) -> str:
         """All that the record says of the request's legs."""
         with contextlib.suppress(JitError):
-            request = (await self.house.context.load(holder.id)).request
+            request = (await self.house.context.find_by_id(holder.id)).request
             legs: list[dict[str, Any]] = [
                 leg.model_dump(mode="json", include={"state", "error", "outcome"}) for leg in request.legs
             ]

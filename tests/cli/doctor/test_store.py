@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from bot.access import holder
+from bot.access import own_request
 from bot.cli.doctor.checks import CheckVerdict, gathered
 from bot.cli.doctor.store import StoreDoctor
 from bot.redaction import Secrets
@@ -160,7 +160,7 @@ async def house(store: Store) -> House:
 async def test_what_cannot_be_closed_is_wrong(env: Env, house: House) -> None:
     request = await house.granted()
     assert "1 open" in (await look(env)).one("records").found
-    await holder.release(house.context, house.actor("mia"), request.id)
+    await own_request.release(house.context, house.actor("mia"), request.id)
     await house.work()
     found = await look(env)
     assert f"cannot be closed: {request.id}" in found.said("records")

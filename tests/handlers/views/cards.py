@@ -500,7 +500,11 @@ def told(name: str) -> dict[str, Any]:
                 continue
             if notifications.is_news(request, audience):
                 stand[audience] = event
-                whose = rings_other if audience in {notifications.FILED, notifications.FILED_OUTCOME} else rings
+                whose = (
+                    rings_other
+                    if audience in {notifications.REQUESTED_BY, notifications.REQUESTED_BY_OUTCOME}
+                    else rings
+                )
                 whose.append(_dm(audience, request, event).text)
     assert request
     places = dict(zip(notifications.cards(request), request.channels, strict=True))
@@ -532,8 +536,8 @@ _DMS: Mapping[str, Callable[[Request, Event], SlackMessage]] = {
     notifications.EXTENSION: dms.extension_decided,
     notifications.ENDED: lambda request, _: dms.ended_access(request),
     notifications.CONSENT: lambda request, _: for_others.consent(request),
-    notifications.FILED: lambda request, _: for_others.answer(request),
-    notifications.FILED_OUTCOME: lambda request, _: for_others.outcome(request),
+    notifications.REQUESTED_BY: lambda request, _: for_others.answer(request),
+    notifications.REQUESTED_BY_OUTCOME: lambda request, _: for_others.outcome(request),
     notifications.REVIEWED: lambda request, _: glass_views.reviewed(request) or SlackMessage("", []),
 }
 

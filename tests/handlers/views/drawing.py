@@ -450,12 +450,12 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     "ask-for-others-empty": lambda: modals.ask(policy().choices(), None, modals.Filled(for_others=True)),
     "decline": lambda: modals.decline(draft()),
     "home-for-others": lambda: home.home(
-        mine(open=(draft(),), filed=(draft("J-7K3V"), opened_for_mia()), waiting=(accepted_for_mia(),))
+        mine(open=(draft(),), requested_for_others=(draft("J-7K3V"), opened_for_mia()), waiting=(accepted_for_mia(),))
     ),
     "list-for-others": lambda: request_list.listing([draft()], [accepted_for_mia()], (), [opened_for_mia()]),
     "show-own-draft": lambda: showing.shown(draft(), Needed(), Reader(asked=True)),
-    "show-filed-draft": lambda: showing.shown(draft(), Needed(), Reader(filed=True)),
-    "show-filed-open": lambda: showing.shown(opened_for_mia(), Needed(), Reader(filed=True, acts=True)),
+    "show-filed-draft": lambda: showing.shown(draft(), Needed(), Reader(requested_by=True)),
+    "show-filed-open": lambda: showing.shown(opened_for_mia(), Needed(), Reader(requested_by=True, acts=True)),
     "approver-asked-for-others": lambda: dms.to_decide(accepted_for_mia(), Needed(((NAMES["dba"], 1),)), LINK),
     "answer-requested-for-others": lambda: request_line.answer(draft()),
     "question": lambda: modals.question(request()),

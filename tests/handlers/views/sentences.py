@@ -122,7 +122,7 @@ REFUSALS: Mapping[str, Exception] = {
             LimitHit(
                 scope="vault/admin", kind=kind, limit=HOUR if kind == "cooldown" else limit, until=until, personal=True
             ),
-            filed_for=MIA,
+            requested_for=MIA,
         )
         for kind, limit, until, personal, own in _HITS
         if own and (personal or kind == "cooldown")
@@ -130,7 +130,7 @@ REFUSALS: Mapping[str, Exception] = {
     "OverLimit, live, nobody knows until when": OverLimit(LimitHit(scope="vault", kind="live", limit=1)),
     "Conflicting": Conflicting(_CONFLICT),
     "Conflicting, to an approver": Conflicting(_CONFLICT, own=False),
-    "Conflicting, requested for": Conflicting(_CONFLICT, filed_for=MIA),
+    "Conflicting, requested for": Conflicting(_CONFLICT, requested_for=MIA),
     "Conflicting, in one request": Conflicting(Conflict(mine="vault/admin", other="billing")),
     "NotCounted": NotCounted(("vault/admin", "billing")),
     "LimitReached, open": errors.LimitReached("open", 5),

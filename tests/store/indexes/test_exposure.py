@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.access import holder
+from bot.access import own_request
 from bot.core.request import State
 from bot.store.indexes.exposure import ExposureIndex
 from bot.store.store import Store
@@ -38,9 +38,9 @@ async def test_whoever_has_something_to_lose_is_in_it_until_the_last_of_it_is_go
     await house.ask("kim")
     assert await people(house.store) == ["UKIM", "UMIA"]
     assert {r.id for r in (await exposure.requests_of(["UMIA"]))["UMIA"]} == {open_.id, asked.id}
-    await holder.cancel(house.context, house.actor("mia"), asked.id)
+    await own_request.cancel(house.context, house.actor("mia"), asked.id)
     assert await people(house.store) == ["UKIM", "UMIA"]
-    closing = await holder.release(house.context, house.actor("mia"), open_.id)
+    closing = await own_request.release(house.context, house.actor("mia"), open_.id)
     assert closing.state is State.REVOKING
     assert await people(house.store) == ["UKIM"]
     assert (await exposure.exposed({"UMIA", "UKIM", "UK"}), await exposure.count_people()) == ({"UKIM"}, 1)
@@ -100,7 +100,7 @@ async def test_what_an_older_version_opens_beside_us_is_found(town: Town) -> Non
 async def test_what_an_older_version_closed_beside_us_counts_no_more_once_it_was_looked_at(town: Town) -> None:
     await town.looks()
     request, store = await town.house.granted(), town.house.store
-    await holder.release(town.house.context, town.house.actor("mia"), request.id)
+    await own_request.release(town.house.context, town.house.actor("mia"), request.id)
     await store.redis.zadd(store.keys.exposure, {f"UMIA {request.id}": 0, "UEVE J-2222": 0})
     assert await ExposureIndex(store).count_people() == 2
     await town.looks(20)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.access import holder
+from bot.access import own_request
 from bot.store.indexes import request_history
 from bot.store.store import Store
 from tests.house import House
@@ -11,7 +11,7 @@ from tests.house import House
 async def test_the_latest_first_whatever_became_of_them(store: Store) -> None:
     house = await House(store).open()
     over = await house.ask()
-    await holder.cancel(house.context, house.actor("mia"), over.id)
+    await own_request.cancel(house.context, house.actor("mia"), over.id)
     still = await house.ask("mia", "vault/shared")
     await house.ask("kim")
     found = await request_history.recent(store, "UMIA", 0, 10)

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.crc import key_slot
 
 from bot import tasks
-from bot.access import holder
+from bot.access import own_request
 from bot.core.errors import StoreAway
 from bot.core.request import Request, State
 from bot.store.encoding import away
@@ -110,7 +110,7 @@ async def test_when_the_master_dies_the_process_goes_on_with_the_one_that_the_se
             hushed.set()
             await listening
             await house.until(request.id, State.ACTIVE)
-            await holder.release(house.context, house.actor("mia"), before.id)
+            await own_request.release(house.context, house.actor("mia"), before.id)
             await house.until(before.id, State.ENDED)
             assert doors.grants == 2
             assert [list_access.order for list_access in await doors.list_access()] == [f"{request.id}.0"]

@@ -1,4 +1,4 @@
-"""The holder's side of access: list it, show its password, cancel or end it."""
+"""A person's own requests: list them, show the password, cancel or end one, remind the approvers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncRespond
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.access import holder, read, revoke
+from bot.access import own_request, read, revoke
 from bot.access.delegate import own_delegations
 from bot.access.remind import remind as send_reminder
 from bot.core.errors import JitError
@@ -32,14 +32,14 @@ def register(app: AsyncApp, door: Door) -> None:
     @app.action(action_ids.CANCEL)
     async def cancelling(ack: AsyncAck, body: Payload, client: AsyncWebClient, respond: AsyncRespond) -> None:
         actor = await door.who(body)
-        after = await holder.cancel(door.context, actor, payloads.pressed(body))
+        after = await own_request.cancel(door.context, actor, payloads.pressed(body))
         await in_place.pressed(door, actor, body, client, respond, _cancelled(after))
         await ack()
 
     @app.action(action_ids.RELEASE)
     async def releasing(ack: AsyncAck, body: Payload, client: AsyncWebClient, respond: AsyncRespond) -> None:
         actor = await door.who(body)
-        after = await holder.release(door.context, actor, payloads.pressed(body))
+        after = await own_request.release(door.context, actor, payloads.pressed(body))
         await in_place.pressed(door, actor, body, client, respond, _released(after))
         await ack()
 
@@ -65,7 +65,7 @@ def register(app: AsyncApp, door: Door) -> None:
         waiting = modals.note("Your access", "Creating a new password. This takes a moment.")
         view = await modal_stack.show(client, body, waiting)
         try:
-            await holder.reveal(door.context, actor, id_, view, n - 1 if n else None)
+            await own_request.reveal(door.context, actor, id_, view, n - 1 if n else None)
         except JitError as error:
             await client.views_update(view_id=view, view=modals.note("Your access", sentence(error)))
         await ack()
@@ -74,24 +74,24 @@ def register(app: AsyncApp, door: Door) -> None:
 async def listed(door: Door, payload: Payload) -> str:
     """``/jit list``."""
     actor = await door.who(payload)
-    own, filed = await read.open_as_party(door.context, actor)
+    own, requested_for_others = await read.open_as_party(door.context, actor)
     others = await read.overseen(door.context, actor)
     asked = await read.recent(door.context, actor, await door.context.store.now() - read.WEEK)
     open_ = {request.id for request in own}
-    found = listing(own, others, [r for r in asked if r.is_over and r.id not in open_], filed)
+    found = listing(own, others, [r for r in asked if r.is_over and r.id not in open_], requested_for_others)
     stand_ins = delegation.listed(await own_delegations(door.context, actor))
     return "\n\n".join(part for part in (await lockdown.banner(door), found, stand_ins) if part)
 
 
 async def release(door: Door, payload: Payload, rest: str) -> str:
     """``/jit release [ID]``."""
-    request = await holder.release(door.context, await door.who(payload), payloads.which(rest))
+    request = await own_request.release(door.context, await door.who(payload), payloads.which(rest))
     return await show.with_card(door, request, _released(request))
 
 
 async def cancel(door: Door, payload: Payload, rest: str) -> str:
     """``/jit cancel [ID]``."""
-    request = await holder.cancel(door.context, await door.who(payload), payloads.which(rest))
+    request = await own_request.cancel(door.context, await door.who(payload), payloads.which(rest))
     return await show.with_card(door, request, _cancelled(request))
 
 

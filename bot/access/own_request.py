@@ -1,6 +1,6 @@
 """What only the requester may do with their own request: cancel it, end the access early, have its secret shown.
 
-The filer, who requested it for them, may cancel and end it, too: that only takes access away.
+Whoever requested it for them may cancel and end it, too: that only takes access away.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from bot.core.request import Ending, Request, Reveal, State
 from bot.core.verdict import Actor
 from bot.policy import authorization
 
-_BY_FILER = "requested for somebody else, and no longer needed"
-"""The reason when the filer (who requested it for the requester) ends the access."""
+_NO_LONGER_NEEDED = "requested for somebody else, and no longer needed"
+"""The reason when the person who requested it for somebody else ends the access."""
 
 
 async def cancel(context: AccessContext, actor: Actor, id_: str | None) -> Request:
@@ -34,7 +34,7 @@ async def release(context: AccessContext, actor: Actor, id_: str | None) -> Requ
     def released(now: float, request: Request) -> Event:
         if authorization.is_requester(request, actor.person).allowed:
             return EndedEarly(at=now, by=actor.person.id, ending=Ending.RELEASED)
-        return EndedEarly(at=now, by=actor.person.id, ending=Ending.REVOKED, reason=_BY_FILER)
+        return EndedEarly(at=now, by=actor.person.id, ending=Ending.REVOKED, reason=_NO_LONGER_NEEDED)
 
     return await _own(context, "release", actor, id_, (State.ACTIVE, State.GRANTING), released, for_others=True)
 
@@ -47,10 +47,10 @@ async def reveal(context: AccessContext, actor: Actor, id_: str, view: str, leg:
     Raises `NotFound`, `NotAllowed`, `Overtaken`.
     """
 
-    def asked(now: float, _: Request) -> Event:
+    def reveal_requested(now: float, _: Request) -> Event:
         return RevealRequested(at=now, by=actor.person.id, reveal=Reveal(view=view, at=now, leg=leg))
 
-    return await _own(context, "reveal", actor, id_, (State.ACTIVE,), asked)
+    return await _own(context, "reveal", actor, id_, (State.ACTIVE,), reveal_requested)
 
 
 async def _own(
@@ -65,10 +65,10 @@ async def _own(
 ) -> Request:
     """Commit one event of the requester's own request; the id may be omitted when a single request fits.
 
-    ``for_others``: also for the filer, who requested it for somebody else.
+    ``for_others``: also for the person who requested it for somebody else.
     """
     while True:
-        loaded = await context.resolve(actor, id_, states, for_others=for_others)
+        loaded = await context.find_by_typed(actor, id_, states, for_others=for_others)
         request = loaded.request
         # Permission before state: nobody but the requester learns the state of the request.
         if not (for_others and authorization.is_party(request, actor.person)):
