@@ -50,7 +50,7 @@ class App(Parts):
             for need in NEEDS[self.role]:
                 await need(self, stack)
             self.ready.set()
-            log.info("ready: %s of %s, policy %s", self.role, self.identity.home, self.catalog.generation)
+            log.info("ready: %s of %s, policy %s", self.role, self.identity.home, self.catalog.policy_hash)
             await self.stopping.wait()
             self.ready.clear()
             log.info("stopping: finishing what is in hand")

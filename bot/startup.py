@@ -88,7 +88,7 @@ async def identity_of(client: AsyncWebClient, kept: KnownHome, ring: KeyRing, ho
     try:
         answer = await tasks.within(client.auth_test(), _SLACK_PATIENCE)
     except api.AWAY as error:
-        why = api.said(error)
+        why = api.error_name(error)
         known = await last_identity(kept, ring, home)
         if known is None:
             raise CannotStart(_nameless(api.code(error), why)) from error

@@ -23,7 +23,7 @@ from handlers import audit_query as questions
 from handlers.context import Door
 from handlers.error_messages import sentence
 from handlers.slack import modal_stack, payloads, table_messages
-from handlers.slack.api import NotNow, SaidNo, Unanswered, answered, said
+from handlers.slack.api import NotNow, SlackRefused, Unanswered, answered, error_name
 from handlers.slack.payloads import Payload
 from handlers.views import action_ids, audit, modals
 from handlers.views.message import SlackMessage
@@ -53,7 +53,7 @@ def register(app: AsyncApp, door: Door) -> None:
     @app.action(action_ids.AUDIT_TABLE)
     async def as_table(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         asked, actor, view = _question(payloads.about(body)), await door.who(body), payloads.view_id(body)
-        await audit_query.require(door.context, actor, asked.about)
+        await audit_query.require_auditor(door.context, actor, asked.about)
         door.background.start(_sent(door, actor, asked, view, client), f"audit table {actor.person.id}")
         await ack()
 
@@ -65,7 +65,7 @@ async def command(door: Door, payload: Payload, rest: str, client: AsyncWebClien
         case "export":
             return await _export(door, payload, more)
         case "evidence":
-            id_ = await audit_files.pack(door.context, await door.who(payload), more[:20])
+            id_ = await audit_files.send_evidence_pack(door.context, await door.who(payload), more[:20])
             return f"The evidence of {id_} will arrive in your direct messages: a signed pack, and a page."
         case "search":
             rest = more
@@ -85,7 +85,7 @@ async def _export(door: Door, payload: Payload, rest: str) -> str:
 async def ask(door: Door, payload: Payload, rest: str, client: AsyncWebClient) -> None:
     """``/jit audit [@person] [system | system/role] [J-7K3Q] [kind] [when]``: the modal is open, and will be filled."""
     actor = await door.who(payload)
-    await audit_query.require(door.context, actor, rest[:100])
+    await audit_query.require_auditor(door.context, actor, rest[:100])
     asked = questions.question(rest, door.context.catalog(), await door.context.store.now())
     view = await modal_stack.show(client, payload, audit.waiting(asked))
     door.background.start(_filled(door, actor, asked, view, client), f"audit {actor.person.id}")
@@ -94,7 +94,7 @@ async def ask(door: Door, payload: Payload, rest: str, client: AsyncWebClient) -
 async def _turned(door: Door, payload: Payload, client: AsyncWebClient, asked: SearchFilters) -> None:
     """Another page in place of the one that is shown."""
     actor, view = await door.who(payload), payloads.view_id(payload)
-    await audit_query.require(door.context, actor, asked.about)
+    await audit_query.require_auditor(door.context, actor, asked.about)
     door.background.start(_filled(door, actor, asked, view, client), f"audit {actor.person.id}")
 
 
@@ -129,8 +129,8 @@ async def _filled(door: Door, actor: Actor, asked: SearchFilters, view: str, cli
 async def _update(client: AsyncWebClient, view: str, shown: View, actor: Actor) -> None:
     try:
         await answered(client.views_update(view_id=view, view=shown))
-    except (NotNow, SaidNo, Unanswered) as error:
-        log.info("a page of the audit log is not shown to %s: %s", actor.person.id, said(error))
+    except (NotNow, SlackRefused, Unanswered) as error:
+        log.info("a page of the audit log is not shown to %s: %s", actor.person.id, error_name(error))
 
 
 def _question(metadata: str) -> SearchFilters:

@@ -48,7 +48,7 @@ from bot.core.errors import (
 from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
 from bot.core.question_errors import NoSuchQuestion, ReasonChanged, ReasonFixed
 from bot.core.verdict import Code, Reason
-from handlers.slack.outcome import said
+from handlers.slack.outcome import worded_errors
 from handlers.views import break_glass, rule_lines
 from handlers.views.accounts import not_a_member
 from handlers.views.extension import cannot_extend
@@ -102,7 +102,7 @@ _DAYS = "`yesterday`, `today`, `monday` or `2026-11-24`"
 
 def sentence(error: Exception) -> str:
     """What a person reads. The log has that it was refused, and why in the policy's words: not what was typed."""
-    if (kept := said.get()) is not None:
+    if (kept := worded_errors.get()) is not None:
         kept.append(error)
     for kind, words in _WORDS.items():
         if type(error) is kind:

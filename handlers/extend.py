@@ -7,7 +7,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.access import extend as verbs
 from bot.access import review
-from bot.access.request_line import understand
+from bot.access.request_line import parse_line
 from bot.access.review import ReviewDecision
 from bot.core.request import Request, Verb
 from bot.core.time_phrases import Clock
@@ -66,10 +66,10 @@ async def extend(door: Door, payload: Payload, rest: str, client: AsyncWebClient
     """``/jit extend [ID] [30m] [-- REASON]``: the answer's text, or None when a modal was opened instead."""
     actor, (id_, text) = await door.who(payload), payloads.id_and_line(rest)
     vocabulary = None if id_ else door.context.catalog().vocabulary
-    named = understand(text, vocabulary, Clock(actor.person.tz, 0), optional=True)
+    named = parse_line(text, vocabulary, Clock(actor.person.tz, 0), optional=True)
     request = await verbs.extensible(door.context, actor, id_ or named.typed or None)
     # An end ("until 18:00") is the first one after the end that is known.
-    line = understand(text, vocabulary, Clock(actor.person.tz, request.ends_at), optional=True)
+    line = parse_line(text, vocabulary, Clock(actor.person.tz, request.ends_at), optional=True)
     if line.duration is None or not line.reason or line.unknown or line.problems:
         unknown = " and ".join(f'"{safe(each, 80)}"' for each in line.unknown)
         note = f"I don't understand {unknown}. Everything else is filled in." if unknown else ""

@@ -15,13 +15,13 @@ from handlers import show
 from handlers.context import Door
 from handlers.error_messages import sentence
 from handlers.slack import modal_stack, payloads
-from handlers.slack.api import NotNow, SaidNo, Unanswered, said
+from handlers.slack.api import NotNow, SlackRefused, Unanswered, error_name
 from handlers.slack.payloads import Payload
 from handlers.views import action_ids, home, summary_card
 
 log = logging.getLogger(__name__)
 
-NOT_SHOWN = (NotNow, SaidNo, Unanswered, TimeoutError)
+NOT_SHOWN = (NotNow, SlackRefused, Unanswered, TimeoutError)
 """What keeps a view from being shown, though nothing else is wrong."""
 
 
@@ -36,7 +36,7 @@ def register(app: AsyncApp, door: Door) -> None:
                 seen = await door.home_tabs.kept.hash_of(user)
                 await door.home_tabs.publish(user, await _home(door, user), seen)
         except NOT_SHOWN as error:
-            log.warning("the Home tab of %s is not shown: %s", user, said(error))
+            log.warning("the Home tab of %s is not shown: %s", user, error_name(error))
         await ack()
 
 
@@ -69,7 +69,7 @@ async def again(door: Door, actor: Actor, payload: Payload, client: AsyncWebClie
         else:
             await door.home_tabs.publish(actor.person.id, home.home(mine, door.home_tabs.site, came), seen)
     except (JitError, *NOT_SHOWN) as error:
-        log.warning("what %s pressed in is not updated: %s", actor.person.id, said(error))
+        log.warning("what %s pressed in is not updated: %s", actor.person.id, error_name(error))
 
 
 async def beneath(
@@ -88,7 +88,7 @@ async def beneath(
         view = await (waiting(door, actor, channel, start, came) if channel else _overview(door, actor))
         await modal_stack.change_beneath(client, payload, view)
     except (JitError, *NOT_SHOWN) as error:
-        log.warning("what %s came from is not updated: %s", actor.person.id, said(error))
+        log.warning("what %s came from is not updated: %s", actor.person.id, error_name(error))
 
 
 async def waiting(door: Door, actor: Actor, channel: str, start: int = 0, came: str = "") -> View:

@@ -11,7 +11,7 @@ from bot.core.verdict import Actor
 from handlers import home
 from handlers.context import Door
 from handlers.slack import modal_stack, payloads
-from handlers.slack.api import AWAY, said
+from handlers.slack.api import AWAY, error_name
 from handlers.slack.payloads import Payload
 from handlers.views import action_ids, modals
 
@@ -54,4 +54,4 @@ async def _respond(respond: AsyncRespond, text: str) -> None:
     try:
         await respond(text=text, response_type="ephemeral", replace_original=False)
     except AWAY as error:
-        log.info("what came of a press was not shown: %s", said(error))
+        log.info("what came of a press was not shown: %s", error_name(error))

@@ -17,7 +17,7 @@ from handlers import commands
 from handlers.context import TURNED_AWAY, Door
 from handlers.error_messages import sentence
 from handlers.slack import payloads
-from handlers.slack.api import NotNow, SaidNo, Unanswered, answered, said
+from handlers.slack.api import NotNow, SlackRefused, Unanswered, answered, error_name
 from handlers.slack.payloads import NoTrigger, Payload, TypedMessage
 from handlers.views import action_ids
 from handlers.views.message import SlackMessage
@@ -87,8 +87,8 @@ async def _post(client: AsyncWebClient, message: TypedMessage, answer: SlackMess
                 blocks=answer.blocks or None,
             )
         )
-    except (NotNow, SaidNo, Unanswered) as error:
-        log.warning("the answer to a message of %s could not be posted: %s", message.user, said(error))
+    except (NotNow, SlackRefused, Unanswered) as error:
+        log.warning("the answer to a message of %s could not be posted: %s", message.user, error_name(error))
 
 
 async def _answer(door: Door, message: TypedMessage, client: AsyncWebClient) -> SlackMessage:

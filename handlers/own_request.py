@@ -16,7 +16,7 @@ from handlers import in_place, lockdown, show
 from handlers.context import Door
 from handlers.error_messages import sentence
 from handlers.slack import modal_stack, payloads
-from handlers.slack.api import AWAY, said
+from handlers.slack.api import AWAY, error_name
 from handlers.slack.payloads import Payload
 from handlers.views import action_ids, decided, delegation, modals, secrets
 from handlers.views.request_list import listing
@@ -119,4 +119,4 @@ async def deliver(client: AsyncWebClient, request: Request, view: str, shown: Se
     try:
         await client.views_update(view_id=view, view=filled)
     except AWAY as error:
-        log.warning("%s: the modal could not be filled in: %s", request.id, said(error))
+        log.warning("%s: the modal could not be filled in: %s", request.id, error_name(error))

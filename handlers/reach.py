@@ -26,7 +26,7 @@ from handlers import show
 from handlers.context import Door
 from handlers.notify.poster import Waits
 from handlers.slack import payloads
-from handlers.slack.api import AWAY, NotNow, SaidNo, Unanswered, answered, said
+from handlers.slack.api import AWAY, NotNow, SlackRefused, Unanswered, answered, error_name
 from handlers.slack.payloads import Payload
 from handlers.slack.presence import MOST, PATIENCE
 from handlers.views import reach
@@ -85,18 +85,18 @@ async def _follow_up(door: Door, request: Request, say: Say) -> None:
         # Whoever decided meanwhile, or cancelled it, has changed what is shown.
         if text and (await door.context.find_by_id(request.id)).request.awaits_decision:
             await say(text)
-    except (NotNow, SaidNo, Unanswered, JitError, *AWAY) as error:
-        log.info("%s: who can be reached was not shown: %s", request.id, said(error))
+    except (NotNow, SlackRefused, Unanswered, JitError, *AWAY) as error:
+        log.info("%s: who can be reached was not shown: %s", request.id, error_name(error))
 
 
 async def _text(door: Door, request: Request) -> str:
     catalog, roster = door.context.catalog(), await door.people.roster()
-    missing = authorization.tally(catalog, roster, request, await door.context.store.now()).missing_now
+    missing = authorization.approval_progress(catalog, roster, request, await door.context.store.now()).missing_now
     steps = [Step(any_of=groups, count=count) for groups, count in missing.items()]
     found, link = await asyncio.gather(of_steps(door, steps, request.requester), _card(door, request))
     names = await show.mentions(door, (group for step in steps for group in step.any_of)) if len(steps) > 1 else {}
     helps = await _helps(door, request) if any(step.nobody for step in found) else []
-    return reach.told(request, found, names, helps, link)
+    return reach.reachable_approvers(request, found, names, helps, link)
 
 
 async def _helps(door: Door, request: Request) -> list[str]:

@@ -20,7 +20,7 @@ from handlers import audit, show
 from handlers.context import Door
 from handlers.home import NOT_SHOWN
 from handlers.slack import modal_stack, payloads, table_messages
-from handlers.slack.api import said
+from handlers.slack.api import error_name
 from handlers.slack.payloads import Payload
 from handlers.views import action_ids
 from handlers.views import insights as views
@@ -46,7 +46,7 @@ def register(app: AsyncApp, door: Door) -> None:
         try:
             await modal_stack.change(client, body, _view(door, actor, look))
         except NOT_SHOWN as error:  # it is recorded by now, and the next look shows it
-            log.warning("what %s snoozed in is not shown again: %s", actor.person.id, said(error))
+            log.warning("what %s snoozed in is not shown again: %s", actor.person.id, error_name(error))
         await ack()
 
     @app.action(action_ids.INSIGHTS_TABLE)
@@ -84,7 +84,7 @@ async def _sent(door: Door, actor: Actor, look: Scan, body: Payload, client: Asy
     try:
         await modal_stack.change(client, body, _view(door, actor, look, outcome))
     except NOT_SHOWN as error:
-        log.info("the modal of %s does not say that the table was sent: %s", actor.person.id, said(error))
+        log.info("the modal of %s does not say that the table was sent: %s", actor.person.id, error_name(error))
 
 
 def _message(look: Scan, as_table: bool) -> SlackMessage:  # as `send` asks for it

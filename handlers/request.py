@@ -15,7 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import tasks
 from bot.access import submit, usage
 from bot.access.parsed_line import RequestLine, WordUse
-from bot.access.request_line import names_a_time, understand
+from bot.access.request_line import names_a_time, parse_line
 from bot.access.submit import RequestForm
 from bot.core import given_inputs
 from bot.core.errors import (
@@ -44,7 +44,7 @@ from handlers.context import Door
 from handlers.error_messages import sentence
 from handlers.request_form import filled, filled_with, form_choices, person_for
 from handlers.slack import modal_stack, payloads
-from handlers.slack.api import NotNow, SaidNo, Unanswered, answered, said
+from handlers.slack.api import NotNow, SlackRefused, Unanswered, answered, error_name
 from handlers.slack.payloads import Payload
 from handlers.slack.shown_form import shown_inputs
 from handlers.views import action_ids, input_fields, modals
@@ -181,7 +181,7 @@ async def _chosen(door: Door, actor: Actor, body: Payload, form: RequestForm | N
     shown = await form_choices(door, actor, whom)
     if TOGETHER in form.what:
         form = form.model_copy(update={"requested_for": await person_for(door, actor, whom)})
-    choice = await submit.offered(door.context, actor, shown.offers, form)
+    choice = await submit.find_offered(door.context, actor, shown.offers, form)
     return await filled_with(door, actor, shown, choice, form, note)
 
 
@@ -219,7 +219,7 @@ async def _answered(door: Door, payload: Payload, actor: Actor, line: RequestLin
 async def understood(door: Door, actor: Actor, text: str) -> RequestLine:
     """The line in the words of today's policy, by the person's own clock."""
     now = await door.context.store.now() if names_a_time(text) else 0.0
-    return understand(text, door.context.catalog().vocabulary, Clock(actor.person.tz, now))
+    return parse_line(text, door.context.catalog().vocabulary, Clock(actor.person.tz, now))
 
 
 async def _by_line(door: Door, payload: Payload, actor: Actor, line: RequestLine, client: AsyncWebClient) -> Answer:
@@ -324,8 +324,8 @@ async def _link(client: AsyncWebClient, channel: str, ts: str) -> str:
     try:
         call = answered(client.chat_getPermalink(channel=channel, message_ts=ts))
         return str((await tasks.within(call, _PATIENCE))["permalink"])
-    except (NotNow, SaidNo, Unanswered, TimeoutError) as error:
-        log.info("Slack gave no link to a message: %s", said(error))
+    except (NotNow, SlackRefused, Unanswered, TimeoutError) as error:
+        log.info("Slack gave no link to a message: %s", error_name(error))
         return ""
 
 

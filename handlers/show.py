@@ -74,7 +74,7 @@ async def who(door: Door, payload: Payload, rest: str) -> str:
     """``/jit who SYSTEM``."""
     actor, system = await door.who(payload), word(rest)
     held = await read.holders(door.context, actor, system)
-    everything = read.audits(door.context, actor)
+    everything = read.may_audit(door.context, actor)
     return request_list.holders(system, door.context.catalog().systems[system].title, held, everything=everything)
 
 
@@ -114,14 +114,14 @@ async def _mention(door: Door, group: str) -> str:
 
 async def needed(door: Door, actor: Actor, request: Request) -> Needed:
     """The approvals that are missing, as this person's door knows the groups."""
-    tally = await read.tally(door.context, actor, request)
-    names = await mentions(door, (group for step in tally.now for group in step.any_of))
+    progress = await read.approval_progress(door.context, actor, request)
+    names = await mentions(door, (group for step in progress.now for group in step.any_of))
     missing: Counter[str] = Counter()
-    for step in tally.now:
+    for step in progress.now:
         missing[" or ".join(names[group] for group in step.any_of)] += step.missing
-    later = sum(step.missing for step in tally.open if step.waits)
-    steps = ladder(awaiting_decision(request) or request, tally, [leg.role.name for leg in request.legs])
-    return Needed(tuple(missing.items()), given={} if steps else given(tally), later=later, ladder=steps)
+    later = sum(step.missing for step in progress.open if step.waits)
+    steps = ladder(awaiting_decision(request) or request, progress, [leg.role.name for leg in request.legs])
+    return Needed(tuple(missing.items()), given={} if steps else given(progress), later=later, ladder=steps)
 
 
 async def with_card(door: Door, request: Request, text: str) -> str:

@@ -162,12 +162,16 @@ def reason(error: Exception) -> str:
         if isinstance(cause, Forbidden):
             return str(cause)
         if isinstance(cause, ssl.SSLError):
-            return said(cause)
+            return connection_error(cause)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "its name is not known"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "it closed the connection without an answer"
-    return said(error) if isinstance(error, TimeoutError) else f"it cannot be reached: {said(error)}"
+    return (
+        connection_error(error)
+        if isinstance(error, TimeoutError)
+        else f"it cannot be reached: {connection_error(error)}"
+    )
 
 
 def retry_after(value: str | None) -> float:
@@ -185,7 +189,7 @@ def retry_after(value: str | None) -> float:
     return min(max(seconds, 0.0), _LONGEST_WAIT)
 
 
-def said(error: Exception) -> str:
+def connection_error(error: Exception) -> str:
     """What went wrong with a connection, in a few words without an address in them."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not to be trusted: {error.verify_message or 'no reason is given'}"

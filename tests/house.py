@@ -21,7 +21,7 @@ from bot.policy.parse import parse
 from bot.policy.yaml_source import Source
 from bot.store.due_set import new_fence
 from bot.store.store import Store
-from bot.store.types import Guard
+from bot.store.types import CommitGuard
 from bot.worker.recovery import Recovery
 from bot.worker.usage_counter import UsageCounter
 from bot.worker.worker import Worker
@@ -121,7 +121,7 @@ class House:
 
     async def open(self) -> House:
         """Adopt the policy, and count what it limits."""
-        await self.store.policy.adopt(self.policy.generation)
+        await self.store.policy.adopt(self.policy.policy_hash)
         if self.policy.counted_scopes:
             await self.counter.run_once()
         return self
@@ -195,7 +195,7 @@ class House:
                 await asyncio.sleep(0.01)
         return request
 
-    async def judge(self, request: Request, now: float) -> tuple[Event, tuple[Guard, ...]] | None:
+    async def judge(self, request: Request, now: float) -> tuple[Event, tuple[CommitGuard, ...]] | None:
         """Whether what was approved for a later start may be opened; by the groups as they are known."""
         return await scheduled_start.start_event(self.context, self.actor("mia").roster, request, now)
 

@@ -61,7 +61,7 @@ class AuditFile:
 
 async def send_export(context: AccessContext, actor: Actor, words: str, form: export.Format) -> None:
     """Have an export sent. ``words``: the period, as typed. Raises `NotAllowed`, `UnknownWord`."""
-    await audit_query.require(context, actor, "export")
+    await audit_query.require_auditor(context, actor, "export")
     if not words:
         raise UnknownWord("export", ("export last week", "export yesterday csv"))
     now = await context.store.now()
@@ -77,9 +77,9 @@ async def send_export(context: AccessContext, actor: Actor, words: str, form: ex
     )
 
 
-async def pack(context: AccessContext, actor: Actor, id_: str) -> str:
+async def send_evidence_pack(context: AccessContext, actor: Actor, id_: str) -> str:
     """Have the evidence pack of a request sent; returns its id. Raises `NotAllowed`, `NotFound`, `UnknownWord`."""
-    await audit_query.require(context, actor, id_[:20])
+    await audit_query.require_auditor(context, actor, id_[:20])
     if not id_:
         raise UnknownWord("evidence", ("evidence J-7K3Q",))
     request_id = spelled(id_)
@@ -100,7 +100,7 @@ async def _enqueue(
     )
 
 
-async def sent(store: Store, event: Mapping[str, Any], row: str, made: AuditFile) -> None:
+async def audit_sending(store: Store, event: Mapping[str, Any], row: str, made: AuditFile) -> None:
     """Audit what is about to be sent, once per delivery; ``event``: that of the command. Raises `StoreAway`."""
     now = await store.now()
     read = Read(at=now, by=str(event["by"]), read="sent", asked={"file": made.name}, **made.read)
@@ -144,7 +144,7 @@ class AuditFiles:
         rows = export.amount(archive, self.workspace, part, None)
         ending = "csv" if form == "csv" else "jsonl"
         name = f"audit-{part.first}-{part.last}{'-ocsf' if form == 'ocsf' else ''}.{ending}"
-        description = export.said(part, None) + (
+        description = export.description(part, None) + (
             f" `jit audit verify --file {name}` verifies it." if form == "jsonl" else ""
         )
         return AuditFile(name, bytes(content), description, {"rows": rows, "first": part.first, "last": part.last})

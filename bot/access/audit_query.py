@@ -110,7 +110,7 @@ class AuditPage:
         return {"rows": rows, "first": min(numbers, default=0), "last": max(numbers, default=0)}
 
 
-async def require(context: AccessContext, actor: Actor, what: str) -> None:
+async def require_auditor(context: AccessContext, actor: Actor, what: str) -> None:
     """Raises `NotAllowed`, audited, unless this person is an auditor. ``what``: what they would read."""
     await context.require_allowed(
         "audit", actor, what, authorization.may_audit(context.catalog(), actor.roster, actor.person)
@@ -147,7 +147,7 @@ class AuditSearch:
 
         Raises `NotAllowed`, `CannotSearch`, `StoreAway`.
         """
-        await require(self.context, actor, filters.about)
+        await require_auditor(self.context, actor, filters.about)
         shown = await self.within_limits(filters)
         what = "search" if filters.at is None else "held"
         now = await self.context.store.now()

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 
 from bot.access import break_glass_verdict, usage
 from bot.access.break_glass_verdict import EarlierUses
-from bot.access.consent import CHANGED
+from bot.access.consent import ROLE_CHANGED
 from bot.access.context import AccessContext
 from bot.access.request_form import RequestForm, Submission
-from bot.access.submit import repeats, submitted_before, within_limits
+from bot.access.submit import is_repeat, submitted_before, within_limits
 from bot.access.usage import GuardedRoleUsage
 from bot.core import lifecycle
 from bot.core.errors import (
@@ -90,9 +90,9 @@ async def _try(context: AccessContext, actor: Actor, form: RequestForm) -> Reque
     if form.token and (earlier_request := await submitted_before(context, actor, form.token)):
         return earlier_request
     for request in state.own:
-        if repeats(submission, request) and request.state is State.PENDING and not request.only_required:
+        if is_repeat(submission, request) and request.state is State.PENDING and not request.only_required:
             return await switch(context, actor, request.id, submission.form.reason, submission.form.duration)
-        if repeats(submission, request) and (request.state in _LIVE or request.state is State.PENDING):
+        if is_repeat(submission, request) and (request.state in _LIVE or request.state is State.PENDING):
             raise AlreadyRequested(request)
     why = state.earlier_uses.needs_owner
     if not why:
@@ -107,11 +107,13 @@ async def _try(context: AccessContext, actor: Actor, form: RequestForm) -> Reque
     request = lifecycle.begin(event)
     # Guards: the person's counters, the token, the usage that the verdict relied on, and the policy.
     by_person = {actor.person.id: counters}
-    guards, ops = context.store.submission(request, form.token, by_person)
-    guards, ops = (*guards, *role_usage.guards), (*ops, *role_usage.count_request(request))
-    same_policy = context.store.policy.is_current(catalog.generation)
+    guards, extra_writes = context.store.submission(request, form.token, by_person)
+    guards, extra_writes = (*guards, *role_usage.guards), (*extra_writes, *role_usage.count_request(request))
+    same_policy = context.store.policy.is_current(catalog.policy_hash)
     try:
-        await context.store.commit(Change(None, request, event, guards=(same_policy, *guards), ops=ops))
+        await context.store.commit(
+            Change(None, request, event, guards=(same_policy, *guards), extra_writes=extra_writes)
+        )
     except Superseded:
         return None
     except GuardFailed as error:
@@ -119,7 +121,7 @@ async def _try(context: AccessContext, actor: Actor, form: RequestForm) -> Reque
             raise PolicyMoved from error
         return None
     context.store.ledgers_committed({actor.person.id: counters.after(request, actor.person.id)})
-    role_usage.committed(ops)
+    role_usage.committed(extra_writes)
     return request
 
 
@@ -157,10 +159,12 @@ async def switch(context: AccessContext, actor: Actor, id_: str, reason: str, du
         event = break_glass_verdict.switched(catalog, actor, request, reason, duration, now)
         after = lifecycle.advance(request, event)
         ledger_after = state.counters.ledger.with_break_glass(now)
-        guards, ops = context.store.ledger(actor.person.id, state.counters, ledger_after)
-        guards, ops = (*guards, *role_usage.guards), (*ops, *role_usage.count_request(after))
-        same_policy = context.store.policy.is_current(catalog.generation)
-        change = Change(request, after, event, deadline=request.decide_by, guards=(same_policy, *guards), ops=ops)
+        guards, extra_writes = context.store.ledger(actor.person.id, state.counters, ledger_after)
+        guards, extra_writes = (*guards, *role_usage.guards), (*extra_writes, *role_usage.count_request(after))
+        same_policy = context.store.policy.is_current(catalog.policy_hash)
+        change = Change(
+            request, after, event, deadline=request.decide_by, guards=(same_policy, *guards), extra_writes=extra_writes
+        )
         try:
             await context.store.commit(change)
         except Superseded:
@@ -170,7 +174,7 @@ async def switch(context: AccessContext, actor: Actor, id_: str, reason: str, du
                 raise PolicyMoved from error
             continue
         context.store.ledgers_committed({actor.person.id: ledger_after})
-        role_usage.committed(ops)
+        role_usage.committed(extra_writes)
         return after
     raise Crowded
 
@@ -186,7 +190,7 @@ async def _usable(
     verdict = policy.may_break_glass(catalog, actor.roster, actor.person, policy.refs(request))
     await context.require_allowed("break-glass", actor, request.id, verdict)
     if not authorization.roles_unchanged(catalog, request):
-        event = Cancelled(at=loaded.now, by="policy", reason=CHANGED)
+        event = Cancelled(at=loaded.now, by="policy", reason=ROLE_CHANGED)
         raise RoleChanged(await context.commit(catalog, request, event) or request)
     state = await _person_state(context, actor)
     await context.require_allowed("break-glass", actor, request.id, state.earlier_uses.may_switch)

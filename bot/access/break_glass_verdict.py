@@ -12,7 +12,7 @@ from bot.access.first_event import submitted_event
 from bot.access.inputs import check_inputs
 from bot.access.request_form import RequestForm, Submission
 from bot.access.role_usage import RoleUsage
-from bot.access.submit import allowed
+from bot.access.submit import check_allowed
 from bot.core import durations
 from bot.core.break_glass import BreakGlass
 from bot.core.break_glass_events import BreakGlassUsed, SwitchedToBreakGlass
@@ -68,7 +68,7 @@ def submission(catalog: Catalog, actor: Actor, form: RequestForm, now: float) ->
     """
     choice = catalog.find(form.what)
     if choice is None:
-        allowed(catalog, actor, form, now)  # raises, with suggestions
+        check_allowed(catalog, actor, form, now)  # raises, with suggestions
         raise PolicyMoved
     verdict = policy.may_break_glass(catalog, actor.roster, actor.person, choice.roles)
     if not verdict.allowed:

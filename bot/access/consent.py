@@ -27,7 +27,7 @@ from bot.store.types import Change, GuardFailed, Loaded, PersonCounters, Superse
 
 MAY_NO_LONGER_REQUEST = "who requested it for somebody else may no longer do so"
 """Why a request is cancelled, where the person who requested it left or lost the right."""
-CHANGED = "its role was changed in the policy"
+ROLE_CHANGED = "its role was changed in the policy"
 """Why a request is cancelled whose role changed since, so that it would grant something else."""
 
 
@@ -46,7 +46,7 @@ async def accept(context: AccessContext, actor: Actor, id_: str) -> Request:
         if why := why_cancelled(catalog, actor.roster, request):
             event = Cancelled(at=loaded.now, by="policy", reason=why)
             if after := await context.commit(catalog, request, event):
-                raise RoleChanged(after) if why == CHANGED else Overtaken(after)
+                raise RoleChanged(after) if why == ROLE_CHANGED else Overtaken(after)
             continue
         if after := await _accepted(context, actor, catalog, loaded):
             return after
@@ -70,7 +70,7 @@ async def consentable(context: AccessContext, actor: Actor, id_: str) -> Request
 def why_cancelled(catalog: Catalog, roster: Roster, request: Request) -> str:
     """Why nobody can accept or approve it any more; empty where they can. Raises `CouldNotCheck`."""
     if not authorization.roles_unchanged(catalog, request):
-        return CHANGED
+        return ROLE_CHANGED
     return why_not_for_others(catalog, roster, request)
 
 
@@ -107,14 +107,19 @@ async def _accepted(context: AccessContext, actor: Actor, catalog: Catalog, load
     after, role_usage, same_policy = (
         acceptance.after,
         acceptance.role_usage,
-        context.store.policy.is_current(catalog.generation),
+        context.store.policy.is_current(catalog.policy_hash),
     )
     person, counters = request.requester.id, acceptance.counters
     ledger = counters.ledger.after_rule(after) if counters else None
-    guards, ops = context.store.ledger(person, counters, ledger) if counters and ledger else ((), ())
-    guards, ops = (*guards, *role_usage.guards), (*ops, *role_usage.count_request(after))
+    guards, extra_writes = context.store.ledger(person, counters, ledger) if counters and ledger else ((), ())
+    guards, extra_writes = (*guards, *role_usage.guards), (*extra_writes, *role_usage.count_request(after))
     change = Change(
-        request, after, acceptance.event, deadline=request.waits_until, guards=(same_policy, *guards), ops=ops
+        request,
+        after,
+        acceptance.event,
+        deadline=request.waits_until,
+        guards=(same_policy, *guards),
+        extra_writes=extra_writes,
     )
     try:
         await context.store.commit(change)
@@ -124,7 +129,7 @@ async def _accepted(context: AccessContext, actor: Actor, catalog: Catalog, load
         if error.guard == same_policy:
             raise PolicyMoved from error
         return None  # what was counted for this person or these roles has changed meanwhile
-    role_usage.committed(ops)
+    role_usage.committed(extra_writes)
     if ledger:
         context.store.ledgers_committed({person: ledger})
     return after
@@ -158,11 +163,11 @@ async def _judge_acceptance(
     circumstances = await gather_circumstances(
         context, catalog, requester, role_usage, now, max(request.starts_at, now), tickets, request.id
     )
-    event, after = consented(catalog, roster, request, circumstances, counters.rule_uses, actor.person.id)
+    event, after = consent_event(catalog, roster, request, circumstances, counters.rule_uses, actor.person.id)
     return _Acceptance(event, after, counters if event.rule else None, role_usage)
 
 
-def consented(
+def consent_event(
     catalog: Catalog, roster: Roster, request: Request, circumstances: Circumstances, used: Mapping[str, int], by: str
 ) -> tuple[Consented, Request]:
     """The event of accepting it at ``circumstances.now``, and the request after it; it reads nothing.
@@ -178,7 +183,7 @@ def consented(
     decide_by, remind_at = first_event.times_to_decide(catalog, request.starts_at, now)
     effects = {
         name: made
-        for name, made in first_event.effects(ruling, circumstances).items()
+        for name, made in first_event.ruling_fields(ruling, circumstances).items()
         if name in Consented.model_fields
     }
     if ruling.by is None:

@@ -33,7 +33,7 @@ from bot.core.verdict import Actor, Verdict
 from bot.policy import authorization, stand_ins
 from bot.policy.catalog import Catalog
 from bot.store.store import Store
-from bot.store.types import Change, Guard, GuardFailed, Loaded, Op, Superseded
+from bot.store.types import Change, CommitGuard, ExtraWrite, GuardFailed, Loaded, Superseded
 
 _REFUSALS_WINDOW = 60
 """Seconds within which the same refusal is audited once."""
@@ -101,12 +101,12 @@ class AccessContext:
             for loaded in await self.store.open_of(actor.person.id)
             if loaded.request.state in states and (for_others or loaded.request.requester.id == actor.person.id)
         ]
-        matching = [loaded for loaded in own if not typed or self.is_of(loaded.request, typed)]
+        matching = [loaded for loaded in own if not typed or self.is_for(loaded.request, typed)]
         if len(matching) != 1:
             raise Ambiguous(tuple(loaded.request.id for loaded in matching))
         return matching[0]
 
-    def is_of(self, request: Request, typed: str) -> bool:
+    def is_for(self, request: Request, typed: str) -> bool:
         """Whether the request is for what was typed: a template, a role, or a system of one of its roles."""
         names = self.catalog().vocabulary.named(typed)
         return request.what in names or any(f"{leg.role.system}/{leg.role.role}" in names for leg in request.legs)
@@ -135,9 +135,9 @@ class AccessContext:
         event: Event,
         *,
         deadline: float | None = None,
-        guards: tuple[Guard, ...] = (),
-        delegations: tuple[Guard, ...] = (),
-        ops: tuple[Op, ...] = (),
+        guards: tuple[CommitGuard, ...] = (),
+        delegations: tuple[CommitGuard, ...] = (),
+        extra_writes: tuple[ExtraWrite, ...] = (),
     ) -> Request | None:
         """Advance the lifecycle by the event and commit; None when the record changed or a guard failed: judge again.
 
@@ -147,10 +147,12 @@ class AccessContext:
         """
         after = lifecycle.advance(request, event)
         # The commit always compares the record's version; the guard adds that the policy is still that of the verdict.
-        same_policy = (self.store.policy.is_current(catalog.generation),) if catalog else ()
+        same_policy = (self.store.policy.is_current(catalog.policy_hash),) if catalog else ()
         relied_on = (*same_policy, *delegations, *guards)
         try:
-            await self.store.commit(Change(request, after, event, deadline=deadline, guards=relied_on, ops=ops))
+            await self.store.commit(
+                Change(request, after, event, deadline=deadline, guards=relied_on, extra_writes=extra_writes)
+            )
         except Superseded:
             return None
         except GuardFailed as error:
@@ -159,7 +161,7 @@ class AccessContext:
             raise (PolicyMoved if error.guard in same_policy else DelegationsChanged) from error
         return after
 
-    def delegation_guards(self, catalog: Catalog, actor: Actor, now: float) -> tuple[Guard, ...]:
+    def delegation_guards(self, catalog: Catalog, actor: Actor, now: float) -> tuple[CommitGuard, ...]:
         """Guards on the delegations that count in this person's groups; none where the policy allows no delegation.
 
         Raises `DelegationsChanged` where they changed since the groups were read.

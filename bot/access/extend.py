@@ -18,7 +18,7 @@ from bot.core.verdict import Actor
 from bot.policy import authorization, rules
 from bot.policy.catalog import Catalog
 from bot.policy.rules import Ruling
-from bot.store.types import Guard, Loaded
+from bot.store.types import CommitGuard, Loaded
 
 
 async def extend(context: AccessContext, actor: Actor, id_: str | None, more: int, reason: str) -> Request:
@@ -51,7 +51,7 @@ async def extend(context: AccessContext, actor: Actor, id_: str | None, more: in
 
 async def _ruling(
     context: AccessContext, catalog: Catalog, actor: Actor, loaded: Loaded, until: float
-) -> tuple[Ruling, tuple[Guard, ...]]:
+) -> tuple[Ruling, tuple[CommitGuard, ...]]:
     """The ruling on the whole access up to its new end, judged for the start of the extension.
 
     Also returns the guards on the usage that it relied on.

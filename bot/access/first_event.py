@@ -49,7 +49,7 @@ def first_event(
         # No step is open before the consent, so none escalates.
         draft_fields = _fields(submitted) | {"escalations": ()}
         return Drafted(waits_for=DraftWait.CONSENT, waits_until=until, **draft_fields)
-    submitted = submitted.model_copy(update=effects(ruling, circumstances))
+    submitted = submitted.model_copy(update=ruling_fields(ruling, circumstances))
     if ruling.by is not None:
         return ApprovedByRule(
             rule=ruling.by,
@@ -59,7 +59,7 @@ def first_event(
     return submitted
 
 
-def effects(ruling: Ruling, circumstances: Circumstances) -> dict[str, Any]:
+def ruling_fields(ruling: Ruling, circumstances: Circumstances) -> dict[str, Any]:
     """The fields of the record that rules set on a request that they do not deny."""
     fields: dict[str, Any] = {
         "required_steps": ruling.required_steps,
@@ -119,7 +119,7 @@ def submitted_event(submission: Submission, now: float, consequence: Consequence
         roles=tuple(
             snapshot(catalog, ref.system, ref.role, consequence, can_extend, form.inputs) for ref in choice.roles
         ),
-        generation=catalog.generation,
+        generation=catalog.policy_hash,
         grant_budget=workspace.grant_budget,
         decide_by=decide_by,
         remind_at=remind_at,

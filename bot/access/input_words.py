@@ -20,7 +20,7 @@ _QUOTES = "\"'\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb"
 _AFTER = ",;"
 
 
-def read(words: Sequence[str], at: int, names: Collection[str]) -> tuple[int, str, str] | None:
+def read_input(words: Sequence[str], at: int, names: Collection[str]) -> tuple[int, str, str] | None:
     """The input that begins at word ``at``, if it has one of the names: its word count, name and value as typed."""
     found = _GIVEN.fullmatch(words[at])
     name = _known(found[1], names) if found else ""
@@ -42,7 +42,7 @@ def _known(typed: str, names: Collection[str]) -> str:
     return typed if typed in near else near[0] if len(near) == 1 else ""
 
 
-def looks_like_one(word: str) -> bool:
+def looks_like_input(word: str) -> bool:
     """Whether a word has the form of an input, with any name."""
     return bool(_GIVEN.fullmatch(word))
 

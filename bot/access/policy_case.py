@@ -116,7 +116,7 @@ class Trial:
     def submit(self, person: Person, form: RequestForm, circumstances: Circumstances, used: Mapping[str, int]) -> None:
         """Request it; for somebody else, it waits for them to accept it."""
         now = circumstances.now
-        submission = submit.completed(submit.allowed(self.catalog, self._actor(person), form, now), now)
+        submission = submit.completed(submit.check_allowed(self.catalog, self._actor(person), form, now), now)
         requester, role_usage = submission.requester, self._role_usage(submission.choice.roles, now)
         if role_usage:
             role_usage.check(requester, now, for_other=submission.requested_by is not None)
@@ -137,7 +137,7 @@ class Trial:
         requested = rules.requested_access(request)
         circumstances = self._with_usage_and_tickets(circumstances, requested, role_usage, request.id)
         self._note_ruling(requested, circumstances, used)
-        _, after = consent.consented(self.catalog, self.roster, request, circumstances, used, request.requester.id)
+        _, after = consent.consent_event(self.catalog, self.roster, request, circumstances, used, request.requester.id)
         self._set(after)
 
     def break_glass(self, person: Person, form: RequestForm, earlier: EarlierUses, now: float) -> None:
@@ -199,7 +199,9 @@ class Trial:
         waits = self.request is not None and self.request.state in {State.PENDING, State.EXPIRED}
         if not waits or self._last_waiting is None or self._last_waiting.unseen:
             return ()
-        return tuple(authorization.tally(self.catalog, self.roster, self._last_waiting, now).missing.items())
+        return tuple(
+            authorization.approval_progress(self.catalog, self.roster, self._last_waiting, now).missing.items()
+        )
 
     def _role_usage(self, refs: tuple[RoleRef, ...], now: float) -> RoleUsage | None:
         if self.count is None:
@@ -237,7 +239,7 @@ class Trial:
         """Cancel the request, and raise the error for the person who tried to do something."""
         after = lifecycle.advance(self._requested(), event)
         self._set(after)
-        raise RoleChanged(after) if event.reason == consent.CHANGED else Overtaken(after)
+        raise RoleChanged(after) if event.reason == consent.ROLE_CHANGED else Overtaken(after)
 
     def _begin(self, event: Requested) -> None:
         self._set(lifecycle.begin(event.model_copy(update={"id": self.id}) if self.id else event))

@@ -26,9 +26,9 @@ from bot.core.notifications import cards
 from bot.core.request import Leg, Person, Request, State
 from bot.core.verdict import Actor, Roster
 from bot.policy import authorization, loader
+from bot.policy.approval_progress import ApprovalProgress
 from bot.policy.catalog import Catalog, Choice, RoleRef, cannot_combine
 from bot.policy.problems import like
-from bot.policy.tally import Tally
 from bot.store.indexes import request_history
 from bot.store.outbox import Outbox, PostedMessage
 from providers.systems import registry
@@ -136,7 +136,7 @@ async def all_open(context: AccessContext) -> list[Request]:
 
 async def holders(context: AccessContext, actor: Actor, system: str) -> list[Request]:
     """Who has which access on a system now, as far as this person may read it. Raises `UnknownSystem`."""
-    all_of_it = audits(context, actor)
+    all_of_it = may_audit(context, actor)
     seen = list(context.catalog().systems) if all_of_it else await systems(context, actor)
     if system not in seen:
         raise UnknownSystem(system, tuple(like(system, seen)))
@@ -167,7 +167,7 @@ async def find(context: AccessContext, actor: Actor, id_: str | None) -> Request
     """
     if id_ and not context.catalog().vocabulary.named(id_):
         return await _found(context, actor, id_)
-    found = [request for request in await own_open(context, actor) if not id_ or context.is_of(request, id_)]
+    found = [request for request in await own_open(context, actor) if not id_ or context.is_for(request, id_)]
     if len(found) != 1:
         raise Ambiguous(tuple(request.id for request in found))
     return found[0]
@@ -177,7 +177,7 @@ async def _found(context: AccessContext, actor: Actor, id_: str) -> Request:
     try:
         return (await context.find_readable(actor, id_)).request
     except NotFound:
-        if not audits(context, actor):
+        if not may_audit(context, actor):
             raise
     request = (await context.find_untampered(id_)).request
     now = await context.store.now()
@@ -185,7 +185,7 @@ async def _found(context: AccessContext, actor: Actor, id_: str) -> Request:
     return request
 
 
-def audits(context: AccessContext, actor: Actor) -> bool:
+def may_audit(context: AccessContext, actor: Actor) -> bool:
     """Whether this person may read everybody's requests."""
     return authorization.may_audit(context.catalog(), actor.roster, actor.person).allowed
 
@@ -240,12 +240,12 @@ def _issues_secret(leg: Leg) -> bool:
         return False
 
 
-async def tally(context: AccessContext, actor: Actor, request: Request) -> Tally:
+async def approval_progress(context: AccessContext, actor: Actor, request: Request) -> ApprovalProgress:
     """The tally of its approvals, or of its extension's; empty where nothing is to be decided."""
     open_ = awaiting_decision(request)
     if open_ is None:
-        return Tally()
-    return authorization.tally(context.catalog(), actor.roster, open_, await context.store.now())
+        return ApprovalProgress()
+    return authorization.approval_progress(context.catalog(), actor.roster, open_, await context.store.now())
 
 
 # what can be requested

@@ -37,14 +37,14 @@ def names_a_time(text: str) -> bool:
     return _ANY_TIME.search(text[:LONGEST_LINE]) is not None
 
 
-def understand(text: str, vocabulary: Vocabulary | None, clock: Clock, *, optional: bool = False) -> RequestLine:
+def parse_line(text: str, vocabulary: Vocabulary | None, clock: Clock, *, optional: bool = False) -> RequestLine:
     """Parse the line. It raises nothing: words that it does not understand are in the result.
 
     Without a ``vocabulary`` no name is searched for; ``optional``: a line without a name is clear, too.
     """
     names = vocabulary or _NONE
     head, dash, reason = reason_dash.split(
-        typed.line(text[:LONGEST_LINE]), lambda words, at: (input_words.read(words, at, names.inputs) or (0,))[0]
+        typed.line(text[:LONGEST_LINE]), lambda words, at: (input_words.read_input(words, at, names.inputs) or (0,))[0]
     )
     head = [part for word in head for part in _split_plus(word, names)]
     parser = _LineParser(head, names, clock, optional or vocabulary is None)
@@ -160,7 +160,7 @@ class _LineParser:
         if person := self._for_whom(at):
             self.person = person
             return self._mark(at, 1, WordUse.PERSON)
-        if given := input_words.read(self.words, at, self.vocabulary.inputs - self.inputs.keys()):
+        if given := input_words.read_input(self.words, at, self.vocabulary.inputs - self.inputs.keys()):
             self.inputs = {**self.inputs, given[1]: given[2]}
             return self._mark(at, given[0], WordUse.INPUT)
         if not self.names and (found := self._choice(at)):
@@ -183,7 +183,7 @@ class _LineParser:
 
     def _misspelt(self, at: int) -> int:
         """1 for a word like an input that is unknown or repeated: it is shown, and begins no reason; else 0."""
-        return int(bool(self.vocabulary.inputs) and input_words.looks_like_one(self.words[at]))
+        return int(bool(self.vocabulary.inputs) and input_words.looks_like_input(self.words[at]))
 
     def _fits(self, stated: TimePhrase) -> bool:
         return not (

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.access import usage
-from bot.access.consent import CHANGED, why_not_for_others
+from bot.access.consent import ROLE_CHANGED, why_not_for_others
 from bot.access.context import AccessContext
 from bot.core import durations
 from bot.core.errors import (
@@ -40,8 +40,8 @@ from bot.core.request import Extension, Request, Review, State, Verb
 from bot.core.verdict import Actor
 from bot.policy import authorization
 from bot.policy import steps as approval_steps
+from bot.policy.approval_progress import ApprovalProgress
 from bot.policy.catalog import Catalog
-from bot.policy.tally import Tally
 from bot.store.types import Loaded
 
 
@@ -81,26 +81,26 @@ class UnderReview:
             return ExtensionDenied(at=self.now, by=review.by.id, review=review)
         return Denied(at=self.now, by=review.by.id, review=review)
 
-    def endorsed(self, review: Review, before: Tally, tally: Tally) -> Event:
+    def endorsed(self, review: Review, before: ApprovalProgress, progress: ApprovalProgress) -> Event:
         """The event of an approval that does not complete the quorum: it may open the next step of a role."""
         steps_before = [(step.name, step.step.n) for step in before.now]
         opened_steps = [
-            step for step in tally.now if step.step.ordered and (step.name, step.step.n) not in steps_before
+            step for step in progress.now if step.step.ordered and (step.name, step.step.n) not in steps_before
         ]
         opened = tuple(dict.fromkeys(step.name for step in opened_steps))
         if self.extension:
             return ExtensionEndorsed(at=self.now, by=review.by.id, review=review, opened=opened)
-        now_open = [step.step for step in tally.now]
+        now_open = [step.step for step in progress.now]
         escalated = self.request.escalations
         escalations = approval_steps.escalations_of(now_open, escalated, self.now, self.request.decide_by)
         return Endorsed(at=self.now, by=review.by.id, review=review, opened=opened, escalations=escalations)
 
-    def approved(self, review: Review, tally: Tally) -> Event:
+    def approved(self, review: Review, progress: ApprovalProgress) -> Event:
         """The event of the approval that completes the quorum; the shortest counted duration wins."""
         if self.extension:
             return ExtensionApproved(at=self.now, by=review.by.id, review=review, until=self.extension.until)
         # An earlier approval may be for longer than the requester asks for by now.
-        least = min(self.request.duration, *(counted.duration for counted in tally.counted))
+        least = min(self.request.duration, *(counted.duration for counted in progress.counted))
         return Approved(at=self.now, by=review.by.id, review=review, duration=least)
 
 
@@ -134,13 +134,13 @@ async def review(
             deadline=loaded.deadline,
             guards=change.guards,
             delegations=delegations,
-            ops=change.ops,
+            extra_writes=change.extra_writes,
         )
         if after is None:
             continue  # the record, or what was counted, has changed: judge again
-        change.role_usage.committed(change.ops)
+        change.role_usage.committed(change.extra_writes)
         if isinstance(event, Cancelled):
-            raise RoleChanged(after) if event.reason == CHANGED else Overtaken(after)
+            raise RoleChanged(after) if event.reason == ROLE_CHANGED else Overtaken(after)
         return after
 
 
@@ -209,7 +209,7 @@ def decision_event(catalog: Catalog, actor: Actor, subject: UnderReview, decisio
     if not authorization.roles_unchanged(catalog, request):
         if subject.extension is None:
             # Even for a denial: a role that has changed since it was requested cannot be approved any more.
-            return Cancelled(at=now, by="policy", reason=CHANGED)
+            return Cancelled(at=now, by="policy", reason=ROLE_CHANGED)
         if decision.verb is Verb.APPROVE:
             raise CannotExtend(request, "changed")
     if decision.verb is Verb.DENY:
@@ -225,14 +225,14 @@ def decision_event(catalog: Catalog, actor: Actor, subject: UnderReview, decisio
     counts = authorization.counts_yet(catalog, actor.roster, subject.as_reviewed, review, now)
     if not counts.allowed:
         raise NotAllowed(counts)
-    tally = authorization.tally(catalog, actor.roster, subject.as_reviewed, now, also=review)
-    if tally.complete:
-        return subject.approved(review, tally)
-    if unknown := authorization.in_doubt(catalog, actor.roster, subject.as_reviewed, tally):
+    progress = authorization.approval_progress(catalog, actor.roster, subject.as_reviewed, now, also=review)
+    if progress.complete:
+        return subject.approved(review, progress)
+    if unknown := authorization.in_doubt(catalog, actor.roster, subject.as_reviewed, progress):
         # Nobody can approve twice: recorded while groups are unknown, this approval could be used up and not suffice.
         raise CouldNotCheck(f"who is in {', '.join(unknown)}")
-    before = authorization.tally(catalog, actor.roster, subject.as_reviewed, now)
-    return subject.endorsed(review, before, tally)
+    before = authorization.approval_progress(catalog, actor.roster, subject.as_reviewed, now)
+    return subject.endorsed(review, before, progress)
 
 
 def _duration(subject: UnderReview, decision: ReviewDecision) -> int:

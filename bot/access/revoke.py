@@ -169,11 +169,13 @@ async def close_manually(context: AccessContext, by: str, id_: str, reason: str)
         # In the same commit as the state: an entitlement (what the system gives, such as a native role) that requests
         # share must no longer count this one as needing it.
         entitlements = SharedEntitlements(context.store)
-        ops = tuple(
-            op for leg in request.legs for op in entitlements.leaving_ops(leg.entitlements, request.order_id(leg.n))
+        extra_writes = tuple(
+            extra_write
+            for leg in request.legs
+            for extra_write in entitlements.leaving_writes(leg.entitlements, request.order_id(leg.n))
         )
         event = ClosedManually(at=loaded.now, by=by, reason=reason)
-        if after := await context.commit(None, request, event, ops=ops):
+        if after := await context.commit(None, request, event, extra_writes=extra_writes):
             return after
 
 

@@ -89,7 +89,7 @@ class RoleUsage:
                 if hit:
                     raise OverLimit(hit, own=own, requested_for=requested_for)
 
-    def exceeds(self, request: Request, *, windows: bool = False) -> str:
+    def why_exceeded(self, request: Request, *, windows: bool = False) -> str:
         """Why an approved request may not be granted after all; empty if it may. Raises `NotCounted`.
 
         Conflicts and limits of live access are checked again. ``windows``: so are the limits per day and week.
@@ -105,7 +105,7 @@ class RoleUsage:
         for each in self.own:
             found = limits_of(self.catalog, each.scope)
             if found and each.usage and (hit := limits.exceeded(found, each.scope, each.usage, request, windows)):
-                return f"{hit.scope} has reached its limit: {limits.said(hit)}"
+                return f"{hit.scope} has reached its limit: {limits.hit_text(hit)}"
         return ""
 
     def require_counted(self) -> None:

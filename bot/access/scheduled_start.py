@@ -10,7 +10,7 @@ from collections import Counter
 
 from bot.access import usage
 from bot.access.circumstances import gather_circumstances
-from bot.access.consent import CHANGED, MAY_NO_LONGER_REQUEST
+from bot.access.consent import MAY_NO_LONGER_REQUEST, ROLE_CHANGED
 from bot.access.context import AccessContext
 from bot.core.events import Cancelled, Event, Started
 from bot.core.limit_errors import NotCounted
@@ -20,12 +20,12 @@ from bot.policy import authorization, on_behalf, rules
 from bot.policy.catalog import Catalog
 from bot.policy.conditions import Circumstances, every
 from bot.policy.rules import Ruling
-from bot.store.types import Guard
+from bot.store.types import CommitGuard
 
 
 async def start_event(
     context: AccessContext, roster: Roster, request: Request, now: float
-) -> tuple[Event, tuple[Guard, ...]] | None:
+) -> tuple[Event, tuple[CommitGuard, ...]] | None:
     """The event that starts it, or cancels it with the reason; None while a directory does not answer.
 
     The guards go into the worker's commit, which fails when the policy, or what was counted, is another by then.
@@ -40,7 +40,7 @@ async def start_event(
     approved = _still_approved(catalog, roster, request, circumstances, ruling)
     for_others = on_behalf.may_still_request_for(catalog, roster, request)
     if not authorization.roles_unchanged(catalog, request):
-        why = CHANGED
+        why = ROLE_CHANGED
     elif may_have.unknown or for_others.unknown or ruling.verdict.unknown or approved is None:
         return None  # unknown is no verdict: it is checked again until the grace period is over
     elif not may_have.allowed:
@@ -53,11 +53,11 @@ async def start_event(
         why = _not_approved(request, ruling)
     else:
         try:
-            why = role_usage.exceeds(request)
+            why = role_usage.why_exceeded(request)
         except NotCounted:
             return None
     event: Event = Cancelled(at=now, by="policy", reason=why) if why else Started(at=now)
-    return event, (context.store.policy.is_current(catalog.generation), *role_usage.guards)
+    return event, (context.store.policy.is_current(catalog.policy_hash), *role_usage.guards)
 
 
 def _still_approved(
@@ -73,13 +73,13 @@ def _still_approved(
     today = Counter((step.any_of, step.count) for step in ruling.required_steps)
     new = [RequiredStep(any_of=any_of, count=count) for any_of, count in (today - recorded).elements()]
     as_of_today = request.model_copy(update={"required_steps": (*request.required_steps, *new)})
-    tally = authorization.tally(catalog, roster, as_of_today, circumstances.now, decided=True)
-    if authorization.in_doubt(catalog, roster, as_of_today, tally):
+    progress = authorization.approval_progress(catalog, roster, as_of_today, circumstances.now, decided=True)
+    if authorization.in_doubt(catalog, roster, as_of_today, progress):
         return None
     unsure = len(ruling.surely_required) < len(ruling.required_steps)
     return (
         True
-        if tally.complete
+        if progress.complete
         else None
         if unsure and _complete(catalog, roster, request, circumstances, ruling)
         else False
@@ -90,7 +90,7 @@ def _complete(catalog: Catalog, roster: Roster, request: Request, circumstances:
     """Whether its approvals are enough for what is surely required."""
     steps = tuple(dict.fromkeys((*request.required_steps, *ruling.surely_required)))
     sure = request.model_copy(update={"required_steps": steps})
-    return authorization.tally(catalog, roster, sure, circumstances.now, decided=True).complete
+    return authorization.approval_progress(catalog, roster, sure, circumstances.now, decided=True).complete
 
 
 def _not_approved(request: Request, ruling: Ruling) -> str:

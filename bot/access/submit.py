@@ -72,10 +72,10 @@ async def prepare(context: AccessContext, actor: Actor, form: RequestForm) -> Su
     Raises `UnknownChoice`, `CannotCombine`, `NotAllowed`, `Conflicting`.
     """
     now = await context.store.now()
-    return allowed(context.catalog(), actor, form, now)
+    return check_allowed(context.catalog(), actor, form, now)
 
 
-def allowed(catalog: Catalog, actor: Actor, form: RequestForm, now: float) -> Submission:
+def check_allowed(catalog: Catalog, actor: Actor, form: RequestForm, now: float) -> Submission:
     """The check of `prepare`, by this policy."""
     requested_for = form.requested_for
     if requested_for and authorization.same_person(requested_for, actor.person):
@@ -99,7 +99,7 @@ def allowed(catalog: Catalog, actor: Actor, form: RequestForm, now: float) -> Su
     return Submission(actor, form, catalog, choice)
 
 
-async def offered(context: AccessContext, actor: Actor, choices: Sequence[Choice], form: RequestForm) -> Choice:
+async def find_offered(context: AccessContext, actor: Actor, choices: Sequence[Choice], form: RequestForm) -> Choice:
     """The choice that the form names among this person's offers. Raises `UnknownChoice`, `NotAllowed`."""
     found = next((choice for choice in choices if choice.name == form.what), None)
     return found or (await prepare(context, actor, form)).choice
@@ -160,11 +160,13 @@ async def _try(context: AccessContext, submission: Submission, tickets: tuple[Ch
     event = first_event(submission, circumstances, own.rule_uses, context.consequence, context.can_extend)
     request = lifecycle.begin(event)
     # Guards: the counters that limits and rules relied on, the token, and the policy that judged all this.
-    guards, ops = context.store.submission(request, token, counters)
-    guards, ops = (*guards, *role_usage.guards), (*ops, *role_usage.count_request(request))
-    same_policy = context.store.policy.is_current(catalog.generation)
+    guards, extra_writes = context.store.submission(request, token, counters)
+    guards, extra_writes = (*guards, *role_usage.guards), (*extra_writes, *role_usage.count_request(request))
+    same_policy = context.store.policy.is_current(catalog.policy_hash)
     try:
-        await context.store.commit(Change(None, request, event, guards=(same_policy, *guards), ops=ops))
+        await context.store.commit(
+            Change(None, request, event, guards=(same_policy, *guards), extra_writes=extra_writes)
+        )
     except Superseded:
         return None  # the id is taken: the next try draws another
     except GuardFailed as error:
@@ -173,7 +175,7 @@ async def _try(context: AccessContext, submission: Submission, tickets: tuple[Ch
         # Either this submission was recorded before, or the person requested something else meanwhile: judge again.
         return await submitted_before(context, actor, token) if token else None
     context.store.ledgers_committed({person: each.after(request, person) for person, each in counters.items()})
-    role_usage.committed(ops)
+    role_usage.committed(extra_writes)
     return request
 
 
@@ -212,7 +214,7 @@ async def within_limits(context: AccessContext, submission: Submission, counters
     loaded = [found.request for found in await context.store.load_ours(counters.open_ids)]
     open_ = [request for request in loaded if request.requester.id == person.id and request.state in OPEN]
     for request in open_:
-        if repeats(submission, request) and request.state in not_active_yet:
+        if is_repeat(submission, request) and request.state in not_active_yet:
             raise AlreadyRequested(request, of_another=not authorization.is_party(request, submission.actor.person))
     # A request that waits only for its break-glass review is in the ledger, and is not open.
     if sum(not request.is_over for request in open_) >= limits.open:
@@ -221,7 +223,7 @@ async def within_limits(context: AccessContext, submission: Submission, counters
     return replace(counters, open_ids=ids, ledger=counters.ledger.model_copy(update={"open": ids}))
 
 
-def repeats(submission: Submission, request: Request) -> bool:
+def is_repeat(submission: Submission, request: Request) -> bool:
     """Whether a request is for the same roles, in any order, with the same inputs."""
     same = frozenset(request.what.split(TOGETHER)) == frozenset(submission.choice.name.split(TOGETHER))
     return same and given_inputs.values(request) == submission.form.inputs

@@ -26,12 +26,12 @@ _ROW = "people|record:#"
 # at the terminal
 
 
-async def bound(context: AccessContext, account: OsAccount) -> Binding | None:
+async def binding_of(context: AccessContext, account: OsAccount) -> Binding | None:
     """The binding of this account; None when it is not bound."""
     return await Terminals(context.store).of(account.by)
 
 
-async def offer(context: AccessContext, account: OsAccount) -> str:
+async def new_code(context: AccessContext, account: OsAccount) -> str:
     """A code for this account, to be typed into Slack. Raises `TerminalDoesNotCount` if who types is uncertain."""
     if account.doubt:
         raise TerminalDoesNotCount(account.by, account.doubt)
@@ -40,18 +40,18 @@ async def offer(context: AccessContext, account: OsAccount) -> str:
 
 async def unbind_own(context: AccessContext, account: OsAccount) -> Binding | None:
     """Unbind the account at the terminal; None when it was not bound. Nobody has to confirm it."""
-    binding = await bound(context, account)
+    binding = await binding_of(context, account)
     if binding:
         await _unbind(context, account.by, account.by)
     return binding
 
 
-async def operator(context: AccessContext, account: OsAccount) -> tuple[Operator, Roster]:
+async def operator_of(context: AccessContext, account: OsAccount) -> tuple[Operator, Roster]:
     """The operator as whom the account at the terminal counts, and the groups as far as a terminal knows them.
 
     Raises `TerminalDoesNotCount`, `NotAllowed`.
     """
-    binding = await bound(context, account)
+    binding = await binding_of(context, account)
     if account.doubt:
         raise TerminalDoesNotCount(account.by, account.doubt)
     # The name alone is not enough: the binding is for one uid on one machine.

@@ -20,7 +20,7 @@ from bot.policy.catalog import Catalog, RoleRef
 from bot.policy.counted import approvals_kept, denials_kept
 from bot.store.indexes.usage import StoredUsage
 from bot.store.store import Store
-from bot.store.types import Guard, Op
+from bot.store.types import CommitGuard, ExtraWrite
 
 __all__ = ["REFUSALS", "RoleUsage"]
 """Re-exported for the callers of this module."""
@@ -36,53 +36,53 @@ class GuardedRoleUsage(RoleUsage):
     store: Store
 
     @property
-    def guards(self) -> tuple[Guard, ...]:
+    def guards(self) -> tuple[CommitGuard, ...]:
         """They fail the commit if any usage that was read has changed since."""
         return tuple(self.store.usage.guard(each) for each in self.by_scope.values())
 
-    def count_request(self, request: Request) -> tuple[Op, ...]:
+    def count_request(self, request: Request) -> tuple[ExtraWrite, ...]:
         """The writes that count the request, as it is after the commit, for its roles and systems; none for a draft."""
         if request.is_draft:
             return ()
         return tuple(
-            self._count_op(each, request)
+            self._count_write(each, request)
             for each in self.own
             if request.approved_at or (each.usage is not None and self._can_conflict(each.scope))
         )
 
-    def _count_op(self, each: StoredUsage, request: Request) -> Op:
+    def _count_write(self, each: StoredUsage, request: Request) -> ExtraWrite:
         if each.usage is None:  # only rules read it: a worker that is counting it starts over
             return self.store.usage.mark_unknown(each.scope, request.id)
         usage = each.usage.with_entry(usage_entry(request, each.scope))
-        return self._write_op(each, usage, request.approved_at or request.created_at)
+        return self._usage_write(each, usage, request.approved_at or request.created_at)
 
-    def count_denial(self, request: Request, now: float) -> tuple[tuple[Guard, ...], tuple[Op, ...]]:
+    def count_denial(self, request: Request, now: float) -> tuple[tuple[CommitGuard, ...], tuple[ExtraWrite, ...]]:
         """The guards and writes that count a denial; a worker counts an unknown usage from the audit log."""
         kept = [each for each in self.own if denials_kept(self.catalog, each.scope)]
         # An unknown usage needs no guard: it stays unknown, and a worker that is counting it starts over.
         guards = tuple(self.store.usage.guard(each) for each in kept if each.usage is not None)
-        return guards, tuple(self._denial_op(each, request, now) for each in kept)
+        return guards, tuple(self._denial_write(each, request, now) for each in kept)
 
-    def _denial_op(self, each: StoredUsage, request: Request, now: float) -> Op:
+    def _denial_write(self, each: StoredUsage, request: Request, now: float) -> ExtraWrite:
         if each.usage is None:
             return self.store.usage.mark_unknown(each.scope, request.id)
         who = request.requester
         denial = PastDenial(id=request.id, by=who.id, identity=who.identity, at=now)
         usage = each.usage.without(request.id)
-        return self._write_op(each, usage.model_copy(update={"denials": (*usage.denials, denial)}), now)
+        return self._usage_write(each, usage.model_copy(update={"denials": (*usage.denials, denial)}), now)
 
-    def committed(self, ops: Iterable[Op]) -> None:
+    def committed(self, extra_writes: Iterable[ExtraWrite]) -> None:
         """Called after the commit of these writes: from now on this process trusts no older ledger."""
-        keys = {op.key for op in ops}
+        keys = {extra_write.key for extra_write in extra_writes}
         for each in self.by_scope.values():
             if each.usage is not None and self.store.keys.usage(each.scope) in keys:
                 self.store.usage.committed(each)
 
-    def _write_op(self, each: StoredUsage, usage: Usage, now: float) -> Op:
+    def _usage_write(self, each: StoredUsage, usage: Usage, now: float) -> ExtraWrite:
         kept = limits.pruned(
             usage, now, approvals_kept(self.catalog, each.scope), denials_kept(self.catalog, each.scope)
         )
-        return self.store.usage.write_op(each, kept, self.catalog.generation, now)
+        return self.store.usage.usage_write(each, kept, self.catalog.policy_hash, now)
 
     def _can_conflict(self, scope: str) -> bool:
         return any(scope in pair for pair in self.catalog.conflicts)
@@ -93,8 +93,8 @@ class UsageChange:
     """The guards and writes that a decision adds to its commit."""
 
     role_usage: GuardedRoleUsage
-    guards: tuple[Guard, ...] = ()
-    ops: tuple[Op, ...] = ()
+    guards: tuple[CommitGuard, ...] = ()
+    extra_writes: tuple[ExtraWrite, ...] = ()
 
 
 async def of_decision(store: Store, catalog: Catalog, request: Request, event: Event) -> UsageChange:
@@ -115,7 +115,7 @@ async def read(store: Store, catalog: Catalog, refs: Iterable[RoleRef]) -> Guard
     """The usage of these roles now; where the policy limits none of them, nothing is read."""
     roles = tuple(refs)
     names = scopes(catalog, roles)
-    return GuardedRoleUsage(catalog, roles, await store.usage.read(names, catalog.generation) if names else {}, store)
+    return GuardedRoleUsage(catalog, roles, await store.usage.read(names, catalog.policy_hash) if names else {}, store)
 
 
 async def of_request(store: Store, catalog: Catalog, request: Request) -> GuardedRoleUsage:

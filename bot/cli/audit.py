@@ -115,7 +115,7 @@ def export(
         with _target(output) as target:
             for line in counted(lines, "lines"):
                 target.write(line)
-        terminal.say(export.said(part, drawn), err=True)
+        terminal.say(export.description(part, drawn), err=True)
 
 
 @audit.command()

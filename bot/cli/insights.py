@@ -77,7 +77,7 @@ def _catalog(settings: Settings, archive: Archive, workspace: str) -> Catalog:
         archived = loader.of_text(kept) if kept else None
         if archived is None:
             raise Cannot("no policy can be read, here or in the archive: set JIT_POLICY") from None
-        terminal.say(f"There is no policy here, so the last archived one applies ({archived.generation}).", err=True)
+        terminal.say(f"There is no policy here, so the last archived one applies ({archived.policy_hash}).", err=True)
         return archived
 
 

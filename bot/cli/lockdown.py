@@ -73,7 +73,7 @@ async def _lifted(context: AccessContext, system: str) -> str:
     from bot.cli import requests
     from handlers.views.lockdown import lifting
 
-    operator, roster = await terminal_binding.operator(context, requests.account())
+    operator, roster = await terminal_binding.operator_of(context, requests.account())
     return lifting(await lift_as(context, operator, roster, system))
 
 

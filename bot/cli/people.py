@@ -45,11 +45,11 @@ def bind_cli() -> None:
     from bot.cli import requests
 
     account = requests.account()
-    bound = run_verb(lambda context: terminal_binding.bound(context, account))
+    bound = run_verb(lambda context: terminal_binding.binding_of(context, account))
     if bound and bound.terminal.uid == account.uid:
         terminal.say(f"{account.by} counts as {bound.person.email}. To end it: jit people unbind-cli")
         return
-    code = run_verb(lambda context: terminal_binding.offer(context, account))
+    code = run_verb(lambda context: terminal_binding.new_code(context, account))
     terminal.say(f"In Slack, within 10 minutes, as an operator, type: /jit terminal {code}")
     terminal.say(f"{account.by} then counts as you.")
 

@@ -58,7 +58,7 @@ def check(file: Path, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def line(words: tuple[str, ...], file: Path, timezone: str, *, as_json: bool) -> None:
     """Show how a line after `/jit request` is understood by a policy, without a bot: jit policy line -- prod-db 1h."""
-    from bot.access.request_line import understand
+    from bot.access.request_line import parse_line
     from bot.core import start_times
     from bot.core.time_phrases import Clock
     from bot.policy import loader
@@ -70,7 +70,7 @@ def line(words: tuple[str, ...], file: Path, timezone: str, *, as_json: bool) ->
         catalog = loader.load(file.expanduser())
     except PolicyMistakes as error:
         raise terminal.Cannot(f"{file} has mistakes: `jit policy check {file}` shows them") from error
-    found = understand(" ".join(words), catalog.vocabulary, Clock(timezone, time.time()))
+    found = parse_line(" ".join(words), catalog.vocabulary, Clock(timezone, time.time()))
     if as_json:
         terminal.document({**found.model_dump(mode="json"), "clear": found.clear}, indent=2)
     else:
@@ -113,7 +113,7 @@ def _lines(file: Path, found: Catalog | PolicyMistakes) -> list[str]:
         return [*str(found).split("\n"), f"{count} mistake{'s' if count != 1 else ''}"]
     roles = sum(len(system.roles) for system in found.systems.values())
     counted = f"{len(found.systems)} systems, {roles} roles, {len(found.templates)} templates"
-    return [f"{file} is good: {counted}; generation {found.generation}"]
+    return [f"{file} is good: {counted}; generation {found.policy_hash}"]
 
 
 def _document(file: Path, found: Catalog | PolicyMistakes) -> dict[str, object]:
@@ -121,7 +121,7 @@ def _document(file: Path, found: Catalog | PolicyMistakes) -> dict[str, object]:
     from bot.policy.problems import PolicyMistakes
 
     if not isinstance(found, PolicyMistakes):
-        return {"good": True, "file": str(file), "generation": found.generation, "mistakes": []}
+        return {"good": True, "file": str(file), "generation": found.policy_hash, "mistakes": []}
     return {"good": False, "file": str(file), "generation": None, "mistakes": mistakes(found)}
 
 

@@ -45,7 +45,7 @@ def replay(new: Path, last: str, listed: Path | None, workspace: str, *, as_json
             found = replaying.replay(
                 archive, workspace, catalog, (now - seconds, now), groups, loader.consequence, loader.can_extend
             )
-        asked = {"last": last, "policy": catalog.generation}
+        asked = {"last": last, "policy": catalog.policy_hash}
         audit_reads.recorded(archive, workspace, "replay", asked, rows=len(found.requests))
     if as_json:
         terminal.document(_document(catalog, found), indent=2)
@@ -161,7 +161,7 @@ def _missing(each: Replayed) -> str:
 
 def _lines(catalog: Catalog, found: Replay, last: str, given: set[str]) -> Iterator[str]:
     count = len(found.requests)
-    yield f"{count} requests of the last {last}, replayed by policy {catalog.generation}"
+    yield f"{count} requests of the last {last}, replayed by policy {catalog.policy_hash}"
     if found.unreadable:
         yield f"{found.unreadable} requests were written by another version and cannot be read"
     by: dict[_Went, list[Replayed]] = defaultdict(list)
@@ -253,4 +253,4 @@ def _document(catalog: Catalog, found: Replay) -> dict[str, object]:
         }
         for each in found.requests
     ]
-    return {"generation": catalog.generation, "unreadable": found.unreadable, "requests": requests}
+    return {"generation": catalog.policy_hash, "unreadable": found.unreadable, "requests": requests}

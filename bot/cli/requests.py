@@ -58,7 +58,7 @@ async def context_of(settings: Settings, *, reads: bool = False) -> AsyncIterato
         ring = _ring(settings)
         workspace = await _workspace(settings, link, ring)
         redis = link.commands(Keys(workspace).due)
-        provenance = Provenance(f"cli@{socket.gethostname()}", lambda: catalog.generation if catalog else "")
+        provenance = Provenance(f"cli@{socket.gethostname()}", lambda: catalog.policy_hash if catalog else "")
         retention = catalog.workspace.retention if catalog else WorkspaceShape.model_fields["retention"].default
         store = Store(redis, workspace, ring, retention, settings.replicas, provenance=provenance)
         yield AccessContext(

@@ -12,14 +12,14 @@ from bot.core.delegation import Delegation, same_person
 from bot.core.request import Person, Request, Review, Verb
 from bot.core.verdict import Code, Reason, Roster, Verdict
 from bot.policy import stand_ins
+from bot.policy.approval_progress import ApprovalProgress
 from bot.policy.catalog import EVERYONE, Catalog, Choice, Role, RoleRef
 from bot.policy.field_types import Sensitivity
 from bot.policy.lost_rights import break_glass_groups
-from bot.policy.recount import in_doubt, is_critical, tally, unknown_groups
+from bot.policy.recount import approval_progress, in_doubt, is_critical, unknown_groups
 from bot.policy.steps import could_fill, groups_of, groups_of_role, steps_of_roles
-from bot.policy.tally import Tally
 
-__all__ = ["Tally", "in_doubt", "is_critical", "same_person", "tally"]
+__all__ = ["ApprovalProgress", "approval_progress", "in_doubt", "is_critical", "same_person"]
 """What is imported above and asked for here too."""
 
 
@@ -51,7 +51,7 @@ def may_review(catalog: Catalog, roster: Roster, request: Request, reviewer: Per
         return _no(Code.OWN_REQUEST)
     if stand_ins.linked_to_any(roster, reviewer, request.parties, now):
         return _no(Code.LINKED)
-    so_far = tally(catalog, roster, request, now, fresh=0)
+    so_far = approval_progress(catalog, roster, request, now, fresh=0)
     groups = _groups(so_far)
     ways = stand_ins.ways(catalog, roster, groups, reviewer, now)
     if not ways:
@@ -69,20 +69,22 @@ def may_review(catalog: Catalog, roster: Roster, request: Request, reviewer: Per
 
 def attribute_review(catalog: Catalog, roster: Roster, request: Request, review: Review, now: float) -> Review:
     """The review, marked with whose right it uses: the reviewer's own, or that of somebody for whom they stand in."""
-    ways = stand_ins.ways(catalog, roster, _groups(tally(catalog, roster, request, now, fresh=0)), review.by, now)
+    ways = stand_ins.ways(
+        catalog, roster, _groups(approval_progress(catalog, roster, request, now, fresh=0)), review.by, now
+    )
     after = {way.id if way else "": _missing_after(catalog, roster, request, review.by, now, way) for way in ways}
     return stand_ins.given_by(review, min(ways, key=lambda way: after[way.id if way else ""], default=None))
 
 
 def counts_yet(catalog: Catalog, roster: Roster, request: Request, review: Review, now: float) -> Verdict:
     """Whether an approval counts yet: for a critical role, not if the reviewer joined its groups a short while ago."""
-    counted = tally(catalog, roster, request, now, also=review)
-    if counted.people <= tally(catalog, roster, request, now, also=review, fresh=0).people:
+    counted = approval_progress(catalog, roster, request, now, also=review)
+    if counted.people <= approval_progress(catalog, roster, request, now, also=review, fresh=0).people:
         return Verdict()
     return Verdict(reasons=(Reason(code=Code.FRESH_MEMBER, about=_groups(counted)),))
 
 
-def _groups(so_far: Tally) -> tuple[str, ...]:
+def _groups(so_far: ApprovalProgress) -> tuple[str, ...]:
     """The groups of all steps that are needed."""
     return tuple(dict.fromkeys(g for step in so_far.steps if not step.step.skipped_by for g in step.any_of))
 
@@ -92,7 +94,7 @@ def _missing_after(
 ) -> int:
     """How many people are missing once this one has approved in that right."""
     yes = Review(verb=Verb.APPROVE, by=reviewer, at=now, duration=request.duration)
-    return tally(catalog, roster, request, now, also=stand_ins.given_by(yes, way), fresh=0).people
+    return approval_progress(catalog, roster, request, now, also=stand_ins.given_by(yes, way), fresh=0).people
 
 
 def may_still_request(

@@ -133,7 +133,7 @@ class Choice(Frozen):
 
 
 class Catalog(Frozen):
-    """The policy of one workspace. ``generation`` names its content, whatever its comments and layout."""
+    """The policy of one workspace. ``policy_hash`` names its content, whatever its comments and layout."""
 
     workspace: WorkspaceShape
     groups: Mapping[str, GroupShape]
@@ -148,7 +148,7 @@ class Catalog(Frozen):
     """Pairs of roles or systems that nobody holds at the same time."""
     tickets: Mapping[str, TicketSystemShape] = Field(default_factory=dict)
     """The systems that know which tickets exist, by name."""
-    generation: str
+    policy_hash: str
 
     @property
     def calendar_names(self) -> tuple[str, ...]:
@@ -279,7 +279,7 @@ def catalog_of(shape: PolicyShape, shifts: frozenset[str] = frozenset()) -> Cata
         rules=tuple(rule_of(n, rule) for n, rule in enumerate(shape.rules, start=1)),
         conflicts=shape.conflicts,
         tickets=shape.tickets,
-        generation=hashlib.sha256(canonical.encode()).hexdigest()[:16],
+        policy_hash=hashlib.sha256(canonical.encode()).hexdigest()[:16],
     )
 
 

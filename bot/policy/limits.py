@@ -137,7 +137,7 @@ def exceeded(limits: UsageLimitsShape, scope: str, usage: Usage, request: Reques
     return None
 
 
-def said(hit: LimitHit) -> str:
+def hit_text(hit: LimitHit) -> str:
     """The limit in a few words."""
     whom = "for each person" if hit.personal else "for everybody"
     within = {"per_day": " approved within 24 hours", "per_week": " approved within 7 days"}.get(hit.kind, " at a time")

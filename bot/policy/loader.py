@@ -70,7 +70,7 @@ def full_text(path: Path, generation: str) -> str | None:
         found = read(path)
     except PolicyMistakes:
         return None
-    return found.text if found.catalog.generation == generation else None
+    return found.text if found.catalog.policy_hash == generation else None
 
 
 def of_text(kept: str) -> Catalog | None:

@@ -54,7 +54,7 @@ class PolicyDiff:
 def compare(before: Catalog, after: Catalog) -> PolicyDiff:
     """From one policy to the other."""
     changes = (change for kind, terms in _TERMS.items() for change in _changes(kind, terms, before, after))
-    return PolicyDiff(shift(before, after), tuple(changes), before.generation == after.generation)
+    return PolicyDiff(shift(before, after), tuple(changes), before.policy_hash == after.policy_hash)
 
 
 def _sized(catalog: Catalog, group: str) -> str:

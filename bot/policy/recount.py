@@ -11,14 +11,14 @@ from bot.core.delegation import same_person
 from bot.core.request import Request, Review, Verb
 from bot.core.verdict import Code, Reason, Roster
 from bot.policy import matching, stand_ins
+from bot.policy.approval_progress import ApprovalProgress, StepProgress
 from bot.policy.catalog import EVERYONE, Catalog
 from bot.policy.field_types import Sensitivity
 from bot.policy.stand_ins import Moment
 from bot.policy.steps import before, steps_of
-from bot.policy.tally import StepTally, Tally
 
 
-def tally(
+def approval_progress(
     catalog: Catalog,
     roster: Roster,
     request: Request,
@@ -27,7 +27,7 @@ def tally(
     *,
     fresh: int | None = None,
     decided: bool = False,
-) -> Tally:
+) -> ApprovalProgress:
     """Which steps the approvals fill, recounted on today's policy and groups; one person fills one place in all roles.
 
     So each role's own approvers decide about it, and one approval never counts for two. Where a role has its steps in
@@ -47,12 +47,12 @@ def tally(
     )
     firsts = before(steps)
     filled = matching.assign(fits, [matching.StepPlaces(step.count, n) for step, n in zip(steps, firsts, strict=True)])
-    found: list[StepTally] = []
+    found: list[StepProgress] = []
     for step, first, who in zip(steps, firsts, filled, strict=True):
         waits = first is not None and bool(found[first].missing)
-        found.append(StepTally(step=step, by=tuple(approvals[n] for n in who), waits=waits))
+        found.append(StepProgress(step=step, by=tuple(approvals[n] for n in who), waits=waits))
     counted = {review.by.identity for each in found for review in each.by}
-    return Tally(steps=tuple(found), counted=tuple(r for r in approvals if r.by.identity in counted))
+    return ApprovalProgress(steps=tuple(found), counted=tuple(r for r in approvals if r.by.identity in counted))
 
 
 def _one_of_each_right(found: Iterable[tuple[Review, Sequence[int]]]) -> tuple[list[Review], list[Sequence[int]]]:
@@ -67,7 +67,7 @@ def _one_of_each_right(found: Iterable[tuple[Review, Sequence[int]]]) -> tuple[l
     return reviews, fits
 
 
-def in_doubt(catalog: Catalog, roster: Roster, request: Request, so_far: Tally) -> tuple[str, ...]:
+def in_doubt(catalog: Catalog, roster: Roster, request: Request, so_far: ApprovalProgress) -> tuple[str, ...]:
     """The groups that nobody tells just now, and by which an open step may be filled, or not be needed."""
     counted = {review.by.identity for review in so_far.counted}
     groups = [group for step in so_far.open for group in step.step.unsure]

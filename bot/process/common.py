@@ -25,7 +25,7 @@ async def adopt_policy(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
     """Have the workspace decide by our policy. Revoking needs no policy, and waits for none."""
 
     async def adopt() -> None:
-        await parts.store.policy.adopt(parts.catalog.generation)
+        await parts.store.policy.adopt(parts.catalog.policy_hash)
         raise Done
 
     loop = Loop("adopting the policy, which all new access waits for,", adopt, _ADOPT_AGAIN, level=logging.ERROR)
@@ -67,7 +67,7 @@ async def serve_health(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
 
 async def _another_policy(parts: Parts) -> str:
     """That the workspace decides by another policy than the one that is held here; '' where it does not."""
-    held, own = await parts.store.policy.current(), parts.catalog.generation
+    held, own = await parts.store.policy.current(), parts.catalog.policy_hash
     if held in {"", own}:
         return ""
     return f"the workspace decides by policy {held}; this process has {own}, and decides nothing until it reads that"

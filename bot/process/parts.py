@@ -136,7 +136,7 @@ class Parts:
             self.catalog.workspace.retention,
             self.settings.replicas,
             harmless(decision_log.write, self.metrics.committed, acknowledged.heard),
-            Provenance(f"{self.role}@{socket.gethostname()}", lambda: self.catalog.generation),
+            Provenance(f"{self.role}@{socket.gethostname()}", lambda: self.catalog.policy_hash),
         ), acknowledged
 
     async def _frozen(self, catalog: Catalog, names: Sequence[str], at: float) -> Mapping[str, bool | None]:
@@ -176,6 +176,6 @@ class Parts:
 
     def text_of(self, generation: str) -> str | None:
         """The full text of the policy in force, or of another one, if the file still has it."""
-        if self.policy_text and generation == self.catalog.generation:
+        if self.policy_text and generation == self.catalog.policy_hash:
             return self.policy_text
         return loader.full_text(self.settings.policy, generation)

@@ -93,15 +93,15 @@ class PolicyReload:
     async def _load(self, loaded: LoadedPolicy) -> None:
         """Take it over, if all that it needs can be made ready. Raises `StoreAway`, and then it is tried again."""
         parts, catalog = self.parts, loaded.catalog
-        if catalog.generation != parts.catalog.generation:
+        if catalog.policy_hash != parts.catalog.policy_hash:
             prepared: list[PreparedPolicy] = []
-            self._unsure = catalog.generation
+            self._unsure = catalog.policy_hash
             try:
                 require_teams(catalog, parts.identity)
                 for prepare in parts.prepares:
                     prepared.append(prepare(catalog))  # noqa: PERF401  # what is ready is dropped where the next is not
                 # Before it is in force here: until then, whatever is decided by the one from before fails its guard.
-                await parts.store.policy.adopt(catalog.generation)
+                await parts.store.policy.adopt(catalog.policy_hash)
             except StoreAway:
                 await _discard(prepared)
                 raise
@@ -111,23 +111,23 @@ class PolicyReload:
                     log.exception("an error that nobody expected")
                 await self._refuse(str(error) or type(error).__name__)
                 return
-            before = parts.catalog.generation
+            before = parts.catalog.policy_hash
             # No await from here on: nothing sees half of it.
             for each in prepared:
                 each.commit()
             parts.catalog, parts.policy_text = catalog, loaded.text
             parts.store.retention = catalog.workspace.retention
-            log.info("the policy is %s now, in place of %s", catalog.generation, before)
+            log.info("the policy is %s now, in place of %s", catalog.policy_hash, before)
         elif self._unsure and await parts.store.policy.current() == self._unsure:
             # The store took over what nobody here did, and the file is again as it was.
-            await parts.store.policy.adopt(catalog.generation)
+            await parts.store.policy.adopt(catalog.policy_hash)
         self._unsure = ""
         await self._well()
 
     async def _refuse(self, mistakes: str) -> None:
         """Say so everywhere, once for the same mistakes. Raises `StoreAway`, and then it is told at the next look."""
         parts, lines = self.parts, mistakes.split("\n")
-        stays = parts.catalog.generation
+        stays = parts.catalog.policy_hash
         more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
         parts.policy_trouble = f"the policy file cannot be used, so policy {stays} stays in force: {lines[0]}{more}"
         if mistakes == self._told:

@@ -26,7 +26,7 @@ from bot.process.systems import Systems, prepare_sinks, sinks
 from bot.reports.digest import chart
 from bot.reports.digest.schedule import EVERY, Digesting, DigestReader
 from bot.reports.insights.scan import Watching
-from bot.store.types import Guard
+from bot.store.types import CommitGuard
 from bot.worker.delegation_ends import DelegationEnds
 from bot.worker.directory_refresh import DirectoryRefresh
 from bot.worker.key_rotation import KeyRotation
@@ -122,7 +122,7 @@ def _sealer(parts: Parts) -> tuple[Sealer, asyncio.Event]:
         loop.call_soon_threadsafe(opened.set)
         return archive
 
-    sealer = Sealer(parts.store, made, parts.settings.home, lambda: parts.catalog.generation, parts.text_of)
+    sealer = Sealer(parts.store, made, parts.settings.home, lambda: parts.catalog.policy_hash, parts.text_of)
     return sealer, opened
 
 
@@ -155,7 +155,7 @@ def _schedule_digest(parts: Parts) -> None:
     parts.scheduler.add_job(parts.digesting.tick, "interval", seconds=EVERY, id="digest", next_run_time=first)
 
 
-async def _judge(parts: Parts, request: Request, now: float) -> tuple[Event, tuple[Guard, ...]] | None:
+async def _judge(parts: Parts, request: Request, now: float) -> tuple[Event, tuple[CommitGuard, ...]] | None:
     return await scheduled_start.start_event(parts.context, await parts.people.roster(), request, now)
 
 

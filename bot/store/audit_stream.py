@@ -140,8 +140,8 @@ class AuditStream:
         ``stale``: numbers whose entries here differ from what was sealed under them; they are written again under
         new numbers. False when it is recorded already.
         """
-        said = self.store.said("loss", json.dumps(loss), await self.store.now())
-        answer = await away(self._resume(keys=self.store.saying, args=[sealed, *said, *stale]))
+        arguments = self.store.event_args("loss", json.dumps(loss), await self.store.now())
+        answer = await away(self._resume(keys=self.store.event_keys, args=[sealed, *arguments, *stale]))
         return text(answer[0]) == "RESUMED"
 
     async def trim(self, sealed: int, kept: int = KEPT) -> None:
@@ -171,12 +171,12 @@ class AuditStream:
             info = await away(self.redis.info("memory"))
         return int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
 
-    async def alarm(self, kind: str, said: str, once: str | None = None) -> bool:
+    async def alarm(self, kind: str, sentence: str, once: str | None = None) -> bool:
         """An alarm about the audit log itself, audited and posted once an hour; False for a repeat.
 
         ``once``: what makes two of a kind the same, where that is not the text.
         """
-        event, same = json.dumps({"alarm": kind, "said": said}), said if once is None else once
+        event, same = json.dumps({"alarm": kind, "said": sentence}), sentence if once is None else once
         return await self.store.audit_event(
             "alarm", event, window=_HOUR, once=f"alarm {kind} {same}", row="record|record:#"
         )

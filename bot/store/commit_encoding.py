@@ -14,7 +14,7 @@ from bot.store.encoding import milliseconds, stamp
 from bot.store.indexes.person_counters import KEPT, SUBMIT_WINDOW
 from bot.store.keys import Keys
 from bot.store.record_seal import Authorship, Sealing
-from bot.store.types import Change, Guard, Op
+from bot.store.types import Change, CommitGuard, ExtraWrite
 
 BODY = 5
 """Where the packed body is among the words."""
@@ -37,41 +37,44 @@ class Spelling:
         after = change.after
         keys = _Numbered(self._fixed_keys(after.id))
         rows = [f"{after.id}|{audience}" for audience in notices(after, change.event)]
-        ops = (*change.ops, *self._indexed(change))
+        extra_writes = (*change.extra_writes, *self._indexed(change))
         words = [*self._fixed_words(change, "\n".join(rows)), len(change.guards)]
-        # A guard or an op is one argument, its words on lines: a hundred short arguments cost more than the script.
+        # A guard, or a write, is one argument, its words on lines: a hundred short arguments cost more than the script.
         words += ["\n".join((g.kind, keys.number(g.key), g.a, g.b)) for g in change.guards]
-        words.append(len(ops))
-        words += ["\n".join((op.command, keys.number(op.key), *op.words)) for op in ops]
+        words.append(len(extra_writes))
+        words += [
+            "\n".join((extra_write.command, keys.number(extra_write.key), *extra_write.words))
+            for extra_write in extra_writes
+        ]
         return keys.all, words
 
     def submission(
         self, request: Request, token: str, read: Mapping[str, str], ledgers: Mapping[str, str]
-    ) -> tuple[tuple[Guard, ...], tuple[Op, ...]]:
+    ) -> tuple[tuple[CommitGuard, ...], tuple[ExtraWrite, ...]]:
         """What a new request adds to the commit: the ledgers of people, over those that were read; a token's use."""
         k, person, at = self.keys, request.requester.id, stamp(request.created_at)
         # For as long as requests can be read it is known what the person asked before.
         kept = max(self.retention(), SUBMIT_WINDOW)
         written = [self.ledger(who, read[who], ledger) for who, ledger in ledgers.items()]
         guards = [guard for found, _ in written for guard in found]
-        ops = [
+        extra_writes = [
             # An id that is drawn again has no messages of its former life.
-            Op("DEL", k.posts(request.id), ()),
-            *(op for _, found in written for op in found),
-            Op("ZADD", k.submits(person), (at, request.id)),
-            Op("ZREMRANGEBYSCORE", k.submits(person), ("-inf", stamp(request.created_at - kept))),
-            Op("EXPIRE", k.submits(person), (str(kept),)),
+            ExtraWrite("DEL", k.posts(request.id), ()),
+            *(extra_write for _, found in written for extra_write in found),
+            ExtraWrite("ZADD", k.submits(person), (at, request.id)),
+            ExtraWrite("ZREMRANGEBYSCORE", k.submits(person), ("-inf", stamp(request.created_at - kept))),
+            ExtraWrite("EXPIRE", k.submits(person), (str(kept),)),
         ]
         if token:
-            guards.append(Guard("EQUALS", k.once(token), ""))
-            ops.append(Op("SET", k.once(token), (request.id, "EX", str(_ONCE))))
-        return tuple(guards), tuple(ops)
+            guards.append(CommitGuard("EQUALS", k.once(token), ""))
+            extra_writes.append(ExtraWrite("SET", k.once(token), (request.id, "EX", str(_ONCE))))
+        return tuple(guards), tuple(extra_writes)
 
-    def ledger(self, person: str, read: str, ledger: str) -> tuple[tuple[Guard, ...], tuple[Op, ...]]:
+    def ledger(self, person: str, read: str, ledger: str) -> tuple[tuple[CommitGuard, ...], tuple[ExtraWrite, ...]]:
         """A person's ledger, over the one that was read."""
         # Written in the script that checks it: a verdict that relied on the older counters fails its guard.
         key = self.keys.ledger(person)
-        return (Guard("EQUALS", key, read),), (Op("SET", key, (ledger, "EX", str(KEPT))),)
+        return (CommitGuard("EQUALS", key, read),), (ExtraWrite("SET", key, (ledger, "EX", str(KEPT))),)
 
     def _fixed_keys(self, id_: str) -> list[str]:
         k = self.keys
@@ -101,35 +104,35 @@ class Spelling:
             rows,
         ]
 
-    def _indexed(self, change: Change) -> list[Op]:
+    def _indexed(self, change: Change) -> list[ExtraWrite]:
         """The difference that a change makes to the indexes."""
         old, new = self._indexes(change.before), self._indexes(change.after)
-        ops = [Op("SADD", key, (change.after.id,)) for key in sorted(new - old)]
-        ops += [Op("SREM", key, (change.after.id,)) for key in sorted(old - new)]
+        extra_writes = [ExtraWrite("SADD", key, (change.after.id,)) for key in sorted(new - old)]
+        extra_writes += [ExtraWrite("SREM", key, (change.after.id,)) for key in sorted(old - new)]
         was, is_ = (request is not None and request.state in EXPOSED for request in (change.before, change.after))
         # Before a provider is called it is noted again, whichever version of this wrote what came before.
         if is_ and (not was or change.durable):
-            ops.append(Op("ZADD", self.keys.exposure, ("0", exposure_entry(change.after))))
+            extra_writes.append(ExtraWrite("ZADD", self.keys.exposure, ("0", exposure_entry(change.after))))
         if was and not is_:
-            ops.append(Op("ZREM", self.keys.exposure, (exposure_entry(change.after),)))
-        return ops + self._line(change)
+            extra_writes.append(ExtraWrite("ZREM", self.keys.exposure, (exposure_entry(change.after),)))
+        return extra_writes + self._line(change)
 
-    def unindexed(self, request: Request) -> tuple[Op, ...]:
+    def unindexed(self, request: Request) -> tuple[ExtraWrite, ...]:
         """Removes a closed request from every index."""
         keys = {self.keys.of_system(leg.role.system) for leg in request.legs}
         keys |= {self.keys.mine(person.id) for person in request.parties}
-        ops = [Op("SREM", key, (request.id,)) for key in sorted(keys)]
-        ops.append(Op("ZREM", self.keys.exposure, (exposure_entry(request),)))
-        ops += [Op("ZREM", self.keys.waiting(channel), (request.id,)) for channel in request.channels]
-        return tuple(ops)
+        extra_writes = [ExtraWrite("SREM", key, (request.id,)) for key in sorted(keys)]
+        extra_writes.append(ExtraWrite("ZREM", self.keys.exposure, (exposure_entry(request),)))
+        extra_writes += [ExtraWrite("ZREM", self.keys.waiting(channel), (request.id,)) for channel in request.channels]
+        return tuple(extra_writes)
 
-    def _line(self, change: Change) -> list[Op]:
+    def _line(self, change: Change) -> list[ExtraWrite]:
         """Who waits for a decision in each of its channels, in the order of asking."""
         request, lines = change.after, [self.keys.waiting(channel) for channel in change.after.channels]
         waited, waits = (known is not None and known.state is State.PENDING for known in (change.before, request))
         if waits and not waited:
-            return [Op("ZADD", line, (stamp(request.created_at), request.id)) for line in lines]
-        return [Op("ZREM", line, (request.id,)) for line in lines] if waited and not waits else []
+            return [ExtraWrite("ZADD", line, (stamp(request.created_at), request.id)) for line in lines]
+        return [ExtraWrite("ZREM", line, (request.id,)) for line in lines] if waited and not waits else []
 
     def _indexes(self, request: Request | None) -> set[str]:
         if request is None or request.state not in OPEN:

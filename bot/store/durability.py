@@ -27,7 +27,7 @@ from bot.store.encoding import away, text
 from bot.store.key_types import kinds
 from bot.store.keys import Keys
 from bot.store.quarantine import quarantine_wrong_types
-from bot.store.types import Guard, GuardFailed, OtherStore, Unreplicated
+from bot.store.types import CommitGuard, GuardFailed, OtherStore, Unreplicated
 
 log = logging.getLogger(__name__)
 
@@ -65,11 +65,11 @@ class Barrier:
         self._id = text(id_)
         return self._id
 
-    async def same_store(self) -> Guard:
+    async def same_store(self) -> CommitGuard:
         """Holds while this is the store that we began with."""
-        return Guard("EQUALS", self._keys.store, self._id or await self.begin())
+        return CommitGuard("EQUALS", self._keys.store, self._id or await self.begin())
 
-    def failed(self, guard: Guard) -> Exception:
+    def failed(self, guard: CommitGuard) -> Exception:
         """What it means that a commit's guard failed."""
         if guard.key != self._keys.store:
             return GuardFailed(guard)

@@ -25,7 +25,7 @@ from bot.core.lockdown import Lock, Lockdowns, Operator
 from bot.store.encoding import away, script, seconds, text
 from bot.store.keyring import KeyRing
 from bot.store.keys import Keys
-from bot.store.types import Guard
+from bot.store.types import CommitGuard
 
 log = logging.getLogger(__name__)
 
@@ -63,10 +63,10 @@ class LockdownStore:
         ring: KeyRing,
         workspace: str,
         note: Callable[..., Awaitable[bool]],
-        said: Callable[..., tuple[str, ...]],
+        event_args: Callable[..., tuple[str, ...]],
     ) -> None:
-        """Register the script; nothing is sent. ``note`` is `Store.audit_event`, ``said`` `Store.said`."""
-        self._said = said
+        """Register the script; nothing is sent. ``note`` is `Store.audit_event`, ``event_args`` the store's."""
+        self._event_arguments = event_args
         self._redis, self._keys, self._ring, self._workspace = redis, keys, ring, workspace
         self._note, self._write = note, script(redis, "sealed_value")
         self._floor = 0
@@ -92,13 +92,13 @@ class LockdownStore:
             return standing
         raise StoreAway("the lockdowns change faster than they can be read")
 
-    async def guard(self, systems: Sequence[str]) -> Guard:
+    async def guard(self, systems: Sequence[str]) -> CommitGuard:
         """Holds while none of these systems is locked down. Raises `LockedDown` where one is."""
         if self._known is None or self._known.over(systems):
             await self.read()
         if self._known and (locks := self._known.over(systems)):
             raise LockedDown(locks[0])
-        return Guard("EQUALS", self._keys.lockdown, self._value)
+        return CommitGuard("EQUALS", self._keys.lockdown, self._value)
 
     async def require(self, systems: Iterable[str]) -> None:
         """Raises `LockedDown` while one of these systems is locked down."""
@@ -138,13 +138,13 @@ class LockdownStore:
     ) -> bool:
         k, value = self._keys, self._sealed(after)
         rows = [f"{channel}|{AUDIENCE}" for channel in dict.fromkeys((AUDIT, *to))] if kind else []
-        said: tuple[str, ...] = ()
+        arguments: tuple[str, ...] = ()
         if kind:
             event = json.dumps({**fields, "revision": after.revision}, ensure_ascii=False)
             at = seconds(await away(self._redis.time()))
-            said = self._said(kind, event, at, id_=ID, rows=rows)
+            arguments = self._event_arguments(kind, event, at, id_=ID, rows=rows)
         keys = [k.audit, k.seq, k.outbox, k.rows, k.lockdown]
-        if text(await away(self._write(keys=keys, args=[expected, value, k.wake, *said]))) != "WRITTEN":
+        if text(await away(self._write(keys=keys, args=[expected, value, k.wake, *arguments]))) != "WRITTEN":
             return False
         self._remember(value, after)
         return True
@@ -163,8 +163,8 @@ class LockdownStore:
         if not isinstance(doubt, Unreadable):
             return after if await self._written(found, after, UNCERTAIN, fields, ()) else None
         # Written over, it would be a doubt to those who have the key, in a workspace that has no trouble.
-        said, row = json.dumps(fields, ensure_ascii=False), f"{AUDIT}|{AUDIENCE}"
-        await self._note(UNCERTAIN, said, id_=ID, window=_AGAIN, once=f"{UNCERTAIN} {reason}", row=row)
+        event, row = json.dumps(fields, ensure_ascii=False), f"{AUDIT}|{AUDIENCE}"
+        await self._note(UNCERTAIN, event, id_=ID, window=_AGAIN, once=f"{UNCERTAIN} {reason}", row=row)
         self._value, self._known, self._readable = value, after, False
         return after
 

@@ -264,7 +264,7 @@ class Outbox:
         entry = await self._asking(row)
         return EVENT.validate_json(entry[b"event"]) if entry and entry[b"version"] != b"0" else None
 
-    async def noted(self, row: Row) -> Mapping[str, Any] | None:
+    async def audit_event(self, row: Row) -> Mapping[str, Any] | None:
         """The audit event that asked for the row and changed no request; None where none did, or it is gone."""
         entry = await self._asking(row)
         return dict(json.loads(text(entry[b"event"]))) if entry and entry[b"version"] == b"0" else None

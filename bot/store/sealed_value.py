@@ -20,7 +20,7 @@ from bot.core.errors import StoreAway
 from bot.store.encoding import away, script, seconds, text
 from bot.store.keyring import KeyRing
 from bot.store.keys import Keys
-from bot.store.types import Guard
+from bot.store.types import CommitGuard
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Wording:
 
 
 class SealedValue(Generic[M]):
-    """One value. ``note`` and ``said`` are the store's. Its verbs raise `StoreAway`."""
+    """One value. ``note`` and ``event_args`` are the store's. Its verbs raise `StoreAway`."""
 
     def __init__(
         self,
@@ -70,11 +70,11 @@ class SealedValue(Generic[M]):
         wording: Wording,
         ring: KeyRing,
         note: Callable[..., Awaitable[bool]],
-        said: Callable[..., tuple[str, ...]],
+        event_args: Callable[..., tuple[str, ...]],
     ) -> None:
         """Register the script; nothing is sent."""
         self._redis, self._keys, self._key, self._ring = redis, keys, key, ring
-        self._empty, self._wording, self._note, self._said = empty, wording, note, said
+        self._empty, self._wording, self._note, self._event_arguments = empty, wording, note, event_args
         self._write = script(redis, "sealed_value")
         self._raw: bytes = b""
         self._known: M = empty
@@ -108,9 +108,9 @@ class SealedValue(Generic[M]):
         self._raw, self._known = raw, value
         self._floor = max(self._floor, value.revision)
         if self.doubted:
-            said = f"the record of {self._wording.name} cannot be believed ({self.doubted}): {self._wording.loss}"
-            log.critical("%s", said)
-            fields = json.dumps({"alarm": "sealed_value", "said": said}, ensure_ascii=False)
+            sentence = f"the record of {self._wording.name} cannot be believed ({self.doubted}): {self._wording.loss}"
+            log.critical("%s", sentence)
+            fields = json.dumps({"alarm": "sealed_value", "said": sentence}, ensure_ascii=False)
             await self._note("alarm", fields, window=_AGAIN, once=f"{self._key} {self.doubted}", row=_ROW)
 
     @property
@@ -118,11 +118,11 @@ class SealedValue(Generic[M]):
         """What this process read or wrote last."""
         return self._known
 
-    def guards(self) -> tuple[Guard, ...]:
+    def guards(self) -> tuple[CommitGuard, ...]:
         """Hold while the value is what this process read last, and judged by; none for one that says nothing."""
-        return () if self.doubted else (Guard("EQUALS", self._key, text(self._raw)),)
+        return () if self.doubted else (CommitGuard("EQUALS", self._key, text(self._raw)),)
 
-    def guarded_by(self, guard: Guard) -> bool:
+    def guarded_by(self, guard: CommitGuard) -> bool:
         """Whether it is a guard of this value."""
         return guard.key == self._key
 
@@ -142,12 +142,13 @@ class SealedValue(Generic[M]):
 
         False where the key holds something else by now: read and judge again. ``rows``: its notifications.
         """
-        k, value, said = self._keys, self._sealed(after), tuple[str, ...]()
+        k, value, arguments = self._keys, self._sealed(after), tuple[str, ...]()
         if kind:
             event = json.dumps({**fields, "revision": after.revision}, ensure_ascii=False)
-            said = self._said(kind, event, seconds(await away(self._redis.time())), id_=id_, rows=rows)
+            at = seconds(await away(self._redis.time()))
+            arguments = self._event_arguments(kind, event, at, id_=id_, rows=rows)
         keys = [k.audit, k.seq, k.outbox, k.rows, self._key]
-        if text(await away(self._write(keys=keys, args=[self._raw, value, k.wake, *said]))) != "WRITTEN":
+        if text(await away(self._write(keys=keys, args=[self._raw, value, k.wake, *arguments]))) != "WRITTEN":
             return False
         self._raw, self._known, self.doubted = value.encode(), after, ""
         self._floor = max(self._floor, after.revision)

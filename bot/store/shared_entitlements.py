@@ -15,7 +15,7 @@ from bot.core.transitions import LEG_MAY_HAVE_ACCESS
 from bot.store.encoding import away, script, text
 from bot.store.quarantine import quarantine_wrong_types
 from bot.store.store import Store
-from bot.store.types import ClaimedRequest, Guard, Op, Superseded
+from bot.store.types import ClaimedRequest, CommitGuard, ExtraWrite, Superseded
 
 HELD, CLOSING = "held", "closing"
 _ORDER = re.compile(rf"J-[{ID_ALPHABET}]{{4,8}}\.[0-9]{{1,2}}")
@@ -89,19 +89,19 @@ class SharedEntitlements:
         """The order that closed it last."""
         return text(await away(self._store.redis.get(self._left(native))))
 
-    def join_alone(self, native: str, order: str, left: str) -> tuple[tuple[Guard, ...], Op]:
+    def join_alone(self, native: str, order: str, left: str) -> tuple[tuple[CommitGuard, ...], ExtraWrite]:
         """Join in the commit, if nobody else is there, and nobody was since ``left`` was the last to leave."""
-        guards = (Guard("ALONE", self._key(native), order), Guard("EQUALS", self._left(native), left))
+        guards = (CommitGuard("ALONE", self._key(native), order), CommitGuard("EQUALS", self._left(native), left))
         return guards, self._join(native, order)
 
-    def join_with(self, native: str, other: str, order: str) -> tuple[tuple[Guard, ...], Op]:
+    def join_with(self, native: str, other: str, order: str) -> tuple[tuple[CommitGuard, ...], ExtraWrite]:
         """Join in the commit, if ``other`` is still there and not leaving."""
-        return (Guard("HELD", self._key(native), other),), self._join(native, order)
+        return (CommitGuard("HELD", self._key(native), other),), self._join(native, order)
 
     async def leave(
         self, native: str, order: str, claimed: ClaimedRequest, known: Collection[str], *, stay: bool
     ) -> bool:
-        """True when this order is the last and is to close it: it stays, as closing, until `leaving_ops` are committed.
+        """True when this order is the last and has to close it: it stays, as closing, until its `leaving_writes`.
 
         ``known`` are the others whose records say that they hold it. With ``stay``, this order still counts as a
         holder where there are others. Raises `Superseded` when the claim is no longer ours, `HolderUnknown`.
@@ -118,16 +118,16 @@ class SharedEntitlements:
         """Take away the hold of an order whose record does not say that it has one: it could never leave."""
         await away(self._store.redis.hdel(self._key(native), order))
 
-    def leaving_ops(self, natives: Sequence[str], order: str) -> tuple[Op, ...]:
+    def leaving_writes(self, natives: Sequence[str], order: str) -> tuple[ExtraWrite, ...]:
         """Leave in the commit that records the end."""
-        return tuple(op for native in natives for op in self._leaving_ops(native, order))
+        return tuple(extra_write for native in natives for extra_write in self._leaving_writes(native, order))
 
-    def _leaving_ops(self, native: str, order: str) -> tuple[Op, ...]:
+    def _leaving_writes(self, native: str, order: str) -> tuple[ExtraWrite, ...]:
         remembered = (order, "EX", str(_REMEMBERED))
-        return Op("HDEL", self._key(native), (order,)), Op("SET", self._left(native), remembered)
+        return ExtraWrite("HDEL", self._key(native), (order,)), ExtraWrite("SET", self._left(native), remembered)
 
-    def _join(self, native: str, order: str) -> Op:
-        return Op("HSET", self._key(native), (order, HELD))
+    def _join(self, native: str, order: str) -> ExtraWrite:
+        return ExtraWrite("HSET", self._key(native), (order, HELD))
 
     def _key(self, native: str) -> str:
         return self._store.keys.shared(native)

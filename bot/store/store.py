@@ -38,16 +38,7 @@ from bot.store.provenance import NO_PROVENANCE, Provenance
 from bot.store.quarantine import quarantine_wrong_types
 from bot.store.recent_writes import RecentWrites
 from bot.store.record_seal import Authorship, Sealing
-from bot.store.types import (
-    Change,
-    CommitOutcome,
-    GuardFailed,
-    GuardsAndOps,
-    Loaded,
-    NotSafe,
-    PersonCounters,
-    Superseded,
-)
+from bot.store.types import Change, CommitOutcome, CommitParts, GuardFailed, Loaded, NotSafe, PersonCounters, Superseded
 from bot.store.workspace_values import workspace_values
 
 log = logging.getLogger(__name__)
@@ -95,9 +86,11 @@ class Store:
         self.due_set = DueSet(self.redis, self.keys, self._sealing, self.high_water_marks, self.foreign_keys)
         self.usage = UsageStore(self.redis, self.keys, self.authorship, self.forged_values, self.load_ours)
         self.identities = Identities(self.redis, self.keys, self.authorship, self.forged_values)
-        self.policy = PolicyGeneration(self.redis, self.keys, self.provenance.via, self.now, self.said)
-        self.lockdowns = LockdownStore(self.redis, self.keys, self.ring, self.workspace, self.audit_event, self.said)
-        values = workspace_values(self.redis, self.keys, self.ring, self.audit_event, self.said)
+        self.policy = PolicyGeneration(self.redis, self.keys, self.provenance.via, self.now, self.event_args)
+        self.lockdowns = LockdownStore(
+            self.redis, self.keys, self.ring, self.workspace, self.audit_event, self.event_args
+        )
+        values = workspace_values(self.redis, self.keys, self.ring, self.audit_event, self.event_args)
         self.delegations, self.members = values.delegations, values.members
 
     # reading
@@ -249,13 +242,13 @@ class Store:
         self.watch(CommitOutcome(change, text(answer[0]), float(answer[1]), time.monotonic() - began))
         return answer
 
-    def submission(self, request: Request, token: str, counters: Mapping[str, PersonCounters]) -> GuardsAndOps:
+    def submission(self, request: Request, token: str, counters: Mapping[str, PersonCounters]) -> CommitParts:
         """What a new request adds to the commit: guards on ``counters``, by person, and a token that is used once."""
         read = {person: each.ledger_raw for person, each in counters.items()}
         after = {person: each.after(request, person) for person, each in counters.items()}
         return self._spelling.submission(request, token, read, self._ledgers.all_sealed(after))
 
-    def ledger(self, person: str, counters: PersonCounters, after: PersonLedger) -> GuardsAndOps:
+    def ledger(self, person: str, counters: PersonCounters, after: PersonLedger) -> CommitParts:
         """What a person's ledger adds to the commit that it counts: a guard on the one that was read, and the next."""
         return self._spelling.ledger(person, counters.ledger_raw, self._ledgers.sealed(person, after))
 
@@ -281,19 +274,21 @@ class Store:
         at, known = seconds(time), b"" if isinstance(known, Exception) else known or b""
         if window and self.authorship.marked(seen, text(known), at, window):
             return False
-        said = self.said(kind, event, at, id_=id_, rows=(row,) if row else ())
+        arguments = self.event_args(kind, event, at, id_=id_, rows=(row,) if row else ())
         mark = self.authorship.mark(seen, at) if window else ""
-        answer = await away(self._note(keys=[*self.saying, seen], args=[window, known, mark, k.wake, *said]))
+        answer = await away(self._note(keys=[*self.event_keys, seen], args=[window, known, mark, k.wake, *arguments]))
         return text(answer[0]) == "WRITTEN"
 
-    def said(self, kind: str, event: str, at: float, *, id_: str = "", rows: Sequence[str] = ()) -> tuple[str, ...]:
+    def event_args(
+        self, kind: str, event: str, at: float, *, id_: str = "", rows: Sequence[str] = ()
+    ) -> tuple[str, ...]:
         """An event that changes no request, signed: as the scripts read it (see `say` in event.lua)."""
         event, when, lines = self.provenance.on(event), stamp(at), "\n".join(rows)
         mac = self.authorship.mac(id_, "0", kind, event, at=when, rows=lines)
         return id_, kind, event, when, lines, mac
 
     @property
-    def saying(self) -> tuple[str, str, str, str]:
+    def event_keys(self) -> tuple[str, str, str, str]:
         """The keys that each script begins with that writes such an event."""
         return self.keys.audit, self.keys.seq, self.keys.outbox, self.keys.rows
 
@@ -315,9 +310,9 @@ class Store:
         event = self.provenance.of(RecordRestored(at=await self.now(), version=max(versions) + 1))
         after = lifecycle.advance(truth, event)
         await away(self._discard(keys=[self.keys.record(truth.id)], args=[seen]))
-        ops = self._spelling.unindexed(after) if after.state not in lifecycle.OPEN else ()
+        extra_writes = self._spelling.unindexed(after) if after.state not in lifecycle.OPEN else ()
         try:
-            await self._commit_once(Change(None, after, event, ops=ops))
+            await self._commit_once(Change(None, after, event, extra_writes=extra_writes))
         except Superseded:
             return False
         self._told_back.discard(truth.id)

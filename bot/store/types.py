@@ -18,7 +18,7 @@ class Superseded(Exception):
 class GuardFailed(Exception):
     """A counter that a verdict relied on has changed: judge again. ``guard``: which."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: CommitGuard) -> None:
         """Keep which guard it was."""
         super().__init__(guard.kind)
         self.guard = guard
@@ -37,7 +37,7 @@ class Unreplicated(NotSafe):
 
 
 @dataclass(frozen=True)
-class Guard:
+class CommitGuard:
     """A condition that the commit checks in Redis; the words are explained in commit.lua."""
 
     kind: str
@@ -47,7 +47,7 @@ class Guard:
 
 
 @dataclass(frozen=True)
-class Op:
+class ExtraWrite:
     """One more write in the commit script, on a key that it declares."""
 
     command: str
@@ -55,7 +55,7 @@ class Op:
     words: tuple[str, ...]
 
 
-GuardsAndOps = tuple[tuple[Guard, ...], tuple[Op, ...]]
+CommitParts = tuple[tuple[CommitGuard, ...], tuple[ExtraWrite, ...]]
 """What something adds to a commit."""
 
 
@@ -97,8 +97,8 @@ class Change:
     deadline: float | None = None
     fence: str = ""
     lease_until: float | None = None
-    guards: tuple[Guard, ...] = ()
-    ops: tuple[Op, ...] = ()
+    guards: tuple[CommitGuard, ...] = ()
+    extra_writes: tuple[ExtraWrite, ...] = ()
 
     @property
     def durable(self) -> bool:

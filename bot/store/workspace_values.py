@@ -36,10 +36,10 @@ def workspace_values(
     keys: Keys,
     ring: KeyRing,
     note: Callable[..., Awaitable[bool]],
-    said: Callable[..., tuple[str, ...]],
+    event_args: Callable[..., tuple[str, ...]],
 ) -> WorkspaceValues:
-    """Open them; nothing is sent. ``note`` and ``said`` are the store's."""
+    """Open them; nothing is sent. ``note`` and ``event_args`` are the store's."""
     return WorkspaceValues(
-        SealedValue(redis, keys, keys.delegations, Delegations(), _DELEGATIONS, ring, note, said),
-        SealedValue(redis, keys, keys.members, GroupMembers(), _MEMBERS, ring, note, said),
+        SealedValue(redis, keys, keys.delegations, Delegations(), _DELEGATIONS, ring, note, event_args),
+        SealedValue(redis, keys, keys.members, GroupMembers(), _MEMBERS, ring, note, event_args),
     )

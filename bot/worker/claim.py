@@ -17,7 +17,7 @@ from bot.core.errors import LockedDown
 from bot.core.events import Event, Retried
 from bot.core.request import Leg, Request
 from bot.store.store import Store
-from bot.store.types import Change, ClaimedRequest, Guard, GuardFailed, Op, Superseded, Unreplicated
+from bot.store.types import Change, ClaimedRequest, CommitGuard, ExtraWrite, GuardFailed, Superseded, Unreplicated
 from providers.systems.base import Order, Principal, ProviderError, Subject
 
 WAIT_FOR_OTHERS = 0.5
@@ -79,8 +79,8 @@ class Claim:
         *,
         deadline: float | None = None,
         lease_until: float | None = None,
-        guards: tuple[Guard, ...] = (),
-        ops: tuple[Op, ...] = (),
+        guards: tuple[CommitGuard, ...] = (),
+        extra_writes: tuple[ExtraWrite, ...] = (),
     ) -> None:
         """Advance the lifecycle and commit. Raises `Superseded`, `IllegalEvent`, `NotSafe`.
 
@@ -95,7 +95,7 @@ class Claim:
             fence=self.claimed.fence,  # the commit fails once another worker has claimed the request
             lease_until=lease_until,
             guards=guards,
-            ops=ops,
+            extra_writes=extra_writes,
         )
         try:
             await self.store.commit(change)

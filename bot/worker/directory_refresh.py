@@ -120,12 +120,12 @@ class DirectoryRefresh:
         catalog = self.catalog()
         if not self.sources.directories and not self.sources.calendars:
             return
-        if await self.leader.elected() and (self._read_generation != catalog.generation or self._is_due()):
-            if await self.store.policy.current() != catalog.generation:
+        if await self.leader.elected() and (self._read_generation != catalog.policy_hash or self._is_due()):
+            if await self.store.policy.current() != catalog.policy_hash:
                 # This process has another policy than the workspace: one that has the current policy is to lead.
                 await self.leader.resign()
                 return
-            self._read_at, self._read_generation = time.monotonic(), catalog.generation
+            self._read_at, self._read_generation = time.monotonic(), catalog.policy_hash
             await self.read_all(catalog)
 
     def _is_due(self) -> bool:
@@ -151,7 +151,7 @@ class DirectoryRefresh:
     ) -> None:
         wanted = {group: shape.group for group, shape in catalog.groups.items() if shape.directory == name}
         previous = stored.get(name)
-        groups = dict(previous.groups) if previous and previous.generation == catalog.generation else {}
+        groups = dict(previous.groups) if previous and previous.generation == catalog.policy_hash else {}
         groups = {group: snapshot for group, snapshot in groups.items() if group in wanted}
         oldest_first = sorted(wanted, key=lambda group: groups[group].at if group in groups else 0.0)
         now = await self.store.now()
@@ -160,7 +160,7 @@ class DirectoryRefresh:
         self._note_age(("directory", name), [groups[g].at if g in groups else None for g in wanted], now)
         await self._write(
             DirectorySnapshot(
-                name=name, generation=catalog.generation, at=now, groups=groups, problem=problem[:_LONGEST_PROBLEM]
+                name=name, generation=catalog.policy_hash, at=now, groups=groups, problem=problem[:_LONGEST_PROBLEM]
             )
         )
 
@@ -197,8 +197,8 @@ class DirectoryRefresh:
         self, catalog: Catalog, name: str, calendar: Calendar, stored: Mapping[str, CalendarSnapshot]
     ) -> None:
         now, previous = await self.store.now(), stored.get(name)
-        current = previous if previous and previous.generation == catalog.generation else None
-        snapshot = current or CalendarSnapshot(name=name, generation=catalog.generation, at=0.0)
+        current = previous if previous and previous.generation == catalog.policy_hash else None
+        snapshot = current or CalendarSnapshot(name=name, generation=catalog.policy_hash, at=0.0)
         spans: list[tuple[tuple[float, float], ...]] = []
 
         async def ask_calendar() -> None:
@@ -210,7 +210,7 @@ class DirectoryRefresh:
                 update={"at": now, "since": now - BEFORE, "until": now + AHEAD, "busy": spans[0]}
             )
         elif refused:
-            snapshot = CalendarSnapshot(name=name, generation=catalog.generation, at=0.0)
+            snapshot = CalendarSnapshot(name=name, generation=catalog.policy_hash, at=0.0)
         problem = self._health["calendar", name].problem
         self._note_age(("calendar", name), [snapshot.at or None], now)
         await self._write(snapshot.model_copy(update={"problem": problem[:_LONGEST_PROBLEM]}))

@@ -20,7 +20,7 @@ from bot.core.errors import JitError
 from bot.core.events import Event, GrantAttempted, Granted, GrantRefused, GrantUncertain, Retried
 from bot.core.request import Leg, LegState, Request
 from bot.store.shared_entitlements import CLOSING, HolderUnknown, SharedEntitlements
-from bot.store.types import Guard, NotSafe, Op, Superseded
+from bot.store.types import CommitGuard, ExtraWrite, NotSafe, Superseded
 from bot.worker.claim import WAIT_FOR_OTHERS, Claim, TryLater, error_text, principal
 from bot.worker.provider_gateway import ProviderGateway
 from providers.systems.base import Connecting, Order, Prior, ProviderError, Receipt, System
@@ -44,8 +44,8 @@ class GrantPlan:
 
     order: Order
     prior: Prior
-    guards: tuple[Guard, ...] = ()
-    ops: tuple[Op, ...] = ()
+    guards: tuple[CommitGuard, ...] = ()
+    extra_writes: tuple[ExtraWrite, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,9 @@ class Granter:
             in_flight_until=in_flight_until,
         )
         # The lease outlasts the call: no other worker claims the request while the call may take effect.
-        await claim.commit(attempted, lease_until=in_flight_until + claim.lease, guards=plan.guards, ops=plan.ops)
+        await claim.commit(
+            attempted, lease_until=in_flight_until + claim.lease, guards=plan.guards, extra_writes=plan.extra_writes
+        )
 
     async def _call(self, claim: Claim, leg: Leg, gateway: ProviderGateway, plan: GrantPlan) -> Event:
         try:
@@ -129,7 +131,7 @@ class Granter:
         inspected = await gateway.call(gateway.system.inspect(order))
         if not natives:
             return GrantPlan(order, inspected)
-        prior, guards, ops = dict(inspected.facts), list[Guard](), list[Op]()
+        prior, guards, extra_writes = dict(inspected.facts), list[CommitGuard](), list[ExtraWrite]()
         for native in natives:
             others = await self.entitlements.others(native, order.id)
             # The last order that needed it is revoking it just now: nobody may join.
@@ -140,14 +142,14 @@ class Granter:
                 raise TryLater(claim.now + WAIT_FOR_OTHERS)
             if others:
                 prior[native] = await self._existed_before(native, other := min(others))
-                join_guards, join_op = self.entitlements.join_with(native, other, order.id)
+                join_guards, join_write = self.entitlements.join_with(native, other, order.id)
             else:
-                join_guards, join_op = self.entitlements.join_alone(native, order.id, last_leavers[native])
+                join_guards, join_write = self.entitlements.join_alone(native, order.id, last_leavers[native])
             guards += join_guards
-            ops.append(join_op)
+            extra_writes.append(join_write)
         # The guards fail the commit if an order joined or left the entitlement since it was read.
         present = all(bool(prior.get(native)) for native in natives)
-        return GrantPlan(order, Prior(present=present, facts=prior), tuple(guards), tuple(ops))
+        return GrantPlan(order, Prior(present=present, facts=prior), tuple(guards), tuple(extra_writes))
 
     async def _has_unlisted_holder(self, native: str, request: Request, leg: Leg) -> bool:
         """Whether another order needs the entitlement, or may need it, and its entry in the index was deleted."""

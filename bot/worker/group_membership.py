@@ -63,8 +63,8 @@ class GroupMembership:
 
         ``also_read``: ids of more requests to return, whether or not their requester may request them.
         """
-        if self._by != (catalog.generation, roster):
-            self._by, self._checked, self._lost = (catalog.generation, roster), set(), set()
+        if self._by != (catalog.policy_hash, roster):
+            self._by, self._checked, self._lost = (catalog.policy_hash, roster), set(), set()
         for id_ in self._restricted - self._checked:
             requested = self._roles_of[id_]
             if lost_rights.outside(catalog, roster, requested.requester, requested.roles):

@@ -69,8 +69,8 @@ Groups = Callable[[], Awaitable[Roster | None]]
 class Offboarding:
     """The offboarding loop; one process of a workspace runs it at a time.
 
-    ``clock``: the time in Unix seconds; None reads the store's. ``interval``, ``apart``, ``groups_apart`` and
-    ``a_minute``: see the constants.
+    ``clock``: the time in Unix seconds; None reads the store's. ``interval``, ``account_recheck``, ``group_recheck``,
+    ``max_per_minute``: see the constants.
     """
 
     context: AccessContext
@@ -78,9 +78,9 @@ class Offboarding:
     groups: Groups
     clock: Callable[[], Awaitable[float]] | None = None
     interval: float = INTERVAL
-    apart: float = ACCOUNT_RECHECK
-    groups_apart: float = GROUP_RECHECK
-    a_minute: int = MAX_PER_MINUTE
+    account_recheck: float = ACCOUNT_RECHECK
+    group_recheck: float = GROUP_RECHECK
+    max_per_minute: int = MAX_PER_MINUTE
     _cursor: str = field(default="", init=False)
     _polled_at: deque[float] = field(default_factory=deque, init=False)
     """When each account of the last minute was polled, in monotonic seconds."""
@@ -163,8 +163,8 @@ class Offboarding:
         if all(sighting.by for sighting in scan.seen.values()):
             self._sample.clear()
         for user in states.gone:
-            scan.sight(user, user)
-            if scan.now - scan.seen[user].first >= self.apart:
+            scan.add_sighting(user, user)
+            if scan.now - scan.seen[user].first >= self.account_recheck:
                 scan.losses += [Loss(request, _DEACTIVATED) for request in scan.users[user]]
         for user in states.here:
             scan.seen.pop(user, None)
@@ -196,7 +196,7 @@ class Offboarding:
         now = time.monotonic()
         while self._polled_at and now - self._polled_at[0] >= 60.0:
             self._polled_at.popleft()
-        room = max(0, min(MAX_PER_POLL, self.a_minute - len(self._polled_at)))
+        room = max(0, min(MAX_PER_POLL, self.max_per_minute - len(self._polled_at)))
         suspected = [user for user in scan.present if user in scan.seen or user in scan.hinted]
         suspected.sort(key=lambda user: (scan.seen[user].last if user in scan.seen else 0.0, user))
         suspected_set = set(suspected)
@@ -226,8 +226,8 @@ class Offboarding:
 
     def _note_lost_right(self, scan: OffboardingScan, catalog: Catalog, roster: Roster, request: Request) -> None:
         if names := lost_rights.lost(catalog, roster, request):
-            scan.sight(request.id, request.requester.id, catalog.generation)
-            if scan.now - scan.seen[request.id].first >= self.groups_apart:
+            scan.add_sighting(request.id, request.requester.id, catalog.policy_hash)
+            if scan.now - scan.seen[request.id].first >= self.group_recheck:
                 why = f"the requester is in none of the groups that may request {', '.join(names)}"
                 scan.losses.append(Loss(request, why, by_groups=True))
         elif authorization.may_still_request(catalog, roster, request, scan.now).allowed:

@@ -46,7 +46,7 @@ class OffboardingScan:
     mass: bool = False
     mass_by_groups: bool = False
 
-    def sight(self, what: str, user: str, by: str = "") -> None:
+    def add_sighting(self, what: str, user: str, by: str = "") -> None:
         """Add a sighting, the first or a later one. ``by``: the generation; a sighting by another one is a first."""
         earlier = self.seen.get(what)
         if earlier is None or earlier.by != by or earlier.user != user:

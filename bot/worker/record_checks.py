@@ -59,7 +59,7 @@ class RecordChecks:
 
     async def _exceeded(self, counter: UsageCounter, request: Request) -> str:
         """Which limit or conflict forbids it, and what to do; empty where none does."""
-        if why := await counter.exceeds(request):
+        if why := await counter.why_exceeded(request):
             return f"{why}; please request again later"
         if why := await self._conflicting(counter.policy(), request):
             return f"{why}; have that access removed in its system, then request again"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bot.core.events import Retried, Revoked
 from bot.core.request import Leg
 from bot.store.shared_entitlements import HELD, HolderUnknown, SharedEntitlements
-from bot.store.types import Op
+from bot.store.types import ExtraWrite
 from bot.worker.claim import WAIT_FOR_OTHERS, Claim, TryLater, error_text
 from bot.worker.provider_gateway import ProviderGateway
 from providers.systems.base import Outcome, Presence, Prior, Receipt
@@ -33,9 +33,9 @@ class Revoker:
         order = claim.order(leg)
         # Leave before the call: once the last order is marked as revoking, no other order joins the entitlement.
         is_last = {native: await self._leave(claim, leg, native) for native in leg.entitlements}
-        leaving_ops = self.entitlements.leaving_ops(leg.entitlements, order.id)
+        leaving_writes = self.entitlements.leaving_writes(leg.entitlements, order.id)
         if is_last and not any(is_last.values()):  # the last order that needs the entitlements revokes them
-            await self._commit_outcome(claim, leg, _STILL_NEEDED, leaving_ops)
+            await self._commit_outcome(claim, leg, _STILL_NEEDED, leaving_writes)
             return
         prior = _must_remain(Prior.model_validate(leg.prior), is_last)
         receipt = None if leg.receipt is None else Receipt.model_validate(leg.receipt)
@@ -47,7 +47,7 @@ class Revoker:
         except Exception as error:  # noqa: BLE001  # any provider error: there may still be access; retry
             await claim.commit(claim.retry_event(leg, error_text(error)))
             return
-        await self._commit_outcome(claim, leg, outcome, leaving_ops)
+        await self._commit_outcome(claim, leg, outcome, leaving_writes)
 
     async def _leave(self, claim: Claim, leg: Leg, native: str) -> bool:
         """Whether this order is the last that needs the entitlement.
@@ -67,7 +67,9 @@ class Revoker:
         except HolderUnknown as error:
             raise TryLater(claim.now + WAIT_FOR_OTHERS) from error
 
-    async def _commit_outcome(self, claim: Claim, leg: Leg, outcome: Outcome, leaving_ops: tuple[Op, ...]) -> None:
+    async def _commit_outcome(
+        self, claim: Claim, leg: Leg, outcome: Outcome, leaving_writes: tuple[ExtraWrite, ...]
+    ) -> None:
         """Commit `Revoked` if verified as absent after the last moment a slow grant can take effect; else retry."""
         if outcome.presence is not Presence.ABSENT:
             details = "; ".join(words for words in (outcome.kept, outcome.remains, outcome.detail) if words)
@@ -78,7 +80,9 @@ class Revoker:
             wait = Retried(at=claim.now, leg=leg.n, error=waiting, retry_at=leg.in_flight_until, failed=False)
             await claim.commit(wait)
         else:
-            await claim.commit(Revoked(at=claim.now, leg=leg.n, outcome=outcome.model_dump()), ops=leaving_ops)
+            await claim.commit(
+                Revoked(at=claim.now, leg=leg.n, outcome=outcome.model_dump()), extra_writes=leaving_writes
+            )
 
 
 def _must_remain(prior: Prior, is_last: Mapping[str, bool]) -> Prior:

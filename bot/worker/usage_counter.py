@@ -72,14 +72,14 @@ class UsageCounter:
         Raises `TrailUnknown`, `UsageUnknown`.
         """
         catalog = self.policy()
-        if catalog.generation != self._generation:
+        if catalog.policy_hash != self._generation:
             await self._adopt(catalog)
         if not catalog.counted_scopes:
             return
-        read = await self.store.usage.read(sorted(catalog.counted_scopes), catalog.generation)
+        read = await self.store.usage.read(sorted(catalog.counted_scopes), catalog.policy_hash)
         full_run = time.monotonic() - self._compared_at >= COMPARE_INTERVAL
         to_repair = {name: each for name, each in read.items() if full_run or each.usage is None}
-        if not to_repair or await self.store.policy.current() != catalog.generation:
+        if not to_repair or await self.store.policy.current() != catalog.policy_hash:
             return
         counted = await self.count(catalog, to_repair, read)
         now = await self.store.now()
@@ -92,7 +92,7 @@ class UsageCounter:
         """Take a new policy, and delete the ledgers that it does not need: nobody updates them from now on."""
         await self.store.usage.forget(sorted(self._scopes - catalog.counted_scopes))
         self._generation, self._scopes, self._compared_at = (
-            catalog.generation,
+            catalog.policy_hash,
             catalog.counted_scopes,
             -COMPARE_INTERVAL,
         )
@@ -102,7 +102,7 @@ class UsageCounter:
         if each.usage and not missing and now - each.at < _REWRITE_INTERVAL:
             return
         # Compare and set: False if a commit changed the ledger, or the policy changed, while this counted.
-        replaced = await self.store.usage.replace(each, counted, catalog.generation, now)
+        replaced = await self.store.usage.replace(each, counted, catalog.policy_hash, now)
         if replaced and (missing or (each.stored and each.n)):
             why = (
                 f"it lacked {', '.join(sorted(missing))}"
@@ -113,7 +113,7 @@ class UsageCounter:
 
     # before a grant
 
-    async def exceeds(self, request: Request) -> str:
+    async def why_exceeded(self, request: Request) -> str:
         """Why an approved request may not be granted after all; empty if it may.
 
         Counted again, whatever the ledgers have. Raises `TrailUnknown`, `UsageUnknown`.
@@ -128,7 +128,7 @@ class UsageCounter:
         to_count = {name: StoredUsage(name, b"", None, 0) for name in scopes}
         counted = await self.count(catalog, to_count, {})
         by_scope = {name: StoredUsage(name, b"", usage, 0) for name, usage in counted.items()}
-        return RoleUsage(catalog, refs_of(request), by_scope).exceeds(request, windows=True)
+        return RoleUsage(catalog, refs_of(request), by_scope).why_exceeded(request, windows=True)
 
     # count
 

@@ -28,7 +28,7 @@ from bot.store.due_set import new_fence
 from bot.store.indexes.drift import DriftIndex
 from bot.store.shared_entitlements import SharedEntitlements
 from bot.store.store import Store
-from bot.store.types import ClaimedRequest, Guard, Superseded
+from bot.store.types import ClaimedRequest, CommitGuard, Superseded
 from bot.worker.active import ActiveAccess, Deliver
 from bot.worker.approval_check import ApprovalInvalid
 from bot.worker.claim import Claim, TryLater
@@ -53,7 +53,7 @@ _RETRY_STEP = 1.0
 _RETRY_STORE = 0.5
 """Seconds between two tries to claim, or to release a claim, while the store is away."""
 
-StartCheck = Callable[[Request, float], Awaitable[tuple[Event, tuple[Guard, ...]] | None]]
+StartCheck = Callable[[Request, float], Awaitable[tuple[Event, tuple[CommitGuard, ...]] | None]]
 """Checks a scheduled request at its start: the event and the guards of its commit, or None while it is unknown."""
 
 

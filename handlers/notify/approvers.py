@@ -19,14 +19,14 @@ from bot.core.errors import CouldNotCheck, IdentityTaken, NotAMember
 from bot.core.request import Request
 from bot.core.verdict import Roster
 from bot.policy import authorization, stand_ins
+from bot.policy.approval_progress import ApprovalProgress, StepProgress
 from bot.policy.catalog import Catalog, Role
-from bot.policy.tally import StepTally, Tally
 from bot.store.indexes.card_queue import CardQueue
 from bot.store.outbox import Outbox, PostedMessage, Row
 from bot.store.store import Store
 from handlers.notify.channels import Channels
 from handlers.notify.poster import Poster, Waits
-from handlers.slack.api import NotNow, SaidNo, Unanswered, answered, said
+from handlers.slack.api import NotNow, SlackRefused, Unanswered, answered, error_name
 from handlers.slack.directory import People
 from handlers.views import dms
 from handlers.views.ladder import ladder
@@ -67,9 +67,9 @@ class ApproverMessages:
         if open_ is None:
             return Needed()
         catalog, roster, now = self.catalog(), await self.people.roster(), await self.store.now()
-        tally = authorization.tally(catalog, roster, open_, now)
+        progress = authorization.approval_progress(catalog, roster, open_, now)
         there = {leg.role.name for leg in request.legs if channel in {"", leg.role.channel}}
-        own = [step for step in tally.now if step.name in there]
+        own = [step for step in progress.now if step.name in there]
         each, missing = Counter[tuple[str, ...]](), Counter[str]()
         for step in own:
             each[step.any_of] += step.missing
@@ -77,19 +77,19 @@ class ApproverMessages:
             who = await self._named_groups(catalog, roster, step)
             missing[who + _stand_ins(catalog, roster, step, request, now)] += each[step.any_of]
         note = "" if request.awaits_extension else _delivery_note(catalog, roster, own)
-        others = {leg.n: _named(tally, leg.role.name) for leg in request.legs if leg.role.name not in there}
-        steps = ladder(open_, tally, [leg.role.name for leg in request.legs if leg.role.name in there])
+        others = {leg.n: _named(progress, leg.role.name) for leg in request.legs if leg.role.name not in there}
+        steps = ladder(open_, progress, [leg.role.name for leg in request.legs if leg.role.name in there])
         return Needed(
             tuple(missing.items()),
             note,
-            {} if steps else given(tally),
+            {} if steps else given(progress),
             others,
-            sum(step.missing for step in tally.open if step.waits and step.name in there),
+            sum(step.missing for step in progress.open if step.waits and step.name in there),
             steps,
             {(step.name, step.step.n): await self._escalated(catalog, step) for step in own if step.step.escalated},
         )
 
-    async def _escalated(self, catalog: Catalog, step: StepTally) -> EscalatedStep:
+    async def _escalated(self, catalog: Catalog, step: StepProgress) -> EscalatedStep:
         """Those whom it reached are mentioned, unless the role mentions nobody."""
         role, _ = _role(catalog, step)
         to = step.step.escalated
@@ -98,7 +98,7 @@ class ApproverMessages:
             step.missing, _names(step.step.own), _names(to) if silent else await self.people.mention(to)
         )
 
-    async def _named_groups(self, catalog: Catalog, roster: Roster, step: StepTally) -> str:
+    async def _named_groups(self, catalog: Catalog, roster: Roster, step: StepProgress) -> str:
         """The groups of a step: mentioned, named only, or named beside who is on call."""
         role, on_call = _role(catalog, step)
         if role is None or role.notify.mention == "group" or _on_call_is_unknown(catalog, roster, step, "mention"):
@@ -162,8 +162,8 @@ class ApproverMessages:
             return ""
         try:
             told = await answered(self.client.chat_getPermalink(channel=card.channel, message_ts=card.ts))
-        except (NotNow, SaidNo, Unanswered) as error:
-            log.info("%s: Slack gave no link to the card: %s", request.id, said(error))
+        except (NotNow, SlackRefused, Unanswered) as error:
+            log.info("%s: Slack gave no link to the card: %s", request.id, error_name(error))
             return ""
         return str(told["permalink"])
 
@@ -173,8 +173,8 @@ class ApproverMessages:
             return []
         catalog, roster = self.catalog(), await self.people.roster()
         now = await self.store.now()
-        tally = authorization.tally(catalog, roster, request, now)
-        groups = [group for step in tally.now for group in _by_message(catalog, roster, step)]
+        progress = authorization.approval_progress(catalog, roster, request, now)
+        groups = [group for step in progress.now for group in _by_message(catalog, roster, step)]
         accounts = await self.people.accounts_of(dict.fromkeys(groups))
         # Whoever stands in for somebody comes first: that person is away.
         instead = [each.stand_in.id for name in groups if name in roster for each in roster[name].delegations]
@@ -194,7 +194,7 @@ class ApproverMessages:
         return authorization.may_review(catalog, roster, request, person, now).allowed
 
 
-def _stand_ins(catalog: Catalog, roster: Roster, step: StepTally, request: Request, now: float) -> str:
+def _stand_ins(catalog: Catalog, roster: Roster, step: StepProgress, request: Request, now: float) -> str:
     """Who can answer in the place of somebody of a step's groups, to follow its groups; empty where nobody can."""
     role, _ = _role(catalog, step)
     mentioned = role is None or role.notify.mention != "none"
@@ -215,19 +215,19 @@ def _names(groups: Iterable[str]) -> str:
     return " or ".join(code(group, 40) for group in groups)
 
 
-def _named(tally: Tally, role: str) -> tuple[tuple[str, int], ...]:
+def _named(progress: ApprovalProgress, role: str) -> tuple[tuple[str, int], ...]:
     """What is missing for one role."""
-    return tuple((_names(groups), count) for groups, count in tally.missing_for([role]).items())
+    return tuple((_names(groups), count) for groups, count in progress.missing_for([role]).items())
 
 
-def _role(catalog: Catalog, step: StepTally) -> tuple[Role | None, str | None]:
+def _role(catalog: Catalog, step: StepProgress) -> tuple[Role | None, str | None]:
     """The role that a step belongs to, and the group that is on call for its system."""
     system, _, name = step.name.partition("/")
     role = catalog.role(system, name)
     return role, catalog.systems[system].on_call if role else None
 
 
-def _on_call_is_unknown(catalog: Catalog, roster: Roster, step: StepTally, *by: str) -> bool:
+def _on_call_is_unknown(catalog: Catalog, roster: Roster, step: StepProgress, *by: str) -> bool:
     """Whether those on call are to be reached, by one of these ways, and nobody knows who they are: then all are."""
     role, on_call = _role(catalog, step)
     if role is None or on_call is None or (on_call in roster and roster[on_call].known):
@@ -235,7 +235,7 @@ def _on_call_is_unknown(catalog: Catalog, roster: Roster, step: StepTally, *by: 
     return "on-call" in {getattr(role.notify, way) for way in by}
 
 
-def _by_message(catalog: Catalog, roster: Roster, step: StepTally) -> Sequence[str]:
+def _by_message(catalog: Catalog, roster: Roster, step: StepProgress) -> Sequence[str]:
     """The groups of which people get a message."""
     role, on_call = _role(catalog, step)
     if role is None or role.notify.dm == "none":
@@ -251,7 +251,7 @@ def _may_dm(catalog: Catalog, request: Request) -> bool:
     return request.awaits_decision and any(role is not None and role.notify.dm != "none" for role in roles)
 
 
-def _delivery_note(catalog: Catalog, roster: Roster, steps: Iterable[StepTally]) -> str:
+def _delivery_note(catalog: Catalog, roster: Roster, steps: Iterable[StepProgress]) -> str:
     """What the card says about how approvers were reached; empty in the usual case."""
     said_: dict[str, None] = {}
     for step in steps:
@@ -272,7 +272,7 @@ def _delivery_note(catalog: Catalog, roster: Roster, steps: Iterable[StepTally])
     return " ".join(said_)
 
 
-def _surely_none(roster: Roster, on_call: str, step: StepTally) -> bool:
+def _surely_none(roster: Roster, on_call: str, step: StepProgress) -> bool:
     """Whether nobody on call is in any group of the step; what cannot be compared may well be."""
     calls, groups = roster.get(on_call), [roster[group] for group in step.any_of if group in roster]
     if calls is None or not calls.known or not all(group.known for group in groups):

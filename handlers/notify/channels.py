@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from handlers.slack.api import NotNow, SaidNo, Unanswered, answered
+from handlers.slack.api import NotNow, SlackRefused, Unanswered, answered
 
 _NOBODY = frozenset({"user_disabled"})
 
@@ -60,7 +60,7 @@ class Channels:
         if user not in self._dms:
             try:
                 answer = await answered(self.client.conversations_open(users=user))
-            except SaidNo as error:
+            except SlackRefused as error:
                 if error.code in _NOBODY:
                     raise Unread(user) from error
                 raise Undeliverable(f"no DM with {user}: {error.code}") from error
@@ -70,7 +70,7 @@ class Channels:
     async def _look(self, id_: str, known: Looked | None) -> Looked:
         try:
             info = (await answered(self.client.conversations_info(channel=id_)))["channel"]
-        except SaidNo as error:
+        except SlackRefused as error:
             return Looked(f"the channel {id_} cannot be used: {error.code}", time.monotonic())
         except (NotNow, Unanswered):
             # A channel that was never looked at may be anybody's: nothing is posted until Slack tells.

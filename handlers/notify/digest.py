@@ -24,7 +24,7 @@ from bot.store.outbox import PostedMessage, Row
 from handlers.notify.channels import Channels, Undeliverable
 from handlers.notify.poster import Poster, Waits
 from handlers.notify.uploads import UploadedFile, Uploads
-from handlers.slack.api import SaidNo, answered
+from handlers.slack.api import SlackRefused, answered
 from handlers.views import digest as views
 from handlers.views.message import SlackMessage
 from handlers.views.tables import REFUSED
@@ -62,29 +62,29 @@ class DigestDeliveries:
     _drawn: dict[str, bytes] = field(default_factory=dict, init=False, repr=False)
 
     async def deliver(
-        self, row: Row, noted: Mapping[str, Any], audit: Callable[[], Awaitable[str]], now: float
+        self, row: Row, fields: Mapping[str, Any], audit: Callable[[], Awaitable[str]], now: float
     ) -> None:
-        """Post it, its details or its chart. ``noted``: its event; ``audit`` finds the audit channel.
+        """Post it, its details or its chart. ``fields``: its event; ``audit`` finds the audit channel.
 
         Raises what `Poster.show` and `Uploads.share` do.
         """
         try:
-            await self._deliver(row, noted, audit, now)
+            await self._deliver(row, fields, audit, now)
         except NoArchive as error:
             log.warning("%s waits: %s", row.name, error)
             raise Waits(_AWAY) from error
 
     async def _deliver(
-        self, row: Row, noted: Mapping[str, Any], audit: Callable[[], Awaitable[str]], now: float
+        self, row: Row, fields: Mapping[str, Any], audit: Callable[[], Awaitable[str]], now: float
     ) -> None:
-        asked_at = float(noted.get("at") or 0)
+        asked_at = float(fields.get("at") or 0)
         if not await self.reads.sealed(row.seq or 0) and now - asked_at < self.patience:
             raise Waits(_AGAIN)
         # Before the facts are read, which takes a while for a month: as long as the digest waits, so does its thread.
         above = await self._above(row) if row.kind in {schedule.DETAILS, schedule.PICTURE} else None
-        found = await self.reads.of(_span(noted), str(noted["timezone"]), now)
-        missed, late = [str(name) for name in noted.get("missed", [])], bool(noted.get("late"))
-        body = partial(views.told, found, missed, late=late)
+        found = await self.reads.of(_span(fields), str(fields["timezone"]), now)
+        missed, late = [str(name) for name in fields.get("missed", [])], bool(fields.get("late"))
+        body = partial(views.announcement, found, missed, late=late)
         if above is None:
             channel = await self.channels.dm(row.request) if row.kind == TOLD else await audit()
             await self.poster.show(row, body(), channel, row.version)
@@ -98,7 +98,7 @@ class DigestDeliveries:
         try:
             await self.poster.show(row, draw(), above.channel, row.version, above.ts)
         except Undeliverable as error:
-            if not (isinstance(error.__cause__, SaidNo) and error.__cause__.code in REFUSED):
+            if not (isinstance(error.__cause__, SlackRefused) and error.__cause__.code in REFUSED):
                 raise
             log.info("%s: Slack refuses the table, so lines are posted instead: %s", row.name, error)
             await self.poster.show(row, draw(as_table=False), above.channel, row.version, above.ts)
@@ -146,7 +146,7 @@ class DigestDeliveries:
         )
         try:
             await answered(call)
-        except SaidNo as error:
+        except SlackRefused as error:
             log.info("the digest at %s shows its chart in the thread only: %s", above.ts, error.code)
 
     async def _png(self, row: Row, found: Digest) -> bytes:
@@ -156,6 +156,6 @@ class DigestDeliveries:
         return self._drawn[row.name]
 
 
-def _span(noted: Mapping[str, Any]) -> Span:
+def _span(fields: Mapping[str, Any]) -> Span:
     """The days of an event; one that names no edition is of the daily one."""
-    return Span(Edition(noted.get("edition", Edition.DAILY)), date.fromisoformat(str(noted["day"])))
+    return Span(Edition(fields.get("edition", Edition.DAILY)), date.fromisoformat(str(fields["day"])))

@@ -53,36 +53,36 @@ class FileDeliveries:
             raise Waits(_AGAIN)
         return verdict.allowed
 
-    async def deliver_policy_change(self, row: Row, noted: Mapping[str, Any], channel: str, now: float) -> None:
+    async def deliver_policy_change(self, row: Row, fields: Mapping[str, Any], channel: str, now: float) -> None:
         """Tell who gained and who lost by a change of the policy. Raises what `Poster.show` does."""
         try:
-            shift = await self.files.shifted(noted)
+            shift = await self.files.shifted(fields)
         except NoArchive:
             shift = None
-        if shift is None and now - float(noted.get("at") or 0) < self.patience:
+        if shift is None and now - float(fields.get("at") or 0) < self.patience:
             raise Waits(_AGAIN)  # the new text is on its way into the archive
-        await self.poster.show(row, policy_change.told(noted, shift), channel, row.version)
+        await self.poster.show(row, policy_change.announcement(fields, shift), channel, row.version)
 
-    async def deliver(self, row: Row, noted: Mapping[str, Any], now: float) -> None:
-        """Send it. ``noted``: its event. Raises what `Poster.show` and `Uploads.share` do."""
-        if not await self._audits(row.request) or noted.get("by") != row.request:
+    async def deliver(self, row: Row, fields: Mapping[str, Any], now: float) -> None:
+        """Send it. ``fields``: its event. Raises what `Poster.show` and `Uploads.share` do."""
+        if not await self._audits(row.request) or fields.get("by") != row.request:
             raise Undeliverable(f"{row.request} did not ask for it, or is no auditor any more")
         channel = await self.channels.dm(row.request)
         try:
-            made = await self._made(row, noted, late=now - float(noted.get("at") or 0) >= self.patience)
-            await audit_files.sent(self.store, noted, row.name, made)
+            made = await self._made(row, fields, late=now - float(fields.get("at") or 0) >= self.patience)
+            await audit_files.audit_sending(self.store, fields, row.name, made)
             await self._share(row, made, channel)
         except (CannotMake, Undeliverable) as error:
             if row.kind != PAGE:  # of two files it is said once
                 await self.poster.show(row, SlackMessage(safe(str(error), 600), []), channel, row.version)
         await self.poster.outbox.done(row, row.version)
 
-    async def _made(self, row: Row, noted: Mapping[str, Any], *, late: bool) -> AuditFile:
+    async def _made(self, row: Row, fields: Mapping[str, Any], *, late: bool) -> AuditFile:
         """The file, once what came before the question is sealed, or cannot be waited for any longer."""
         try:
             if not await self.files.sealed(row.seq or 0) and not late:
                 raise Waits(_AGAIN)
-            return await self.files.generate(noted, "page" if row.kind == PAGE else "file")
+            return await self.files.generate(fields, "page" if row.kind == PAGE else "file")
         except NoArchive as error:
             if not late:
                 raise Waits(_AGAIN) from error

@@ -22,7 +22,7 @@ from bot.core.request import Request
 from bot.policy import authorization
 from bot.store.indexes import home_tabs
 from handlers.slack import modal_stack
-from handlers.slack.api import NotNow, SaidNo, Unanswered, said
+from handlers.slack.api import NotNow, SlackRefused, Unanswered, error_name
 from handlers.slack.directory import People
 from handlers.views import home
 
@@ -59,7 +59,7 @@ class HomeTabs:
         """
         try:
             await self.kept.shown(user, await modal_stack.publish(self.client, user, view, seen))
-        except SaidNo as error:
+        except SlackRefused as error:
             if error.code != "hash_conflict":
                 raise
             await self.kept.forget(user)
@@ -101,9 +101,9 @@ class HomeTabs:
             await self._show(user)
         except (NotNow, Unanswered, TimeoutError) as error:
             await self.kept.stale([user], await self.context.store.now() + self.rest)
-            log.info("the Home tab of %s is not updated yet: %s", user, said(error))
+            log.info("the Home tab of %s is not updated yet: %s", user, error_name(error))
             return error.after if isinstance(error, NotNow) else _INTERVAL
-        except (JitError, SaidNo) as error:
+        except (JitError, SlackRefused) as error:
             log.warning("the Home tab of %s is not updated: %s", user, error)
         return _INTERVAL
 

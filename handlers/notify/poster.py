@@ -18,7 +18,7 @@ from bot.core import notifications
 from bot.core.errors import StoreAway
 from bot.store.outbox import Outbox, PostedMessage, Row
 from handlers.notify.channels import Undeliverable
-from handlers.slack.api import NotNow, SaidNo, Unanswered, answered
+from handlers.slack.api import NotNow, SlackRefused, Unanswered, answered
 from handlers.views.message import SlackMessage
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class Poster:
         except NotNow as error:
             await self.outbox.unknown(row, error.after)
             raise
-        except SaidNo as error:
+        except SlackRefused as error:
             await self.outbox.not_posted(row)
             raise Undeliverable(f"Slack refuses it: {error.code}") from error
         except Unanswered as error:
@@ -134,7 +134,7 @@ class Poster:
         call = self.client.chat_update(channel=post.channel, ts=post.ts, text=message.text, blocks=message.blocks)
         try:
             await answered(call)
-        except SaidNo as error:
+        except SlackRefused as error:
             if error.code != "message_not_found":
                 raise Undeliverable(f"Slack refuses its update: {error.code}") from error
             return False
@@ -144,7 +144,7 @@ class Poster:
         """Delete a second copy."""
         try:
             await answered(self.client.chat_delete(channel=channel, ts=ts))
-        except SaidNo as error:
+        except SlackRefused as error:
             if error.code != "message_not_found":
                 raise Undeliverable(f"Slack refuses to remove a second copy: {error.code}") from error
         await self.outbox.done(row, row.version)

@@ -255,21 +255,21 @@ async def _summary(router: NotificationRouter, row: Row) -> None:
 
 
 async def _policy(router: NotificationRouter, row: Row) -> None:
-    deliveries, noted = _there(router.file_deliveries), await router.texts.noted(row)
-    await deliveries.deliver_policy_change(row, noted, await router.audit(), await router.store.now())
+    deliveries, fields = _there(router.file_deliveries), await router.texts.audit_event(row)
+    await deliveries.deliver_policy_change(row, fields, await router.audit(), await router.store.now())
 
 
 async def _file(router: NotificationRouter, row: Row) -> None:
-    await _there(router.file_deliveries).deliver(row, await router.texts.noted(row), await router.store.now())
+    await _there(router.file_deliveries).deliver(row, await router.texts.audit_event(row), await router.store.now())
 
 
 async def _digest(router: NotificationRouter, row: Row) -> None:
-    deliveries, noted = _there(router.digest_deliveries), await router.texts.noted(row)
-    await deliveries.deliver(row, noted, router.audit, await router.store.now())
+    deliveries, fields = _there(router.digest_deliveries), await router.texts.audit_event(row)
+    await deliveries.deliver(row, fields, router.audit, await router.store.now())
 
 
 async def _delegation(router: NotificationRouter, row: Row) -> None:
-    message = delegation.notified(await router.texts.noted(row), row.request)
+    message = delegation.notified(await router.texts.audit_event(row), row.request)
     await router.poster.show(row, message, await router.channels.dm(row.request), row.version)
 
 
@@ -320,7 +320,7 @@ ROUTES: Mapping[str, Route] = MappingProxyType(
         LEAVING: Route(_audit, text=shows(offboarding.held), rank=0),
         FORGOTTEN: Route(_audit, text=shows(lost_writes.lost), rank=0),
         FOUND: Route(_audit, text=shows(drift.summary), rank=0),
-        LOCKDOWN: Route(_locked_down, text=shows(lockdown.told), rank=0),
+        LOCKDOWN: Route(_locked_down, text=shows(lockdown.announcement), rank=0),
         POLICY: Route(_audit, deliver=_policy, rank=0),
         DIGEST: Route(_audit, deliver=_digest),
         TOLD: Route(_named, deliver=_digest),

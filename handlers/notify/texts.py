@@ -52,7 +52,7 @@ class Texts:
         """An event of the request, or what was found in its system."""
         found = await self.outbox.event(row)
         if found is None:
-            return SlackMessage(drift.line(await self.noted(row)), [])
+            return SlackMessage(drift.line(await self.audit_event(row)), [])
         card = notifications.card_above(row.audience)
         own = found.kind in notifications.CALLING or card != notifications.CARD
         channel = notifications.card_channel(request, card) if own else ""
@@ -75,7 +75,7 @@ class Texts:
 
     async def at_terminal(self, row: Row, request: Request) -> SlackMessage:
         found = await self.outbox.event(row)
-        return by_hand(request, found) if found else SlackMessage(drift.line(await self.noted(row)), [])
+        return by_hand(request, found) if found else SlackMessage(drift.line(await self.audit_event(row)), [])
 
     async def received(self, _: Row, __: Request) -> None:
         """Nothing: earlier versions posted it, and may have left a row."""
@@ -110,9 +110,9 @@ class Texts:
     async def requested_by_outcome(self, _: Row, request: Request) -> SlackMessage | None:
         return for_others.outcome(request) if request.requested_by else None
 
-    async def noted(self, row: Row) -> Mapping[str, Any]:
+    async def audit_event(self, row: Row) -> Mapping[str, Any]:
         """The audit event of no request that a row tells. Raises `Undeliverable`."""
-        found = await self.outbox.noted(row)
+        found = await self.outbox.audit_event(row)
         if found is None:
             raise Undeliverable("its audit event is gone")
         return found
@@ -158,6 +158,6 @@ def shows(view: Callable[[Mapping[str, Any]], SlackMessage]) -> Callable[[Texts,
     """What is said of an event that changed no request."""
 
     async def text(texts: Texts, row: Row) -> SlackMessage:
-        return view(await texts.noted(row))
+        return view(await texts.audit_event(row))
 
     return text

@@ -17,7 +17,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.store.outbox import Outbox, Row
 from handlers.notify.channels import Undeliverable
 from handlers.notify.poster import Deferred
-from handlers.slack.api import NotNow, SaidNo, Unanswered, answered, said
+from handlers.slack.api import NotNow, SlackRefused, Unanswered, answered, error_name
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Uploads:
         except NotNow as error:
             await self.outbox.unknown(row, error.after)
             raise
-        except SaidNo as error:
+        except SlackRefused as error:
             if not (known and error.code == _GONE):
                 await self.outbox.not_posted(row)
                 raise Undeliverable(f"Slack refuses the file: {error.code}") from error
@@ -82,7 +82,7 @@ class Uploads:
         )
         try:
             answer = await _allowed(answered(call))
-        except SaidNo as error:
+        except SlackRefused as error:
             raise Undeliverable(f"Slack refuses the file: {error.code}") from error
         await self._send(str(answer["upload_url"]), shown.content)
         await self.outbox.uploaded(row, str(answer["file_id"]))
@@ -110,7 +110,7 @@ async def _allowed(call: Awaitable[T]) -> T:
     try:
         return await call
     except NotNow as error:
-        if isinstance(error.__cause__, Exception) and said(error.__cause__) == _SCOPE:
+        if isinstance(error.__cause__, Exception) and error_name(error.__cause__) == _SCOPE:
             raise Undeliverable(
                 "a file needs the scope files:write: `jit manifest`, then install the app again"
             ) from error

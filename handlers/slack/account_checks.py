@@ -17,7 +17,7 @@ from bot.core.errors import NotAMember
 from bot.core.identity import identity_of
 from bot.policy import authorization
 from bot.store.leader import Leader
-from handlers.slack.api import NotNow, SaidNo, Unanswered, answered
+from handlers.slack.api import NotNow, SlackRefused, Unanswered, answered
 from handlers.slack.directory import NO_SUCH, People
 from handlers.slack.membership import can_act, member, updated
 
@@ -69,7 +69,7 @@ class AccountChecks:
         except NotNow as error:
             self._not_before = time.monotonic() + error.after
             log.warning("no account can be looked at: %s", error)
-        except (SaidNo, Unanswered, TimeoutError) as error:
+        except (SlackRefused, Unanswered, TimeoutError) as error:
             log.warning("an account could not be looked at: %s", type(error).__name__)
         return who
 
@@ -88,7 +88,7 @@ class AccountChecks:
     async def _account(self, user: str) -> None:
         try:
             answer = await answered(self.people.client.users_info(user=user))
-        except SaidNo as error:
+        except SlackRefused as error:
             if error.code not in NO_SUCH:
                 raise
             await self.people.changes.gone(user, await self.people.store.now(), "external")
@@ -111,7 +111,7 @@ class AccountChecks:
         now = await self.people.store.now()
         try:
             answer = await answered(self.people.client.users_lookupByEmail(email=address))
-        except SaidNo as error:
+        except SlackRefused as error:
             if error.code != "users_not_found":
                 raise
             await self.people.changes.gone(address, now, "nobody")

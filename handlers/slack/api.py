@@ -50,7 +50,7 @@ class NotNow(Exception):
         self.after, self.locked_out = after, locked_out
 
 
-class SaidNo(Exception):
+class SlackRefused(Exception):
     """A definite refusal: surely nothing was done, nor would be by asking again."""
 
     def __init__(self, code: str) -> None:
@@ -64,7 +64,7 @@ class Unanswered(Exception):
 
 
 async def answered(call: Awaitable[T]) -> T:
-    """The answer of a call. Raises `NotNow`, `SaidNo`, `Unanswered`."""
+    """The answer of a call. Raises `NotNow`, `SlackRefused`, `Unanswered`."""
     try:
         return await call
     except SlackApiError as error:
@@ -79,7 +79,7 @@ def code(error: Exception) -> str:
     return str(data.get("error") or "") if isinstance(data, dict) else ""
 
 
-def said(error: Exception) -> str:
+def error_name(error: Exception) -> str:
     """An error in a word, for a log: Slack's code, or what kind it is."""
     return code(error) or type(error).__name__
 
@@ -93,7 +93,7 @@ def _judged(error: SlackApiError) -> Exception:
         return NotNow(_LOCKED_OUT_FOR, word, locked_out=True)
     if word in _PASSING or status >= 500:
         return Unanswered(word or f"HTTP {status}")
-    return SaidNo(word)
+    return SlackRefused(word)
 
 
 def _seconds(text: object) -> float:

@@ -20,7 +20,7 @@ from bot import logs
 from bot.core.errors import Crowded, JitError, StoreAway
 from bot.core.request import ID_ALPHABET
 from handlers.slack.admission import Queue
-from handlers.slack.outcome import said
+from handlers.slack.outcome import worded_errors
 from handlers.slack.payloads import Payload
 from handlers.slack.verbs import COMMANDS
 
@@ -61,7 +61,7 @@ class Receiving(AsyncApp):
     async def async_dispatch(self, req: AsyncBoltRequest) -> BoltResponse:
         """What Bolt does."""
         came, errors = time.monotonic(), list[Exception]()
-        keeping = said.set(errors)
+        keeping = worded_errors.set(errors)
         try:
             with logs.about(**facts(req.body)):
                 response = await self._answered(req)
@@ -69,7 +69,7 @@ class Receiving(AsyncApp):
                 if took > _SLOW:
                     log.warning("Slack had to wait %.1f s for an answer, and may have given up", took)
         finally:
-            said.reset(keeping)
+            worded_errors.reset(keeping)
         self._told(kind(req.body), _outcome(errors, response), took)
         return response
 

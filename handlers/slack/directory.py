@@ -30,7 +30,7 @@ from bot.store.indexes.directory_snapshots import GROUPS_COUNT, GROUPS_COUNT_FRE
 from bot.store.indexes.known_members import KnownMembers
 from bot.store.store import Store
 from handlers.slack.addresses import Addresses, account_in
-from handlers.slack.api import AWAY, NotNow, SaidNo, Unanswered, answered, code
+from handlers.slack.api import AWAY, NotNow, SlackRefused, Unanswered, answered, code
 from handlers.slack.lookups import MOST_REMEMBERED, LookupAnswer, remember
 from handlers.slack.membership import LOST, member, updated
 from handlers.slack.presence import Presences
@@ -265,7 +265,7 @@ class People:
                 log.warning("nobody can be looked at: %s", error)
                 rest = error.after
                 break
-            except (SaidNo, Unanswered) as error:
+            except (SlackRefused, Unanswered) as error:
                 doubts += isinstance(error, Unanswered)
                 log.warning("%s could not be looked at: %s", user, error)
                 continue

@@ -10,7 +10,7 @@ from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import tasks
-from handlers.slack.api import AWAY, SaidNo, answered, said
+from handlers.slack.api import AWAY, SlackRefused, answered, error_name
 from handlers.slack.payloads import Payload, beneath, trigger, view_id, within
 from handlers.views import modals
 
@@ -33,7 +33,7 @@ async def say(client: AsyncWebClient, payload: Payload, text: str) -> None:
     try:
         await show(client, payload, modals.note("JIT Access", text))
     except AWAY as error:
-        log.warning("a person could not be answered: %s", said(error))
+        log.warning("a person could not be answered: %s", error_name(error))
 
 
 async def change(client: AsyncWebClient, payload: Payload, view: View) -> None:
@@ -44,7 +44,7 @@ async def change(client: AsyncWebClient, payload: Payload, view: View) -> None:
     seen = payload["view"].get("hash")
     try:
         await _soon(client.views_update(view_id=view_id(payload), hash=seen, view=view))
-    except SaidNo as error:
+    except SlackRefused as error:
         if error.code not in {"hash_conflict", "not_found"}:
             raise
 
@@ -53,7 +53,7 @@ async def change_beneath(client: AsyncWebClient, payload: Payload, view: View) -
     """In place of the modal beneath the one that is submitted. Raises what `change` does."""
     try:
         await _soon(client.views_update(view_id=beneath(payload), view=view))
-    except SaidNo as error:
+    except SlackRefused as error:
         if error.code != "not_found":
             raise
 

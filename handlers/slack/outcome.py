@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
-said: ContextVar[list[Exception] | None] = ContextVar("said", default=None)
+worded_errors: ContextVar[list[Exception] | None] = ContextVar("worded_errors", default=None)
 """The errors that were worded for whoever is answered just now, if somebody keeps them."""

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import tasks
-from handlers.slack.api import NotNow, SaidNo, Unanswered, answered
+from handlers.slack.api import NotNow, SlackRefused, Unanswered, answered
 from handlers.views.reach import SlackPresence
 
 log = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ async def _told(method: Answers[Any], call: Callable[[], Awaitable[Any]]) -> Map
     except NotNow as error:
         method.rest(error.after)
         log.info("who can be reached is not known: %s", error)
-    except (SaidNo, Unanswered) as error:
+    except (SlackRefused, Unanswered) as error:
         log.info("who can be reached is not known: %s", error)
     else:
         return answer.data if isinstance(answer.data, dict) else None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from handlers.slack.api import NotNow, SaidNo, Unanswered, answered, said
+from handlers.slack.api import NotNow, SlackRefused, Unanswered, answered, error_name
 from handlers.views.message import SlackMessage
 from handlers.views.tables import REFUSED
 
@@ -22,16 +22,16 @@ async def send(client: AsyncWebClient, user: str, draw: Callable[[bool], SlackMe
     try:
         try:
             await _post(client, user, draw(True))  # the one thing that it is asked
-        except SaidNo as error:
+        except SlackRefused as error:
             if error.code not in REFUSED:
                 raise
             log.info("Slack refuses a table (%s), so lines are sent", error.code)
             await _post(client, user, draw(False))
-    except (NotNow, SaidNo) as error:
-        log.warning("a table is not sent to %s: %s", user, said(error))
+    except (NotNow, SlackRefused) as error:
+        log.warning("a table is not sent to %s: %s", user, error_name(error))
         return REFUSAL
     except Unanswered as error:
-        log.warning("a table may be sent to %s or not: %s", user, said(error))
+        log.warning("a table may be sent to %s or not: %s", user, error_name(error))
         return UNKNOWN
     return done
 

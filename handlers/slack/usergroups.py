@@ -17,7 +17,7 @@ from bot import tasks
 from bot.core.errors import CouldNotCheck
 from bot.policy.catalog import Catalog
 from bot.store.indexes.directory_changes import Left
-from handlers.slack.api import NotNow, SaidNo, Unanswered, answered
+from handlers.slack.api import NotNow, SlackRefused, Unanswered, answered
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class UserGroups:
             # Else Slack would leave out who is in them, and tell of those that nobody is in any more.
             asked = self.client.usergroups_list(include_users=True, include_disabled=False, team_id=team or None)
             answer = await answered(asked)
-        except (NotNow, SaidNo, Unanswered) as error:
+        except (NotNow, SlackRefused, Unanswered) as error:
             if isinstance(error, NotNow):
                 self._not_before = time.monotonic() + error.after
             log.warning("the user groups%s could not be read: %s", f" of {team}" if team else "", error)
@@ -107,7 +107,7 @@ class UserGroups:
         calls = [self.client.usergroups_users_list(usergroup=g, team_id=wanted.get(g) or None) for g in asked]
         try:
             answers = await asyncio.gather(*(answered(call) for call in calls))
-        except (NotNow, SaidNo, Unanswered) as error:
+        except (NotNow, SlackRefused, Unanswered) as error:
             log.warning("who is in a user group could not be asked: %s", error)
             raise CouldNotCheck("who is in the groups that decide") from error
         found: dict[str, frozenset[str]] = {}

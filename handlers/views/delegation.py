@@ -48,11 +48,11 @@ def _line(delegation: Delegation, reader: Person) -> str:
     return f":busts_in_silhouette: You stand in for {name(delegation.person)} until {until}."
 
 
-def notified(noted: Mapping[str, Any], user: str) -> SlackMessage:
+def notified(fields: Mapping[str, Any], user: str) -> SlackMessage:
     """To one of the two: that it began, or ended."""
-    approver, other = safe(str(noted.get("name")), 80), safe(str(noted.get("stand_in_name")), 80)
-    mine, until = user == noted.get("person"), when(_seconds(noted.get("until")))
-    if "why" not in noted:
+    approver, other = safe(str(fields.get("name")), 80), safe(str(fields.get("stand_in_name")), 80)
+    mine, until = user == fields.get("person"), when(_seconds(fields.get("until")))
+    if "why" not in fields:
         if mine:
             return SlackMessage(f"{other} stands in for you until {until}. If that is wrong: `/jit delegate off`.", [])
         return SlackMessage(
@@ -61,12 +61,12 @@ def notified(noted: Mapping[str, Any], user: str) -> SlackMessage:
             [],
         )
     over = f"{other} no longer stands in for you" if mine else f"You no longer stand in for {approver}"
-    return SlackMessage(f"{over}{_why(noted)}.", [])
+    return SlackMessage(f"{over}{_why(fields)}.", [])
 
 
-def _why(noted: Mapping[str, Any]) -> str:
-    by = str(noted.get("by"))
-    match noted.get("why"):
+def _why(fields: Mapping[str, Any]) -> str:
+    by = str(fields.get("by"))
+    match fields.get("why"):
         case "expired":
             return ": the time is up"
         case "deactivated":

@@ -50,7 +50,7 @@ _KINDS = {NeedKind.DRIFT: "found", NeedKind.ALARM: "alarm"}
 """What the audit log is searched for, where no request is to be shown."""
 
 
-def told(digest: Digest, missed: Sequence[str] = (), *, late: bool = False, picture: str = "") -> SlackMessage:
+def announcement(digest: Digest, missed: Sequence[str] = (), *, late: bool = False, picture: str = "") -> SlackMessage:
     """The body. ``missed``: editions before it that were not sent; ``late``: it is sent after its time.
 
     ``picture``: the id of the chart's file, once Slack has it.

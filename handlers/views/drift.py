@@ -20,19 +20,19 @@ _KINDS = {
 _MASS = "So much drift at once may mean that our records are an older copy, or another bot's. Check what else is off."
 
 
-def summary(noted: Mapping[str, Any]) -> SlackMessage:
+def summary(fields: Mapping[str, Any]) -> SlackMessage:
     """One message for all that was new in one look at a system."""
-    found = {kind: int(count) for kind, count in noted["found"].items() if kind in _KINDS}
+    found = {kind: int(count) for kind, count in fields["found"].items() if kind in _KINDS}
     counted = "; ".join(f"{count} {_KINDS[kind]}" for kind, count in found.items())
-    said = [f"• {safe(str(line))}" for line in noted["said"]]
+    said = [f"• {safe(str(line))}" for line in fields["said"]]
     more = sum(found.values()) - len(said)
     said += [f"… and {more} more, each in the audit log"] if more > 0 else []
-    said += [_MASS] if noted["mass"] else []
-    message = warning(f"{safe(str(noted['system']), 40)} does not match our records: {counted}.")
+    said += [_MASS] if fields["mass"] else []
+    message = warning(f"{safe(str(fields['system']), 40)} does not match our records: {counted}.")
     below = SectionBlock(text=MarkdownTextObject(text="\n".join(said)[:3000], verbatim=True))
     return SlackMessage(message.text, [*message.blocks, below.to_dict()])
 
 
-def line(noted: Mapping[str, Any]) -> str:
+def line(fields: Mapping[str, Any]) -> str:
     """A line in the thread of the request that it concerns."""
-    return f":warning: {safe(str(noted['said']))}"
+    return f":warning: {safe(str(fields['said']))}"

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 
 from bot.core.escalation import Escalation
 from bot.core.request import Request, Review
-from bot.policy.tally import StepTally, Tally
+from bot.policy.approval_progress import ApprovalProgress, StepProgress
 from handlers.views.text import clock, code, fitting
 
 _MOST = 2_000
@@ -18,9 +18,9 @@ _GROUPS = 3
 _PEOPLE = 2
 
 
-def ladder(request: Request, tally: Tally, roles: Collection[str]) -> tuple[str, ...]:
+def ladder(request: Request, progress: ApprovalProgress, roles: Collection[str]) -> tuple[str, ...]:
     """A line for each of the roles (``system/role``) that has more to show than one step; the others have none."""
-    found = {name_: [step for step in tally.steps if step.name == name_] for name_ in dict.fromkeys(roles)}
+    found = {name_: [step for step in progress.steps if step.name == name_] for name_ in dict.fromkeys(roles)}
     shown = {name_: steps for name_, steps in found.items() if _is_shown(steps)}
     for brief in (False, True):
         lines = [_line(request, name_, steps, brief=brief) for name_, steps in shown.items()]
@@ -30,12 +30,12 @@ def ladder(request: Request, tally: Tally, roles: Collection[str]) -> tuple[str,
     return (*fit, f"… and the steps of {len(lines) - len(fit)} more roles")
 
 
-def _is_shown(steps: Sequence[StepTally]) -> bool:
+def _is_shown(steps: Sequence[StepProgress]) -> bool:
     """Whether the sentence that says who is to approve leaves something out."""
     return len(steps) > 1 or any(step.step.escalate or step.step.required for step in steps)
 
 
-def _line(request: Request, name_: str, steps: Sequence[StepTally], *, brief: bool) -> str:
+def _line(request: Request, name_: str, steps: Sequence[StepProgress], *, brief: bool) -> str:
     title = next((leg.role.title for leg in request.legs if leg.role.name == name_), name_)
     of = f" for {fitting(title, 80)}" if len(request.legs) > 1 else ""
     order = ", one after the other" if any(step.step.ordered for step in steps) else ""
@@ -45,7 +45,7 @@ def _line(request: Request, name_: str, steps: Sequence[StepTally], *, brief: bo
     return f"{heading}{apart if apart != ' · ' else ': '}{apart.join(rungs)}"
 
 
-def _rung(request: Request, steps: Sequence[StepTally], step: StepTally, *, brief: bool) -> str:
+def _rung(request: Request, steps: Sequence[StepProgress], step: StepProgress, *, brief: bool) -> str:
     own, done = step.step, _people(step)
     who = f"owners ({_groups(own.own, brief=brief)})" if own.owner else _groups(own.own, brief=brief)
     escalates = "" if brief else _escalation(request, step)
@@ -61,7 +61,7 @@ def _rung(request: Request, steps: Sequence[StepTally], step: StepTally, *, brie
     return f"{who}{because}: {waits}{escalates}"
 
 
-def _rule(step: StepTally) -> str:
+def _rule(step: StepProgress) -> str:
     """What required the step beyond the policy's own."""
     required = step.step.required
     if required is None:
@@ -70,7 +70,7 @@ def _rule(step: StepTally) -> str:
     return f"rule {required.rule}{why}" if required.rule else f"required{why}"
 
 
-def _escalation(request: Request, step: StepTally) -> str:
+def _escalation(request: Request, step: StepProgress) -> str:
     """Who else can approve, or from when."""
     if step.step.escalated:
         return f"; {_groups(step.step.escalated)} can approve, too"
@@ -80,11 +80,11 @@ def _escalation(request: Request, step: StepTally) -> str:
     return f"; from {clock(coming.escalate_at)} also {_groups(step.step.escalate.to)}"
 
 
-def _is_of(escalation: Escalation, step: StepTally) -> bool:
+def _is_of(escalation: Escalation, step: StepProgress) -> bool:
     return (escalation.role, escalation.step, escalation.any_of) == (step.name, step.step.n, step.step.own)
 
 
-def _people(step: StepTally) -> str:
+def _people(step: StepProgress) -> str:
     names = [_reviewer(review) for review in step.by]
     more = [f"{len(names) - _PEOPLE} more"] if len(names) > _PEOPLE else []
     return " and ".join([*names[:_PEOPLE], *more])

@@ -46,12 +46,12 @@ def banner(locks: Sequence[Lock]) -> str:
     return "\n".join([*shown, *([f"… and {len(locks) - MOST_SHOWN} more"] if len(locks) > MOST_SHOWN else [])])
 
 
-def told(noted: Mapping[str, Any]) -> SlackMessage:
+def announcement(fields: Mapping[str, Any]) -> SlackMessage:
     """What the audit channel and the systems' channels read of it."""
-    system, by, reason = str(noted["system"]), safe(str(noted["name"]), 80), safe(str(noted["reason"]), 500)
-    names = " and ".join(safe(str(name), 80) for name in noted.get("votes", ()))
+    system, by, reason = str(fields["system"]), safe(str(fields["name"]), 80), safe(str(fields["reason"]), 500)
+    names = " and ".join(safe(str(name), 80) for name in fields.get("votes", ()))
     command = f"`/jit lockdown lift{f' {safe(system, 40)}' if system else ''}`"
-    match noted["what"]:
+    match fields["what"]:
         case "lift_voted":
             said = f"{names} voted to lift the lockdown of {_object(system)} (1 of {NEEDED}). Its reason: {reason}."
             return warning(f"{said} One more operator has to confirm: {command}.")

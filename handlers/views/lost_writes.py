@@ -17,13 +17,13 @@ _NEXT = (
 )
 
 
-def lost(noted: Mapping[str, Any]) -> SlackMessage:
+def lost(fields: Mapping[str, Any]) -> SlackMessage:
     """What is not in the record any more, and what goes on."""
-    said = [f"• {safe(str(line))}" for line in noted["said"]]
-    count, more = int(noted["count"]), int(noted["count"]) - len(said)
+    said = [f"• {safe(str(line))}" for line in fields["said"]]
+    count, more = int(fields["count"]), int(fields["count"]) - len(said)
     said += [f"… and {more} more, each in the audit log"] if more > 0 else []
     counted = "a confirmed decision is" if count == 1 else f"{count} confirmed decisions are"
     message = warning(f"A different Redis server is answering, and {counted} missing there.")
-    below = [_NEXT.format(minutes=int(noted["minutes"])), "\n".join(said)[:2900]]
+    below = [_NEXT.format(minutes=int(fields["minutes"])), "\n".join(said)[:2900]]
     sections = [SectionBlock(text=MarkdownTextObject(text=text, verbatim=True)).to_dict() for text in below]
     return SlackMessage(message.text, [*message.blocks, *sections])

@@ -16,7 +16,7 @@ from slack_sdk.models.blocks import (
     SectionBlock,
 )
 
-from bot.policy.tally import Tally
+from bot.policy.approval_progress import ApprovalProgress
 from handlers.views.text import code
 
 LOCK_SCREEN = 150
@@ -107,12 +107,12 @@ def lock_screen(text: str, most: int = LOCK_SCREEN) -> str:
     return text + _END_ISOLATE * (text.count(_ISOLATE) - text.count(_END_ISOLATE)) + "…"
 
 
-def given(tally: Tally) -> dict[str, str]:
+def given(progress: ApprovalProgress) -> dict[str, str]:
     """For which step each approval counts, by account; the groups are named, not mentioned: they need do nothing."""
-    if len({*(groups for _, groups in tally.given), *(step.any_of for step in tally.open)}) < 2:
+    if len({*(groups for _, groups in progress.given), *(step.any_of for step in progress.open)}) < 2:
         return {}
     found: dict[str, dict[str, None]] = {}
-    for user, groups in tally.given:
+    for user, groups in progress.given:
         found.setdefault(user, {})[" or ".join(code(group, 40) for group in groups)] = None
     return {user: " and ".join(steps) for user, steps in found.items()}
 

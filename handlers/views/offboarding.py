@@ -16,11 +16,11 @@ _NEXT = (
 )
 
 
-def held(noted: Mapping[str, Any]) -> SlackMessage:
+def held(fields: Mapping[str, Any]) -> SlackMessage:
     """Who would lose what, and what goes on."""
-    said = [f"• {safe(str(line))}" for line in noted["said"]]
-    said += [f"… and {int(noted['more'])} more: `jit offboarding` shows all of them"] if noted["more"] else []
-    counted = f"{int(noted['people'])} of {int(noted['of'])} people with open requests seem to have left"
+    said = [f"• {safe(str(line))}" for line in fields["said"]]
+    said += [f"… and {int(fields['more'])} more: `jit offboarding` shows all of them"] if fields["more"] else []
+    counted = f"{int(fields['people'])} of {int(fields['of'])} people with open requests seem to have left"
     message = warning(f"{counted}. No access ends before an operator confirms it.")
     # The last line is the one that must not be cut off.
     below = [_NEXT, "\n".join(said)[:2900]]

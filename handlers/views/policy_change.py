@@ -14,10 +14,10 @@ _MOST = 20
 _BLOCK = 2_800
 
 
-def told(noted: Mapping[str, Any], shift: Shift | None) -> SlackMessage:
+def announcement(fields: Mapping[str, Any], shift: Shift | None) -> SlackMessage:
     """``shift`` is None where it is unknown who gained and lost rights."""
-    where = f"{code(str(noted['via']), 90)} loaded a new policy" if noted.get("via") else "A new policy was loaded"
-    was, now = (f"`{safe(str(noted.get(name) or 'unknown'), 20)}`" for name in ("was", "now"))
+    where = f"{code(str(fields['via']), 90)} loaded a new policy" if fields.get("via") else "A new policy was loaded"
+    was, now = (f"`{safe(str(fields.get(name) or 'unknown'), 20)}`" for name in ("was", "now"))
     said = f"{where}: {now} in place of {was}."
     if shift is None:
         lost = "Who gained and lost rights is unknown: the archive does not have both texts."
@@ -30,14 +30,14 @@ def told(noted: Mapping[str, Any], shift: Shift | None) -> SlackMessage:
     return SlackMessage(f"{said}{count}", [modals.text(part).to_dict() for part in parts if part])
 
 
-def of_file(noted: Mapping[str, Any]) -> SlackMessage:
+def of_file(fields: Mapping[str, Any]) -> SlackMessage:
     """That the policy file cannot be used, with its first mistakes; or that it can be used again."""
-    if noted.get("well"):
+    if fields.get("well"):
         return SlackMessage("The policy file can be used again.", [])
-    stays = f"policy `{safe(str(noted.get('stays') or 'unknown'), 20)}` stays in force"
+    stays = f"policy `{safe(str(fields.get('stays') or 'unknown'), 20)}` stays in force"
     title = f":rotating_light: *The policy file cannot be used, so {stays}.*"
-    mistakes = [f"• {safe(str(each), 300)}" for each in noted.get("mistakes") or ()]
-    more = [f"… and {count} more"] if (count := int(noted.get("more") or 0)) else []
+    mistakes = [f"• {safe(str(each), 300)}" for each in fields.get("mistakes") or ()]
+    more = [f"… and {count} more"] if (count := int(fields.get("more") or 0)) else []
     lines = "\n".join([*mistakes, *more])
     fix = "Correct the file: it is loaded as soon as it can be used. `jit policy check` shows every mistake."
     return SlackMessage(title, [modals.text(part).to_dict() for part in (title, lines, fix) if part])

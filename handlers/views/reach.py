@@ -106,7 +106,9 @@ def explained(steps: Sequence[StepReach], names: GroupNames, now: float) -> list
     return lines
 
 
-def told(request: Request, steps: Sequence[StepReach], names: GroupNames, helps: Sequence[str], link: str) -> str:
+def reachable_approvers(
+    request: Request, steps: Sequence[StepReach], names: GroupNames, helps: Sequence[str], link: str
+) -> str:
     """To the requester, once the request is recorded. ``helps``: what else can be done where nobody can be reached."""
     said = "; ".join(counted(step, _of(step, steps, names)) for step in steps)
     parts = [f"{_capital(said)}." if said else "", linked_as(link, OPEN_CARD) if link else ""]

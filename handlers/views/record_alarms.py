@@ -39,7 +39,7 @@ def delegation_over(id_: str) -> SlackMessage:
     )
 
 
-def of_record(noted: Mapping[str, Any]) -> SlackMessage:
+def of_record(fields: Mapping[str, Any]) -> SlackMessage:
     """What concerns the audit log itself: an alarm, or that all is well again."""
-    said = safe(str(noted.get("said")), 500)
-    return SlackMessage(said, []) if noted.get("well") else warning(f"The audit log needs attention: {said}")
+    said = safe(str(fields.get("said")), 500)
+    return SlackMessage(said, []) if fields.get("well") else warning(f"The audit log needs attention: {said}")

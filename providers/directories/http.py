@@ -18,7 +18,7 @@ from yarl import URL
 
 from providers.base import Frozen
 from providers.directories.base import NoAnswer, Refused
-from providers.http_client import HttpAnswer, HttpSession, reason, retry_after, said, web_address
+from providers.http_client import HttpAnswer, HttpSession, connection_error, reason, retry_after, web_address
 
 LARGEST = 5_000_000
 """Bytes of an answer."""
@@ -115,7 +115,7 @@ def _context(ca: Path | None) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca)
     except (OSError, ssl.SSLError) as error:
-        raise NoAnswer(f"the file `ca` ({ca}) cannot be used: {said(error)}") from None
+        raise NoAnswer(f"the file `ca` ({ca}) cannot be used: {connection_error(error)}") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 

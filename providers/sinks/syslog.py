@@ -22,7 +22,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from providers.base import Frozen, Health
-from providers.http_client import said
+from providers.http_client import connection_error
 from providers.sinks.base import NotDelivered, Record, RecordRefused, SinkCapabilities
 from providers.sinks.tls import Tls
 from providers.sinks.tls_stream import TlsStream
@@ -115,7 +115,7 @@ class Syslog:
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._deliver, frames)
         except OSError as error:
-            raise NotDelivered(said(error)) from None
+            raise NotDelivered(connection_error(error)) from None
 
     # in the thread
 

@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import model_validator
 
 from providers.base import Frozen
-from providers.http_client import said
+from providers.http_client import connection_error
 from providers.sinks.base import NotDelivered
 
 
@@ -38,5 +38,5 @@ class Tls(Frozen):
                 context.load_cert_chain(self.certificate, self.key, password="")
         except (OSError, ssl.SSLError) as error:
             files = ", ".join(str(path) for path in (self.ca, self.certificate, self.key) if path)
-            raise NotDelivered(f"the TLS files ({files}) cannot be used: {said(error)}") from None
+            raise NotDelivered(f"the TLS files ({files}) cannot be used: {connection_error(error)}") from None
         return context

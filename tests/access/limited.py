@@ -49,5 +49,5 @@ async def limited(store: Store, tmp_path: Any = None, **parts: str) -> House:
 
 async def live(store: Store, policy: Catalog, scope: str) -> int | None:
     """How many approved requests have a place on a role (``system/role``) or system; None where it is unknown."""
-    counted = (await store.usage.read([scope], policy.generation))[scope]
+    counted = (await store.usage.read([scope], policy.policy_hash))[scope]
     return None if counted.usage is None else len(counted.usage.live())

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.access.parsed_line import RequestLine
-from bot.access.request_line import understand
+from bot.access.request_line import parse_line
 from bot.core import durations
 from bot.core.time_phrases import Clock
 from bot.policy.catalog import Catalog
@@ -100,7 +100,7 @@ def spelled() -> str:
     for line in FILE.read_text(encoding="utf-8").splitlines():
         if line.startswith("> "):
             typed = _read(line[2:])
-            out += [f"> {escaped(typed)}", f"  {outcome(understand(typed, known, CLOCK))}"]
+            out += [f"> {escaped(typed)}", f"  {outcome(parse_line(typed, known, CLOCK))}"]
         elif not line.startswith("  "):
             out.append(line)
     return "\n".join(out) + "\n"

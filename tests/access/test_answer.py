@@ -27,7 +27,7 @@ from bot.core.lifecycle import fold
 from bot.core.question_errors import NoSuchQuestion, ReasonChanged, ReasonFixed
 from bot.core.questions import DurationChange, ReasonChange
 from bot.core.request import Request, State, Verb
-from bot.policy.tally import Tally
+from bot.policy.approval_progress import ApprovalProgress
 from bot.store.store import Store
 from bot.store.types import Change
 from tests.access.test_rule_outcomes import TICKET, World, ruled
@@ -145,7 +145,7 @@ async def test_no_more_is_granted_than_is_asked_for_whatever_counts_by_then(hous
     request = await asked(house, "eve", "vault/admin", by="sam", duration=3600)
     [earlier] = (await approved(house, request.id)).reviews
     after = await answered(house, request.id, who="eve", duration=900)
-    event = UnderReview(after, earlier.at, None).approved(earlier, Tally(counted=(earlier,)))
+    event = UnderReview(after, earlier.at, None).approved(earlier, ApprovalProgress(counted=(earlier,)))
     assert isinstance(event, Approved)
     assert event.duration == 900
 

@@ -315,7 +315,7 @@ async def test_only_its_requester_takes_it_and_only_as_it_was_requested(house: H
         await break_glass.switch(house.context, house.actor("dan"), waiting.id, WHY)
     assert code(error) == {Code.NOT_THE_REQUESTER}
     house.policy = catalog(WITH.replace("door: vault", "door: other"))
-    await house.store.policy.adopt(house.policy.generation)
+    await house.store.policy.adopt(house.policy.policy_hash)
     with pytest.raises(RoleChanged):
         await break_glass.switch(house.context, house.actor("mia"), waiting.id, WHY)
     assert (await house.now(waiting.id)).state is State.CANCELLED
@@ -394,7 +394,7 @@ async def test_what_an_owner_approved_is_extended_and_ended_by_the_approvers_of_
     judged = review.awaiting_decision(asked)
     assert judged
     assert not judged.only_required
-    missing = authorization.tally(kept, security.roster, judged, 0.0).missing
+    missing = authorization.approval_progress(kept, security.roster, judged, 0.0).missing
     assert missing == {("dba",): 2, ("security",): 1}
 
 

@@ -16,7 +16,7 @@ from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
 from bot.core.request import Request, Review, State, Verb
 from bot.core.verdict import Actor, Code, Members
 from bot.policy import authorization
-from bot.policy.recount import tally
+from bot.policy.recount import approval_progress
 from bot.store.store import Store
 from bot.store.types import Change
 from tests.access.limited import limited, live, policy
@@ -216,10 +216,10 @@ async def test_a_worker_grants_nothing_beside_the_other_side(store: Store, tmp_p
     other = await house.granted("mia", BILLING)
     both = house.policy
     house.policy = catalog(with_glass(policy()))
-    await store.policy.adopt(house.policy.generation)
+    await store.policy.adopt(house.policy.policy_hash)
     request = await taken(house)
     house.policy = both
-    await store.policy.adopt(both.generation)
+    await store.policy.adopt(both.policy_hash)
     failed = await house.attempted(request.id)
     assert failed.state is State.FAILED
     assert f"by {other.id}" in failed.closed_reason
@@ -238,7 +238,7 @@ async def test_an_owners_step_has_no_order_and_escalates_to_nobody(store: Store)
     await overdue(house)
     request = await taken(house, what="vault/admin")
     assert (request.state, request.only_required, request.escalations) == (State.PENDING, True, ())
-    found = tally(house.policy, house.actor("mia").roster, request, request.created_at)
+    found = approval_progress(house.policy, house.actor("mia").roster, request, request.created_at)
     assert [(step.step.any_of, step.step.ordered, step.waits) for step in found.steps] == [(("dba",), False, False)]
     assert (await house.approve("eve", request.id)).state is State.GRANTING
 

@@ -226,7 +226,7 @@ async def test_a_policy_that_changed_is_a_sentence_and_a_role_that_changed_cance
     with pytest.raises(RoleChanged):
         await consent.accept(house.context, house.actor("mia"), request.id)
     assert (await house.now(request.id)).closed_by == "policy"
-    assert before.generation != house.policy.generation
+    assert before.policy_hash != house.policy.policy_hash
 
 
 async def test_who_may_not_have_it_any_more_cannot_accept_it(house: House) -> None:

@@ -116,7 +116,7 @@ async def test_the_policy_says_who_and_for_how_long(house: Standing) -> None:
         with pytest.raises(NotAllowed):
             await house.delegated(of, to)
     house.policy = catalog(DELEGATED.replace("operators:", "delegation: {at_most: 2d}\n  operators:"))
-    await house.store.policy.adopt(house.policy.generation)
+    await house.store.policy.adopt(house.policy.policy_hash)
     for seconds in (0.0, 2 * 86_400 + 60.0):
         with pytest.raises(BadDuration):
             await house.delegated(seconds=seconds)
@@ -140,7 +140,7 @@ async def test_one_that_is_named_instead_ends_the_first_and_one_that_is_lengthen
 
 async def test_once_it_is_ended_an_earlier_approval_no_longer_counts(house: Standing) -> None:
     house.policy = catalog(DELEGATED.replace("{any_of: [dba]}", "{any_of: [dba], count: 1}"))
-    await house.store.policy.adopt(house.policy.generation)
+    await house.store.policy.adopt(house.policy.policy_hash)
     await house.delegated()
     request = await house.ask("eve", "vault/admin", duration=600)
     await house.reviewed("lee", request.id)

@@ -512,7 +512,7 @@ async def test_it_is_sealed_anew_under_the_current_key(house: House, redis: Redi
     rotated = Store(client, house.store.workspace, new)
     await asyncio.wait_for(KeyRotation(rotated, after=0.0).run(asyncio.Event()), 10)
     read = await LockdownStore(
-        client, rotated.keys, only_new, house.store.workspace, rotated.audit_event, rotated.said
+        client, rotated.keys, only_new, house.store.workspace, rotated.audit_event, rotated.event_args
     ).read()
     assert [lock.system for lock in read.locks] == ["shed"]
     with pytest.raises(LockedDown):

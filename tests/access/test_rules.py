@@ -68,7 +68,7 @@ async def test_it_is_one_step_of_the_record_and_opens_without_a_person(house: Ho
     [entry] = await entries(house, request.id)
     assert entry[b"kind"] == b"approved_by_rule"
     event = EVENT.validate_json(entry[b"event"])
-    assert (event.by, event.generation) == ("policy", house.policy.generation)
+    assert (event.by, event.generation) == ("policy", house.policy.policy_hash)
     assert fold([event]) == await house.now(request.id)
     await house.work()
     active = await house.now(request.id)

@@ -58,7 +58,7 @@ class World:
 
     def submitted(self) -> Request:
         form = RequestForm(what="vault/admin", duration=1800, reason="INC-1 burns")
-        submission = submit.completed(submit.allowed(self.policy, self.actor("mia"), form, self.now), self.now)
+        submission = submit.completed(submit.check_allowed(self.policy, self.actor("mia"), form, self.now), self.now)
         return lifecycle.begin(
             submit.first_event(submission, Circumstances(now=self.now, begins=self.now), {}, consequence, can_extend)
         )

@@ -214,6 +214,6 @@ async def test_a_scheduled_start_waits_while_nobody_can_tell_whether_a_step_is_s
     scheduled = await review.review(house.context, known, request.id, ReviewDecision(verb=Verb.APPROVE))
     assert scheduled.state is State.SCHEDULED
     dark = with_platform(house.actor("dan"), mia_is_in.model_copy(update={"known": False})).roster
-    tally = authorization.tally(house.policy, dark, scheduled, scheduled.starts_at)
-    assert not tally.complete
-    assert authorization.in_doubt(house.policy, dark, scheduled, tally) == ("platform",)
+    progress = authorization.approval_progress(house.policy, dark, scheduled, scheduled.starts_at)
+    assert not progress.complete
+    assert authorization.in_doubt(house.policy, dark, scheduled, progress) == ("platform",)

@@ -287,10 +287,10 @@ async def test_a_count_by_another_policy_is_unknown_until_it_is_counted_again(st
     house = await limited(store, role="{live: 1}")
     unlimited = await limited(store)
     await unlimited.granted("mia")
-    await store.policy.adopt(house.policy.generation)
+    await store.policy.adopt(house.policy.policy_hash)
     # The worker of the other policy has deleted nothing: it never ran.
     again = House(store, policy=catalog(policy(role="{live: 1, per_day: 9}")))
-    await store.policy.adopt(again.policy.generation)
+    await store.policy.adopt(again.policy.policy_hash)
     with pytest.raises(NotCounted):
         await again.ask("sam")
     await again.counter.run_once()
@@ -302,11 +302,11 @@ async def test_a_worker_deletes_the_counts_that_another_policy_does_not_keep(sto
     house = await limited(store, role="{live: 1}")
     limits, without = house.policy, catalog(policy())
     house.policy = without
-    await store.policy.adopt(without.generation)
+    await store.policy.adopt(without.policy_hash)
     await house.counter.run_once()
     await house.granted("mia")
     house.policy = limits
-    await store.policy.adopt(limits.generation)
+    await store.policy.adopt(limits.policy_hash)
     with pytest.raises(NotCounted):
         await house.ask("sam")
     await house.counter.run_once()
@@ -317,10 +317,10 @@ async def test_a_worker_deletes_the_counts_that_another_policy_does_not_keep(sto
 async def test_a_count_that_was_made_while_somebody_approved_is_not_written(store: Store) -> None:
     house = await limited(store, role="{live: 1}")
     waiting = await house.ask("mia")
-    [read] = (await store.usage.read(["vault/read-only"], house.policy.generation)).values()
+    [read] = (await store.usage.read(["vault/read-only"], house.policy.policy_hash)).values()
     found = (await house.counter.count(house.policy, ["vault/read-only"], {}))["vault/read-only"]
     await house.approve("dan", waiting.id)
-    assert not await store.usage.replace(read, found, house.policy.generation, await store.now())
+    assert not await store.usage.replace(read, found, house.policy.policy_hash, await store.now())
     assert await live(store, house.policy, "vault/read-only") == 1
 
 
@@ -406,7 +406,7 @@ NOTHING: Any = None
 
 def touched(change: Change) -> list[str]:
     """The keys that a commit declares beyond those of its record."""
-    return [*(guard.key for guard in change.guards), *(op.key for op in change.ops)]
+    return [*(guard.key for guard in change.guards), *(each.key for each in change.extra_writes)]
 
 
 async def test_a_workspace_without_limits_reads_guards_and_writes_nothing_more(store: Store) -> None:

@@ -89,7 +89,7 @@ class Play:
         """Another policy."""
         for house in self.houses:
             house.policy = POLICIES[n]
-        await self.houses[0].store.policy.adopt(POLICIES[n].generation)
+        await self.houses[0].store.policy.adopt(POLICIES[n].policy_hash)
 
     async def tamper(self, scope: str, way: str) -> None:
         """Somebody deletes, forges, or puts back a ledger."""
@@ -101,7 +101,7 @@ class Play:
             case "restore":
                 # What a process has not seen, only a worker finds out, before it grants (test_usage.py).
                 for house in self.houses:
-                    await house.store.usage.read([scope], house.policy.generation)
+                    await house.store.usage.read([scope], house.policy.policy_hash)
                 await self.client.set(key, self.old.get(scope, b"x"))
             case "forge":
                 await self.client.set(key, b"\xff\n?|x")

@@ -57,6 +57,6 @@ def test_the_digest_says_what_was_given(archive: Archive) -> None:
     assert found.slowest
     assert found.slowest.what == f"Vault (database=app ticket={HOSTILE})"
     assert f"vault/read-only (database=app ticket={HOSTILE})" in digest_text.text(found)
-    shown = str(digest_view.told(found).blocks) + str(digest_view.details(found).blocks)
+    shown = str(digest_view.announcement(found).blocks) + str(digest_view.details(found).blocks)
     assert "database=app ticket=&lt;script&gt;" in shown
     assert "<script>" not in shown

@@ -33,8 +33,8 @@ async def test_thirty_days_leave_the_window_as_large_as_one(store: Store, sealer
             for n in range(_DAY):
                 event = f'{{"by":"U{n % 50:06d}","verb":"ask","about":"vault/read-only","why":"day {day:02d}"}}'
                 k = store.keys
-                said = store.said("refused", event, 1e9 + n)
-                await note(keys=[*store.saying, k.seen("")], args=[0, "", "", k.wake, *said], client=pipe)
+                said = store.event_args("refused", event, 1e9 + n)
+                await note(keys=[*store.event_keys, k.seen("")], args=[0, "", "", k.wake, *said], client=pipe)
             await pipe.execute()
         await part.once()
         sizes.append(int(await store.redis.memory_usage(store.keys.audit, samples=0) or 0))

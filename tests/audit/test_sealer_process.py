@@ -29,7 +29,7 @@ async def test_a_worker_archives_events_and_the_policys_text(
                 while not await app.store.redis.exists(app.store.keys.sealed):  # noqa: ASYNC110  # another part sets it
                     await asyncio.sleep(0.02)
             await notes(app.store, 2)
-            generation, trusted = app.catalog.generation, signer(app.ring).trusted
+            generation, trusted = app.catalog.policy_hash, signer(app.ring).trusted
     archive = Archive.open("", tmp_path)
     kept = list(archive.entries(workspace))
     assert [entry.seq for entry in kept] == list(range(1, len(kept) + 1))

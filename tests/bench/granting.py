@@ -106,7 +106,7 @@ def _active(house: House, n: int) -> tuple[Request, Granted]:
     now = time.time()
     form = RequestForm(what="vault/read-only", duration=3600, reason="INC-1 a reason of a usual length")
     context = house.context
-    submission = submit.allowed(context.catalog(), actor, form, now)
+    submission = submit.check_allowed(context.catalog(), actor, form, now)
     submitted = submit.submitted_event(submission, now, context.consequence, context.can_extend)
     request = lifecycle.begin(submitted.model_copy(update={"id": new_id() + f"{n % 8 + 2}"}))
     review = Review(verb=Verb.APPROVE, by=person(WORKSPACE, "dan"), at=now, duration=3600)

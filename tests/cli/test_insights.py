@@ -27,7 +27,7 @@ def home(tmp_path: Path) -> Path:
     for n in range(6):
         story.approved("mia", "dan", now - (6 - n) * DAY + 3600)
     opened = Archive.open("", path, create=True)
-    opened.keep_policy(W, catalog().generation, json.dumps({"jit.yaml": POLICY}), now)
+    opened.keep_policy(W, catalog().policy_hash, json.dumps({"jit.yaml": POLICY}), now)
     keep(opened, Signer(KeyRing.generate().subkeys(PURPOSE)), W, story.entries())
     opened.close()
     return path

@@ -74,7 +74,7 @@ def test_it_counts_what_would_have_come_and_names_what_would_have_gone_otherwise
     done = replayed(desk, "--groups", "t.test.yaml")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        f"3 requests of the last 90d, replayed by policy {catalog(NEW).generation}",
+        f"3 requests of the last 90d, replayed by policy {catalog(NEW).policy_hash}",
         "  1 approved -> approved",
         "  1 approved -> approved by rule 1, 5 min sooner",
         "  1 approved -> refused",

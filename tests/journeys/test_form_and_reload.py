@@ -35,7 +35,7 @@ class Reloaded(Town):
         self.app.rereading.set()
 
         async def loaded() -> bool:
-            return self.app.catalog.generation == wanted
+            return self.app.catalog.policy_hash == wanted
 
         await until(loaded, "the policy to be in force")
 

@@ -275,7 +275,7 @@ async def test_the_bot_looks_by_itself(
     slack: LocalSlack, redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With other paces than in earnest, from the event to the closed card."""
-    quick = partial(Offboarding, interval=0.05, apart=0.3, groups_apart=0.6, a_minute=10_000)
+    quick = partial(Offboarding, interval=0.05, account_recheck=0.3, group_recheck=0.6, max_per_minute=10_000)
     monkeypatch.setattr("bot.process.worker.Offboarding", quick)
     async with running(settings_for(slack, redis, "http", tmp_path)) as app:
         slack.deliver_to(f"http://127.0.0.1:{app.port}/slack/events")

@@ -36,7 +36,9 @@ async def counted(town: Town) -> None:
     catalog, read = town.app.context.catalog(), town.app.store.usage.read
 
     async def known() -> bool:
-        return all(each.usage is not None for each in (await read(catalog.counted_scopes, catalog.generation)).values())
+        return all(
+            each.usage is not None for each in (await read(catalog.counted_scopes, catalog.policy_hash)).values()
+        )
 
     await met(known)
 

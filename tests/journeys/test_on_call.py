@@ -240,7 +240,7 @@ async def test_a_policy_whose_directory_cannot_be_built_changes_nothing(
 ) -> None:
     text = policy(pagerduty)
     async with on_call(slack, redis, tmp_path, text, mode) as town:
-        before = town.app.catalog.generation
+        before = town.app.catalog.policy_hash
         (tmp_path / "jit.yaml").write_text(text.replace(TOKEN_NAME, "ANOTHER_TOKEN"), encoding="utf-8")
         town.app.rereading.set()
         async with asyncio.timeout(20):
@@ -248,7 +248,7 @@ async def test_a_policy_whose_directory_cannot_be_built_changes_nothing(
                 await asyncio.sleep(0.02)
         assert "directory pd: token: the environment variable ANOTHER_TOKEN is not set" in town.app.policy_trouble
         await looked(town.app)
-        assert (town.app.catalog.generation, (await town.app.people.roster())["oncall"].known) == (before, True)
+        assert (town.app.catalog.policy_hash, (await town.app.people.roster())["oncall"].known) == (before, True)
     monkeypatch.delenv(TOKEN_NAME)
     with pytest.raises(CannotStart, match=f"directory pd: token: the environment variable {TOKEN_NAME} is not set"):
         async with on_call(slack, redis, tmp_path, text, mode):

@@ -331,7 +331,9 @@ async def test_a_policy_that_was_changed_says_who_gained_and_who_lost(
 ) -> None:
     settings = settings_for(slack, redis, "socket", tmp_path, AUDITED)
     async with running(settings) as app:
-        await asyncio.to_thread(until, lambda: _kept(tmp_path, app.store.workspace, app.catalog.generation), "its text")
+        await asyncio.to_thread(
+            until, lambda: _kept(tmp_path, app.store.workspace, app.catalog.policy_hash), "its text"
+        )
     changed = AUDITED.replace("sam@example.com, kim@example.com", "sam@example.com, eve@example.com")
     settings.policy.write_text(changed, encoding="utf-8")
     async with running(settings) as app:
@@ -341,7 +343,7 @@ async def test_a_policy_that_was_changed_says_who_gained_and_who_lost(
         assert "kim@example.com: approve `vault/admin`" in told.said()
         entries = await AuditStream(app.store).tail(0, 1000)
         [event] = [json.loads(entry.event) for entry in entries if entry.kind == "policy"]
-        assert event["now"] == app.catalog.generation
+        assert event["now"] == app.catalog.policy_hash
     async with running(settings) as app:
         entries = await AuditStream(app.store).tail(0, 1000)
         assert len([entry for entry in entries if entry.kind == "policy"]) == 1
@@ -367,7 +369,7 @@ async def test_every_event_says_which_process_wrote_it_and_by_which_policy(town:
     for entry in entries:
         facts = json.loads(entry.event)
         assert facts["via"].startswith("all@"), entry
-        assert facts["generation"] == town.app.catalog.generation, entry
+        assert facts["generation"] == town.app.catalog.policy_hash, entry
 
 
 async def test_an_auditor_sees_what_others_asked_for_and_that_is_recorded(town: Town) -> None:

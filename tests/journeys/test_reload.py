@@ -37,7 +37,7 @@ def write(site: Site, change: Callable[[str], str], name: str = "jit.yaml") -> s
 
 def generation(file: Path) -> str:
     try:
-        return loader.load(file).generation
+        return loader.load(file).policy_hash
     except PolicyMistakes:
         return ""
 
@@ -212,7 +212,7 @@ async def test_a_policy_that_only_the_store_took_over_is_put_back_with_the_file(
 ) -> None:
     settings = settings_for(slack, redis, "socket", tmp_path)
     async with running(settings) as app:
-        own, adopt = app.catalog.generation, app.store.policy.adopt
+        own, adopt = app.catalog.policy_hash, app.store.policy.adopt
 
         async def answer_is_lost(generation: str) -> None:
             await adopt(generation)
@@ -229,7 +229,7 @@ async def test_a_policy_that_only_the_store_took_over_is_put_back_with_the_file(
         settings.policy.write_text(to_security(POLICY), encoding="utf-8")
         app.rereading.set()
         await decides_by(generation(settings.policy))
-        assert app.catalog.generation == own
+        assert app.catalog.policy_hash == own
         settings.policy.write_text(POLICY, encoding="utf-8")
         app.rereading.set()
         await decides_by(own)

@@ -75,23 +75,23 @@ def test_complete_exactly_when_each_place_has_a_person_of_its_own(
 ) -> None:
     policy_ = with_steps(*[(g, min(c, 1) if g == "platform" else c) for g, c in wanted])
     request = asked(person("T1", requester), tuple(yes(who) for who in approvers))
-    tally = authorization.tally(policy_, roster, request, NOW)
+    progress = authorization.approval_progress(policy_, roster, request, NOW)
     people = [person("T1", who) for who in approvers]
-    assert tally.complete == brute_force(policy_, roster, request, people)
-    assert all(review.by.identity != request.requester.identity for review in tally.counted)
+    assert progress.complete == brute_force(policy_, roster, request, people)
+    assert all(review.by.identity != request.requester.identity for review in progress.counted)
 
 
 @given(rosters, st.sampled_from(NAMES), st.integers(2, 5))
 def test_one_person_approving_often_counts_once(roster: dict[str, Members], who: str, times: int) -> None:
     request = asked(person("T1", "zoe"), tuple(yes(who) for _ in range(times)))
-    assert not authorization.tally(with_steps(("dba, security", 2)), roster, request, NOW).complete
+    assert not authorization.approval_progress(with_steps(("dba, security", 2)), roster, request, NOW).complete
 
 
 @given(rosters, st.sampled_from(NAMES))
 def test_who_may_not_review_could_not_have_counted(roster: dict[str, Members], who: str) -> None:
     request, policy_ = asked(person("T1", "mia")), catalog()
     verdict = authorization.may_review(policy_, roster, request, person("T1", who), NOW)
-    counted = authorization.tally(policy_, roster, request, NOW, also=yes(who)).counted
+    counted = authorization.approval_progress(policy_, roster, request, NOW, also=yes(who)).counted
     assert verdict.allowed == bool(counted)
 
 
@@ -116,9 +116,9 @@ def test_an_approval_of_somebody_who_is_no_member_any_more_counts_no_more(marked
     policy = with_steps(("dba", 2))
     listed = {"dba": Members(identities=frozenset({"dan@example.com", "eve@example.com"}))}
     request = asked(person("T1", "mia"), (yes("dan"), yes("eve")))
-    assert authorization.tally(policy, listed, request, NOW).complete
+    assert authorization.approval_progress(policy, listed, request, NOW).complete
     gone = {"dba": listed["dba"].model_copy(update={"nobody": frozenset({marked})})}
-    assert not authorization.tally(policy, gone, request, NOW).complete
+    assert not authorization.approval_progress(policy, gone, request, NOW).complete
 
 
 def test_a_group_that_is_not_known_allows_nothing_and_says_so() -> None:
@@ -167,19 +167,19 @@ DBAS = Members(users=frozenset({"UDAN", "UEVE"}))
 
 
 def test_each_role_needs_people_of_its_own() -> None:
-    tally = authorization.tally(with_steps(("dba", 1), ("security", 2)), {}, of_two_roles(), NOW)
-    assert [step.any_of for step in tally.open] == [("dba",), ("security",), ("dba",)]
-    assert tally.missing == {("dba",): 2, ("security",): 2}
-    assert tally.missing_for(["vault/shared"]) == {("dba",): 1}
+    progress = authorization.approval_progress(with_steps(("dba", 1), ("security", 2)), {}, of_two_roles(), NOW)
+    assert [step.any_of for step in progress.open] == [("dba",), ("security",), ("dba",)]
+    assert progress.missing == {("dba",): 2, ("security",): 2}
+    assert progress.missing_for(["vault/shared"]) == {("dba",): 1}
 
 
 def test_one_approval_never_counts_for_two_roles() -> None:
     rules, roster = with_steps(("dba", 1)), {"dba": DBAS}
-    one = authorization.tally(rules, roster, of_two_roles(yes("dan")), NOW)
+    one = authorization.approval_progress(rules, roster, of_two_roles(yes("dan")), NOW)
     assert [(step.name, step.missing) for step in one.open] == [("vault/shared", 1)]
     assert not authorization.may_review(rules, roster, of_two_roles(yes("dan")), person("T1", "dan"), NOW).allowed
     assert authorization.may_review(rules, roster, of_two_roles(yes("dan")), person("T1", "eve"), NOW).allowed
-    assert authorization.tally(rules, roster, of_two_roles(yes("dan"), yes("eve")), NOW).complete
+    assert authorization.approval_progress(rules, roster, of_two_roles(yes("dan"), yes("eve")), NOW).complete
 
 
 def test_whoever_can_fill_another_place_makes_room_for_who_cannot() -> None:
@@ -187,9 +187,9 @@ def test_whoever_can_fill_another_place_makes_room_for_who_cannot() -> None:
     rules = with_steps(("security", 1))
     roster = {"security": Members(users=frozenset({"UDAN", "UEVE"})), "dba": Members(users=frozenset({"UDAN"}))}
     half = of_two_roles(yes("dan"))
-    assert authorization.tally(rules, roster, half, NOW).missing == {("dba",): 1}
+    assert authorization.approval_progress(rules, roster, half, NOW).missing == {("dba",): 1}
     assert authorization.may_review(rules, roster, half, person("T1", "eve"), NOW).allowed
-    assert authorization.tally(rules, roster, half, NOW, also=yes("eve")).complete
+    assert authorization.approval_progress(rules, roster, half, NOW, also=yes("eve")).complete
 
 
 def test_an_approver_of_one_role_has_no_say_about_the_other() -> None:
@@ -225,7 +225,7 @@ def test_somebody_known_by_account_and_by_address_is_one_person() -> None:
     assert not authorization.may_request(rules, known, mia, admin, NOW).allowed
     two = {**known, "security": Members(identities=frozenset({"dan@example.com", "sam@example.com"}))}
     assert authorization.may_request(rules, two, mia, admin, NOW).allowed
-    assert not authorization.tally(rules, known, asked(mia, (yes("dan"),)), NOW).complete
+    assert not authorization.approval_progress(rules, known, asked(mia, (yes("dan"),)), NOW).complete
 
 
 places = st.lists(st.frozensets(st.sampled_from(NAMES)), max_size=5)
@@ -238,9 +238,9 @@ def test_as_many_places_are_fillable_as_any_choice_of_different_people_fills(wan
     assert len(matching.fillable(wanted)) == most
 
 
-def test_a_tally_says_which_step_each_approval_fills() -> None:
+def test_progress_says_which_step_each_approval_fills() -> None:
     rules = with_steps(("dba", 1), ("security", 1))
     roster = {"dba": Members(users=frozenset({"UDAN"})), "security": Members(identities=frozenset({"sam@example.com"}))}
-    tally = authorization.tally(rules, roster, asked(person("T1", "mia"), (yes("sam"), yes("kim"))), NOW)
-    assert tally.given == (("USAM", ("security",)),)
-    assert tally.missing == {("dba",): 1}
+    progress = authorization.approval_progress(rules, roster, asked(person("T1", "mia"), (yes("sam"), yes("kim"))), NOW)
+    assert progress.given == (("USAM", ("security",)),)
+    assert progress.missing == {("dba",): 1}

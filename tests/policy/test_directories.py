@@ -39,7 +39,7 @@ def test_directories_groups_of_them_and_calendars_are_read() -> None:
     assert not found.groups["primary"].is_listed
     assert found.shifts == {"db-on-call", "all-on-call", "primary"}
     assert set(found.calendars) == {"freeze", "holidays", "public"}
-    assert found.generation != catalog(WHOLE).generation
+    assert found.policy_hash != catalog(WHOLE).policy_hash
 
 
 def test_they_may_be_in_files_of_their_own() -> None:

@@ -94,9 +94,9 @@ def test_neither_of_the_two_approves_it_nor_the_same_human_by_another_account() 
         assert [r.code for r in authorization.may_review(policy, everyone, request, who, 1.0).reasons] == [
             Code.OWN_REQUEST
         ]
-        assert not authorization.tally(policy, everyone, _by(request, KIM, who), 1.0).complete
+        assert not authorization.approval_progress(policy, everyone, _by(request, KIM, who), 1.0).complete
     assert authorization.may_review(policy, everyone, request, DAN, 1.0).allowed
-    assert authorization.tally(policy, everyone, _by(request, KIM, DAN), 1.0).complete
+    assert authorization.approval_progress(policy, everyone, _by(request, KIM, DAN), 1.0).complete
 
 
 def test_of_a_draft_only_the_two_may_know() -> None:

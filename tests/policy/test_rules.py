@@ -120,7 +120,7 @@ def test_its_key_tells_its_conditions_whatever_its_place_and_budget() -> None:
     other = "{when: {sensitivity: low, at_most: 30m}, then: approve, budget: 1/day}"
     one, two = ruled(), ruled(other, RULE.replace("3/day", "4/day"))
     assert one.rules[0].key == two.rules[1].key
-    assert one.generation != two.generation
+    assert one.policy_hash != two.policy_hash
 
 
 SOME = st.builds(

@@ -72,7 +72,7 @@ def codes(verdict: Verdict) -> list[Code]:
 
 
 def complete(found: dict[str, Members], request: Request, *, decided: bool = False) -> bool:
-    return authorization.tally(policy(), found, request, NOW, decided=decided).complete
+    return authorization.approval_progress(policy(), found, request, NOW, decided=decided).complete
 
 
 # in whose place
@@ -135,7 +135,7 @@ def test_an_approver_who_is_deactivated_is_stood_in_for_by_nobody() -> None:
 
 def test_the_policy_of_today_says_who_may_stand_in() -> None:
     found = roster(delegation("dan", "lee"))
-    assert not authorization.tally(catalog(), found, asked("zoe", yes("lee", "dan")), NOW).complete
+    assert not authorization.approval_progress(catalog(), found, asked("zoe", yes("lee", "dan")), NOW).complete
 
 
 def test_it_never_chains() -> None:
@@ -147,11 +147,11 @@ def test_it_never_chains() -> None:
 def test_both_together_fill_one_place() -> None:
     found, two = roster(delegation("dan", "lee")), policy(2)
     both = asked("zoe", yes("dan"), yes("lee", "dan"), of="admin")
-    assert authorization.tally(two, found, both, NOW).missing[("dba",)] == 1
+    assert authorization.approval_progress(two, found, both, NOW).missing[("dba",)] == 1
     again = authorization.may_review(two, found, asked("zoe", yes("dan"), of="admin"), who("lee"), NOW)
     assert codes(again) == [Code.ALREADY_FILLED]
     third = asked("zoe", yes("dan"), yes("lee", "dan"), yes("eve"), of="admin")
-    assert ("dba",) not in authorization.tally(two, found, third, NOW).missing
+    assert ("dba",) not in authorization.approval_progress(two, found, third, NOW).missing
 
 
 # nobody for themself
@@ -225,8 +225,8 @@ def test_who_joined_lately_approves_no_critical_role_and_every_other() -> None:
     found = fresh("dan", NOW - HOUR + 1)
     for of, open_ in (("read-only", False), ("admin", True)):
         request = asked("eve", yes("dan"), of=of)
-        assert (("dba",) in authorization.tally(policy(), found, request, NOW).missing) is open_
-    later = authorization.tally(policy(), found, asked("eve", yes("dan"), of="admin"), NOW + 1)
+        assert (("dba",) in authorization.approval_progress(policy(), found, request, NOW).missing) is open_
+    later = authorization.approval_progress(policy(), found, asked("eve", yes("dan"), of="admin"), NOW + 1)
     assert ("dba",) not in later.missing
 
 
@@ -241,8 +241,8 @@ def test_they_are_told_so_and_may_deny() -> None:
 @pytest.mark.parametrize("new", ["dan", "lee"])
 def test_neither_may_be_new_where_one_stands_in_for_the_other(new: str) -> None:
     request = asked("zoe", yes("lee", "dan"), of="admin")
-    assert ("dba",) in authorization.tally(policy(), fresh(new, NOW - 60), request, NOW).missing
-    assert ("dba",) not in authorization.tally(policy(), fresh(new, NOW - HOUR), request, NOW).missing
+    assert ("dba",) in authorization.approval_progress(policy(), fresh(new, NOW - 60), request, NOW).missing
+    assert ("dba",) not in authorization.approval_progress(policy(), fresh(new, NOW - HOUR), request, NOW).missing
 
 
 def test_who_is_new_could_not_approve_a_critical_role_either() -> None:
@@ -257,9 +257,9 @@ def test_who_is_new_could_not_approve_a_critical_role_either() -> None:
 def test_who_is_not_known_to_be_in_a_group_is_new_in_it() -> None:
     unseen = {group: one.model_copy(update={"since": {}}) for group, one in roster().items()}
     request = asked("zoe", yes("dan"), yes("sam"), of="admin")
-    assert len(authorization.tally(policy(), unseen, request, NOW).open) == 2
+    assert len(authorization.approval_progress(policy(), unseen, request, NOW).open) == 2
     none = catalog(DELEGATED.replace("operators:", "fresh_member: 0\n  operators:"))
-    assert authorization.tally(none, unseen, request, NOW).complete
+    assert authorization.approval_progress(none, unseen, request, NOW).complete
 
 
 # any order of them
@@ -308,15 +308,15 @@ def test_no_sequence_of_delegations_and_clicks_needs_fewer_people_who_are_entitl
             continue
         review = authorization.attribute_review(of, found, request, yes(click), NOW)
         request = request.model_copy(update={"reviews": (*request.reviews, review)})
-        tally = authorization.tally(of, found, request, NOW)
-        if not tally.complete:
+        progress = authorization.approval_progress(of, found, request, NOW)
+        if not progress.complete:
             continue
-        rights = [(each.stands_in_for or each.by).identity for each in tally.counted]
-        clicked = [each.by.identity for each in tally.counted]
+        rights = [(each.stands_in_for or each.by).identity for each in progress.counted]
+        clicked = [each.by.identity for each in progress.counted]
         assert len(set(rights)) == len(set(clicked)) == count
         assert who(requester).identity not in {*rights, *clicked}
         assert {right.partition("@")[0] for right in rights} <= standing["dba"]
-        for each in tally.counted:
+        for each in progress.counted:
             if each.stands_in_for:
                 assert each.by.identity.partition("@")[0] in standing["helpers"]
                 assert any(
@@ -324,7 +324,7 @@ def test_no_sequence_of_delegations_and_clicks_needs_fewer_people_who_are_entitl
                 )
         # The same people, each in their own right, would have been enough.
         own = asked(requester, *(yes(right.partition("@")[0]) for right in rights))
-        assert authorization.tally(
+        assert authorization.approval_progress(
             of, {n: m.model_copy(update={"delegations": ()}) for n, m in found.items()}, own, NOW
         ).complete
         return

@@ -80,16 +80,16 @@ def test_a_required_step_comes_after_those_of_the_roles() -> None:
 
 def test_what_the_record_requires_is_needed_beside_the_steps_of_the_role() -> None:
     half = requires(SECURITY, reviews=(yes("dan"),))
-    tally = authorization.tally(catalog(), ROSTER, half, NOW)
-    assert tally.missing == {("security",): 1}
-    assert authorization.tally(catalog(), ROSTER, half, NOW, also=yes("sam")).complete
+    progress = authorization.approval_progress(catalog(), ROSTER, half, NOW)
+    assert progress.missing == {("security",): 1}
+    assert authorization.approval_progress(catalog(), ROSTER, half, NOW, also=yes("sam")).complete
     assert code(catalog(), half, "sam") is None
     assert code(catalog(), half, "eve") is Code.ALREADY_FILLED
 
 
 def test_a_required_step_of_a_group_that_is_gone_stays_open() -> None:
     done = requires(RequiredStep(any_of=("nobody",)), reviews=(yes("dan"), yes("sam")))
-    assert authorization.tally(catalog(), ROSTER, done, NOW).missing == {("nobody",): 1}
+    assert authorization.approval_progress(catalog(), ROSTER, done, NOW).missing == {("nobody",): 1}
 
 
 def test_a_required_step_of_a_role_that_is_not_requested_counts_for_the_whole_request() -> None:
@@ -106,7 +106,7 @@ def test_the_groups_of_required_steps_are_asked_and_may_end_it() -> None:
 
 def test_a_role_that_the_policy_does_not_have_has_a_step_for_nobody() -> None:
     request = requires(roles=("gone",))
-    assert authorization.tally(catalog(), ROSTER, request, NOW).missing == {(): 1}
+    assert authorization.approval_progress(catalog(), ROSTER, request, NOW).missing == {(): 1}
     assert code(catalog(), request, "dan") is Code.NOT_AN_APPROVER
 
 
@@ -136,16 +136,19 @@ def test_whose_turn_comes_later_is_told_after_whom() -> None:
 
 
 def test_an_approval_that_came_before_its_step_opened_does_not_count() -> None:
-    tally = authorization.tally(policy(ORDERED), ROSTER, admin(yes("sam"), yes("dan")), NOW)
-    assert tally.missing == {("security",): 1}
-    assert [review.by.id for review in tally.counted] == ["UDAN"]
+    progress = authorization.approval_progress(policy(ORDERED), ROSTER, admin(yes("sam"), yes("dan")), NOW)
+    assert progress.missing == {("security",): 1}
+    assert [review.by.id for review in progress.counted] == ["UDAN"]
 
 
 def test_what_was_approved_after_somebody_who_does_not_count_any_more_does_not_count_either() -> None:
     left = {**ROSTER, "dba": members("eve")}
     request = admin(yes("dan"), yes("sam"))
-    assert authorization.tally(policy(ORDERED), ROSTER, request, NOW).complete
-    assert authorization.tally(policy(ORDERED), left, request, NOW).missing == {("dba",): 1, ("security",): 1}
+    assert authorization.approval_progress(policy(ORDERED), ROSTER, request, NOW).complete
+    assert authorization.approval_progress(policy(ORDERED), left, request, NOW).missing == {
+        ("dba",): 1,
+        ("security",): 1,
+    }
 
 
 def test_an_earlier_approval_moves_to_a_role_that_has_no_order_and_keeps_its_place() -> None:
@@ -155,9 +158,9 @@ def test_an_earlier_approval_moves_to_a_role_that_has_no_order_and_keeps_its_pla
     )
     request = requires(roles=("admin", "shared"), reviews=(yes("sam"),))
     # Sam's fills the first step of the admin role; when Dan comes, it moves to the other role, which needs security.
-    tally = authorization.tally(both, ROSTER, request, NOW, also=yes("dan"))
-    assert tally.given == (("UDAN", ("dba", "security")), ("USAM", ("security",)))
-    assert tally.missing == {("platform",): 1}
+    progress = authorization.approval_progress(both, ROSTER, request, NOW, also=yes("dan"))
+    assert progress.given == (("UDAN", ("dba", "security")), ("USAM", ("security",)))
+    assert progress.missing == {("platform",): 1}
 
 
 def test_a_new_request_calls_on_the_first_step_of_an_ordered_role_and_on_each_of_another() -> None:
@@ -196,7 +199,7 @@ def test_a_step_is_not_needed_only_where_the_requester_is_surely_in_a_group(
     platform: Members, needed: dict[tuple[str, ...], int]
 ) -> None:
     roster = {**ROSTER, "platform": platform}
-    assert authorization.tally(policy(SKIPS), roster, admin(), NOW).missing == needed
+    assert authorization.approval_progress(policy(SKIPS), roster, admin(), NOW).missing == needed
 
 
 def test_a_step_that_is_not_needed_is_nobodys_to_answer() -> None:
@@ -208,9 +211,9 @@ def test_a_step_that_is_not_needed_is_nobodys_to_answer() -> None:
 def test_while_nobody_can_tell_whether_a_step_is_needed_nothing_is_decided() -> None:
     roster = {**ROSTER, "platform": Members(known=False)}
     request = admin(yes("sam"))
-    tally = authorization.tally(policy(SKIPS), roster, request, NOW)
-    assert authorization.in_doubt(policy(SKIPS), roster, request, tally) == ("platform",)
-    filled = authorization.tally(policy(SKIPS), roster, request, NOW, also=yes("dan"))
+    progress = authorization.approval_progress(policy(SKIPS), roster, request, NOW)
+    assert authorization.in_doubt(policy(SKIPS), roster, request, progress) == ("platform",)
+    filled = authorization.approval_progress(policy(SKIPS), roster, request, NOW, also=yes("dan"))
     assert authorization.in_doubt(policy(SKIPS), roster, request, filled) == ()
 
 
@@ -220,8 +223,8 @@ def test_a_role_never_goes_without_any_step() -> None:
     lone = vault.roles["admin"].model_copy(update={"steps": vault.roles["admin"].steps[:1]})
     systems = {"vault": vault.model_copy(update={"roles": {**vault.roles, "admin": lone}})}
     roster = {**ROSTER, "platform": members("mia")}
-    tally = authorization.tally(whole.model_copy(update={"systems": systems}), roster, admin(), NOW)
-    assert tally.missing == {("dba",): 1}
+    progress = authorization.approval_progress(whole.model_copy(update={"systems": systems}), roster, admin(), NOW)
+    assert progress.missing == {("dba",): 1}
 
 
 def test_who_requests_is_looked_up_in_the_groups_that_skip_a_step() -> None:
@@ -239,8 +242,8 @@ def test_the_groups_of_an_escalation_count_from_then_on_and_it_needs_no_fewer() 
     before, after = admin(), admin(escalations=(DONE,))
     assert code(policy(ESCALATES), before, "pat") is Code.NOT_AN_APPROVER
     assert code(policy(ESCALATES), after, "pat") is None
-    tally = authorization.tally(policy(ESCALATES), ROSTER, after, NOW, also=yes("pat"))
-    assert tally.missing == {("dba", "platform"): 1, ("security",): 1}
+    progress = authorization.approval_progress(policy(ESCALATES), ROSTER, after, NOW, also=yes("pat"))
+    assert progress.missing == {("dba", "platform"): 1, ("security",): 1}
 
 
 @pytest.mark.parametrize(
@@ -254,8 +257,8 @@ def test_the_groups_of_an_escalation_count_from_then_on_and_it_needs_no_fewer() 
 )
 def test_an_escalation_that_the_policy_does_not_have_any_more_counts_for_nothing(today: str) -> None:
     request = admin(yes("pat"), escalations=(DONE,))
-    assert authorization.tally(policy(ESCALATES), ROSTER, request, NOW).counted
-    assert not authorization.tally(policy(today), ROSTER, request, NOW).counted
+    assert authorization.approval_progress(policy(ESCALATES), ROSTER, request, NOW).counted
+    assert not authorization.approval_progress(policy(today), ROSTER, request, NOW).counted
 
 
 def test_an_escalation_to_come_counts_for_nothing() -> None:
@@ -288,9 +291,9 @@ def test_an_extension_has_no_escalation_and_the_same_steps() -> None:
     assert extension.state is ExtensionState.PENDING
     open_ = awaiting_decision(request)
     assert open_
-    tally = authorization.tally(policy(ESCALATES), ROSTER, open_, NOW)
-    assert tally.counted == ()
-    assert tally.missing == {("dba",): 2, ("security",): 1}
+    progress = authorization.approval_progress(policy(ESCALATES), ROSTER, open_, NOW)
+    assert progress.counted == ()
+    assert progress.missing == {("dba",): 2, ("security",): 1}
 
 
 # could anybody approve it
@@ -403,15 +406,15 @@ def test_no_sequence_is_complete_without_distinct_entitled_people_in_order(
         if code(policy_, request, who, roster) is not None:
             continue
         after = request.model_copy(update={"reviews": (*request.reviews, yes(who))})
-        tally = authorization.tally(policy_, roster, after, NOW)
-        assert tally.complete <= can_be_full(policy_, roster, after)
-        seated = [review.by.id for step in tally.steps for review in step.by]
+        progress = authorization.approval_progress(policy_, roster, after, NOW)
+        assert progress.complete <= can_be_full(policy_, roster, after)
+        seated = [review.by.id for step in progress.steps for review in step.by]
         assert len(seated) == len(set(seated))
         assert MIA.id not in seated
-        if tally.complete:
+        if progress.complete:
             return
         request = after
 
 
 def test_the_policies_of_the_sequences_are_all_different() -> None:
-    assert len({re.sub(r"\s+", " ", written) for written in POLICIES}) == len({each.generation for each in CATALOGS})
+    assert len({re.sub(r"\s+", " ", written) for written in POLICIES}) == len({each.policy_hash for each in CATALOGS})

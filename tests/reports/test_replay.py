@@ -134,7 +134,7 @@ def approved_with(played: Played, policy: str, what: str, by: Sequence[str], **g
         looked_up_now=True,
     )
     form = RequestForm(what=what, duration=1800, reason="INC-1 is on fire", inputs=given)
-    whole = submit.completed(submit.allowed(then, actor, form, NOON), NOON)
+    whole = submit.completed(submit.check_allowed(then, actor, form, NOON), NOON)
     event = submit.first_event(whole, Circumstances(now=NOON, begins=NOON), {}, consequence, can_extend)
     played.story.told.append((NOON, event.id, event))
     for n, name in enumerate(by, start=1):

@@ -98,7 +98,7 @@ async def test_access_ends_and_a_process_starts_while_any_key_is_of_another_kind
         await store.redis.eval(command, 1, key)
         other = Store(store.redis, store.workspace, store.ring)
         await other.recognise()
-        await other.policy.adopt(house.policy.generation)
+        await other.policy.adopt(house.policy.policy_hash)
         await store.redis.eval(command, 1, key)
         async with asyncio.timeout(30):
             while (await house.now(request.id)).state is not State.ENDED:

@@ -81,7 +81,7 @@ async def desk(store: Store, tmp_path: Path) -> AsyncIterator[Desk]:
     now = time.time()
     (tmp_path / "freeze.ics").write_bytes(calendar([shift(now - 60, now + 60, [])]))
     desk = Desk(store, server, tmp_path / "freeze.ics")
-    await store.policy.adopt(desk.policy.generation)
+    await store.policy.adopt(desk.policy.policy_hash)
     yield desk
     await desk.directory.close()
     await server.stop()
@@ -234,7 +234,7 @@ async def test_one_process_looks_at_once_by_another_policy_and_only_by_the_one_i
     desk.policy = policy("submits: 5", "submits: 6") if "submits: 5" in POLICY else policy("max: 8h", "max: 7h")
     await asyncio.sleep(1.5)  # a beat and more: there is nothing to wait for
     assert len(desk.server.calls) == calls, "the workspace does not decide by it yet"
-    await desk.store.policy.adopt(desk.policy.generation)
+    await desk.store.policy.adopt(desk.policy.policy_hash)
     await until(known)
     stop.set()
     await asyncio.gather(*running)

@@ -64,7 +64,9 @@ class Town:
 
     def replica(self) -> Offboarding:
         """A process that looks; it remembers nothing of another one."""
-        return Offboarding(self.house.context, self.slack.accounts, self.slack.groups, self.clock, a_minute=10_000)
+        return Offboarding(
+            self.house.context, self.slack.accounts, self.slack.groups, self.clock, max_per_minute=10_000
+        )
 
     async def clock(self) -> float:
         return self.now
@@ -96,7 +98,7 @@ class Town:
         """What was told of a mass change, the first one first; each has its message."""
         rows, _, _ = await Outbox(self.house.store).ready(1000)
         its = sorted((row for row in rows if row.request == "offboarding"), key=lambda row: row.seq or 0)
-        found = [await Outbox(self.house.store).noted(row) for row in its]
+        found = [await Outbox(self.house.store).audit_event(row) for row in its]
         return [dict(facts) for facts in found if facts]
 
 
@@ -483,7 +485,7 @@ async def test_one_process_looks_at_a_time_and_the_next_takes_over(town: Town) -
     await town.house.granted()
     slacks, stops = (Directory(), Directory()), (asyncio.Event(), asyncio.Event())
     parts = [
-        Offboarding(town.house.context, slack.accounts, slack.groups, interval=0.02, a_minute=10_000)
+        Offboarding(town.house.context, slack.accounts, slack.groups, interval=0.02, max_per_minute=10_000)
         for slack in slacks
     ]
     running = [asyncio.create_task(part.run(stop)) for part, stop in zip(parts, stops, strict=True)]

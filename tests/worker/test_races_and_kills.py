@@ -147,7 +147,7 @@ async def test_two_answers_of_one_account_fill_one_place_even_if_both_are_in_the
     other = dan.model_copy(update={"identity": "daniel@example.com", "email": "daniel@example.com"})
     reviews = tuple(Review(verb=Verb.APPROVE, by=who, at=1.0, duration=1800) for who in (dan, other))
     twice = request.model_copy(update={"reviews": reviews})
-    [still_open] = authorization.tally(house.policy, house.actor("eve").roster, twice, 1.0).open
+    [still_open] = authorization.approval_progress(house.policy, house.actor("eve").roster, twice, 1.0).open
     assert still_open.missing == 1
 
 

@@ -65,7 +65,7 @@ async def test_a_key_of_another_kind_keeps_nothing_from_being_opened_and_closed(
     open_ = await house.granted()
     await poison(store, named(store, name))
     await Barrier(store.redis, store.keys, script(store.redis, "commit")).begin()
-    await store.policy.adopt(house.policy.generation)
+    await store.policy.adopt(house.policy.policy_hash)
     await own_request.release(house.context, house.actor("mia"), open_.id)
     await house.until(open_.id, State.ENDED)
     assert await house.sandbox.list_access() == []
@@ -211,7 +211,7 @@ NO_TEXT = b"\xff\xfe|k1:\x80"
 async def test_a_policy_that_is_no_text_is_adopted_over(store: Store) -> None:
     house = await House(store).open()
     await store.redis.set(store.keys.policy, NO_TEXT)
-    await asyncio.wait_for(store.policy.adopt(house.policy.generation), 30)
+    await asyncio.wait_for(store.policy.adopt(house.policy.policy_hash), 30)
     assert (await house.granted()).state is State.ACTIVE
 
 
@@ -242,7 +242,7 @@ HERE = OsAccount(1000, "pat", "host", "")
 
 
 async def _usage(house: House) -> None:
-    await house.store.usage.read(["vault/read-only"], house.policy.generation)
+    await house.store.usage.read(["vault/read-only"], house.policy.policy_hash)
 
 
 async def _counters(house: House) -> None:
@@ -390,7 +390,7 @@ async def test_ledgers_that_redis_lost_are_begun_again_by_any_process_without_an
     await other.approve("dan", waiting.id)
     await other.counter.run_once()
     for each in (house, other):
-        await each.store.usage.read(["vault/read-only"], house.policy.generation)
+        await each.store.usage.read(["vault/read-only"], house.policy.policy_hash)
         await each.store.counters("UMIA")
         await TamperAlarms(each.store).report()
     assert await alarms(store) == []

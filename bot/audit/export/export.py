@@ -72,7 +72,7 @@ def part_of(archive: Archive, workspace: str, first: int | None, last: int | Non
     return Part(low, high)
 
 
-def said(part: Part, sample: Sample | None) -> str:
+def description(part: Part, sample: Sample | None) -> str:
     """What an export holds, in a sentence."""
     if sample is None:
         return f"Complete from number {part.first} to {part.last}."

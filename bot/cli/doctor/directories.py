@@ -53,7 +53,7 @@ def _directory(
             return [*asked, unchecked(title, "how old the worker's snapshot is: see what is said of the store")]
         kept = snapshots.directories.get(name)
         groups = [group for group, one in catalog.groups.items() if one.directory == name]
-        return [*asked, *read_last(title, kept, groups, catalog.generation, snapshots.now)]
+        return [*asked, *read_last(title, kept, groups, catalog.policy_hash, snapshots.now)]
 
     return Check(title, look, PATIENCE)
 
@@ -147,7 +147,7 @@ def _calendar(
         if snapshots is None:
             return [*asked, unchecked(title, "how old the worker's snapshot is: see what is said of the store")]
         kept = snapshots.calendars.get(name)
-        return [*asked, *read_calendar(title, kept, catalog.generation, snapshots.now)]
+        return [*asked, *read_calendar(title, kept, catalog.policy_hash, snapshots.now)]
 
     return Check(title, look, PATIENCE)
 

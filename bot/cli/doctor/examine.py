@@ -130,7 +130,7 @@ def _policy(usable: Settings) -> tuple[Catalog | None, list[CheckResult]]:
         )
         return None, [*told, *rest]
     counted = f"{_some(len(catalog.systems), 'system')}, {_some(len(catalog.templates), 'template')}"
-    return catalog, [good("policy", f"{usable.policy}: {counted}, generation {catalog.generation}")]
+    return catalog, [good("policy", f"{usable.policy}: {counted}, generation {catalog.policy_hash}")]
 
 
 def _some(count: int, noun: str) -> str:

@@ -17,7 +17,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.cli import manifest
 from bot.cli.doctor.checks import Check, CheckResult, CheckVerdict, Once, good, note, unchecked, wrong
 from bot.settings import Settings
-from handlers.slack.api import NotNow, SaidNo, Unanswered, answered, said
+from handlers.slack.api import NotNow, SlackRefused, Unanswered, answered, error_name
 
 T = TypeVar("T")
 WITHOUT = "there is no SLACK_BOT_TOKEN that can be used"
@@ -217,7 +217,7 @@ class Slack:
                     if error.locked_out:
                         raise SlackUnavailable(_word(error), locked_out=True) from None
                     await self._pause(error.after)
-                except SaidNo as error:
+                except SlackRefused as error:
                     raise SlackUnavailable(error.code, flaws=_flaws(error), method=_method(error)) from None
                 except Unanswered as error:
                     nowhere = isinstance(error.__cause__, aiohttp.ClientConnectorError)
@@ -226,20 +226,20 @@ class Slack:
 
 def _word(error: NotNow) -> str:
     """Slack's word for what somebody has to fix."""
-    return said(error.__cause__) if isinstance(error.__cause__, Exception) else str(error)
+    return error_name(error.__cause__) if isinstance(error.__cause__, Exception) else str(error)
 
 
 async def _nobody_remembers() -> bool:
     return False
 
 
-def _method(error: SaidNo) -> str:
+def _method(error: SlackRefused) -> str:
     """The method that was called; from the answer, since a call is a closure here."""
     url = getattr(getattr(error.__cause__, "response", None), "api_url", "")
     return str(url).rpartition("/")[2]
 
 
-def _flaws(error: SaidNo) -> list[str]:
+def _flaws(error: SlackRefused) -> list[str]:
     data = getattr(getattr(error.__cause__, "response", None), "data", None)
     told = data.get("errors") if isinstance(data, dict) else None
     found = [flaw for flaw in told if isinstance(flaw, dict)] if isinstance(told, list) else []

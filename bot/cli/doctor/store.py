@@ -167,7 +167,7 @@ class StoreDoctor:
             found = await health.open_counts(store)
         except StoreAway as error:
             return [_unread(error)]
-        return judged(found, None if self._catalog is None else self._catalog.generation)
+        return judged(found, None if self._catalog is None else self._catalog.policy_hash)
 
     async def _opened(self) -> Store | CheckResult:
         """The workspace's store, or why its records cannot be looked at."""

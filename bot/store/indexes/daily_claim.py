@@ -39,9 +39,9 @@ class DailyClaims:
 
     async def _once(self, key: str, ttl: int, kind: str, fields: Mapping[str, Any], rows: Sequence[str]) -> bool:
         event = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
-        said = self._store.said(kind, event, await self._store.now(), rows=rows)
-        words = [str(ttl), self._claimed(key), self._keys.wake, *said]
-        answer = await away(self._dated(keys=[*self._store.saying, key], args=words))
+        arguments = self._store.event_args(kind, event, await self._store.now(), rows=rows)
+        words = [str(ttl), self._claimed(key), self._keys.wake, *arguments]
+        answer = await away(self._dated(keys=[*self._store.event_keys, key], args=words))
         return text(answer[0]) == "CLAIMED"
 
     def _claimed(self, key: str) -> str:

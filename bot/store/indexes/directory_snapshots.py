@@ -82,7 +82,7 @@ class Snapshots:
         found: dict[str, frozenset[str]] = {}
         for name, shape in catalog.groups.items():
             snapshot = self.directories.get(shape.directory or "")
-            group = snapshot.groups.get(name) if snapshot and snapshot.generation == catalog.generation else None
+            group = snapshot.groups.get(name) if snapshot and snapshot.generation == catalog.policy_hash else None
             if group is None or not group.whole or not self._young(group.at, count):
                 continue
             people = {identity_or_none(address) for address in group.people}
@@ -93,7 +93,7 @@ class Snapshots:
     def frozen(self, catalog: Catalog, calendar: str, at: float) -> bool | None:
         """Whether an event of the calendar is on then; None where that is not known."""
         snapshot = self.calendars.get(calendar)
-        if snapshot is None or snapshot.generation != catalog.generation or calendar not in catalog.calendars:
+        if snapshot is None or snapshot.generation != catalog.policy_hash or calendar not in catalog.calendars:
             return None
         if not self._young(snapshot.at, CALENDARS_COUNT) or not snapshot.since <= at < snapshot.until:
             return None

@@ -89,13 +89,17 @@ class DriftIndex:
         row: str = "",
     ) -> None:
         """Audit new drift, its summary and message, and store all that is ``reported`` by now, in one script."""
-        keys, at, said = [*self._store.saying, self._keys.found(system)], await self._store.now(), self._store.said
+        keys, at, event_args = (
+            [*self._store.event_keys, self._keys.found(system)],
+            await self._store.now(),
+            self._store.event_args,
+        )
         encoded = [
-            said("found", _json(event.fields), at, id_=event.request, rows=[event.row] if event.row else [])
+            event_args("found", _json(event.fields), at, id_=event.request, rows=[event.row] if event.row else [])
             for event in events
         ]
         if summary is not None:
-            encoded.append(said("reconciled", _json(summary), at, rows=[row] if row else []))
+            encoded.append(event_args("reconciled", _json(summary), at, rows=[row] if row else []))
         words: list[str] = [str(_WEEK), self._keys.wake, str(len(encoded))]
         for each in encoded:
             words += each

@@ -27,10 +27,12 @@ class Bindings:
     async def unbind(self, identity: str, user: str, fields: Mapping[str, Any]) -> bool:
         """Free it from this account, audited and told with ``fields``; False when it is not bound to it any more."""
         key, event = self._keys.identity(identity), json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
-        said = self._store.said("unbound", event, await self._store.now(), rows=[_ROW])
+        arguments = self._store.event_args("unbound", event, await self._store.now(), rows=[_ROW])
         freed = self._store.identities.value(identity, user, freed=True)
         value = text(await away(self._redis.get(key)))
         if await self._store.identities.bound(identity) != user:
             return False
-        answer = await away(self._unbind(keys=[*self._store.saying, key], args=[value, freed, self._keys.wake, *said]))
+        answer = await away(
+            self._unbind(keys=[*self._store.event_keys, key], args=[value, freed, self._keys.wake, *arguments])
+        )
         return text(answer) == "FREED"

@@ -99,10 +99,10 @@ class Sightings:
     async def hold_back(self, holds: Iterable[HeldAccess], fields: Mapping[str, Any], row: str) -> None:
         """Audit and report by ``row`` a mass change that is held back until somebody confirms it."""
         event = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
-        said = self._store.said("alarm", event, await self._store.now(), rows=[row])
+        arguments = self._store.event_args("alarm", event, await self._store.now(), rows=[row])
         body = self._store.authorship.wrapped("held", _HOLDS.dump_json(tuple(holds)).decode())
-        keys = [*self._store.saying, self._keys.held]
-        await away(self._hold(keys=keys, args=[body, str(_HELD), self._keys.wake, *said]))
+        keys = [*self._store.event_keys, self._keys.held]
+        await away(self._hold(keys=keys, args=[body, str(_HELD), self._keys.wake, *arguments]))
 
     async def held(self) -> tuple[HeldAccess, ...]:
         """What is held back, as it was reported last."""

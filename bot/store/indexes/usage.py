@@ -24,7 +24,7 @@ from bot.store.encoding import away, raised, script, text
 from bot.store.forged_values import ForgedValues
 from bot.store.keys import Keys
 from bot.store.record_seal import Authorship
-from bot.store.types import Guard, Loaded, Op
+from bot.store.types import CommitGuard, ExtraWrite, Loaded
 
 KEPT: Final = 8 * 86_400
 """Seconds after its last change until a ledger is gone; a worker writes it again long before."""
@@ -130,21 +130,21 @@ class UsageStore:
 
     # writing
 
-    def guard(self, counted: StoredUsage) -> Guard:
+    def guard(self, counted: StoredUsage) -> CommitGuard:
         """Holds while the ledger is the one that was read."""
-        return Guard("EQUALS", self.keys.usage(counted.scope), text(counted.stored))
+        return CommitGuard("EQUALS", self.keys.usage(counted.scope), text(counted.stored))
 
-    def write_op(self, counted: StoredUsage, usage: Usage, generation: str, now: float) -> Op:
+    def usage_write(self, counted: StoredUsage, usage: Usage, generation: str, now: float) -> ExtraWrite:
         """Writes the ledger with this use, in the commit that changes it."""
         value = self._sealed(counted.scope, counted.n + 1, usage, generation, now)
-        return Op("SET", self.keys.usage(counted.scope), (value, "EX", str(KEPT)))
+        return ExtraWrite("SET", self.keys.usage(counted.scope), (value, "EX", str(KEPT)))
 
-    def mark_unknown(self, scope: str, id_: str) -> Op:
+    def mark_unknown(self, scope: str, id_: str) -> ExtraWrite:
         """Marks an unknown ledger as changed, so that a worker that is counting begins again."""
-        return Op("SET", self.keys.usage(scope), (f"{_FOREIGN} {id_}", "EX", str(KEPT)))
+        return ExtraWrite("SET", self.keys.usage(scope), (f"{_FOREIGN} {id_}", "EX", str(KEPT)))
 
     def committed(self, counted: StoredUsage) -> None:
-        """The commit of `write_op` succeeded: an older ledger is not trusted from here on."""
+        """The commit of `usage_write` succeeded: an older ledger is not trusted from here on."""
         self._newest[counted.scope] = max(self._newest.get(counted.scope, 0), counted.n + 1)
 
     async def replace(self, counted: StoredUsage, usage: Usage, generation: str, now: float) -> bool:

@@ -2,13 +2,13 @@
 -- changes nothing.
 --
 -- with event.lua
--- KEYS 1 record  2 due  3 audit  4 seq  5 outbox  6 outbox rows  7 pending TTL  8 active TTL  9… of guards and ops
+-- KEYS 1 record  2 due  3 audit  4 seq  5 outbox  6 outbox rows  7 pending TTL  8 active TTL  9… of guards and extra writes
 -- ARGV 1 id  2 version expected (0: must not exist)  3 fence ('' when no lease is held)  4 deadline ('' none)
 --      5 new version  6 body  7 seal  8 due ('' when over)  9 lease until ('' none)
 --      10 pending until, ms ('' none)  11 active until, ms ('' none)  12 retention, s ('' while open)
 --      13 wake channel  14 kind  15 event  16 its MAC  17 rows of its messages, on lines (# its number)
---      18 n, then n guards  …  n, then n ops
---      a guard: word, key index, argument, argument      an op: command, key index, words      each on lines of one
+--      18 n, then n guards  …  n, then n extra writes
+--      a guard: word, key index, argument, argument   a write: command, key index, words      each on lines of one
 -- Returns {OK, now, seq} | {SUPERSEDED, now} | {LATE, now} | {GUARD, now, index from 1}
 local LONGEST = 600 -- seconds; a claim is extended in steps that are far shorter
 

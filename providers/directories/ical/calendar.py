@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from providers.base import Frozen
 from providers.directories.base import NoAnswer, Refused
 from providers.directories.http import LARGEST, HttpOptions, HttpReader, SecretAddress, refusal
-from providers.http_client import said
+from providers.http_client import connection_error
 
 AHEAD = 8 * 86_400.0
 """Seconds for which events are known beforehand."""
@@ -137,7 +137,7 @@ def _from_file(path: Path) -> bytes:
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
     except OSError as error:
-        raise NoAnswer(f"the file {path} cannot be read: {said(error)}") from None
+        raise NoAnswer(f"the file {path} cannot be read: {connection_error(error)}") from None
     if len(content) > LARGEST:
         raise NoAnswer(f"the file {path} is longer than {LARGEST // 1_000_000} MB")
     return content
@@ -165,7 +165,7 @@ async def _run(given: bytes) -> bytes:
             *words, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL, env={}
         )
     except OSError as error:
-        raise NoAnswer(f"no process can be started to read the calendar: {said(error)}") from None
+        raise NoAnswer(f"no process can be started to read the calendar: {connection_error(error)}") from None
     try:
         async with asyncio.timeout(_PATIENCE):
             output, _ = await process.communicate(given)

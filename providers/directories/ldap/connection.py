@@ -19,7 +19,7 @@ from providers.directories.base import NoAnswer, Refused
 from providers.directories.ldap import messages
 from providers.directories.ldap.config import LdapConfig
 from providers.directories.ldap.messages import Garbled, LdapEntry, LdapOutcome, Search, SearchAnswer
-from providers.http_client import said
+from providers.http_client import connection_error
 
 _LARGEST = 5_000_000
 """Bytes that one connection may receive: it serves for one look."""
@@ -69,7 +69,7 @@ class LdapConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing comes any more."""
-        self._break(NoAnswer(said(exc) if exc else "it closed the connection"))
+        self._break(NoAnswer(connection_error(exc) if exc else "it closed the connection"))
         if not self._lost.done():
             self._lost.set_result(None)
 
@@ -224,7 +224,7 @@ async def connected(config: LdapConfig) -> AsyncIterator[LdapConnection]:
         await connection.bind(config.bind_dn, config.bind_password)
         yield connection
     except (OSError, UnicodeError) as error:
-        told = said(error)
+        told = connection_error(error)
         if not isinstance(error, TimeoutError | ssl.SSLError):
             told = f"it cannot be reached: {told}"
         raise NoAnswer(told) from None
@@ -237,6 +237,6 @@ def trusted(ca: Path | None) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca)
     except (OSError, ssl.SSLError) as error:
-        raise NoAnswer(f"the file `ca` ({ca}) cannot be used: {said(error)}") from None
+        raise NoAnswer(f"the file `ca` ({ca}) cannot be used: {connection_error(error)}") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

@@ -66,8 +66,8 @@ def of(store: Store) -> DirectorySnapshots:
 async def test_all_is_well(directories: Env, store: Store) -> None:
     policy_, now = catalog(directories), await store.now()
     groups = {"on-call": GroupSnapshot(people=("sam@example.com",), at=now - 90)}
-    await of(store).write(DirectorySnapshot(name="pd", generation=policy_.generation, at=now, groups=groups))
-    await of(store).write(CalendarSnapshot(name="freeze", generation=policy_.generation, at=now - 5))
+    await of(store).write(DirectorySnapshot(name="pd", generation=policy_.policy_hash, at=now, groups=groups))
+    await of(store).write(CalendarSnapshot(name="freeze", generation=policy_.policy_hash, at=now - 5))
     found = await look(directories)
     assert "PagerDuty answers" in found.said("directory pd", GOOD)
     assert "the worker read it 1 min 3" in found.said("directory pd", GOOD)

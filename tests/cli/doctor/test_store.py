@@ -221,11 +221,11 @@ async def test_a_policy_file_with_mistakes_is_wrong_and_what_the_workspace_goes_
 ) -> None:
     found = await look(env, JIT_POLICY=policy(tmp_path, POLICY.replace("approvers", "aprovers")))
     assert "there is no key `aprovers` here" in found.said("policy")
-    assert f"goes on deciding by policy {house.policy.generation}" in found.said("records", CheckVerdict.NOTE)
+    assert f"goes on deciding by policy {house.policy.policy_hash}" in found.said("records", CheckVerdict.NOTE)
 
 
 async def test_another_policy_than_the_workspace_decides_by_is_a_note(env: Env, house: House, tmp_path: Path) -> None:
     changed = POLICY.replace("max: 1h", "max: 2h")
     found = await look(env, JIT_POLICY=policy(tmp_path, changed))
-    assert house.policy.generation in found.said("records", CheckVerdict.NOTE)
+    assert house.policy.policy_hash in found.said("records", CheckVerdict.NOTE)
     assert "restart" in found.said("records", CheckVerdict.NOTE)

@@ -187,7 +187,7 @@ async def test_an_event_that_comes_under_the_number_of_another_is_not_told_in_it
     rows = {row.name.partition(":")[0]: row for row in (await outbox.ready(100))[0] if row.seq}
     line, alarm = rows[f"{one.id}|thread"], rows["J-2222|tampered"]
     assert isinstance(await outbox.event(line), Approved)
-    assert await outbox.noted(alarm) is not None
+    assert await outbox.audit_event(alarm) is not None
     await store.redis.delete(store.keys.audit)
     for id_, entry in entries:
         seq = int(id_.partition(b"-")[0])
@@ -195,7 +195,7 @@ async def test_an_event_that_comes_under_the_number_of_another_is_not_told_in_it
         await store.redis.xadd(store.keys.audit, taken, id_)
     assert entries[1][1][b"id"] == other.id.encode()
     assert await outbox.event(line) is None
-    assert await outbox.noted(alarm) is None
+    assert await outbox.audit_event(alarm) is None
 
 
 async def test_no_word_of_a_forged_event_is_read_anywhere(house: House) -> None:
@@ -207,7 +207,7 @@ async def test_no_word_of_a_forged_event_is_read_anywhere(house: House) -> None:
     await store.redis.xadd(store.keys.audit, forged, f"{seq}-0")
     for row in (Row("J-2222", f"thread:{seq}", 1), Row("record", f"record:{seq}", 0)):
         assert await Outbox(store).event(row) is None
-        assert await Outbox(store).noted(row) is None
+        assert await Outbox(store).audit_event(row) is None
     assert [entry.seq for entry in await AuditStream(store).tail(0, 100)] == list(range(1, seq))
 
 

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from slack_sdk.web.async_client import AsyncWebClient
 
-from handlers.slack.api import NotNow, SaidNo, Unanswered, answered, code, said
+from handlers.slack.api import NotNow, SlackRefused, Unanswered, answered, code, error_name
 
 Answering = Callable[[web.Response], Awaitable[AsyncWebClient]]
 HTML = "<html>Something is wrong</html>"
@@ -67,7 +67,7 @@ async def test_not_now(answering: Answering, status: int, body: object, headers:
 @pytest.mark.parametrize("word", ["channel_not_found", "is_archived", "not_in_channel", "msg_too_long"])
 async def test_a_definite_no(answering: Answering, word: str) -> None:
     client = await answering(web.json_response({"ok": False, "error": word}))
-    with pytest.raises(SaidNo, match=word):
+    with pytest.raises(SlackRefused, match=word):
         await answered(client.chat_postMessage(channel="C1", text="x"))
 
 
@@ -99,7 +99,7 @@ async def test_nobody_knows_when_nobody_is_there() -> None:
             await answered(client.chat_postMessage(channel="C1", text="x"))
     cause = raised.value.__cause__
     assert isinstance(cause, Exception)
-    assert (code(cause), said(cause)) == ("", "ClientConnectorError")
+    assert (code(cause), error_name(cause)) == ("", "ClientConnectorError")
 
 
 def _response(status: int, body: object, headers: dict[str, str]) -> web.Response:

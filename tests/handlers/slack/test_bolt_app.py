@@ -17,7 +17,7 @@ from bot.core.errors import NotFound, StoreAway
 from handlers import error_messages
 from handlers.slack.admission import Queue
 from handlers.slack.bolt_app import KINDS, Receiving, facts, kind
-from handlers.slack.outcome import said
+from handlers.slack.outcome import worded_errors
 
 Told = list[tuple[str, str]]
 
@@ -93,7 +93,7 @@ async def test_each_payload_is_told_once_with_what_became_of_it(error: Exception
 
     await app.async_dispatch(request(COMMAND))
     assert told == [("command", outcome)]
-    assert said.get() is None
+    assert worded_errors.get() is None
 
 
 async def test_a_payload_that_nobody_listens_to_is_told_too() -> None:

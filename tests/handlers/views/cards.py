@@ -115,7 +115,7 @@ def asked(what: str = "debug", rules: Catalog | None = None, **more: Any) -> Sub
     assert known is not None
     roles = tuple(snapshot(rules, ref.system, ref.role) for ref in known.roles)
     plain: dict[str, Any] = {"by": MIA.id, "requester": MIA, "title": known.title, "reason": EVIL, "duration": 1800}
-    plain |= {"generation": rules.generation, "grant_budget": 600, "decide_by": AT + 4 * HOUR, "warn_before": 600}
+    plain |= {"generation": rules.policy_hash, "grant_budget": 600, "decide_by": AT + 4 * HOUR, "warn_before": 600}
     return Submitted(at=AT, id="J-7K3Q", what=known.name, roles=roles, **{**plain, **more})
 
 
@@ -553,7 +553,7 @@ def _dm(audience: str, request: Request, event: Event) -> SlackMessage:
 def needed(request: Request, channel: str = "") -> Needed:
     """Who is to decide, as the announcer finds it: the first step of the role."""
     for rules in LADDERS.values():
-        if request.generation == rules.generation:
+        if request.generation == rules.policy_hash:
             return of_its_steps(rules, request)
     if len(request.channels) > 1:
         return of_its_part(request, channel) if request.state is State.PENDING else Needed()
@@ -569,19 +569,19 @@ def needed(request: Request, channel: str = "") -> Needed:
 
 def of_its_steps(rules: Catalog, request: Request) -> Needed:
     """The same of a request whose steps are counted as they really are."""
-    tally = authorization.tally(rules, _ROSTER, request, AT)
+    progress = authorization.approval_progress(rules, _ROSTER, request, AT)
     said = {group: NAMES.get(group, f"`{group}`") for group in rules.groups}
     return Needed(
-        tuple((" or ".join(said[group] for group in step.any_of), step.missing) for step in tally.now),
-        later=sum(step.missing for step in tally.open if step.waits),
-        ladder=ladder(request, tally, [leg.role.name for leg in request.legs]),
+        tuple((" or ".join(said[group] for group in step.any_of), step.missing) for step in progress.now),
+        later=sum(step.missing for step in progress.open if step.waits),
+        ladder=ladder(request, progress, [leg.role.name for leg in request.legs]),
         escalated={
             (step.name, step.step.n): EscalatedStep(
                 step.missing,
                 " or ".join(f"`{group}`" for group in step.step.own),
                 " or ".join(said[group] for group in step.step.escalated),
             )
-            for step in tally.now
+            for step in progress.now
             if step.step.escalated
         },
     )

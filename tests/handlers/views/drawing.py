@@ -114,7 +114,7 @@ def request(id_: str = "J-7K3Q", what: str = "debug", reason: str = EVIL, asked:
             reason=reason,
             duration=asked,
             roles=tuple(snapshot(rules, ref.system, ref.role) for ref in known.roles),
-            generation=rules.generation,
+            generation=rules.policy_hash,
             grant_budget=600,
             decide_by=at + 4 * HOUR,
         )
@@ -360,7 +360,7 @@ def _explain(name: str, reach: tuple[StepReach, ...], lately: DecisionTimes | No
 
 def _told(steps: tuple[StepReach, ...], *helps: str) -> SlackMessage:
     """What the requester reads beneath the answer."""
-    return reach.message(request(), reach.told(request(), steps, NAMES, helps, LINK))
+    return reach.message(request(), reach.reachable_approvers(request(), steps, NAMES, helps, LINK))
 
 
 def _explained_steps() -> str:
@@ -500,15 +500,15 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     "lockdown": lambda: lockdown.lockdown({"vault": "Vault", "shed": "Shed"}, "", EVIL, ()),
     "lockdown-of-a-system": lambda: lockdown.lockdown({"vault": "Vault"}, "vault", EVIL, (LOCK_OF_VAULT,)),
     "lockdown-of-many": lambda: lockdown.lockdown({f"s{n}": f"System {n}" for n in range(200)}, "s150", "", ()),
-    "digest-busy": lambda: views_digest.told(golden("busy"), ("2026-11-23",), late=True),
+    "digest-busy": lambda: views_digest.announcement(golden("busy"), ("2026-11-23",), late=True),
     "digest-busy-details": lambda: views_digest.details(golden("busy"), ("2026-11-23",)),
     "digest-busy-details-as-lines": lambda: views_digest.details(golden("busy"), ("2026-11-23",), as_table=False),
-    "digest-busy-with-its-chart": lambda: views_digest.told(golden("busy"), picture="F0CHART01"),
-    "digest-delegations": lambda: views_digest.told(golden("delegations")),
+    "digest-busy-with-its-chart": lambda: views_digest.announcement(golden("busy"), picture="F0CHART01"),
+    "digest-delegations": lambda: views_digest.announcement(golden("delegations")),
     "digest-delegations-details": lambda: views_digest.details(golden("delegations")),
-    "digest-quiet": lambda: views_digest.told(golden("quiet")),
+    "digest-quiet": lambda: views_digest.announcement(golden("quiet")),
     "digest-quiet-details": lambda: views_digest.details(golden("quiet")),
-    "digest-weekly": lambda: views_digest.told(weekly_of(), ("weekly-2026-11-13",), late=True),
+    "digest-weekly": lambda: views_digest.announcement(weekly_of(), ("weekly-2026-11-13",), late=True),
     "digest-weekly-details": lambda: views_digest.details(weekly_of(), ("weekly-2026-11-13",)),
     "delegation-named": lambda: delegation.named(STANDS_IN, ("dba", "security")),
     "delegation-ended": lambda: delegation.ended(STANDS_IN),
@@ -526,10 +526,10 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     ),
     "delegation-over": lambda: record_alarms.delegation_over("J-7K3Q"),
     "home-standing-in": lambda: home.home(mine(delegations=OwnDelegations(DAN, (STANDS_IN, _back())))),
-    "lockdown-told": lambda: lockdown.told(told("locked_down")),
-    "lockdown-told-of-a-system": lambda: lockdown.told(told("locked_down", system="vault")),
-    "lockdown-lift-told": lambda: lockdown.told(told("lift_voted", votes=["Pat"])),
-    "lockdown-lifted-told": lambda: lockdown.told(told("lifted", system="vault", votes=["Pat", EVIL])),
+    "lockdown-told": lambda: lockdown.announcement(told("locked_down")),
+    "lockdown-told-of-a-system": lambda: lockdown.announcement(told("locked_down", system="vault")),
+    "lockdown-lift-told": lambda: lockdown.announcement(told("lift_voted", votes=["Pat"])),
+    "lockdown-lifted-told": lambda: lockdown.announcement(told("lifted", system="vault", votes=["Pat", EVIL])),
     "lockdown-lift": lambda: lockdown.lifting(LiftVote(LOCK, lifted=False, repeated=False)),
     "lockdown-lift-again": lambda: lockdown.lifting(LiftVote(LOCK, lifted=False, repeated=True)),
     "lockdown-lifted": lambda: lockdown.lifting(LiftVote(LOCK_OF_VAULT, lifted=True, repeated=False)),
@@ -582,11 +582,11 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     "audit-page-table-as-lines": lambda: audit.message(_page(), as_table=False),
     "audit-held-table": lambda: audit.message(_held()),
     "audit-page-sent": lambda: audit.page(_page(), audit.SENT),
-    "policy-changed": lambda: policy_change.told(_CHANGED, Shift((Right(EVIL, "request", "vault/admin"),), ())),
-    "policy-changed-unknown": lambda: policy_change.told(_CHANGED, None),
+    "policy-changed": lambda: policy_change.announcement(_CHANGED, Shift((Right(EVIL, "request", "vault/admin"),), ())),
+    "policy-changed-unknown": lambda: policy_change.announcement(_CHANGED, None),
     "policy-file-bad": lambda: policy_change.of_file(_BAD_FILE),
     "policy-file-good": lambda: policy_change.of_file({"well": True}),
-    "policy-changed-nobody": lambda: policy_change.told(_CHANGED, Shift((), ())),
+    "policy-changed-nobody": lambda: policy_change.announcement(_CHANGED, Shift((), ())),
     "who": lambda: request_list.holders("vault", "Vault", [opened()]),
     "who-nobody": lambda: request_list.holders("vault", "Vault", []),
     "explain": lambda: _explained("debug", "vault/admin"),

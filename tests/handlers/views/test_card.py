@@ -13,8 +13,8 @@ from bot.core.lifecycle import TRANSITIONS, advance, begin, fold
 from bot.core.questions import DurationChange, ReasonChange
 from bot.core.request import MOST_QUESTIONS, QUESTION_LIMIT, Ending, LegState, Review, State, Verb
 from bot.playground import LocalSlack
+from bot.policy.approval_progress import ApprovalProgress, StepProgress
 from bot.policy.steps import RequestStep
-from bot.policy.tally import StepTally, Tally
 from handlers.views import card, thread
 from handlers.views.ladder import ladder
 from handlers.views.message import Needed
@@ -244,5 +244,7 @@ def test_the_ladder_names_in_whose_place_a_step_was_approved() -> None:
     name = made.legs[0].role.name
     first, second = (RequestStep(name=name, n=n, own=("dba",), count=1) for n in (1, 2))
     given = Review(verb=Verb.APPROVE, by=EVE, at=AT, duration=60, stands_in_for=DAN, delegation="D-7K3QWX")
-    [line] = ladder(made, Tally(steps=(StepTally(step=first, by=(given,)), StepTally(step=second))), [name])
+    [line] = ladder(
+        made, ApprovalProgress(steps=(StepProgress(step=first, by=(given,)), StepProgress(step=second))), [name]
+    )
     assert "1. `dba`: Eve for Dan approved" in line

@@ -17,8 +17,8 @@ HANDLERS = Path(__file__).parents[3] / "handlers"
 _NAMES = {
     "{safe(name, 40)}",
     "{safe(holding.system, 40)}/{safe(holding.role, 40)}",
-    "{safe(str(noted.get(name) or 'unknown'), 20)}",
-    "{safe(str(noted.get('stays') or 'unknown'), 20)}",
+    "{safe(str(fields.get(name) or 'unknown'), 20)}",
+    "{safe(str(fields.get('stays') or 'unknown'), 20)}",
 }
 """Names of the policy, and hashes of ours: they have no backtick."""
 

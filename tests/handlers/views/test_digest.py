@@ -15,7 +15,7 @@ from bot.policy.permission_diff import Right
 from bot.reports.digest.editions import Edition
 from bot.reports.digest.facts import MOST, CountedLine, Digest
 from bot.reports.digest.tally import Grant, Trouble
-from handlers.views.digest import details, told
+from handlers.views.digest import announcement, details
 from tests.handlers.views.shown import flaws
 from tests.reports.digest.days import digest_of, golden
 
@@ -49,7 +49,7 @@ def crowd() -> Digest:
 @pytest.mark.parametrize("as_table", [True, False])
 def test_the_fullest_day_fits_into_its_two_messages(*, as_table: bool) -> None:
     slack = LocalSlack()
-    body = told(crowd(), ["2026-11-23"] * 7, late=True)
+    body = announcement(crowd(), ["2026-11-23"] * 7, late=True)
     thread = details(crowd(), ["2026-11-23"] * 7, as_table=as_table)
     for message in (body, thread):
         slack.payloads.append(("message", {"text": message.text, "blocks": message.blocks}))
@@ -69,7 +69,7 @@ def test_a_day_that_fits_says_nothing_of_more() -> None:
 @pytest.mark.parametrize("name", ["busy", "quiet"])
 def test_the_body_has_no_command_no_hash_and_no_id_of_a_group(name: str) -> None:
     found = golden(name)
-    said = "".join(texts(told(found, ["2026-11-23"], late=True).blocks))
+    said = "".join(texts(announcement(found, ["2026-11-23"], late=True).blocks))
     assert "jit " not in said
     assert "/jit" not in said
     assert not re.search(r"[0-9a-f]{16}|S0[A-Z0-9]{6}", said)
@@ -79,17 +79,17 @@ def test_the_body_has_no_command_no_hash_and_no_id_of_a_group(name: str) -> None
 
 @pytest.mark.parametrize(("name", "most"), [("quiet", 12), ("busy", 38)])
 def test_the_body_is_one_screen_of_a_phone(name: str, most: int) -> None:
-    shown = [re.sub(r"<!date[^|]*\|([^>]*)>", r"\1", text) for text in texts(told(golden(name)).blocks)]
+    shown = [re.sub(r"<!date[^|]*\|([^>]*)>", r"\1", text) for text in texts(announcement(golden(name)).blocks)]
     assert sum(-(-len(line) // 42) for text in shown for line in text.split("\n")) <= most
 
 
 def test_what_does_not_fit_on_the_screen_is_counted() -> None:
-    said = " ".join(texts(told(crowd()).blocks))
+    said = " ".join(texts(announcement(crowd()).blocks))
     assert "… and 6 more, in the thread." in said
 
 
 def test_each_thing_that_needs_somebody_has_the_button_that_does_it() -> None:
-    buttons = _buttons(told(golden("busy")).blocks)
+    buttons = _buttons(announcement(golden("busy")).blocks)
     assert [(label, value) for label, _, value in buttons] == [
         ("Show", "J-8888"),
         ("Review", "J-CCCC"),
@@ -103,7 +103,7 @@ def test_each_thing_that_needs_somebody_has_the_button_that_does_it() -> None:
 @pytest.mark.parametrize("name", ["busy", "quiet"])
 def test_a_grant_is_listed_once(name: str) -> None:
     found = golden(name)
-    for message in (told(found), details(found)):
+    for message in (announcement(found), details(found)):
         said = " ".join(text for text in texts(message.blocks) if not text.startswith("*Refused*"))
         assert [id_ for id_, count in Counter(re.findall(r"J-[A-Z0-9]{4}\b", said)).items() if count > 1] == []
 
@@ -126,7 +126,7 @@ def test_the_headline_says_it_in_a_few_words(change: dict[str, Any], expected: s
     found = golden("quiet")
     counts = change.pop("figures", {})
     figures = tuple(replace(figure, count=counts.get(figure.name, figure.count)) for figure in found.figures)
-    message = told(replace(found, figures=figures, **change))
+    message = announcement(replace(found, figures=figures, **change))
     assert message.blocks[0]["text"]["text"] == expected
     assert message.text.startswith(expected)
     assert len(message.text) <= 150

@@ -43,8 +43,8 @@ def yes(who: Person) -> Review:
 
 
 def drawn(rules: Catalog, asked: Request) -> tuple[str, ...]:
-    tally = authorization.tally(rules, ROSTER, asked, 1.0)
-    return ladder(asked, tally, [leg.role.name for leg in asked.legs])
+    progress = authorization.approval_progress(rules, ROSTER, asked, 1.0)
+    return ladder(asked, progress, [leg.role.name for leg in asked.legs])
 
 
 @pytest.mark.parametrize("roles", [1, 4, 10])

@@ -52,7 +52,7 @@ def test_an_outstanding_review_needs_somebody_and_the_use_is_counted(tmp_path: P
     assert need.id == ID
     assert need.sentence == "mia@example.com used break-glass for The vault, and its review is overdue."
     assert need.sentence in text(found)
-    shown = view.told(found)
+    shown = view.announcement(found)
     assert need.sentence in str(shown.blocks)
     assert "'text': 'Review'" in str(shown.blocks)
 

@@ -22,7 +22,7 @@ from bot.reports.digest.facts import Digest
 from bot.reports.digest.schedule import DigestReader, ask
 from bot.store.outbox import Outbox
 from bot.store.store import Store
-from handlers.views.digest import details, told
+from handlers.views.digest import announcement, details
 from tests.audit.stories import keep, note
 from tests.cli.test_main import jit
 from tests.house import POLICY, House, catalog
@@ -220,7 +220,7 @@ def test_without_an_archived_policy_no_role_is_called_unused(archive: Archive) -
 
 def test_the_same_code_says_it_in_slack_and_at_the_terminal(archive: Archive) -> None:
     found = weekly(archive)
-    body = told(found)
+    body = announcement(found)
     said = " ".join(texts(body.blocks))
     assert body.text.endswith("Weekly digest for Saturday 21 to Friday 27 November 2026.")
     for part in ("13", "1 the week before", "3 people requested access", "dan@example.com approved within"):

@@ -56,7 +56,7 @@ def test_five_new_findings_are_kept_and_three_fit_on_the_screen(archive: Archive
     found = made(archive, signer, 7)
     assert [each.count for each in found.findings] == [12, 11, 10, 9, 8]
     assert not found.others
-    message = views.told(found)
+    message = views.announcement(found)
     assert buttons(message) == [each.key for each in found.findings[:3]]
     assert "got s7/read-only 12 times in 30 d." in json.dumps(message.blocks)
     thread = json.dumps(views.details(found).blocks)
@@ -72,7 +72,7 @@ def test_five_new_findings_are_kept_and_three_fit_on_the_screen(archive: Archive
 def test_a_quiet_day_has_its_findings_too(archive: Archive, signer: Signer) -> None:
     found = made(archive, signer, 1, quiet=True)
     assert found.quiet
-    message = views.told(found)
+    message = views.announcement(found)
     assert buttons(message) == [found.findings[0].key]
     assert "got s1/read-only 6 times" in digest_words.text(found)
 
@@ -80,7 +80,7 @@ def test_a_quiet_day_has_its_findings_too(archive: Archive, signer: Signer) -> N
 def test_a_day_without_has_no_word_of_it(archive: Archive, signer: Signer) -> None:
     found = made(archive, signer, 0)
     assert found.findings == ()
-    assert buttons(views.told(found)) == []
+    assert buttons(views.announcement(found)) == []
     assert "New findings" not in digest_words.text(found)
 
 

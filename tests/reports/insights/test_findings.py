@@ -101,7 +101,7 @@ def told(record: Archive, signer: Signer, seen: float = LATER - 10 * DAY, begun:
 def test_who_may_ask_and_is_not_in_the_record_is_found(record: Archive, signer: Signer) -> None:
     known, text = policy(ADMINS, MAY)
     told(record, signer)
-    record.keep_policy(W, known.generation, text, NOON)
+    record.keep_policy(W, known.policy_hash, text, NOON)
     [found] = insights.look(record, W, known, LATER, of_text)
     assert found.key == "inactive ops"
     assert found.people == ("una@example.com",)
@@ -110,7 +110,7 @@ def test_who_may_ask_and_is_not_in_the_record_is_found(record: Archive, signer: 
 
 def test_with_a_trace_of_them_in_the_record_there_is_no_finding(record: Archive, signer: Signer) -> None:
     known, text = policy(ADMINS, MAY)
-    record.keep_policy(W, known.generation, text, NOON)
+    record.keep_policy(W, known.policy_hash, text, NOON)
     story = Story()
     story.ask("mia", "vault", NOON + 1)
     story.answer(story.ask("mia", "vault", LATER - 89 * DAY), "una", LATER - 89 * DAY + 5)
@@ -126,13 +126,13 @@ def test_where_it_cannot_be_told_nothing_is_said(record: Archive, signer: Signer
         known, text = policy(ADMINS, MAY, ("  audit_channel", QUIET))
     told(record, signer, begun=LATER - 20 * DAY if why == "no record" else NOON)
     at = LATER - 50 * DAY if why == "no policy" else NOON
-    record.keep_policy(W, known.generation, text, at)
+    record.keep_policy(W, known.policy_hash, text, at)
     if why == "new in the group":
         before = policy((ADMINS[0], ADMINS[1].replace(", Una@example.com", "")), MAY)
-        record.keep_policy(W, before[0].generation, before[1], LATER - 60 * DAY)
+        record.keep_policy(W, before[0].policy_hash, before[1], LATER - 60 * DAY)
     elif why == "new in the role":
         before = policy(ADMINS)
-        record.keep_policy(W, before[0].generation, before[1], LATER - 60 * DAY)
+        record.keep_policy(W, before[0].policy_hash, before[1], LATER - 60 * DAY)
     elif why == "unreadable":
         record.keep_policy(W, "f" * 16, "{}", LATER - 60 * DAY)
     assert keys(record, known, LATER) == []
@@ -141,7 +141,7 @@ def test_where_it_cannot_be_told_nothing_is_said(record: Archive, signer: Signer
 def test_a_user_group_s_people_are_judged_by_how_long_they_were_seen_in_it(record: Archive, signer: Signer) -> None:
     known, text = policy()
     told(record, signer)
-    record.keep_policy(W, known.generation, text, NOON)
+    record.keep_policy(W, known.policy_hash, text, NOON)
     since = {"UMIA": NOON, "UOLD": LATER - 91 * DAY, "UNEW": LATER - 89 * DAY}
     [found] = insights.look(record, W, known, LATER, of_text, {"dba": since})
     assert found.key == "inactive dba"

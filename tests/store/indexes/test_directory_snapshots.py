@@ -39,14 +39,14 @@ async def directory(store: Store, **more: Any) -> DirectorySnapshot:
     now = more.pop("at", None) or await store.now()
     group = GroupSnapshot(people=("eve@example.com",), at=now, whole=more.pop("whole", True))
     groups = more.pop("groups", {"on-call": group})
-    return DirectorySnapshot(**{"name": "pd", "generation": policy().generation, "at": now, "groups": groups, **more})
+    return DirectorySnapshot(**{"name": "pd", "generation": policy().policy_hash, "at": now, "groups": groups, **more})
 
 
 async def calendar(store: Store, **more: Any) -> CalendarSnapshot:
     now = more.pop("at", None) or await store.now()
     spans = ((now - 60, now + 60), (now + 3600, now + 7200))
     told = {"since": now - 600, "until": now + 8 * 86_400, "busy": spans, **more}
-    return CalendarSnapshot(**{"name": "freeze", "generation": policy().generation, "at": now, **told})
+    return CalendarSnapshot(**{"name": "freeze", "generation": policy().policy_hash, "at": now, **told})
 
 
 async def known(store: Store) -> dict[str, frozenset[str]]:

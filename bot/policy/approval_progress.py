@@ -10,7 +10,7 @@ from bot.core.request import Review
 from bot.policy.steps import RequestStep
 
 
-class StepTally(Frozen):
+class StepProgress(Frozen):
     """A step, and the approvals that fill it. ``waits``: another step of its role has to be filled first."""
 
     step: RequestStep
@@ -33,19 +33,19 @@ class StepTally(Frozen):
         return 0 if self.step.skipped_by else self.step.count - len(self.by)
 
 
-class Tally(Frozen):
+class ApprovalProgress(Frozen):
     """How far the answers go: the steps with what they have, those that are not needed included, and what counts."""
 
-    steps: tuple[StepTally, ...] = ()
+    steps: tuple[StepProgress, ...] = ()
     counted: tuple[Review, ...] = ()
 
     @property
-    def open(self) -> tuple[StepTally, ...]:
+    def open(self) -> tuple[StepProgress, ...]:
         """The steps that still need somebody."""
         return tuple(step for step in self.steps if step.missing)
 
     @property
-    def now(self) -> tuple[StepTally, ...]:
+    def now(self) -> tuple[StepProgress, ...]:
         """Those of them that can be answered now: where a role has them in order, its first."""
         return tuple(step for step in self.open if not step.waits)
 
@@ -79,12 +79,12 @@ class Tally(Frozen):
         names = frozenset(roles)
         return _summed(step for step in self.open if step.name in names)
 
-    def comes_before(self, step: StepTally) -> tuple[str, ...]:
+    def comes_before(self, step: StepProgress) -> tuple[str, ...]:
         """The groups whose answer a step waits for."""
         return next((each.any_of for each in self.now if each.name == step.name and each.step.ordered), ())
 
 
-def _summed(steps: Iterable[StepTally]) -> dict[tuple[str, ...], int]:
+def _summed(steps: Iterable[StepProgress]) -> dict[tuple[str, ...], int]:
     found = Counter[tuple[str, ...]]()
     for step in steps:
         found[step.any_of] += step.missing
