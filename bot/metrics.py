@@ -208,7 +208,7 @@ class Present(Collector):
             "jit_circuit_open", "Whether a system answers nothing, so that new access is held back", labels=["system"]
         )
         for name, gateway in self.gateways.items():
-            circuits.add_metric([name], float(gateway.circuit.open))
+            circuits.add_metric([name], float(gateway.circuit.is_open))
         yield circuits
         yield CounterMetricFamily(
             "jit_log_lines_dropped_total", "Lines of the log that nobody read in time", self._dropped()

@@ -33,7 +33,7 @@ def register(app: AsyncApp, door: Door) -> None:
         user = payloads.opened_home(body)
         try:
             if user:
-                seen = await door.home_tabs.kept.hash_of(user)
+                seen = await door.home_tabs.index.hash_of(user)
                 await door.home_tabs.publish(user, await _home(door, user), seen)
         except NOT_SHOWN as error:
             log.warning("the Home tab of %s is not shown: %s", user, error_name(error))
@@ -62,7 +62,7 @@ async def again(door: Door, actor: Actor, payload: Payload, client: AsyncWebClie
             channel, start = payloads.id_and_number(payloads.about(payload))
             await modal_stack.change(client, payload, await waiting(door, actor, channel, start, came))
             return
-        seen = await door.home_tabs.kept.hash_of(actor.person.id)
+        seen = await door.home_tabs.index.hash_of(actor.person.id)
         mine = await read.overview(door.context, actor)
         if place == action_ids.OVERVIEW_VIEW:
             await modal_stack.change(client, payload, home.overview(mine))
@@ -106,7 +106,7 @@ async def _home(door: Door, user: str) -> View:
     """The Home tab, or why there is none for this person."""
     try:
         actor = await door.people.actor(user)
-        await door.home_tabs.kept.looked(user, actor.person.identity)
+        await door.home_tabs.index.looked(user, actor.person.identity)
         return home.home(await read.overview(door.context, actor), door.home_tabs.site)
     except JitError as error:
         return home.refused(sentence(error))

@@ -2,7 +2,7 @@
 
 The web process needs no archive for them: a worker generates the file, bounded in size, from the archive, once all
 events before the command are sealed (moved there from Redis), and audits what the file contains before it is sent. An
-evidence pack is the signed history of one request; a generation, the hash of the policy.
+evidence pack is the signed history of one request.
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ Judged when it is typed or pressed, on today's policy, groups and records. Whate
 the commit: the policy, the person's counters, the record's version; and every lockdown, as with any access. A person
 whose earlier review is overdue, or whose earlier uses are not known, needs the approval of an owner of the system: one
 of its ``approvers``.
-
-A guard is a condition that the commit script checks, an op one more write in it; a ledger, a person's counters.
 """
 
 from __future__ import annotations

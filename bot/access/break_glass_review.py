@@ -1,7 +1,4 @@
-"""Somebody else reviews break-glass access afterwards: justified, or not; judged when the button is pressed.
-
-A guard is a condition that the commit script checks.
-"""
+"""Somebody else reviews break-glass access afterwards: justified, or not; judged when the button is pressed."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Only that person can, while it waits for them. At that moment it is judged again, and from then on approvers have their
 time to decide, or a rule of the policy approves it in the same commit. Whoever requested it may no longer do so: then
-it is cancelled. A guard is a condition that the commit script checks; a ledger, what a person requested lately.
+it is cancelled.
 """
 
 from __future__ import annotations

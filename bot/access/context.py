@@ -3,8 +3,7 @@
 A verb finds a request, checks permission, advances the lifecycle and commits, in that order; each verb has a file of
 its own beside this one. None of them calls a provider or posts: the worker and the announcer act on the record.
 
-A leg is one role of a request; a template, several roles under one name; a roster, the members of groups as known now;
-a generation, the policy's hash; a guard, a condition that the commit script checks; an op, one more write in it.
+A leg is one role of a request; a template, several roles under one name; a roster, the members of groups as known now.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Makes the event that begins a request: submitted, approved by a rule, or drafted; it applies the rules.
 
-It records nothing. A generation is the hash of the policy; a roster, the members of groups as known now.
+It records nothing.
 """
 
 from __future__ import annotations

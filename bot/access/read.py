@@ -1,8 +1,7 @@
 """What a person may see: requests, who has which access, what can be requested and who approves; it changes nothing.
 
 A leg is one role of a request; a template, several roles under one name; a choice, a template or role that can be
-requested; a card, a request's message in its system's channel; a tally, the approvals that count and the steps that
-still need one.
+requested; a card, a request's message in its system's channel.
 """
 
 from __future__ import annotations
@@ -241,7 +240,7 @@ def _issues_secret(leg: Leg) -> bool:
 
 
 async def approval_progress(context: AccessContext, actor: Actor, request: Request) -> ApprovalProgress:
-    """The tally of its approvals, or of its extension's; empty where nothing is to be decided."""
+    """How far its approvals are, or those of its extension; empty where nothing is to be decided."""
     open_ = awaiting_decision(request)
     if open_ is None:
         return ApprovalProgress()

@@ -1,8 +1,8 @@
 """An approver approves or denies a request, or its extension; both are checked here, by the same approval steps.
 
 Approvals are recounted at each review, by the current policy and groups, never by what a button or an earlier verdict
-says. A step is how many approvals a role needs from which groups; a tally, the approvals that count and the steps
-that still need one; an endorsement, an approval that does not complete the quorum.
+says. A step is how many approvals a role needs from which groups; an endorsement, an approval that does not complete
+the quorum.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ async def _usage_change(
     Raises `NotCounted`, `Conflicting`, `OverLimit`, audited: the request stays undecided.
     """
     try:
-        return await usage.of_decision(context.store, catalog, request, event)
+        return await usage.change_of_decision(context.store, catalog, request, event)
     except usage.REFUSALS as error:
         await context.audit_refusal("review", actor, request.id, error)
         raise

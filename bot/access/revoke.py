@@ -1,8 +1,8 @@
 """Ends the access of others, for approvers, operators and offboarding: one request, or all of a person or a system.
 
 Permission to end is checked by this replica's policy even when the workspace has a newer one: it only reduces access.
-So no commit here has a guard (a condition that the commit script checks) on the policy, except where a lost group is
-the reason. A leg is one role of a request, which providers know under its order id, `J-xxxx.n`.
+So no commit here has a guard on the policy, except where a lost group is the reason. A leg is one role of a request,
+which providers know under its order id, `J-xxxx.n`.
 """
 
 from __future__ import annotations

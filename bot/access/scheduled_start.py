@@ -1,8 +1,4 @@
-"""Checks a scheduled request again at its start, by the current policy and groups; the worker commits the result.
-
-A guard is a condition that the commit script checks; a roster, the members of groups as known now; a tally, the
-approvals that count and the steps that still need one.
-"""
+"""Checks a scheduled request again at its start, by the current policy and groups; the worker commits the result."""
 
 from __future__ import annotations
 

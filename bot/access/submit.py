@@ -1,8 +1,7 @@
 """A filled-in form becomes a request: what may be requested, how long, from when, how often; no approver decides here.
 
-Only a rule of the policy approves here, in the same commit that records the request. A guard is a condition that the
-commit script checks, an op one more write in it; a choice, a template (several roles under one name) or a role that can
-be requested; a generation, the hash of the policy; a person's ledger, their recent and open requests, with a MAC.
+Only a rule of the policy approves here, in the same commit that records the request. A choice is a template
+(several roles under one name) or a role that can be requested.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ class UsageChange:
     extra_writes: tuple[ExtraWrite, ...] = ()
 
 
-async def of_decision(store: Store, catalog: Catalog, request: Request, event: Event) -> UsageChange:
+async def change_of_decision(store: Store, catalog: Catalog, request: Request, event: Event) -> UsageChange:
     """Check whether the request may be approved now; returns what an approval or a denial adds to the commit.
 
     A denial is never refused. Raises `NotCounted`, `Conflicting`, `OverLimit`.

@@ -58,18 +58,18 @@ class Read(Frozen):
 
 
 async def record(store: Store, read: Read) -> None:
-    """Put it on the record. Raises `StoreAway`: what cannot be recorded is not to be shown."""
+    """Record it in the audit log. Raises `StoreAway`: what cannot be recorded is not to be shown."""
     await store.audit_event(KIND, read.event_json(), window=WINDOW, once=read.question)
 
 
-def keep(archive: Archive, workspace: str, read: Read) -> None:
-    """Keep it in the archive until it is put on the record. Raises `NoArchive`, also where nothing may be written."""
+def queue(archive: Archive, workspace: str, read: Read) -> None:
+    """Queue it in the archive until it is in the audit log. Raises `NoArchive`, also where nothing may be written."""
     with archive.begun() as db:
         db.execute(READS.insert(), [{"workspace": workspace, "event": read.event_json()}])
 
 
-async def carry(store: Store, archive: Archive) -> int:
-    """Put on the record what was kept. How many. Raises `StoreAway`, `NoArchive`."""
+async def record_queued(store: Store, archive: Archive) -> int:
+    """Record what was queued in the archive. How many. Raises `StoreAway`, `NoArchive`."""
     kept = await asyncio.to_thread(_kept, archive, store.workspace)
     for text in kept.values():
         read = _believed(text)

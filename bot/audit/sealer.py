@@ -130,7 +130,7 @@ class Sealer:
         archive = await self._archive()
         last = await self._begun(archive)
         await self._keep_policy(archive)
-        await read_log.carry(self.store, archive)
+        await read_log.record_queued(self.store, archive)
         carried = 0
         for _ in range(_ROUND):
             seal = await self._next(archive, last)

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 def recorded(archive: Archive, workspace: str, what: str, asked: Mapping[str, Any], **more: Any) -> None:
     """Kept in the archive, and on the record as soon as a worker seals there. ``what``, ``more``: see `Read`."""
     from bot.audit.archive.archive import NoArchive
-    from bot.audit.read_log import keep
+    from bot.audit.read_log import queue
 
     try:
-        keep(archive, workspace, _read(what, asked, more))
+        queue(archive, workspace, _read(what, asked, more))
     except NoArchive as error:
         terminal.say(f"this read is not on the record: {error}", err=True)
 

@@ -174,7 +174,7 @@ class _Judge:
     def _follow(self, found: _Replaying, event: Event) -> None:
         """What a later event would have come to; what the other policy refused stays refused."""
         past, trial, at = found.past, found.trial, event.at
-        past.tell(event)
+        past.apply(event)
         if found.refused:
             return
         if past.took is None:  # once people have decided, nobody waits any more

@@ -83,7 +83,7 @@ class PastRequest:
         first = self.first
         return (first.requester, first.requested_by) if first.requested_by else (first.requester,)
 
-    def tell(self, event: Event) -> None:
+    def apply(self, event: Event) -> None:
         """What happened next."""
         if isinstance(event, Consented):
             self.asked_at = event.at

@@ -38,7 +38,7 @@ class Unreplicated(NotSafe):
 
 @dataclass(frozen=True)
 class CommitGuard:
-    """A condition that the commit checks in Redis; the words are explained in commit.lua."""
+    """A condition that the commit script checks in Redis; the kinds are explained in commit.lua."""
 
     kind: str
     key: str
@@ -56,7 +56,7 @@ class ExtraWrite:
 
 
 CommitParts = tuple[tuple[CommitGuard, ...], tuple[ExtraWrite, ...]]
-"""What something adds to a commit."""
+"""The guards and extra writes that something adds to a commit."""
 
 
 @dataclass(frozen=True)

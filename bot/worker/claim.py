@@ -2,7 +2,7 @@
 
 Commits after a lost lease are fenced off: the next worker goes on from the record. A request is due when the time of
 its next step has come. A leg is one role of a request; its order, what the provider is called with under the id
-`J-xxxx.n`. A guard is a condition that the commit script checks, an op one more write in it.
+`J-xxxx.n`.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class Sources:
 
 def _circuit() -> Circuit:
     """Opens after three reads in a row without an answer; then there is one trial each two minutes."""
-    return Circuit(window=600.0, first=60.0, longest=120.0, most=3)
+    return Circuit(window=600.0, first_interval=60.0, longest_interval=120.0, max_failures=3)
 
 
 @dataclass
@@ -83,8 +83,8 @@ class DirectoryRefresh:
     _known_at: dict[Key, float] = field(default_factory=dict, init=False)
     """Monotonic seconds of the last answer of each source; of several groups, the oldest."""
     _read_at: float = field(default=-1e9, init=False)
-    _read_generation: str = field(default="", init=False)
-    """The generation of the policy at the last read."""
+    _read_policy_hash: str = field(default="", init=False)
+    """The policy hash at the last read."""
 
     def __post_init__(self) -> None:
         """Build the parts; nothing is read yet."""
@@ -120,12 +120,12 @@ class DirectoryRefresh:
         catalog = self.catalog()
         if not self.sources.directories and not self.sources.calendars:
             return
-        if await self.leader.elected() and (self._read_generation != catalog.policy_hash or self._is_due()):
+        if await self.leader.elected() and (self._read_policy_hash != catalog.policy_hash or self._is_due()):
             if await self.store.policy.current() != catalog.policy_hash:
                 # This process has another policy than the workspace: one that has the current policy is to lead.
                 await self.leader.resign()
                 return
-            self._read_at, self._read_generation = time.monotonic(), catalog.policy_hash
+            self._read_at, self._read_policy_hash = time.monotonic(), catalog.policy_hash
             await self.read_all(catalog)
 
     def _is_due(self) -> bool:

@@ -5,8 +5,8 @@ retry, and until when the call may take effect. A crash at any line leaves enoug
 
 An order is what the provider is called with for a leg, under the id `J-xxxx.n`; a receipt, what it returned; a subject,
 the account that gets the access; an entitlement, what the system gives (its native name is the system's own), shared
-where several orders need it; a guard, a condition that the commit script checks, an op one more write in it.
-A provider promises that within `settles_within` seconds a call has taken effect or failed.
+where several orders need it. A provider promises that within `settles_within` seconds a call has taken effect or
+failed.
 """
 
 from __future__ import annotations

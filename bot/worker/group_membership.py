@@ -1,9 +1,8 @@
 """Finds requesters who have access and are outside all the groups that may request it; it revokes nothing.
 
 It caches who requested what on systems where a role is restricted to groups, and the roster (the members of groups as
-known now) and the generation (the hash of the policy) by which they were judged. A group that is not fully known
-counts as unchanged. ``exposure`` is the exposure index: the users with live or pending access. A leg is one role of a
-request.
+known now) and the policy hash by which they were judged. A group that is not fully known counts as unchanged.
+``exposure`` is the exposure index: the users with live or pending access. A leg is one role of a request.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ a minute apart and by the same policy, found the requester outside all the group
 more likely a mistaken directory than people who left: such a mass change revokes nothing before a person confirms it.
 
 A sighting is a poll's finding that an account, or a right to request, is gone; a hint, a sign of it that brings the
-next poll forward; a roster, the members of groups as known now; a generation, the hash of the policy. ``exposure`` is
-the exposure index: the users with live or pending access.
+next poll forward; a roster, the members of groups as known now. ``exposure`` is the exposure index: the users with live
+or pending access.
 """
 
 from __future__ import annotations

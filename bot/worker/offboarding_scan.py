@@ -1,6 +1,6 @@
 """The state of one offboarding poll: what was known before it, and what it found; it does no I/O.
 
-A sighting is a poll's finding that an account, or a right to request, is gone; a generation, the hash of the policy.
+A sighting is a poll's finding that an account, or a right to request, is gone.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class OffboardingScan:
     mass_by_groups: bool = False
 
     def add_sighting(self, what: str, user: str, by: str = "") -> None:
-        """Add a sighting, the first or a later one. ``by``: the generation; a sighting by another one is a first."""
+        """Add a sighting, the first or a later one. ``by``: the policy hash; a sighting by another one is a first."""
         earlier = self.seen.get(what)
         if earlier is None or earlier.by != by or earlier.user != user:
             self.seen[what] = Sighting(user=user, first=self.now, last=self.now, by=by)

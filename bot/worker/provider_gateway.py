@@ -61,27 +61,28 @@ class NoFreeSlot(Unsure):
 class Circuit:
     """A circuit breaker: whether a system answers, as this process sees it; it stores nothing.
 
-    It opens after ``most`` calls in a row without an answer within ``window`` seconds, and any answer closes it. While
-    it is open it lets one trial through each interval, which doubles from ``first`` to ``longest`` seconds.
+    It opens after ``max_failures`` calls in a row without an answer within ``window`` seconds, and any answer closes
+    it. While it is open it lets one trial through each interval, which doubles from ``first_interval`` to
+    ``longest_interval`` seconds.
     """
 
     window: float = 60.0
-    first: float = 5.0
-    longest: float = 60.0
-    most: int = 5
+    first_interval: float = 5.0
+    longest_interval: float = 60.0
+    max_failures: int = 5
     clock: Callable[[], float] = time.monotonic
     _failed: deque[float] = field(default_factory=deque)
     _interval: float = 0.0
     _trial_at: float = 0.0
 
     @property
-    def open(self) -> bool:
+    def is_open(self) -> bool:
         """Whether grants are held back."""
         return self._interval > 0
 
     def answered(self) -> bool:
         """The system answered, be it with a refusal; True when this closed the circuit breaker."""
-        closed, self._interval = self.open, 0.0
+        closed, self._interval = self.is_open, 0.0
         self._failed.clear()
         return closed
 
@@ -89,22 +90,22 @@ class Circuit:
         """A call got no answer; True when this opened the circuit breaker."""
         now = self.clock()
         self._failed.append(now)
-        while len(self._failed) > self.most or now - self._failed[0] > self.window:
+        while len(self._failed) > self.max_failures or now - self._failed[0] > self.window:
             self._failed.popleft()
-        if self.open or len(self._failed) < self.most:
+        if self.is_open or len(self._failed) < self.max_failures:
             return False
-        self._interval = self.first
+        self._interval = self.first_interval
         self._trial_at = now + self._interval
         return True
 
     def seconds_to_wait(self) -> float:
         """Seconds until a grant may be tried; 0: now, which takes the trial while the circuit breaker is open."""
         now = self.clock()
-        if not self.open:
+        if not self.is_open:
             return 0.0
         if now < self._trial_at:
             return self._trial_at - now
-        self._interval = min(self.longest, self._interval * 2)
+        self._interval = min(self.longest_interval, self._interval * 2)
         self._trial_at = now + self._interval
         return 0.0
 
@@ -126,7 +127,7 @@ class ProviderGateway:
 
     def __post_init__(self) -> None:
         """Widen the circuit breaker's window, so that as many calls in a row as open it fit in, each timing out."""
-        slowest = self.circuit.most * (self.system.settles_within + self.timeout_margin)
+        slowest = self.circuit.max_failures * (self.system.settles_within + self.timeout_margin)
         self.circuit.window = max(self.circuit.window, 2 * slowest)
 
     @contextlib.asynccontextmanager

@@ -2,7 +2,7 @@
 
 A leg is one role of a request; an order, what the provider is called with for it, under the id `J-xxxx.n`; a receipt,
 what the provider returned; an entitlement, what the system gives (its native name is the system's own), shared where
-several orders need it; an op, one more write in a commit.
+several orders need it.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class UsageCounter:
     policy: Callable[[], Catalog]
     recovery: Recovery | None
     interval: float = INTERVAL
-    _generation: str = field(default="", init=False)
+    _policy_hash: str = field(default="", init=False)
     _scopes: frozenset[str] = field(default=frozenset(), init=False)
     _compared_at: float = field(default=-COMPARE_INTERVAL, init=False)
     _ended: dict[str, Request] = field(default_factory=dict, init=False)
@@ -72,7 +72,7 @@ class UsageCounter:
         Raises `TrailUnknown`, `UsageUnknown`.
         """
         catalog = self.policy()
-        if catalog.policy_hash != self._generation:
+        if catalog.policy_hash != self._policy_hash:
             await self._adopt(catalog)
         if not catalog.counted_scopes:
             return
@@ -91,7 +91,7 @@ class UsageCounter:
     async def _adopt(self, catalog: Catalog) -> None:
         """Take a new policy, and delete the ledgers that it does not need: nobody updates them from now on."""
         await self.store.usage.forget(sorted(self._scopes - catalog.counted_scopes))
-        self._generation, self._scopes, self._compared_at = (
+        self._policy_hash, self._scopes, self._compared_at = (
             catalog.policy_hash,
             catalog.counted_scopes,
             -COMPARE_INTERVAL,

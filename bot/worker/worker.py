@@ -1,8 +1,8 @@
 """Claims due requests and makes their next step: grant, revoke, reveal, extend, start. It judges nobody, posts nothing.
 
 Each step is recorded before it is made, so that a crash at any line leaves a due time and enough to undo the step. A
-request is due when the time of its next step has come. A guard is a condition that the commit script checks; a leg, one
-role of a request; a slot, room for one more call to a system.
+request is due when the time of its next step has come. A leg is one role of a request; a slot,
+room for one more call to a system.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class HomeTabs:
 
     def __post_init__(self) -> None:
         """Open what is kept of them."""
-        self.kept = home_tabs.HomeTabIndex(self.context.store)
+        self.index = home_tabs.HomeTabIndex(self.context.store)
 
     async def publish(self, user: str, view: View, seen: str) -> None:
         """Show it in place of the view ``seen``, by its hash. Raises what `screens.publish` does.
@@ -58,19 +58,19 @@ class HomeTabs:
         Where another was shown meanwhile, which may be newer, this one is not, and it is looked at again soon.
         """
         try:
-            await self.kept.shown(user, await modal_stack.publish(self.client, user, view, seen))
+            await self.index.shown(user, await modal_stack.publish(self.client, user, view, seen))
         except SlackRefused as error:
             if error.code != "hash_conflict":
                 raise
-            await self.kept.forget(user)
-            await self.kept.stale([user])
+            await self.index.forget(user)
+            await self.index.stale([user])
 
     async def changed(self, requests: Iterable[Request]) -> None:
         """These requests changed: tabs that show one of them are out of date."""
         new = [request for request in requests if self._noted.get(request.id) != request.version]
         if not new:
             return
-        lookers, roster = await self.kept.lookers(), await self.people.roster()
+        lookers, roster = await self.index.lookers(), await self.people.roster()
         catalog = self.context.catalog()
         for request in new:
             groups = [roster[name] for name in authorization.approvers(catalog, request) if name in roster]
@@ -79,7 +79,7 @@ class HomeTabs:
             own = (person.id for person in request.parties)
             users = frozenset((*own, *(user for group in groups for user in group.users), *instead))
             identities = frozenset(one for group in groups for one in group.identities)
-            await self.kept.stale(home_tabs.concerned(lookers, users, identities))
+            await self.index.stale(home_tabs.concerned(lookers, users, identities))
         if len(self._noted) > _MOST:
             self._noted.clear()
         self._noted |= {request.id: request.version for request in new}
@@ -91,16 +91,16 @@ class HomeTabs:
 
     async def _one(self) -> float:
         """The tab whose turn it is. Answers how many seconds to wait."""
-        turn = await self.kept.next()
+        turn = await self.index.next()
         if turn is None or turn[1]:
             return min(_IDLE, turn[1]) if turn else _IDLE
         user = turn[0]
-        if not await self.kept.take(user, self.rest) or user not in await self.kept.lookers():
+        if not await self.index.take(user, self.rest) or user not in await self.index.lookers():
             return _NEXT
         try:
             await self._show(user)
         except (NotNow, Unanswered, TimeoutError) as error:
-            await self.kept.stale([user], await self.context.store.now() + self.rest)
+            await self.index.stale([user], await self.context.store.now() + self.rest)
             log.info("the Home tab of %s is not updated yet: %s", user, error_name(error))
             return error.after if isinstance(error, NotNow) else _INTERVAL
         except (JitError, SlackRefused) as error:
@@ -109,6 +109,6 @@ class HomeTabs:
 
     async def _show(self, user: str) -> None:
         # The hash before the record: whoever shows something newer meanwhile is not overwritten.
-        seen = await self.kept.hash_of(user)
+        seen = await self.index.hash_of(user)
         actor = await self.people.actor(user)
         await self.publish(user, home.home(await read.overview(self.context, actor), self.site), seen)

@@ -20,7 +20,7 @@ from bot.core.lifecycle import begin, fold
 from bot.core.request import ByRule, DraftWait, State
 from bot.policy.loader import can_extend, consequence
 from bot.reports.digest import text as digest_text
-from bot.reports.insights.cases import DecisionCase, InsightRule, RequestCase, tell
+from bot.reports.insights.cases import DecisionCase, InsightRule, RequestCase, feed
 from bot.reports.replay import Fate, replay
 from bot.store.audit_stream import AuditStream
 from bot.store.indexes.recent_decisions import Acknowledged, RecentDecisions
@@ -132,7 +132,7 @@ def _seen(*lives: Sequence[Event]) -> _Seen:
     rule, told = _Seen(), list[AuditEntry]()
     for n, events in enumerate(lives):
         told += entries(events, f"J-222{n + 2}", 10 * n + 1)
-    tell(sorted(told, key=lambda entry: entry.at), [rule])
+    feed(sorted(told, key=lambda entry: entry.at), [rule])
     return rule
 
 

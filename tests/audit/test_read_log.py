@@ -132,21 +132,21 @@ async def test_what_a_stranger_left_in_the_archive_is_nobody_elses_read(
             '{"by":"cli:a@b","rows":"\\u0000"}',
         ):
             db.execute(READS.insert(), [{"workspace": store.workspace, "event": text}])
-    assert await read_log.carry(store, archive) == 4
+    assert await read_log.record_queued(store, archive) == 4
     found = await noted(store)
     assert {read["by"] for read in found} == {"cli:?"}
     assert {read["read"] for read in found} == {"search", "unreadable"}
-    assert await read_log.carry(store, archive) == 0
+    assert await read_log.record_queued(store, archive) == 0
 
 
 async def test_one_that_was_carried_and_not_forgotten_is_not_written_twice(store: Store, archive: Archive) -> None:
     read = Read(at=time.time(), by="cli:ada@host", read="search", asked={"kind": "granted"})
     for _ in range(2):
-        read_log.keep(archive, store.workspace, read)
-        await read_log.carry(store, archive)
+        read_log.queue(archive, store.workspace, read)
+        await read_log.record_queued(store, archive)
     assert len(await noted(store)) == 1
-    read_log.keep(archive, store.workspace, read.model_copy(update={"at": read.at + 60}))
-    await read_log.carry(store, archive)
+    read_log.queue(archive, store.workspace, read.model_copy(update={"at": read.at + 60}))
+    await read_log.record_queued(store, archive)
     assert len(await noted(store)) == 2
 
 
@@ -154,7 +154,7 @@ def test_every_kind_of_event_can_be_asked_for() -> None:
     found = set()
     for path in Path(bot.__file__).parent.rglob("*"):
         if path.suffix == ".py":
-            found |= set(re.findall(r"(?:\.audit_event|\bsaid)\(\s*\"(\w+)\"", path.read_text(encoding="utf-8")))
+            found |= set(re.findall(r"(?:\.audit_event|\bevent_args)\(\s*\"(\w+)\"", path.read_text(encoding="utf-8")))
     found |= {lockdowns.DECLARED, lockdowns.VOTED, lockdowns.LIFTED, lockdowns.UNCERTAIN}
     assert len(found) > 12
     assert found <= projection.KINDS

@@ -39,7 +39,7 @@ async def test_a_tab_is_shown_anew_once_for_much_that_happens_at_once(town: Town
     for who in ("kim", "sam", "pat"):
         await town.asked(who, "request vault/read-only 30m -- to look at it")
     await told(town.app)
-    kept = town.app.home_tabs.kept
+    kept = town.app.home_tabs.index
 
     async def waits_its_turn() -> bool:
         turn = await kept.next()
@@ -87,7 +87,7 @@ async def test_someone_who_left_since_is_not_published_to(town: Town) -> None:
     await town.asked()
 
     async def nobody() -> bool:
-        return await town.app.home_tabs.kept.next() is None
+        return await town.app.home_tabs.index.next() is None
 
     await until(nobody, "nobody's turn")
     assert len(published(town, "UDAN")) == 1

@@ -64,7 +64,7 @@ class Place:
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
-        self.post.circuit = Circuit(first=FIRST, clock=self.clock)
+        self.post.circuit = Circuit(first_interval=FIRST, clock=self.clock)
 
     @property
     def post(self) -> ProviderGateway:
@@ -88,7 +88,7 @@ class Place:
         self.doors.dark = True
         for n in range(5):
             await self.step(await self.approved(f"n{n}"))
-        assert self.post.circuit.open
+        assert self.post.circuit.is_open
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ async def test_an_answer_closes_the_circuit_and_all_is_opened(place: Place) -> N
     place.clock.at += FIRST
     for request in requests:
         assert (await place.step(request)).state is State.ACTIVE
-    assert not place.post.circuit.open
+    assert not place.post.circuit.is_open
 
 
 async def test_closing_is_never_held_back(place: Place) -> None:
@@ -149,7 +149,7 @@ async def test_closing_is_never_held_back(place: Place) -> None:
     assert place.doors.came == ["revoke"] * 3
     place.doors.dark = False
     assert (await place.step(request)).state is State.ENDED
-    assert not place.post.circuit.open, "that it closes is an answer, too"
+    assert not place.post.circuit.is_open, "that it closes is an answer, too"
 
 
 async def test_a_revoke_that_fails_takes_no_trial_and_puts_none_off(place: Place) -> None:
@@ -172,14 +172,14 @@ async def test_a_system_that_refuses_answers(place: Place) -> None:
     with pytest.raises(Refused):
         await place.post.call(refuses())
     await place.step(await place.approved("mia"))
-    assert not place.post.circuit.open
+    assert not place.post.circuit.is_open
 
 
 async def test_a_call_that_nobody_could_wait_for_says_nothing_of_the_system(place: Place) -> None:
     for _ in range(10):
         with pytest.raises(Unsure):
             await place.post.call(asyncio.Event().wait(), within=0.0)
-    assert not place.post.circuit.open
+    assert not place.post.circuit.is_open
 
 
 async def test_what_else_a_provider_breaks_with_is_no_answer(place: Place) -> None:
@@ -189,7 +189,7 @@ async def test_what_else_a_provider_breaks_with_is_no_answer(place: Place) -> No
     for _ in range(5):
         with pytest.raises(KeyError):
             await place.post.call(breaks())
-    assert place.post.circuit.open
+    assert place.post.circuit.is_open
 
 
 def test_failures_that_are_far_apart_are_not_in_a_row() -> None:
@@ -198,7 +198,7 @@ def test_failures_that_are_far_apart_are_not_in_a_row() -> None:
     for _ in range(20):
         assert not circuit.failed()
         clock.at += 16
-    assert not circuit.open
+    assert not circuit.is_open
 
 
 def test_the_interval_grows_to_its_longest_and_starts_anew_after_an_answer() -> None:
@@ -226,4 +226,4 @@ def test_calls_that_fail_as_late_as_they_may_are_still_in_a_row() -> None:
     for _ in range(5):
         post.circuit.failed()
         clock.at += 45
-    assert post.circuit.open
+    assert post.circuit.is_open

@@ -90,7 +90,7 @@ def export(
     """The lines of an export, each with its end; the numbers of ``part`` must be sealed."""
     if sample:
         part = Part(part.first, part.last, sample.numbers)
-    asked = asking(archive, workspace)
+    asked = request_lookup(archive, workspace)
     items = _chosen(archive.sealed(workspace, part.first, part.last), part)
     if form == "jsonl":
         yield from _json_lines(items, _opening(workspace, part, sample, now))
@@ -147,7 +147,7 @@ def _items(numbered: Iterator[tuple[int, str]]) -> Iterator[AuditEntry | Seal]:
         raise NotAnExport(f"line {number}: the file was cut short, its last line does not say that it is the end")
 
 
-def asking(archive: Archive, workspace: str) -> Callable[[AuditEntry], Request | None]:
+def request_lookup(archive: Archive, workspace: str) -> Callable[[AuditEntry], Request | None]:
     """Who requested what, by an event of the request; the latest few thousand requests are remembered."""
 
     @functools.lru_cache(maxsize=_REMEMBERED)

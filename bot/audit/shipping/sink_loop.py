@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.audit.archive.archive import Archive, NoArchive
-from bot.audit.export.export import asking
+from bot.audit.export.export import request_lookup
 from bot.audit.shipping import cursors
 from bot.audit.shipping.cursors import Cursor, CursorMoved, Refusal, Sealed
 from bot.audit.shipping.payload import Form, shipped
@@ -99,7 +99,7 @@ class Lane:
 
     def _rendered(self, found: Sequence[Sealed]) -> list[Record]:
         """As the sink gets them."""
-        asked = asking(self.archive, self.workspace)
+        asked = request_lookup(self.archive, self.workspace)
         ocsf = self.form == "ocsf"
         return [shipped(each, self.workspace, self.form, asked(each.entry) if ocsf else None) for each in found]
 

@@ -17,7 +17,7 @@ from bot.core.lifecycle import BEGINNINGS
 from bot.policy.catalog import Catalog
 from bot.reports.digest.editions import Edition, Span
 from bot.reports.digest.tally import DayCounts
-from bot.reports.insights.cases import KINDS, Insight, tell
+from bot.reports.insights.cases import KINDS, Insight, feed
 from bot.reports.insights.findings import snoozes
 from bot.reports.insights.rules import Stamps
 
@@ -96,7 +96,7 @@ def rubber_stamps(archive: Archive, workspace: str, span: Span, tz: str, policie
         return ()
     since, until = span.moments(tz)
     rule = Stamps(catalog.workspace.insights.rubber_stamp, since)
-    tell(archive_search.between(archive, workspace, since, until, KINDS), [rule])
+    feed(archive_search.between(archive, workspace, since, until, KINDS), [rule])
     snoozed = snoozes(archive, workspace, until)
     found = [one for one in rule.found(durations.words(span.days * 86_400)) if one.key not in snoozed]
     return tuple(sorted(found, key=lambda one: (-one.count, one.key)))

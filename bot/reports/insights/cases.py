@@ -161,7 +161,7 @@ class InsightRule(Generic[T]):
         )
 
 
-def tell(entries: Iterable[AuditEntry], rules: Sequence[InsightRule[Any]]) -> None:
+def feed(entries: Iterable[AuditEntry], rules: Sequence[InsightRule[Any]]) -> None:
     """Reads events in order of time. Requests from before the first event are no cases."""
     undecided: dict[str, RequestCase] = {}
     drafts: dict[str, RequestCase] = {}

@@ -21,7 +21,7 @@ from bot.core import durations
 from bot.core.identity import identity_of
 from bot.policy.catalog import EVERYONE, Catalog
 from bot.policy.insight_thresholds import Rules
-from bot.reports.insights.cases import KINDS, Insight, InsightRule, InsightSeverity, tell
+from bot.reports.insights.cases import KINDS, Insight, InsightRule, InsightSeverity, feed
 from bot.reports.insights.rules import RULES
 
 MOST = 100
@@ -94,13 +94,13 @@ def new_findings(archive: Archive, workspace: str, since: float, until: float, m
     The audit log itself says what was new, so a later digest of the same day has the same. Raises `NoArchive`.
     """
     quiet = snoozes(archive, workspace, until)
-    found = {finding.key: finding for _, finding in told(archive, workspace, since, until)}
+    found = {finding.key: finding for _, finding in reported(archive, workspace, since, until)}
     shown = [finding for key, finding in found.items() if key not in quiet]
     shown.sort(key=lambda one: (_SEVERITIES.index(one.severity), -one.count, one.key))
     return tuple(shown[:most])
 
 
-def told(archive: Archive, workspace: str, since: float, until: float) -> list[tuple[float, Insight]]:
+def reported(archive: Archive, workspace: str, since: float, until: float) -> list[tuple[float, Insight]]:
     """The findings that the audit log calls new in a span, and when, the latest first."""
     found = []
     for at, facts in _noted(archive, workspace, INSIGHT, since, until):
@@ -159,7 +159,7 @@ def _counted(archive: Archive, workspace: str, limits: Rules, until: float, long
     if not rules:
         return
     since = min(rule.since for rule, _ in rules)
-    tell(archive_search.between(archive, workspace, since, until, KINDS), [rule for rule, _ in rules])
+    feed(archive_search.between(archive, workspace, since, until, KINDS), [rule for rule, _ in rules])
     for rule, within in rules:
         yield from rule.found(durations.words(within))
 

@@ -67,7 +67,7 @@ class Watching:
 
     def __post_init__(self) -> None:
         """Nothing is sent yet."""
-        self.kept = Insights(self.context.store)
+        self.index = Insights(self.context.store)
         beat = min(_BEAT, self.interval)
         self.loop = Loop("the insights scan", self._run_once, beat, expected=(StoreAway, NoArchive))
 
@@ -77,13 +77,13 @@ class Watching:
 
     async def _run_once(self) -> None:
         """Scans if it is time and no other worker does."""
-        if not await self.kept.turn(self.interval):
+        if not await self.index.turn(self.interval):
             return
         try:
             await self.scan()
         except Exception:
             # The claim lasts for hours: without this no worker would scan again before it ends.
-            await self.kept.again_in(min(_SOON, self.interval))
+            await self.index.again_in(min(_SOON, self.interval))
             raise
 
     async def scan(self) -> Scan:
@@ -91,16 +91,16 @@ class Watching:
         began, now = time.monotonic(), await self.context.store.now()
         members = await self._members(now)
         found = await asyncio.to_thread(self._found, now, members)
-        before = {seen.finding.key: seen.first for seen in (await _last(self.kept)).seen}
-        snoozed = await self.kept.snoozed([finding.key for finding in found])
+        before = {seen.finding.key: seen.first for seen in (await _last(self.index)).seen}
+        snoozed = await self.index.snoozed([finding.key for finding in found])
         new = [
             finding
             for finding in map(insights.brief, found)
             if finding.key not in snoozed
-            and await self.kept.report(finding.key, {"by": "worker", "finding": insights.document(finding)})
+            and await self.index.report(finding.key, {"by": "worker", "finding": insights.document(finding)})
         ]
         look = Scan(now, tuple(SeenInsight(insights.brief(each), before.get(each.key, now)) for each in found))
-        await self.kept.save(json.dumps(_LOOK.dump_python(look, mode="json"), ensure_ascii=False))
+        await self.index.save(json.dumps(_LOOK.dump_python(look, mode="json"), ensure_ascii=False))
         log.info("%s findings, %s of them new, in %.1f s", len(found), len(new), time.monotonic() - began)
         return look
 
@@ -112,7 +112,7 @@ class Watching:
             for name, members in roster.items()
             if name in groups and groups[name].slack_usergroup and members.known and members.users
         }
-        return await self.kept.members(known, now)
+        return await self.index.members(known, now)
 
     def _found(self, now: float, members: insights.Members) -> list[Insight]:
         with contextlib.closing(self.archive()) as archive:
@@ -131,12 +131,12 @@ async def see(context: AccessContext, actor: Actor) -> Scan:
 
 async def snooze(context: AccessContext, actor: Actor, key: str) -> Scan:
     """Hides a finding for a while, audited; one that is gone stays as it is. Raises `NotAllowed`."""
-    kept, now = Insights(context.store), await context.store.now()
-    found = next((seen.finding for seen in (await _last(kept)).seen if seen.finding.key == key), None)
+    index, now = Insights(context.store), await context.store.now()
+    found = next((seen.finding for seen in (await _last(index)).seen if seen.finding.key == key), None)
     await _judged(context, actor, key, found.about if found else ())
     if found:
         facts = {"by": actor.person.id, "key": key, "until": now + SNOOZE, "finding": found.sentence}
-        await kept.snooze(key, facts, SNOOZE)
+        await index.snooze(key, facts, SNOOZE)
     return await _current(context)
 
 
@@ -150,16 +150,16 @@ async def _judged(context: AccessContext, actor: Actor, verb: str, about: Sequen
 
 async def _current(context: AccessContext) -> Scan:
     """The last scan, with what is snoozed now."""
-    kept = Insights(context.store)
-    look = await _last(kept)
-    quiet = await kept.snoozed([seen.finding.key for seen in look.seen])
+    index = Insights(context.store)
+    look = await _last(index)
+    quiet = await index.snoozed([seen.finding.key for seen in look.seen])
     seen = [SeenInsight(each.finding, each.first, quiet.get(each.finding.key, 0.0)) for each in look.seen]
     seen.sort(key=lambda each: -each.first)  # those of one scan keep its order, the most severe first
     return Scan(look.at, tuple(seen))
 
 
-async def _last(kept: Insights) -> Scan:
+async def _last(index: Insights) -> Scan:
     try:
-        return _LOOK.validate_json(await kept.last() or '{"at": 0}')
+        return _LOOK.validate_json(await index.last() or '{"at": 0}')
     except ValidationError:  # another version of this product wrote it
         return Scan(0)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.audit.archive.archive import Archive
-from bot.audit.export.export import asking
+from bot.audit.export.export import request_lookup
 from bot.audit.shipping import cursors
 from bot.audit.shipping.cursors import Cursor, CursorMoved, Refusal
 from bot.audit.shipping.payload import shipped
@@ -143,7 +143,7 @@ def test_a_record_is_one_line_of_ascii_with_its_severity(archive: Archive, signe
 
 def test_in_ocsf_a_record_says_whose_access_it_is_and_can_be_checked_too(archive: Archive, signer: Signer) -> None:
     keep(archive, signer, WORKSPACE, list(entries(life("J-7K3Q", "mia"), "J-7K3Q", 1)))
-    asked = asking(archive, WORKSPACE)
+    asked = request_lookup(archive, WORKSPACE)
     sealed = cursors.after(archive, WORKSPACE, 0, 9)
     told = [json.loads(shipped(each, WORKSPACE, "ocsf", asked(each.entry)).text) for each in sealed]
     granted = next(each for each in told if each["status_detail"] == "granted")

@@ -9,7 +9,7 @@ from bot.core.audit_chain import AuditEntry
 from bot.core.events import Approved, Cancelled, Denied, Endorsed, Event, RequestExpired
 from bot.core.request import ID_ALPHABET, Review, Verb
 from bot.policy.insight_thresholds import Rules
-from bot.reports.insights.cases import Insight, tell
+from bot.reports.insights.cases import Insight, feed
 from bot.reports.insights.rules import RULES
 from tests.audit.stories import HOUR, submitted
 from tests.house import person
@@ -81,7 +81,7 @@ class Story:
         of = limits.of(rule)
         [made] = [each for each in RULES if each.name == rule]
         counting = made(of, until - of.within)  # type: ignore[attr-defined]  # every rule has one
-        tell(self.entries(without), [counting])
+        feed(self.entries(without), [counting])
         return list(counting.found("30 d"))
 
 

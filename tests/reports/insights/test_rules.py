@@ -13,7 +13,7 @@ from bot.core.audit_chain import AuditEntry
 from bot.core.events import ApprovedByRule, Event, Submitted
 from bot.core.request import ByRule
 from bot.policy.insight_thresholds import Rules
-from bot.reports.insights.cases import KEPT, DecisionCase, Proof, RequestCase, tell
+from bot.reports.insights.cases import KEPT, DecisionCase, Proof, RequestCase, feed
 from bot.reports.insights.findings import explained
 from bot.reports.insights.rules import RULES
 from tests.reports.insights.stories import DAY, NOON, Story
@@ -240,7 +240,7 @@ def test_an_event_that_is_not_as_we_write_it_is_no_case(event: str) -> None:
     story = Story()
     again(5)(story)
     strange = [AuditEntry(900 + n, NOON + n, "J-2222", 1, kind, event) for n, kind in enumerate(kinds)]
-    tell([*strange, *story.entries()], counting)
+    feed([*strange, *story.entries()], counting)
     assert [each.rule for rule in counting for each in rule.found("30 d")] == ["asked-again"]
 
 

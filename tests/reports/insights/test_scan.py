@@ -38,7 +38,7 @@ class AccessContext:
     def __init__(self, house: House, home: Path) -> None:
         self.house, self.home, self.roster = house, home, dict(house.actor("ada").roster)
         self.watching = Watching(house.context, self._groups, partial(Archive.open, "", home), interval=0.05)
-        self.kept = Insights(house.store)
+        self.index = Insights(house.store)
 
     async def _groups(self) -> Roster:
         return self.roster
@@ -143,7 +143,7 @@ async def test_nobody_snoozes_what_is_about_themself(desk: AccessContext) -> Non
 async def test_a_finding_that_is_gone_is_not_snoozed(desk: AccessContext) -> None:
     await scan.snooze(desk.house.context, desk.house.actor("ada"), "asked-again somebody else")
     assert await desk.noted("snoozed") == []
-    assert await desk.kept.snoozed(["asked-again somebody else"]) == {}
+    assert await desk.index.snoozed(["asked-again somebody else"]) == {}
 
 
 async def test_what_is_snoozed_before_it_is_told_is_not_told_until_it_wakes(desk: AccessContext) -> None:
@@ -169,22 +169,22 @@ async def test_of_several_workers_one_looks_at_a_time_and_one_without_an_archive
     stop.set()
     await running
     await desk.house.store.redis.delete(desk.house.store.keys.insights_turn)
-    assert [await desk.kept.turn(60) for _ in range(3)] == [True, False, False]
+    assert [await desk.index.turn(60) for _ in range(3)] == [True, False, False]
 
 
 async def test_what_somebody_else_wrote_there_is_no_look(desk: AccessContext) -> None:
-    await desk.kept.save('{"at": 1, "seen": "all"}')
+    await desk.index.save('{"at": 1, "seen": "all"}')
     assert (await scan.see(desk.house.context, desk.house.actor("ada"))).at == 0
 
 
 async def test_members_are_seen_without_a_break_or_begin_anew(desk: AccessContext) -> None:
     both, one = frozenset({"UDAN", "UEVE"}), frozenset({"UDAN"})
-    assert await desk.kept.members({"dba": both}, 1000.0) == {"dba": {}}
-    assert await desk.kept.members({"dba": both}, 2000.0) == {"dba": {"UDAN": 1000.0, "UEVE": 1000.0}}
-    assert await desk.kept.members({}, 3000.0) == {}  # nobody told who is in it
-    assert await desk.kept.members({"dba": one}, 4000.0) == {"dba": {"UDAN": 1000.0}}
-    assert await desk.kept.members({"dba": both}, 5000.0) == {"dba": {"UDAN": 1000.0}}
-    assert await desk.kept.members({"dba": both}, 6000.0) == {"dba": {"UDAN": 1000.0, "UEVE": 5000.0}}
+    assert await desk.index.members({"dba": both}, 1000.0) == {"dba": {}}
+    assert await desk.index.members({"dba": both}, 2000.0) == {"dba": {"UDAN": 1000.0, "UEVE": 1000.0}}
+    assert await desk.index.members({}, 3000.0) == {}  # nobody told who is in it
+    assert await desk.index.members({"dba": one}, 4000.0) == {"dba": {"UDAN": 1000.0}}
+    assert await desk.index.members({"dba": both}, 5000.0) == {"dba": {"UDAN": 1000.0}}
+    assert await desk.index.members({"dba": both}, 6000.0) == {"dba": {"UDAN": 1000.0, "UEVE": 5000.0}}
 
 
 async def test_a_group_that_slack_does_not_tell_is_not_counted(desk: AccessContext) -> None:
