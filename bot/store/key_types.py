@@ -34,6 +34,7 @@ KINDS: Final = {
     "answered:*": "string",
     "digest:*": "string",
     "identity:*": "string",
+    "factors:*": "string",
     "shared:*": "hash",
     "shared_revoked:*": "string",
     "exposure": "zset",

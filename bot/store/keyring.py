@@ -1,4 +1,4 @@
-"""The keys that seal records: a ring whose first key signs and whose others still verify; it shows none of them."""
+"""The keys that seal and encrypt: a ring whose first key does it and whose others still can undo it; it shows none."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -20,10 +22,16 @@ _TAG = re.compile(r"[A-Za-z0-9_-]{1,16}:[0-9a-f]{64}")
 _LINE = re.compile(r"^([A-Za-z0-9_-]{1,16}):([A-Za-z0-9+/=_-]{43,44})$")
 _READABLE_BY_OTHERS = 0o077
 _MOST_BYTES = 65_536
+_NONCE = 12
+"""Bytes of an AES-GCM nonce; random ones are safe for 2^32 messages a key (NIST SP 800-38D, 8.3)."""
 
 
 class BadKeys(ValueError):
     """A key ring that cannot be used; the message says how to mend it and shows no key."""
+
+
+class CannotDecrypt(Exception):
+    """A text that no key of the ring encrypted for this purpose and place; the message shows nothing of it."""
 
 
 class KeyRing:
@@ -108,9 +116,38 @@ class KeyRing:
         """Whether a tag has the form of one by a key that is not in this ring, as before and after a rotation."""
         return bool(_TAG.fullmatch(tag)) and tag.partition(":")[0] not in self._keys
 
+    def encrypt(self, purpose: str, plain: bytes, bound: bytes) -> str:
+        """``keyid:base64url`` of nonce and ciphertext, AES-256-GCM under the current key.
+
+        ``bound``: where it belongs; in another place it cannot be decrypted.
+        """
+        nonce = os.urandom(_NONCE)
+        sealed = nonce + self._cipher(self._current, purpose).encrypt(nonce, plain, bound)
+        return f"{self._current}:{base64.urlsafe_b64encode(sealed).decode()}"
+
+    def decrypt(self, purpose: str, text: str, bound: bytes) -> bytes:
+        """What was encrypted for this purpose and place, by any key of the ring. Raises `CannotDecrypt`."""
+        id_, _, encoded = text.partition(":")
+        if id_ not in self._keys:
+            raise CannotDecrypt("the key that encrypted it is not among JIT_KEYS here")
+        try:
+            sealed = base64.b64decode(encoded.encode("ascii"), altchars=b"-_", validate=True)
+            return self._cipher(id_, purpose).decrypt(sealed[:_NONCE], sealed[_NONCE:], bound)
+        except (ValueError, InvalidTag):
+            # Without a cause: a decoder's error would show part of the text.
+            raise CannotDecrypt("it was not encrypted by us for this place") from None
+
+    def is_current(self, text: str) -> bool:
+        """Whether a tag or an encrypted text is of the key that is current now."""
+        return text.partition(":")[0] == self._current
+
     def subkeys(self, purpose: str) -> Mapping[str, bytes]:
         """Each key's subkey of 32 bytes, by id, the current first: the seed of what is made from it, never shown."""
         return {id_: self._subkey(id_, purpose) for id_ in self._keys}
+
+    def _cipher(self, id_: str, purpose: str) -> AESGCM:
+        # A name that no MAC's purpose has: one key never serves two algorithms.
+        return AESGCM(self._subkey(id_, f"encrypt {purpose}"))
 
     def _digest(self, id_: str, purpose: str, message: bytes) -> bytes:
         return hmac.digest(self._subkey(id_, purpose), message, hashlib.sha256)

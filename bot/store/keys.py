@@ -170,6 +170,10 @@ class Keys:
         """Which Slack user an e-mail address is bound to."""
         return self._key("identity", _digest(email))
 
+    def factors(self, identity: str) -> str:
+        """A person's factors with their encrypted secrets, and the enrolment code that was given out."""
+        return self._key("factors", _digest(identity))
+
     def _key(self, *parts: str) -> str:
         return self._prefix + ":".join(parts)
 
@@ -196,6 +200,7 @@ PERMANENT = (
     "channel:*:waiting",
     "shared:*",
     "identity:*",
+    "factors:*",
 )
 """Kept without a TTL: bounded by what is open, or the record itself. Open `request:*` are kept until they end."""
 

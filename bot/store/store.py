@@ -91,7 +91,7 @@ class Store:
             self.redis, self.keys, self.ring, self.workspace, self.audit_event, self.event_args
         )
         values = workspace_values(self.redis, self.keys, self.ring, self.audit_event, self.event_args)
-        self.delegations, self.members = values.delegations, values.members
+        self.delegations, self.members, self.factors = values.delegations, values.members, values.factors
 
     # reading
 

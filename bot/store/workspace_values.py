@@ -1,4 +1,4 @@
-"""The sealed values that a workspace has one of: its delegations, and who is in the approvers' groups since when."""
+"""A workspace's delegations, who is in the approvers' groups since when, and people's factors: opened together."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from bot.core.delegation import Delegations
 from bot.core.group_members import GroupMembers
+from bot.store.factors import FactorStore
 from bot.store.keyring import KeyRing
 from bot.store.keys import Keys
 from bot.store.sealed_value import SealedValue, Wording
@@ -25,10 +26,11 @@ _MEMBERS = Wording(
 
 @dataclass(frozen=True)
 class WorkspaceValues:
-    """Both of them."""
+    """All of them."""
 
     delegations: SealedValue[Delegations]
     members: SealedValue[GroupMembers]
+    factors: FactorStore
 
 
 def workspace_values(
@@ -42,4 +44,5 @@ def workspace_values(
     return WorkspaceValues(
         SealedValue(redis, keys, keys.delegations, Delegations(), _DELEGATIONS, ring, note, event_args),
         SealedValue(redis, keys, keys.members, GroupMembers(), _MEMBERS, ring, note, event_args),
+        FactorStore(redis, keys, ring, note, event_args),
     )

@@ -1,0 +1,242 @@
+"""People's factors (MFA): one record a person, under a MAC, numbered, its secrets encrypted. It fails closed.
+
+A record that is gone, older than one that is known, or without our MAC is a doubt: it proves nothing, raises an alarm,
+and is mended only by a reset. So write access to Redis can keep somebody from proving, and prove nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import SecretStr, ValidationError
+from redis.asyncio import Redis
+
+from bot.core.errors import StoreAway, Tampered
+from bot.core.factors import OFFERED_FOR, EnrolledFactor, EnrolmentOffer, FactorRecord
+from bot.core.request import ID_ALPHABET
+from bot.store.encoding import away, script, seconds, text
+from bot.store.keyring import KeyRing
+from bot.store.keys import Keys
+from bot.store.types import Guard, GuardsAndOps, Op
+
+log = logging.getLogger(__name__)
+
+ID: Final = "factors"
+"""What the audit events about factors are written under in place of a request's id."""
+ENROLLED: Final = "factor_enrolled"
+"""The audit event: a factor was enrolled, or confirmed."""
+RESET: Final = "factor_reset"
+"""The audit event: all of a person's factors were taken away. The only change to a record that is a doubt."""
+FAILED: Final = "factor_failed"
+"""The audit event: a code was wrong."""
+LOCKED: Final = "factor_locked"
+"""The audit event: a code was wrong, and no further one is looked at for a while."""
+OFFERED: Final = "factor_offered"
+"""The audit event: an operator gave out an enrolment code."""
+OFFER_USED: Final = "factor_offer_used"
+"""The audit event: the enrolment code was typed."""
+OFFER_FAILED: Final = "factor_offer_failed"
+"""The audit event: a wrong enrolment code was typed."""
+_SEAL: Final = "factors"
+_LETTERS: Final = 12
+_LONGEST_CODE: Final = 40
+_AGAIN: Final = 3600
+_ROW: Final = "record|record:#"
+_MOST: Final = 50_000
+_TRIES: Final = 20
+
+
+@dataclass(frozen=True)
+class KnownFactors:
+    """A person's record as it was read at ``now``, Redis' time. ``raw``: as stored, for the guard.
+
+    ``doubt``: why it is not believed, '' where it is. Then ``record`` has no factors, and the newest known number.
+    """
+
+    identity: str
+    record: FactorRecord
+    raw: bytes
+    now: float
+    doubt: str = ""
+
+
+class FactorStore:
+    """The factors of one workspace. ``note`` and ``said`` are the store's. Its verbs raise `StoreAway`."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        ring: KeyRing,
+        note: Callable[..., Awaitable[bool]],
+        said: Callable[..., tuple[str, ...]],
+    ) -> None:
+        """Register the script; nothing is sent."""
+        self._redis, self._keys, self._ring, self._note, self._said = redis, keys, ring, note, said
+        self._write = script(redis, "sealed_value")
+        self._floors = OrderedDict[str, int]()
+
+    # reading
+
+    async def read(self, identity: str) -> KnownFactors:
+        """What is known of a person's factors; a doubt raises an alarm."""
+        while True:
+            floor = self._floor(identity)
+            raw, now = await self._fetched(self._keys.factors(identity))
+            # What was sent for before a newer one was known may be older than that, and is nobody's doing.
+            if self._floor(identity) == floor:
+                break
+        record, doubt = self._opened(identity, raw, floor)
+        if doubt:
+            await self._alarm(identity, doubt)
+        else:
+            self._raise(identity, record)
+        return KnownFactors(identity, record, raw, now, doubt)
+
+    async def _fetched(self, key: str) -> tuple[bytes, float]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.time()
+            pipe.get(key)
+            time, found = await away(pipe.execute(raise_on_error=False))
+        if isinstance(time, Exception):
+            raise StoreAway(type(time).__name__) from time
+        return (b"" if isinstance(found, Exception) or found is None else found), seconds(time)
+
+    def _opened(self, identity: str, raw: bytes, floor: int) -> tuple[FactorRecord, str]:
+        """What a value says, or one without factors and why it is not believed."""
+        none = FactorRecord(revision=floor)
+        if not raw:
+            return none, "it is gone" if floor else ""
+        body, _, tag = text(raw).rpartition("|")
+        if self._ring.may_lack_key_of(tag):
+            return none, "the key that sealed it is not among JIT_KEYS here"
+        if not self._ring.verify(_SEAL, self._bound(identity, body), tag):
+            return none, "it does not have our MAC"
+        try:
+            record = FactorRecord.model_validate_json(body)
+        except ValidationError:
+            return none, "another version of this product wrote it"
+        return (none, "it is an older one, put back") if record.revision < floor else (record, "")
+
+    async def _alarm(self, identity: str, doubt: str) -> None:
+        said = f"the factors of {identity} cannot be believed ({doubt}): nothing is proved by them until they are reset"
+        log.critical("%s", said)
+        facts = json.dumps({"alarm": "factors", "said": said}, ensure_ascii=False)
+        await self._note("alarm", facts, window=_AGAIN, once=f"{self._keys.factors(identity)} {doubt}", row=_ROW)
+
+    # writing
+
+    def guards_and_ops(self, known: KnownFactors, after: FactorRecord) -> GuardsAndOps:
+        """What a proof adds to the commit that it is for: the record is still the one that was read, and the next.
+
+        Raises `Tampered` for a doubt.
+        """
+        if known.doubt:
+            raise Tampered(known.identity)
+        key = self._keys.factors(known.identity)
+        return (Guard("EQUALS", key, text(known.raw)),), (Op("SET", key, (self._sealed(known.identity, after),)),)
+
+    def guarded_by(self, guard: Guard, identity: str) -> bool:
+        """Whether it is a guard of this person's record: where it fails, read and judge again."""
+        return guard.key == self._keys.factors(identity)
+
+    def committed(self, identity: str, after: FactorRecord) -> None:
+        """The commit with this record is written: no older one of this person is believed from here on."""
+        self._raise(identity, after)
+
+    async def write(
+        self,
+        known: KnownFactors,
+        after: FactorRecord,
+        kind: str,
+        facts: Mapping[str, Any],
+        rows: Sequence[str] = (),
+    ) -> bool:
+        """Put the next record in place of the one that was read, with its audit event; False when it moved on.
+
+        Raises `Tampered` for a doubt, which only a reset mends.
+        """
+        if known.doubt and kind != RESET:
+            raise Tampered(known.identity)
+        k, value = self._keys, self._sealed(known.identity, after)
+        event = json.dumps({**facts, "identity": known.identity, "revision": after.revision}, ensure_ascii=False)
+        said = self._said(kind, event, seconds(await away(self._redis.time())), id_=ID, rows=rows)
+        keys = [k.audit, k.seq, k.outbox, k.rows, k.factors(known.identity)]
+        if text(await away(self._write(keys=keys, args=[known.raw, value, k.wake, *said]))) != "WRITTEN":
+            return False
+        self._raise(known.identity, after)
+        return True
+
+    # secrets
+
+    def encrypt(self, identity: str, factor_id: str, secret: SecretStr) -> str:
+        """A factor's secret as it is kept: of no use to another person or factor."""
+        return self._ring.encrypt(_SEAL, secret.get_secret_value().encode(), self._place(identity, factor_id))
+
+    def decrypt(self, identity: str, factor: EnrolledFactor) -> SecretStr:
+        """A factor's secret. Raises `CannotDecrypt`."""
+        return SecretStr(self._ring.decrypt(_SEAL, factor.secret, self._place(identity, factor.id)).decode())
+
+    # enrolment codes
+
+    async def offer_enrolment(self, identity: str, by: str, rows: Sequence[str] = ()) -> str:
+        """A code with which the person may enrol a factor once, within a day; one given out before serves no more.
+
+        Raises `Tampered` for a doubt.
+        """
+        code = "".join(secrets.choice(ID_ALPHABET) for _ in range(_LETTERS))
+        for _ in range(_TRIES):
+            known = await self.read(identity)
+            offer = EnrolmentOffer(mac=self._code_mac(identity, code), by=by, until=known.now + OFFERED_FOR)
+            if await self.write(known, known.record.with_offer(offer), OFFERED, {"by": by}, rows):
+                return "-".join((code[:4], code[4:8], code[8:]))
+        raise StoreAway("the factors change faster than they can be read")
+
+    async def take_enrolment(self, identity: str, code: str, by: str, rows: Sequence[str] = ()) -> bool:
+        """Whether this is the person's enrolment code; it serves once. Raises `Tampered` for a doubt."""
+        for _ in range(_TRIES):
+            known = await self.read(identity)
+            offer = known.record.offer
+            if offer is None or offer.until <= known.now:
+                return False
+            right = self._is_code(identity, code, offer)
+            after = known.record.without_offer() if right else known.record.with_offer_tried()
+            kind = OFFER_USED if right else OFFER_FAILED
+            if await self.write(known, after, kind, {"by": by, "offered_by": offer.by}, rows):
+                return right
+        raise StoreAway("the factors change faster than they can be read")
+
+    def _is_code(self, identity: str, code: str, offer: EnrolmentOffer) -> bool:
+        typed = "".join(code[:_LONGEST_CODE].upper().replace("-", "").split())
+        return self._ring.verify("enrolment", self._bound(identity, typed), offer.mac)
+
+    def _code_mac(self, identity: str, code: str) -> str:
+        return self._ring.mac("enrolment", self._bound(identity, code))
+
+    # how it is stored
+
+    def _sealed(self, identity: str, record: FactorRecord) -> str:
+        body = record.model_dump_json(exclude_defaults=True)
+        return f"{body}|{self._ring.mac(_SEAL, self._bound(identity, body))}"
+
+    def _bound(self, identity: str, body: str) -> bytes:
+        return f"{self._keys.factors(identity)}\0{identity}\0{body}".encode()
+
+    def _place(self, identity: str, factor_id: str) -> bytes:
+        return f"{self._keys.factors(identity)}\0{identity}\0{factor_id}".encode()
+
+    def _floor(self, identity: str) -> int:
+        return self._floors.get(identity, 0)
+
+    def _raise(self, identity: str, record: FactorRecord) -> None:
+        if record.revision >= self._floor(identity) and record.revision:
+            self._floors[identity] = record.revision
+            self._floors.move_to_end(identity)
+            while len(self._floors) > _MOST:
+                self._floors.popitem(last=False)
