@@ -37,7 +37,9 @@ __all__ = [
 os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(scratch.ROOT))
 
 # Here, since tests of other rooms use the suite's benches too, and are imported before those of the providers.
-pytest.register_assert_rewrite(*(f"providers.{kind}.conformance" for kind in ("systems", "sinks", "directories")))
+pytest.register_assert_rewrite(
+    *(f"providers.{kind}.conformance" for kind in ("systems", "sinks", "directories", "factors"))
+)
 
 # A machine that is busy is no failure; and what CI finds, anybody finds again.
 hypothesis.settings.register_profile("house", deadline=None, derandomize=bool(os.environ.get("CI")))
