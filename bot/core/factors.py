@@ -7,7 +7,6 @@ record for ever, so that one that is deleted or put back is told from one that n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any, Final
 
 from pydantic import Field
@@ -28,24 +27,6 @@ MOST_OFFER_TRIES: Final = 5
 """Wrong tries that void an enrolment code."""
 OFFERED_FOR: Final = 86_400
 """Seconds within which an enrolment code serves."""
-
-
-class ProofUse(StrEnum):
-    """What a proof is asked for."""
-
-    REQUEST = "request"
-    """Asking for access."""
-    APPROVE = "approve"
-    """Approving a request, or an extension."""
-    BREAK_GLASS = "break_glass"
-    """Taking access without an approval."""
-
-
-class FactorProof(Frozen):
-    """That a person proved their presence: by which kind of factor, and when (Unix seconds of the store's clock)."""
-
-    factor: str
-    at: float
 
 
 class EnrolledFactor(Frozen):
@@ -72,14 +53,22 @@ class EnrolmentOffer(Frozen):
     tries: int = 0
 
 
+class FactorRegister(Frozen):
+    """The revision of each person's record, by identity, when their factors were last enrolled, offered or reset."""
+
+    revision: int = 0
+    people: dict[str, int] = Field(default_factory=dict)
+
+
 class FactorRecord(Frozen):
-    """All of one person's factors. ``failures``: in a row; ``proved_at``: the last proof."""
+    """All of one person's factors. ``failures``: in a row; ``proved_at`` and ``proved_with``: the last proof."""
 
     revision: int = 0
     factors: tuple[EnrolledFactor, ...] = ()
     failures: int = 0
     locked_until: float = 0
     proved_at: float = 0
+    proved_with: str = ""
     offer: EnrolmentOffer | None = None
 
     # what it says
@@ -89,16 +78,26 @@ class FactorRecord(Frozen):
         """Those that can prove something."""
         return tuple(factor for factor in self.factors if factor.confirmed)
 
+    @property
+    def enrolment(self) -> tuple[object, ...]:
+        """What only an enrolment, an offer of one or a reset changes; a proof or a failure does not."""
+        return (*((each.id, each.kind, each.confirmed) for each in self.factors), self.offer)
+
     def factor(self, factor_id: str) -> EnrolledFactor:
         """The one with this id. Raises `KeyError`."""
         return {factor.id: factor for factor in self.factors}[factor_id]
+
+    @property
+    def tries_left(self) -> int:
+        """After how many more wrong codes in a row no further one is read for a while."""
+        return max(0, FREE_TRIES + 1 - self.failures)
 
     # how it moves on
 
     def with_proof(self, factor_id: str, spent: str, now: float) -> FactorRecord:
         """A code of this factor proved it, and is spent."""
         proved = self.factor(factor_id).model_copy(update={"spent": spent})
-        return self._next({"factors": self._replaced(proved), "failures": 0, "locked_until": 0, "proved_at": now})
+        return self._next({"factors": self._replaced(proved), **_proved(proved.kind, now)})
 
     def with_failure(self, now: float) -> FactorRecord:
         """A wrong code: from the third in a row on it locks, each time for longer."""
@@ -131,8 +130,8 @@ class FactorRecord(Frozen):
     def with_confirmed(self, factor_id: str, spent: str, now: float) -> FactorRecord:
         """The first code of a new factor proved it, and is spent; it is trusted a while from now."""
         first = {"spent": spent, "confirmed": True, "trusted_from": now + TRUSTED_AFTER}
-        factors = self._replaced(self.factor(factor_id).model_copy(update=first))
-        return self._next({"factors": factors, "failures": 0, "locked_until": 0, "proved_at": now})
+        confirmed = self.factor(factor_id).model_copy(update=first)
+        return self._next({"factors": self._replaced(confirmed), **_proved(confirmed.kind, now)})
 
     def without_factor(self, factor_id: str) -> FactorRecord:
         """One factor less. Raises `KeyError`."""
@@ -169,3 +168,7 @@ class FactorRecord(Frozen):
 
     def _next(self, update: Mapping[str, Any]) -> FactorRecord:
         return self.model_copy(update={**update, "revision": self.revision + 1})
+
+
+def _proved(kind: str, now: float) -> dict[str, Any]:
+    return {"failures": 0, "locked_until": 0, "proved_at": now, "proved_with": kind}

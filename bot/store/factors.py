@@ -2,6 +2,12 @@
 
 A record that is gone, older than one that is known, or without our MAC is a doubt: it proves nothing, raises an alarm,
 and is mended only by a reset. So write access to Redis can keep somebody from proving, and prove nothing.
+
+What is known of a record's number: what this process saw, and what the register says, which each process reads each
+second and a worker compares with the archive when it starts (see factor_register.py). What remains: a process that has
+seen neither a person's last proof nor their last failure, since another one judged it or since it was restarted, takes
+the record from before it for the newest. To use that, somebody needs write access to Redis, a code that was just typed,
+and the person's Slack session, within the minute or so for which such a code serves.
 """
 
 from __future__ import annotations
@@ -11,7 +17,7 @@ import logging
 import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pydantic import SecretStr, ValidationError
@@ -21,14 +27,17 @@ from bot.core.errors import StoreAway, Tampered
 from bot.core.factors import OFFERED_FOR, EnrolledFactor, EnrolmentOffer, FactorRecord
 from bot.core.request import ID_ALPHABET
 from bot.store.encoding import away, script, seconds, text
-from bot.store.keyring import KeyRing
+from bot.store.factor_register import FactorRegisters
+from bot.store.keyring import CannotDecrypt, KeyRing
 from bot.store.keys import Keys
 from bot.store.types import Guard, GuardsAndOps, Op
 
 log = logging.getLogger(__name__)
 
 ID: Final = "factors"
-"""What the audit events about factors are written under in place of a request's id."""
+"""What the audit events that the register follows are written under in place of a request's id."""
+ATTEMPTS: Final = "factor_attempts"
+"""The same for those of which there may be very many: wrong codes."""
 ENROLLED: Final = "factor_enrolled"
 """The audit event: a factor was enrolled, or confirmed."""
 RESET: Final = "factor_reset"
@@ -61,7 +70,7 @@ class KnownFactors:
 
     identity: str
     record: FactorRecord
-    raw: bytes
+    raw: bytes = field(repr=False)
     now: float
     doubt: str = ""
 
@@ -79,7 +88,8 @@ class FactorStore:
     ) -> None:
         """Register the script; nothing is sent."""
         self._redis, self._keys, self._ring, self._note, self._said = redis, keys, ring, note, said
-        self._write = script(redis, "sealed_value")
+        self._write, self._write_both = script(redis, "sealed_value"), script(redis, "factors")
+        self.register = FactorRegisters(redis, keys, ring, note)
         self._floors = OrderedDict[str, int]()
 
     # reading
@@ -89,6 +99,7 @@ class FactorStore:
         while True:
             floor = self._floor(identity)
             raw, now = await self._fetched(self._keys.factors(identity))
+            await self.register.refresh()
             # What was sent for before a newer one was known may be older than that, and is nobody's doing.
             if self._floor(identity) == floor:
                 break
@@ -119,10 +130,13 @@ class FactorStore:
         if not self._ring.verify(_SEAL, self._bound(identity, body), tag):
             return none, "it does not have our MAC"
         try:
-            record = FactorRecord.model_validate_json(body)
+            record = FactorRecord.model_validate_json(body.partition("|")[2])
         except ValidationError:
             return none, "another version of this product wrote it"
-        return (none, "it is an older one, put back") if record.revision < floor else (record, "")
+        if record.revision < floor:
+            return none, "it is an older one, put back"
+        # Both are written at once: one without the other is what somebody left of them.
+        return (record, "") if identity in self.register.people else (none, "the register does not know it")
 
     async def _alarm(self, identity: str, doubt: str) -> None:
         said = f"the factors of {identity} cannot be believed ({doubt}): nothing is proved by them until they are reset"
@@ -139,6 +153,8 @@ class FactorStore:
         """
         if known.doubt:
             raise Tampered(known.identity)
+        if self._is_registered_by(known, after):
+            raise ValueError("a commit only spends a proof; `write` enrols, and registers it")
         key = self._keys.factors(known.identity)
         return (Guard("EQUALS", key, text(known.raw)),), (Op("SET", key, (self._sealed(known.identity, after),)),)
 
@@ -164,14 +180,55 @@ class FactorStore:
         """
         if known.doubt and kind != RESET:
             raise Tampered(known.identity)
+        said = {**facts, "identity": known.identity, "revision": after.revision}
+        if known.doubt or self._is_registered_by(known, after):
+            written = await self._write_registered(known, after, kind, said, rows)
+        else:
+            written = await self._write_record(known, after, kind, said, rows)
+        if written:
+            self._raise(known.identity, after)
+        return written
+
+    def _is_registered_by(self, known: KnownFactors, after: FactorRecord) -> bool:
+        """Whether the register has to follow this change."""
+        return after.enrolment != known.record.enrolment or known.identity not in self.register.people
+
+    async def _write_record(
+        self, known: KnownFactors, after: FactorRecord, kind: str, facts: Mapping[str, Any], rows: Sequence[str]
+    ) -> bool:
         k, value = self._keys, self._sealed(known.identity, after)
-        event = json.dumps({**facts, "identity": known.identity, "revision": after.revision}, ensure_ascii=False)
-        said = self._said(kind, event, seconds(await away(self._redis.time())), id_=ID, rows=rows)
-        keys = [k.audit, k.seq, k.outbox, k.rows, k.factors(known.identity)]
-        if text(await away(self._write(keys=keys, args=[known.raw, value, k.wake, *said]))) != "WRITTEN":
-            return False
-        self._raise(known.identity, after)
-        return True
+        keys = [*self._saying, k.factors(known.identity)]
+        event = await self._event(kind, facts, rows, ATTEMPTS) if kind else ()
+        return text(await away(self._write(keys=keys, args=[known.raw, value, k.wake, *event]))) == "WRITTEN"
+
+    async def _write_registered(
+        self, known: KnownFactors, after: FactorRecord, kind: str, facts: Mapping[str, Any], rows: Sequence[str]
+    ) -> bool:
+        k, value = self._keys, self._sealed(known.identity, after)
+        keys = [*self._saying, k.factors(known.identity), k.factor_register]
+        for _ in range(_TRIES):
+            if not self.register.readable:
+                raise Tampered(known.identity)
+            before, (register, spelled) = self.register.raw, self.register.next({known.identity: after.revision})
+            event = await self._event(kind, {**facts, "register": register.revision}, rows, ID)
+            args: list[bytes | str] = [known.raw, value, before, spelled, k.wake, *event]
+            match text(await away(self._write_both(keys=keys, args=args))):
+                case "WRITTEN":
+                    self.register.written(register, spelled)
+                    return True
+                case "MOVED":
+                    return False
+                case _:
+                    await self.register.refresh()
+        raise StoreAway("the register of factors changes faster than it can be read")
+
+    @property
+    def _saying(self) -> tuple[str, str, str, str]:
+        return self._keys.audit, self._keys.seq, self._keys.outbox, self._keys.rows
+
+    async def _event(self, kind: str, facts: Mapping[str, Any], rows: Sequence[str], id_: str) -> tuple[str, ...]:
+        at = seconds(await away(self._redis.time()))
+        return self._said(kind, json.dumps(facts, ensure_ascii=False), at, id_=id_, rows=rows)
 
     # secrets
 
@@ -182,6 +239,29 @@ class FactorStore:
     def decrypt(self, identity: str, factor: EnrolledFactor) -> SecretStr:
         """A factor's secret. Raises `CannotDecrypt`."""
         return SecretStr(self._ring.decrypt(_SEAL, factor.secret, self._place(identity, factor.id)).decode())
+
+    async def re_encrypt(self) -> None:
+        """Everybody's secrets under the key that is current now, before the old one is thrown away."""
+        await self.register.refresh()
+        for identity in sorted(self.register.people):
+            for _ in range(_TRIES):
+                known = await self.read(identity)
+                if known.doubt or self._is_current(known) or await self._write_encrypted(known):
+                    break
+        await self.register.re_sign()
+
+    def _is_current(self, known: KnownFactors) -> bool:
+        tags = (text(known.raw).rpartition("|")[2], *(factor.secret for factor in known.record.factors))
+        return not known.raw or all(map(self._ring.is_current, tags))
+
+    async def _write_encrypted(self, known: KnownFactors) -> bool:
+        identity, factors = known.identity, known.record.factors
+        try:
+            again = {each.id: self.encrypt(identity, each.id, self.decrypt(identity, each)) for each in factors}
+        except CannotDecrypt as error:
+            log.critical("a factor of %s cannot be encrypted under the current key: %s", identity, error)
+            return True
+        return await self.write(known, known.record.with_secrets(again), "", {})
 
     # enrolment codes
 
@@ -222,7 +302,9 @@ class FactorStore:
     # how it is stored
 
     def _sealed(self, identity: str, record: FactorRecord) -> str:
-        body = record.model_dump_json(exclude_defaults=True)
+        # The script takes a value that is there already for the same write sent again. Two wrong codes at one moment
+        # make the same record: with a random part only one of them is written, and the other is counted after it.
+        body = f"{secrets.token_hex(8)}|{record.model_dump_json(exclude_defaults=True)}"
         return f"{body}|{self._ring.mac(_SEAL, self._bound(identity, body))}"
 
     def _bound(self, identity: str, body: str) -> bytes:
@@ -232,7 +314,7 @@ class FactorStore:
         return f"{self._keys.factors(identity)}\0{identity}\0{factor_id}".encode()
 
     def _floor(self, identity: str) -> int:
-        return self._floors.get(identity, 0)
+        return max(self._floors.get(identity, 0), self.register.people.get(identity, 0))
 
     def _raise(self, identity: str, record: FactorRecord) -> None:
         if record.revision >= self._floor(identity) and record.revision:

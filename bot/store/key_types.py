@@ -35,6 +35,7 @@ KINDS: Final = {
     "digest:*": "string",
     "identity:*": "string",
     "factors:*": "string",
+    "factor_register": "string",
     "shared:*": "hash",
     "shared_revoked:*": "string",
     "exposure": "zset",

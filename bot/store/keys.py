@@ -63,6 +63,7 @@ class Keys:
         self.insights = self._key("insights")
         self.insights_turn = self._key("insights", "turn")
         self.insights_members = self._key("insights", "members")
+        self.factor_register = self._key("factor_register")
         self.exposure = self._key("exposure")
         self.exposure_complete = self._key("exposure", "complete")
 
@@ -201,6 +202,7 @@ PERMANENT = (
     "shared:*",
     "identity:*",
     "factors:*",
+    "factor_register",
 )
 """Kept without a TTL: bounded by what is open, or the record itself. Open `request:*` are kept until they end."""
 

@@ -1,4 +1,4 @@
-"""Key rotation: signs records that may not change for months (lockdowns, delegations) again with the current key."""
+"""Key rotation: signs and encrypts again, with the current key, what may not change for months."""
 
 from __future__ import annotations
 
@@ -29,4 +29,5 @@ class KeyRotation:
         await self.store.lockdowns.re_sign()
         await self.store.delegations.re_sign()
         await self.store.members.re_sign()
+        await self.store.factors.re_encrypt()
         raise Done

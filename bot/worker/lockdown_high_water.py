@@ -1,4 +1,4 @@
-"""The high-water marks (newest revisions) of the lockdowns, the delegations and the approvers' groups, by the archive.
+"""The high-water marks (newest revisions) of lockdowns, delegations, approvers' groups and factors, by the archive.
 
 If the store has an older lockdown record than its mark, everything is locked down; an older record of the others
 counts as missing. The archive is the audit log outside Redis. A worker reads the marks from it before it grants
@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bot.audit.archive.archive import Archive, NoArchive
 from bot.audit.archive.queries import events_about
 from bot.background import Done, Loop
 from bot.core.audit_chain import AuditEntry
 from bot.core.errors import StoreAway
+from bot.store.factors import ID as FACTORS
 from bot.store.lockdowns import ID
 from bot.store.store import Store
 from bot.store.workspace_values import DELEGATIONS, GROUP_MEMBERS
@@ -42,26 +44,40 @@ class LockdownHighWater:
 
     async def read(self) -> None:
         """Read the archive once. Raises `NoArchive`."""
-        revisions = await asyncio.to_thread(_archived, self.archive, self.store.workspace)
+        revisions, people = await asyncio.to_thread(_archived, self.archive, self.store.workspace)
         self.store.lockdowns.at_least(revisions[ID])
         self.store.delegations.at_least(revisions[DELEGATIONS])
         self.store.members.at_least(revisions[GROUP_MEMBERS])
+        self.store.factors.register.at_least(revisions[FACTORS], people)
 
 
-def _archived(open_: Callable[[], Archive], workspace: str) -> dict[str, int]:
-    """The newest revisions in the archive. A forged newer one only locks everything down, or ends delegations."""
+def _archived(open_: Callable[[], Archive], workspace: str) -> tuple[dict[str, int], dict[str, int]]:
+    """The newest revisions in the archive, and those of each person's factors.
+
+    A forged newer one only takes away: it locks everything down, ends delegations, makes factors prove nothing.
+    """
     archive = open_()
     try:
         ids = (ID, DELEGATIONS, GROUP_MEMBERS)
-        return {id_: max(map(_revision, events_about(archive, workspace, id_)), default=0) for id_ in ids}
+        revisions = {id_: _newest(events_about(archive, workspace, id_), "revision") for id_ in ids}
+        enrolled = events_about(archive, workspace, FACTORS)
     finally:
         archive.close()
+    people: dict[str, list[AuditEntry]] = {}
+    for entry in enrolled:
+        people.setdefault(str(_fields(entry).get("identity", "")), []).append(entry)
+    revisions[FACTORS] = _newest(enrolled, "register")
+    return revisions, {identity: _newest(entries, "revision") for identity, entries in people.items() if identity}
 
 
-def _revision(entry: AuditEntry) -> int:
+def _newest(entries: Iterable[AuditEntry], name: str) -> int:
+    found = (_fields(entry).get(name) for entry in entries)
+    return max((each for each in found if isinstance(each, int)), default=0)
+
+
+def _fields(entry: AuditEntry) -> Mapping[str, Any]:
     try:
         fields = json.loads(entry.event)
     except ValueError:  # not written by us
-        return 0
-    revision = fields.get("revision") if isinstance(fields, dict) else None
-    return revision if isinstance(revision, int) else 0
+        return {}
+    return fields if isinstance(fields, dict) else {}

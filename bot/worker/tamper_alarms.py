@@ -51,6 +51,8 @@ class TamperAlarms:
         Raises what the store does.
         """
         store = self.store
+        # Each process learns thereby which factors were enrolled or reset by others.
+        await store.factors.register.refresh()
         # Values of a wrong type, forged leases, entries of the due set, wrong MACs, restored old values.
         quarantined = store.redis.found if isinstance(store.redis, Client) else set()
         names_by_kind = {

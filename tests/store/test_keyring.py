@@ -14,8 +14,9 @@ import traceback
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from bot.store.keyring import BadKeys, KeyRing
+from bot.store.keyring import BadKeys, CannotDecrypt, KeyRing
 
 KEY = bytes(range(32))
 OTHER = bytes(range(32, 64))
@@ -215,3 +216,68 @@ def _seconds(ring: KeyRing, body: bytes) -> float:
     for _ in range(200):
         ring.mac("record", body)
     return (time.thread_time() - started) / 200
+
+
+# encryption
+
+BOUND = b"mia\0f1"
+
+
+def test_what_was_encrypted_is_decrypted_for_the_same_purpose_and_place_alone() -> None:
+    ring = KeyRing({"k1": KEY})
+    text = ring.encrypt("factors", b"the seed", BOUND)
+    assert ring.decrypt("factors", text, BOUND) == b"the seed"
+    others = (
+        (ring, "other", text, BOUND),
+        (ring, "factors", text, b"dan\0f1"),
+        (ring, "factors", text, b""),
+        (KeyRing({"k1": OTHER}), "factors", text, BOUND),
+        (KeyRing({"k2": KEY}), "factors", text, BOUND),
+    )
+    for reader, purpose, given, bound in others:
+        with pytest.raises(CannotDecrypt):
+            reader.decrypt(purpose, given, bound)
+
+
+def test_it_is_aes_256_gcm_with_a_subkey_that_no_mac_uses() -> None:
+    """By hand from RFC 5869, so that another program could read it."""
+    extracted = hmac.digest(bytes(32), KEY, hashlib.sha256)
+    subkey = hmac.digest(extracted, b"jit encrypt factors\x01", hashlib.sha256)
+    id_, _, encoded = KeyRing({"k1": KEY}).encrypt("factors", b"the seed", BOUND).partition(":")
+    sealed = base64.urlsafe_b64decode(encoded)
+    assert id_ == "k1"
+    assert len(sealed) == 12 + len(b"the seed") + 16
+    assert AESGCM(subkey).decrypt(sealed[:12], sealed[12:], BOUND) == b"the seed"
+
+
+def test_the_same_is_encrypted_differently_each_time() -> None:
+    ring = KeyRing({"k1": KEY})
+    assert len({ring.encrypt("factors", b"the seed", BOUND)[:19] for _ in range(1_000)}) == 1_000
+
+
+def test_every_changed_sign_of_a_ciphertext_is_refused() -> None:
+    ring = KeyRing({"k1": KEY})
+    text = ring.encrypt("factors", b"the seed", BOUND)
+    for place in range(len(text)):
+        changed = text[:place] + ("A" if text[place] != "A" else "B") + text[place + 1 :]
+        with pytest.raises(CannotDecrypt):
+            ring.decrypt("factors", changed, BOUND)
+
+
+@pytest.mark.parametrize("text", ["", "k1", "k1:", ":", "k2:AAAA", "k1:é", "k1:\ud800", "k1:A", "k1:AAAA", "k1:%%%%"])
+def test_what_was_never_encrypted_is_refused_and_not_shown(text: str) -> None:
+    with pytest.raises(CannotDecrypt) as said:
+        KeyRing({"k1": KEY}).decrypt("factors", text, BOUND)
+    shown = "".join(traceback.format_exception(said.value))
+    assert "UnicodeEncodeError" not in shown
+    assert "binascii" not in shown
+    assert len(text) < 4 or text not in str(said.value)
+
+
+def test_after_a_rotation_both_keys_decrypt_and_the_first_encrypts() -> None:
+    old = KeyRing({"k1": KEY}).encrypt("factors", b"the seed", BOUND)
+    ring = KeyRing({"k2": OTHER, "k1": KEY})
+    assert ring.decrypt("factors", old, BOUND) == b"the seed"
+    new = ring.encrypt("factors", b"the seed", BOUND)
+    assert (ring.is_current(old), ring.is_current(new)) == (False, True)
+    assert KeyRing({"k2": OTHER}).decrypt("factors", new, BOUND) == b"the seed"
