@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import Field
 
 from bot.core.errors import CannotCombine
+from bot.core.factors import ProofUse
 from bot.core.frozen import Frozen
 from bot.core.role_snapshot import RoleSnapshot
 from bot.policy import bindings
 from bot.policy.field_types import Sensitivity
 from bot.policy.groups import CalendarShape, DirectoryShape, GroupShape
-from bot.policy.inputs import Asks, InputShape
+from bot.policy.inputs import Asks, first_of_each
 from bot.policy.limits import UsageLimitsShape
 from bot.policy.problems import like
 from bot.policy.rule import Rule, rule_of
@@ -86,6 +87,8 @@ class Role(Frozen):
     """What the requester gives; `grants` name each input as ``{ask: NAME}``."""
     limits: UsageLimitsShape | None = None
     break_glass: BreakGlassShape | None = None
+    mfa: frozenset[ProofUse] = frozenset()
+    """What a second factor is required for, beyond what the workspace says (see mfa.py)."""
 
     @property
     def samples(self) -> tuple[dict[str, Any], ...]:
@@ -148,6 +151,8 @@ class Catalog(Frozen):
     """Pairs of roles or systems that nobody holds at the same time."""
     tickets: Mapping[str, TicketSystemShape] = Field(default_factory=dict)
     """The systems that know which tickets exist, by name."""
+    factors: tuple[str, ...] = ()
+    """The kinds of factors that will do: those that the policy names, or all, of those that are installed."""
     policy_hash: str
 
     @property
@@ -235,7 +240,7 @@ class Catalog(Frozen):
             durations=(),
             cap=min(choice.cap for choice in roles),
             reason=ReasonShape(),
-            inputs=_first_of_each(choice.inputs for choice in roles),
+            inputs=first_of_each(choice.inputs for choice in roles),
         )
 
     def _alone(self, system: str, name: str, role: Role) -> Choice:
@@ -256,7 +261,7 @@ def cannot_combine(roles: Sequence[Choice]) -> CannotCombine | None:
         return CannotCombine("many", most=MOST_TOGETHER)
     if together(choice.name for choice in roles) is None:
         return CannotCombine("long", most=LONGEST_TOGETHER)
-    inputs = _first_of_each(choice.inputs for choice in roles)
+    inputs = first_of_each(choice.inputs for choice in roles)
     if len(inputs) > MOST_INPUTS:
         return CannotCombine("inputs", most=MOST_INPUTS)
     asked = ((name, shape) for choice in roles for name, shape in choice.inputs.items())
@@ -264,8 +269,11 @@ def cannot_combine(roles: Sequence[Choice]) -> CannotCombine | None:
     return CannotCombine("differs", name=differs) if differs else None
 
 
-def catalog_of(shape: PolicyShape, shifts: frozenset[str] = frozenset()) -> Catalog:
-    """The catalog of a shape that was checked. ``shifts``: the groups whose people come and go by the clock."""
+def catalog_of(shape: PolicyShape, shifts: frozenset[str] = frozenset(), factors: tuple[str, ...] = ()) -> Catalog:
+    """The catalog of a shape that was checked. ``shifts``: the groups whose people come and go by the clock.
+
+    ``factors``: the kinds of factors that will do.
+    """
     systems = {name: _system_of(system) for name, system in shape.systems.items()}
     canonical = json.dumps(shape.model_dump(mode="json"), sort_keys=True)
     return Catalog(
@@ -279,6 +287,7 @@ def catalog_of(shape: PolicyShape, shifts: frozenset[str] = frozenset()) -> Cata
         rules=tuple(rule_of(n, rule) for n, rule in enumerate(shape.rules, start=1)),
         conflicts=shape.conflicts,
         tickets=shape.tickets,
+        factors=factors,
         policy_hash=hashlib.sha256(canonical.encode()).hexdigest()[:16],
     )
 
@@ -298,6 +307,7 @@ def _system_of(system: SystemShape) -> System:
 
 def _role_of(system: SystemShape, role: RoleShape) -> Role:
     steps = role.approval.steps or (StepShape(any_of=system.approvers),)
+    # Not of `mfa`: who asked for it proved what was to be proved then, and another digest would take it from them.
     granted = [system.provider, system.config, role.grants, role.max, role.sensitivity]
     return Role(
         title=role.title,
@@ -313,6 +323,7 @@ def _role_of(system: SystemShape, role: RoleShape) -> Role:
         asks=role.asks,
         limits=role.limits,
         break_glass=role.break_glass,
+        mfa=role.mfa.required,
     )
 
 
@@ -335,16 +346,5 @@ def _template_of(name: str, template: TemplateShape, systems: Mapping[str, Syste
         durations=template.durations,
         cap=min(systems[ref.system].roles[ref.role].max for ref in refs),
         reason=template.reason,
-        inputs=_first_of_each(systems[ref.system].roles[ref.role].asks for ref in refs),
+        inputs=first_of_each(systems[ref.system].roles[ref.role].asks for ref in refs),
     )
-
-
-def _first_of_each(asks: Iterable[Asks]) -> Asks:
-    """Those of several roles: the first of a name has the title, and a default only where all have the same one."""
-    found: dict[str, InputShape] = {}
-    for each in asks:
-        for name, shape in each.items():
-            first = found.setdefault(name, shape)
-            if first.default != shape.default:
-                found[name] = first.model_copy(update={"default": None})
-    return found

@@ -6,7 +6,7 @@ A role's `grants` name an input as ``{ask: NAME}`` in the place of a value; how 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -158,6 +158,17 @@ class InputShape(BaseModel):
 
 Asks = Mapping[str, InputShape]
 """The inputs of a role or a choice, by name, in the order of the policy."""
+
+
+def first_of_each(asks: Iterable[Asks]) -> Asks:
+    """Those of several roles: the first of a name has the title, and a default only where all have the same one."""
+    found: dict[str, InputShape] = {}
+    for each in asks:
+        for name, shape in each.items():
+            first = found.setdefault(name, shape)
+            if first.default != shape.default:
+                found[name] = first.model_copy(update={"default": None})
+    return found
 
 
 def checked(asks: Asks, what: str, given: Mapping[str, str]) -> dict[str, str]:

@@ -29,7 +29,14 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "sinks": "Where the audit log is shipped to, by a name of yours.",
     },
     "MfaShape": {
-        "request": "Before a request is accepted; this version has no factor, so it has to be `off`.",
+        "request": "Whoever requests access, or more time, proves who they are; `required` where it is left out.",
+        "approve": "Whoever approves does; `off` where it is left out.",
+        "break_glass": "Whoever takes access at once does; `required` where it is left out.",
+    },
+    "RoleMfaShape": {
+        "request": "Whoever requests the role proves who they are, whatever `workspace` says.",
+        "approve": "Whoever approves it does, whatever `workspace` says.",
+        "break_glass": "Whoever takes it at once does, whatever `workspace` says.",
     },
     "LimitsShape": {
         "open": "Requests that are open at a time.",
@@ -77,7 +84,6 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "ApprovalShape": {
         "steps": "All of them; without any, one approver of the system is enough.",
-        "mfa": "A second factor for approvers; this version has none.",
     },
     "StepShape": {
         "any_of": "Groups; somebody in any of them can fill the step.",

@@ -16,18 +16,28 @@ from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 
 from bot.policy.catalog import Catalog
 from bot.policy.parse import parse
-from bot.policy.problems import ConfigFacts, InstalledDirectories, InstalledKinds, Mistake, PolicyMistakes, Sinks
+from bot.policy.problems import (
+    ConfigFacts,
+    InstalledDirectories,
+    InstalledFactors,
+    InstalledKinds,
+    Mistake,
+    PolicyMistakes,
+    Sinks,
+)
 from bot.policy.pydantic_words import in_words
 from bot.policy.yaml_source import Path as DataPath
 from bot.policy.yaml_source import Source, SourcePlace
 from providers.directories import registry as directory_registry
 from providers.directories.base import Directory
+from providers.registry import Installed
 from providers.sinks import registry as sink_registry
 from providers.systems import registry
 from providers.systems.base import Capabilities, System
 
 _MOST_BYTES = 1_000_000
 _MOST_FILES = 100
+_FACTORS: Installed[object] = Installed(group="jit.factors", noun="factor", shape="CodeFactor", members=())
 _WHERE = "set JIT_POLICY to where yours is, or `jit init` writes one to start from"
 
 
@@ -93,9 +103,10 @@ def facts(name: str) -> ProviderSchema | None:
 
 
 def installed() -> InstalledKinds:
-    """The sinks and the directories that are installed."""
+    """The sinks, the directories and the factors that are installed."""
     directories = InstalledDirectories(directory_registry.names(), directory_facts)
-    return InstalledKinds(Sinks(sink_registry.names(), sink_facts), directories)
+    factors = InstalledFactors(_FACTORS.names())
+    return InstalledKinds(Sinks(sink_registry.names(), sink_facts), directories, factors)
 
 
 @functools.cache

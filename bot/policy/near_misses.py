@@ -49,8 +49,11 @@ def is_everyone(name: str) -> bool:
     return name.lower() in _EVERYONE
 
 
-def instead(key: str) -> str:
+def instead(path: Path) -> str:
     """What to write in place of a key that is none; '' where it is not known."""
+    key = str(path[-1])
+    if path[0] == "systems" and path[-2:] == ("approval", "mfa"):
+        return "write `mfa: {approve: required}` beside `approval`, for a second factor of who approves"
     return _INSTEAD.get(key, "")
 
 
@@ -68,7 +71,7 @@ def value(path: Path, kind: str, message: str, found: Any) -> str:
     if key in {"channel", "audit_channel"} and isinstance(found, str) and re.fullmatch(r"[cg][a-z0-9]{5,20}", found):
         return f"write it in capitals: {found.upper()}"
     if key == "mfa" and kind == "model_type":
-        return "write `mfa: {request: off}`"
+        return f"write `mfa: {{request: {'off' if found in (False, 'off') else 'required'}}}`"
     if kind in {"model_type", "dict_type"} and isinstance(found, list):
         return "write `name:` and what belongs to it below, without dashes"
     return ""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bot.policy.catalog import Catalog, catalog_of
+from bot.policy.mfa import kinds_that_do
 from bot.policy.problems import FindProvider, InstalledKinds, PolicyMistakes
 from bot.policy.schema import PolicyShape
 from bot.policy.validation import NO_MAPPING, Checker
@@ -32,7 +33,8 @@ def parse(
         checker.check(sound)
     if checker.mistakes or shape is None:
         raise PolicyMistakes(checker.mistakes)
-    return catalog_of(shape, _by_shifts(shape, installed))
+    factors = kinds_that_do(shape.workspace.mfa.factors, installed.factors.names)
+    return catalog_of(shape, _by_shifts(shape, installed), factors)
 
 
 def _by_shifts(shape: PolicyShape, installed: InstalledKinds) -> frozenset[str]:

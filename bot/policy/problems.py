@@ -89,11 +89,19 @@ class InstalledDirectories:
 
 
 @dataclass(frozen=True)
+class InstalledFactors:
+    """Which kinds of factors are installed."""
+
+    names: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class InstalledKinds:
     """What is installed beside the providers of systems."""
 
     sinks: Sinks = field(default_factory=Sinks)
     directories: InstalledDirectories = field(default_factory=InstalledDirectories)
+    factors: InstalledFactors = field(default_factory=InstalledFactors)
 
 
 def dotted(path: Path) -> str:

@@ -13,7 +13,6 @@ from bot.policy.delegation_shapes import DelegationShape, FreshFor
 from bot.policy.field_types import (
     Channel,
     Duration,
-    MfaWord,
     MonthTime,
     Name,
     Names,
@@ -28,18 +27,8 @@ from bot.policy.groups import MOST_DIRECTORIES, CalendarShape, DirectoryShape, G
 from bot.policy.inputs import InputName, InputShape, one_line, quick
 from bot.policy.insight_thresholds import Rules
 from bot.policy.limits import UsageLimitsShape
+from bot.policy.mfa_shapes import MfaShape, RoleMfaShape
 from bot.policy.rule_shapes import RuleShape, TicketSystemShape
-
-NOT_YET = {
-    "factors": "a second factor",
-}
-"""Keys that are not part of this version: refused with a sentence, never ignored."""
-
-
-class MfaShape(Shape):
-    """When a proof of presence is asked for."""
-
-    request: MfaWord = "required"
 
 
 class LimitsShape(Shape):
@@ -141,7 +130,6 @@ class ApprovalShape(Shape):
     steps: Annotated[tuple[StepShape, ...], Field(strict=False, min_length=1, max_length=MOST_STEPS)] | None = None
     ordered: bool = False
     """`true` where a step can be answered only once the one before it is filled."""
-    mfa: MfaWord = "off"
 
 
 class NotifyShape(Shape):
@@ -180,6 +168,8 @@ class RoleShape(Shape):
     limits: UsageLimitsShape | None = None
     """How much there is of it."""
     break_glass: BreakGlassShape | None = None
+    mfa: RoleMfaShape = RoleMfaShape()
+    """What a second factor is required for, beyond what `workspace` says: only stricter."""
 
 
 class SystemShape(Shape):

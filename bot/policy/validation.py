@@ -1,4 +1,4 @@
-"""What refers to nothing, cannot be or is not built yet in a policy file; one mistake hides or brings no other."""
+"""What refers to nothing or cannot be in a policy file; one mistake hides or brings no other."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from bot.core import durations
 from bot.core.identity import identity_of
 from bot.policy import break_glass_flaws, conflicts, directory_flaws, input_flaws, near_misses, rule_flaws, step_flaws
 from bot.policy.catalog import EVERYONE
+from bot.policy.mfa_flaws import of_second_factors
 from bot.policy.problems import (
     MOST_MISTAKES,
     FindProvider,
@@ -24,7 +25,7 @@ from bot.policy.problems import (
 from bot.policy.pydantic_words import in_words
 from bot.policy.rule_shapes import SENTENCES, RuleShape
 from bot.policy.salvage import fields_at, place_of, remains
-from bot.policy.schema import NOT_YET, PolicyShape, RoleShape, SystemShape, TemplateShape
+from bot.policy.schema import PolicyShape, RoleShape, SystemShape, TemplateShape
 from bot.policy.yaml_source import Document, Path
 
 _NAMED = "small letters, digits and dashes"
@@ -133,10 +134,7 @@ class Checker:
 
     def _unknown_key(self, path: Path) -> None:
         name = str(path[-1])
-        if name in NOT_YET:
-            self.say(path, f"`{name}` ({NOT_YET[name]}) is not part of this version", "leave it out", key=True)
-            return
-        near = near_misses.instead(name) or did_you_mean(self._like(name, fields_at(path[:-1])))
+        near = near_misses.instead(path) or did_you_mean(self._like(name, fields_at(path[:-1])))
         self.say(path, f"there is no key `{name[:60]}` here", near, key=True)
 
     def check(self, shape: PolicyShape) -> None:
@@ -169,9 +167,9 @@ class Checker:
         if digest and not (digest.at or digest.weekly or digest.monthly):
             hint = 'say `at: "09:00"` for each day, `weekly: monday 09:00` or `monthly: 1 09:00`'
             self.say(("workspace", "digest"), "a digest needs a time", hint, key=True)
-        if shape.workspace.mfa.request == "required":
-            sentence = "a second factor is required here (it is the default), and this version has none built in"
-            self.say(("workspace", "mfa", "request"), sentence, "say `mfa: {request: off}` to do without, knowingly")
+        whole = not self._is_touched(("systems",))
+        for flaw in of_second_factors(shape, self._installed.factors.names, self._like, whole=whole):
+            self.say(*flaw)
 
     def _system(self, shape: PolicyShape, path: Path, system: SystemShape) -> None:
         self._groups(shape, (*path, "approvers"), system.approvers)
@@ -205,9 +203,6 @@ class Checker:
     def _role(self, shape: PolicyShape, path: Path, role: RoleShape, facts: ProviderFacts | None) -> None:
         self._groups(shape, (*path, "may_ask"), role.may_ask, EVERYONE)
         self._groups(shape, (*path, "may_ask_for"), role.may_ask_for)
-        if role.approval.mfa == "required":
-            sentence = "a second factor is required here, and this version has none built in"
-            self.say((*path, "approval", "mfa"), sentence, "leave it out, knowingly")
         asks = self._entries(*map(str, path), "asks")
         misnamed = {near_misses.plain(name) for name in asks if self._is_broken((*path, "asks", name))}
         whole = not self._is_touched((*path, "grants"))

@@ -141,13 +141,6 @@ TABLE = {
         "write it like 8h, 3d or 14d",
         "",
     ),
-    "a key of later: factors": (
-        "request: off",
-        "request: off, ‸factors: [totp]",
-        "workspace.mfa.factors",
-        "not part",
-        "",
-    ),
     "a step of nobody": (
         "{any_of: [dba]}",
         "‸{count: 1}",
@@ -556,27 +549,6 @@ TABLE = {
         "never granted",
         "",
     ),
-    "a second factor of the workspace": (
-        "{request: off}",
-        "{request: ‸required}",
-        "workspace.mfa.request",
-        "this version has none built in",
-        "say `mfa: {request: off}`",
-    ),
-    "a second factor by default": (
-        "  mfa: {request: off}\n",
-        "",
-        "workspace.mfa.request",
-        "none built in",
-        "request: off",
-    ),
-    "a second factor of a role": (
-        "max: 8h",
-        "max: 8h\n        approval: {mfa: ‸required}",
-        "@read-only.approval.mfa",
-        "none built in",
-        "leave it out",
-    ),
     "a template called like a system": (
         "  debug:\n",
         "  ‸prod-db:\n",
@@ -718,7 +690,7 @@ EVERYTHING = """\
 version: 1
 workspace:
   audit_channel: ‸"#audit"
-  mfa: {request: ‸required}
+  mfa: {request: ‸never}
   operators: [‸platfrm]
 groups:
   dba: {slack_usergroup: ‸"@dba"}
