@@ -33,7 +33,7 @@ POLICY = """
 version: 1
 workspace:
   audit_channel: C0AUDIT01
-  mfa: {request: off}
+  mfa: {request: off, break_glass: off}
   operators: [platform]
 groups:
   dba: {slack_usergroup: S0DBA0001}

@@ -30,7 +30,7 @@ from handlers.views.text import unmarked
 CHANNEL, AUDIT = "C0CACHE01", "C0AUDIT01"
 POLICY = """
 version: 1
-workspace: {{audit_channel: {audit}, mfa: {{request: off}}}}
+workspace: {{audit_channel: {audit}, mfa: {{request: off, break_glass: off}}}}
 groups:
   dba: {{people: [dan@example.com]}}
 systems:

@@ -21,7 +21,7 @@ NOW = datetime(2026, 11, 26, 20, 10, tzinfo=UTC).timestamp()
 CLOCK = Clock("Europe/Berlin", NOW)
 POLICY = """
 version: 1
-workspace: {audit_channel: C0AUDIT01, mfa: {request: off}, operators: [platform]}
+workspace: {audit_channel: C0AUDIT01, mfa: {request: off, break_glass: off}, operators: [platform]}
 groups:
   dba: {slack_usergroup: S0DBA0001}
   platform: {people: [pat@example.com]}

@@ -81,7 +81,7 @@ def _policy(systems: int, roles: int, count: int) -> Catalog:
     """So many systems with so many roles, and so many rules, each with every condition."""
     text = """
 version: 1
-workspace: {audit_channel: C0AUDIT01, mfa: {request: off}}
+workspace: {audit_channel: C0AUDIT01, mfa: {request: off, break_glass: off}}
 calendars: {release: {ical: "file:/release.ics"}}
 tickets: {jira: {url: "https://jira.example.com/{ticket}", secret: "env:JIRA"}}
 groups:

@@ -216,7 +216,7 @@ async def test_what_is_held_survives_a_restart(slack: LocalSlack, redis: RedisSe
 async def test_the_clock_s_reminder_of_what_has_no_card_is_the_summary(
     slack: LocalSlack, redis: RedisServer, tmp_path: Path
 ) -> None:
-    policy = POLICY.replace("mfa: {request: off}", "mfa: {request: off}\n  remind: 20s\n  pending: 1h", 1)
+    policy = POLICY.replace("break_glass: off}", "break_glass: off}\n  remind: 20s\n  pending: 1h", 1)
     async with running(settings_for(slack, redis, "http", tmp_path, policy)) as app:
         slack.deliver_to(f"http://127.0.0.1:{app.port}/slack/events")
         town = Town(slack, app)

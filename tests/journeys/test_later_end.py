@@ -102,7 +102,7 @@ async def test_a_later_end_is_warned_of_anew_and_by_a_message_of_its_own(
     slack: LocalSlack, redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deadlines, "_SHORTEST_WARNING", 1)
-    policy = POLICY.replace("mfa: {request: off}", "mfa: {request: off}\n  warn: 5s", 1)
+    policy = POLICY.replace("break_glass: off}", "break_glass: off}\n  warn: 5s", 1)
     async with running(settings_for(slack, redis, "http", tmp_path, policy)) as app:
         slack.deliver_to(f"http://127.0.0.1:{app.port}/slack/events")
         town = Town(slack, app)

@@ -217,7 +217,7 @@ async def town(
     doors = tmp_path / "doors"
     doors.mkdir()
     pending = "\n  pending: 6s" if life in _SHORT_PENDING else ""
-    policy = POLICY.replace("mfa: {request: off}", f"mfa: {{request: off}}\n  warn: 5s{pending}", 1)
+    policy = POLICY.replace("break_glass: off}", f"break_glass: off}}\n  warn: 5s{pending}", 1)
     policy = policy.replace("provider: sandbox", f"provider: sandbox\n    config: {{path: {doors}}}", 1)
     async with running(settings_for(slack, redis, mode, tmp_path, policy)) as app:
         if mode == "http":

@@ -220,7 +220,7 @@ async def _house(url: str, targets: Sequence[Target]) -> AsyncIterator[House]:
     from bot.store.store import Store
 
     head, _ = POLICY.split("systems:\n")
-    head = head.replace("mfa: {request: off}", "mfa: {request: off}\n  limits: {open: 100, submits: 1000}")
+    head = head.replace("break_glass: off}", "break_glass: off}\n  limits: {open: 100, submits: 1000}")
     policy = f"{head}systems:\n{''.join(target.policy().lstrip(chr(10)) for target in targets)}"
     client = Redis.from_pool(BlockingConnectionPool.from_url(url, max_connections=128, timeout=10))
     store = Store(client, TEAM, KeyRing.generate())

@@ -6,7 +6,7 @@ POLICY = """
 version: 1
 workspace:
   audit_channel: C0AUDIT01
-  mfa: {request: off}
+  mfa: {request: off, break_glass: off}
   operators: [platform]
   auditors: [platform]
   grant_budget: 1m
