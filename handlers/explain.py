@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from bot.access import break_glass, read
+from bot.core.proof import ProofUse
 from handlers import reach, show
 from handlers.context import Door
 from handlers.slack.payloads import Payload
@@ -21,7 +22,9 @@ async def explain(door: Door, payload: Payload, rest: str) -> SlackMessage | str
     names = show.mentions(door, (group for each in found for group in each.groups))
     more = {each.choice.name: await show.limits_of(door, actor, each.choice) for each in found[: role_terms.MOST]}
     offered = {choice.name for choice in break_glass.offers(door.context, actor)}
-    at_once = role_terms.in_an_emergency([each.choice.name for each in found if each.choice.name in offered])
+    glass = [each for each in found if each.choice.name in offered]
+    proved = any(ProofUse.BREAK_GLASS in each.proofs for each in glass)
+    at_once = role_terms.in_an_emergency([each.choice.name for each in glass], proved=proved)
     if len(found) > 1:
         return "\n".join([role_terms.all_explained(found, await names, more), *at_once])
     terms = found[0]

@@ -52,6 +52,7 @@ def attempt_of(file: CasesShape, case: CaseShape, catalog: Catalog, now: float) 
         case.accepted,
         after,
         EarlierUses(overdue, case.break_glass_used) if case.break_glass else None,
+        case.proved,
     )
 
 

@@ -20,11 +20,13 @@ from bot.access.usage import refs_of
 from bot.core import deadlines, lifecycle
 from bot.core.errors import AlreadyAnswered, JitError, NotAllowed, NotFound, Overtaken, RoleChanged
 from bot.core.events import Approved, Cancelled, RequestExpired
+from bot.core.factor_errors import ProofRequired
 from bot.core.happening import Requested
+from bot.core.proof import ProofUse
 from bot.core.request import ByRule, Person, Request, State, Verb
 from bot.core.usage import Usage
 from bot.core.verdict import Actor, Members, Verdict
-from bot.policy import authorization, rules
+from bot.policy import authorization, mfa, rules
 from bot.policy import break_glass as glass
 from bot.policy.catalog import Catalog, RoleRef
 from bot.policy.conditions import Circumstances, RequestedAccess
@@ -53,7 +55,8 @@ class Attempt:
     ``requester``: who requests it; the form has for whom. ``circumstances``: for the rules; without them, all but the
     policy and the groups is unknown. ``tickets``: all that exist, if that is known. ``accepted``: whether the person
     whom it is for accepted it. ``after``: after how many seconds the outcome is taken. ``break_glass``: the earlier
-    uses of somebody who takes the access at once; None for a request.
+    uses of somebody who takes the access at once; None for a request. ``proved``: whether whoever requests, accepts,
+    takes or approves it proves that it is them, where the policy asks for a second factor.
     """
 
     requester: Person
@@ -67,6 +70,7 @@ class Attempt:
     accepted: bool = False
     after: int = 0
     break_glass: EarlierUses | None = None
+    proved: bool = True
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,8 @@ class Trial:
     tickets: tuple[str, ...] | None = None
     id: str = ""
     """The id for the request; a new one if empty."""
+    proved: bool = True
+    """Whether each of them proves who they are; a replay takes it that they did, since they were let through then."""
     request: Request | None = field(default=None, init=False)
     ruling: Ruling | None = field(default=None, init=False)
     _last_waiting: Request | None = field(default=None, init=False)
@@ -121,8 +127,10 @@ class Trial:
         if role_usage:
             role_usage.check(requester, now, for_other=submission.requested_by is not None)
         circumstances = self._with_usage_and_tickets(circumstances, submission.requested_access, role_usage)
-        self._note_ruling(submission.requested_access, circumstances, used)
-        self._begin(submit.first_event(submission, circumstances, used, self.consequence, self.can_extend))
+        ruling = self._note_ruling(submission.requested_access, circumstances, used)
+        event = submit.first_event(submission, circumstances, used, self.consequence, self.can_extend)
+        self._prove(submission.choice.roles, ProofUse.REQUEST, by_rule=ruling.requires_proof)
+        self._begin(event)
 
     def accept(self, circumstances: Circumstances, used: Mapping[str, int]) -> None:
         """Accept it, as the person whom somebody else requested it for."""
@@ -136,8 +144,9 @@ class Trial:
             role_usage.check(request.requester, now)
         requested = rules.requested_access(request)
         circumstances = self._with_usage_and_tickets(circumstances, requested, role_usage, request.id)
-        self._note_ruling(requested, circumstances, used)
+        ruling = self._note_ruling(requested, circumstances, used)
         _, after = consent.consent_event(self.catalog, self.roster, request, circumstances, used, request.requester.id)
+        self._prove(requested.roles, ProofUse.REQUEST, by_rule=ruling.requires_proof)
         self._set(after)
 
     def break_glass(self, person: Person, form: RequestForm, earlier: EarlierUses, now: float) -> None:
@@ -149,6 +158,7 @@ class Trial:
         if role_usage := self._role_usage(submission.choice.roles, now):
             break_glass_verdict.check_use(role_usage, submission.actor, now, needs_owner=bool(why))
         event = break_glass_verdict.first_event(submission, terms, why, now, self.consequence, self.can_extend)
+        self._prove(submission.choice.roles, ProofUse.BREAK_GLASS)
         self._begin(event)
 
     def switch(self, person: Person, reason: str, duration: int | None, earlier: EarlierUses, now: float) -> None:
@@ -162,6 +172,7 @@ class Trial:
         if role_usage := self._role_usage(refs_of(request), now):
             break_glass_verdict.check_use(role_usage, actor, now, needs_owner=False, pending=request.id)
         event = break_glass_verdict.switched(self.catalog, actor, request, reason, duration, now)
+        self._prove(refs_of(request), ProofUse.BREAK_GLASS)
         self._set(lifecycle.advance(request, event))
 
     def approve(self, person: Person, now: float) -> None:
@@ -175,6 +186,7 @@ class Trial:
         role_usage = self._role_usage(refs_of(request), now)
         if role_usage and isinstance(event, Approved):
             role_usage.check_approval(request, now)
+        self._prove(refs_of(request), ProofUse.APPROVE)
         self._set(lifecycle.advance(request, event))
 
     def deny(self, person: Person, reason: str, now: float) -> None:
@@ -220,9 +232,16 @@ class Trial:
         asked = tickets_named(self.catalog, requested)
         return circumstances.model_copy(update={"tickets": {each: each[1] in self.tickets for each in asked}})
 
-    def _note_ruling(self, requested: RequestedAccess, circumstances: Circumstances, used: Mapping[str, int]) -> None:
+    def _note_ruling(self, requested: RequestedAccess, circumstances: Circumstances, used: Mapping[str, int]) -> Ruling:
         """Set the ruling: the effect of each rule, also of those without one."""
         self.ruling = rules.judge(self.catalog, self.roster, requested, circumstances, used, why=True)
+        return self.ruling
+
+    def _prove(self, roles: Iterable[RoleRef], use: ProofUse, *, by_rule: bool = False) -> None:
+        """Let nobody through who proves nothing where the policy asks for a second factor."""
+        terms = None if self.proved else mfa.asks_proof(self.catalog, roles, use, by_rule=by_rule)
+        if terms:
+            raise ProofRequired(use, terms.factors)
 
     def _reviewable(self, person: Person, now: float) -> Request:
         request = self._requested()
@@ -261,7 +280,9 @@ def judge(
     catalog: Catalog, attempt: Attempt, now: float, consequence: Consequence, can_extend: CanExtend
 ) -> CaseOutcome:
     """Request it or take it, have it accepted, and have each approver approve it."""
-    trial = Trial(catalog, attempt.roster, consequence, can_extend, attempt.count, attempt.tickets)
+    trial = Trial(
+        catalog, attempt.roster, consequence, can_extend, attempt.count, attempt.tickets, proved=attempt.proved
+    )
     approvals = sorted(attempt.approvals, key=lambda each: each.after)
     until = now + max((attempt.after, *(each.after for each in approvals)))
     try:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 from bot.core.frozen import Frozen
+from bot.core.proof import ProofUse
 from bot.policy import bindings, loader
 from bot.policy.catalog import Catalog, Choice, Role, Step
+from bot.policy.mfa import asks_proof
 from bot.policy.rules import Finding
 from bot.policy.steps import groups_of_step
 
@@ -36,6 +38,8 @@ class Terms(Frozen):
     decide_within: int
     may_request: bool
     rules: tuple[Finding, ...] = ()
+    proofs: tuple[ProofUse, ...] = ()
+    """What the policy asks a second factor for, whatever its rules say."""
 
     @property
     def ordered(self) -> bool:
@@ -67,6 +71,7 @@ def terms(catalog: Catalog, choice: Choice, *, may_request: bool = True, found: 
         decide_within=catalog.workspace.pending,
         may_request=may_request,
         rules=found,
+        proofs=tuple(use for use in ProofUse if asks_proof(catalog, choice.roles, use)),
     )
 
 

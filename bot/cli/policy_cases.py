@@ -118,11 +118,14 @@ def _judged(cases: CaseFile, index: int, case: CaseShape, catalog: Catalog, now:
 
 def what_came(outcome: CaseOutcome) -> tuple[Verdict, str, str]:
     """What came of it: the verdict, the same in the words of a file of tests, and what the requester reads."""
+    from bot.core.factor_errors import ProofRequired
     from bot.core.request import State
     from handlers import error_messages
     from handlers.views import case_outcome, text
 
     request = outcome.request
+    if isinstance(outcome.refused, ProofRequired):
+        return "refused", "refused", case_outcome.unproved(outcome.refused.use)
     if outcome.refused:
         return "refused", "refused", text.spelt_out(error_messages.sentence(outcome.refused))
     if request is None:

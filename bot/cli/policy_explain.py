@@ -92,9 +92,9 @@ def explain(
     )
     outcome = policy_case.judge(catalog, attempt, now, consequence, can_extend)
     if as_json:
-        terminal.document(_document(outcome), indent=2)
+        terminal.document({**_document(outcome), "proofs": _proofs(catalog, what, outcome)}, indent=2)
     else:
-        terminal.say(*_lines(outcome))
+        terminal.say(*_lines(outcome), *_proved(_proofs(catalog, what, outcome)))
 
 
 def _attempt(
@@ -188,6 +188,27 @@ def _lines(outcome: CaseOutcome) -> Iterator[str]:
         yield f"for {durations.short(outcome.duration)}{said}"
     for finding in outcome.ruling.findings if outcome.ruling else ():
         yield f"rule {finding.rule.n}: {_does(finding, outcome)}"
+
+
+def _proofs(catalog: Catalog, what: str, outcome: CaseOutcome) -> list[str]:
+    """What a second factor is asked for, of this request."""
+    from bot.core.proof import ProofUse
+    from bot.policy.mfa import asks_proof
+
+    found = catalog.find(what)
+    roles = found.roles if found else ()
+    by_rule = {ProofUse.REQUEST: bool(outcome.ruling and outcome.ruling.requires_proof)}
+    glass = any((role := catalog.role(ref.system, ref.role)) and role.break_glass for ref in roles)
+    uses = (use for use in ProofUse if roles and (glass or use is not ProofUse.BREAK_GLASS))
+    return [use.value for use in uses if asks_proof(catalog, roles, use, by_rule=by_rule.get(use, False))]
+
+
+_WHOEVER = {"request": "requests it", "approve": "approves it", "break_glass": "takes it by break-glass"}
+
+
+def _proved(proofs: Sequence[str]) -> list[str]:
+    """The same in a line."""
+    return [f"second factor: whoever {' or '.join(_WHOEVER[use] for use in proofs)}"] if proofs else []
 
 
 def _does(finding: Finding, outcome: CaseOutcome) -> str:

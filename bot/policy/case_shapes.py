@@ -138,6 +138,8 @@ class CaseShape(Shape):
     """Whom it is requested for, where that is somebody else."""
     accepted: bool = False
     """Whether that person has accepted it."""
+    proved: bool = True
+    """Whether those who do something prove that it is them, where the policy asks for a second factor."""
     break_glass: bool = False
     """Whether it is taken at once, without approval."""
     break_glass_used: Times = 0

@@ -14,8 +14,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from bot.core.errors import CannotCombine
-from bot.core.factors import ProofUse
 from bot.core.frozen import Frozen
+from bot.core.proof import ProofUse
 from bot.core.role_snapshot import RoleSnapshot
 from bot.policy import bindings
 from bot.policy.field_types import Sensitivity

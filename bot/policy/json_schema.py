@@ -12,7 +12,7 @@ from typing import Any
 from bot.core import durations
 from bot.policy.insight_thresholds import Rules, Thresholds
 from bot.policy.key_descriptions import DESCRIPTIONS
-from bot.policy.rule_shapes import NEEDED, SENTENCES, RuleShape, ThenShape, WhenShape
+from bot.policy.rule_shapes import NEEDED, SENTENCES, RequireShape, RuleShape, ThenShape, WhenShape
 from bot.policy.schema import PolicyShape
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -40,6 +40,9 @@ def schema() -> dict[str, Any]:
     for shape in (RuleShape, WhenShape):
         for key, field in parts[shape.__name__]["properties"].items():
             field["description"] = f"{SENTENCES[key][:1].upper()}{SENTENCES[key][1:]}."
+    require = parts[RequireShape.__name__]
+    require["minProperties"] = 1
+    del require["properties"]["steps"]["default"]  # where it is written, one step has to be in it
     parts[ThenShape.__name__] = _outcomes(parts[ThenShape.__name__])
     parts[RuleShape.__name__] |= {
         "if": {"properties": {"then": {"const": "approve"}}, "required": ["then"]},

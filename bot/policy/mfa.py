@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bot.core.factors import ProofUse
 from bot.core.frozen import Frozen
+from bot.core.proof import ProofUse
 from bot.policy.catalog import Catalog, RoleRef
 from bot.policy.field_types import Sensitivity
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from bot.core.factors import ProofUse
+from bot.core.proof import ProofUse
 from bot.policy.field_types import Sensitivity
 from bot.policy.mfa import RECOVERY, kinds_that_do
 from bot.policy.problems import did_you_mean
@@ -86,3 +86,6 @@ def _impossible(shape: PolicyShape, roles: Sequence[tuple[Path, RoleShape]]) -> 
     for path, role in roles:
         for use in sorted(role.mfa.required):
             yield (*path, "mfa", use.value), _NONE.format(""), "leave it out, knowingly"
+    for n, rule in enumerate(shape.rules):
+        if rule.then.require and rule.then.require.mfa:
+            yield ("rules", n, "then", "require", "mfa"), _NONE.format(""), "leave it out, knowingly"

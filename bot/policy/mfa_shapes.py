@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from bot.core import durations
-from bot.core.factors import ProofUse
+from bot.core.proof import ProofUse
 from bot.policy.field_types import MfaWord, Name, Shape
 
 LONGEST_FRESH = 900

@@ -12,10 +12,12 @@ from typing import Literal
 
 from bot.core import durations
 from bot.core.identity import identity_of
+from bot.core.proof import ProofUse
 from bot.policy.catalog import EVERYONE, Catalog, Choice, Role, Step
 from bot.policy.groups import GroupShape
 from bot.policy.inputs import InputShape
 from bot.policy.limits import in_words
+from bot.policy.mfa_shapes import MfaShape
 from bot.policy.permission_diff import Shift, shift
 from bot.policy.rule_words import conditions, outcome
 
@@ -116,6 +118,7 @@ def _role(catalog: Catalog, say: Say, system: str, role: Role) -> TermsByLabel:
         "may request for others": _any_of(catalog, say, role.may_ask_for),
         "approvers": _steps(catalog, say, role),
         "break-glass": _break_glass(catalog, say, role),
+        "second factor": ", ".join(use.value.replace("_", "-") for use in ProofUse if use in role.mfa),
         "may end it": _any_of(catalog, say, owner.approvers),
         "grants": _plain(role.grants),
         "provider": owner.provider,
@@ -194,11 +197,21 @@ def _workspace(catalog: Catalog, say: Say) -> dict[str, TermsByLabel]:
     shape = catalog.workspace
     terms = {name: _plain(value) for name, value in shape.model_dump(mode="json", by_alias=True).items()}
     terms |= {name: _any_of(catalog, say, names) for name, names in _entitled(catalog).items()}
+    terms |= {"mfa": "", **_mfa(shape.mfa)}
     times = ("pending", "consent", "remind", "warn", "start_grace", "grant_budget", "retention", "fresh_member")
     terms |= {name: durations.short(seconds) for name in times if (seconds := getattr(shape, name))}
     terms["conflicts"] = ", ".join(sorted(" and ".join(sorted(pair)) for pair in catalog.conflicts))
     terms |= {"delegation": durations.short(shape.delegation.at_most)}
     return {"workspace": terms}
+
+
+def _mfa(mfa: MfaShape) -> TermsByLabel:
+    """When a second factor is asked for, and which; a term a key, so that each change is told by itself."""
+    return {
+        **{f"mfa {use.value.replace('_', '-')}": getattr(mfa, use.value) for use in ProofUse},
+        "mfa factors": ", ".join(mfa.factors or ()) or "all that are installed",
+        "mfa fresh for": durations.short(mfa.fresh_for) if mfa.fresh_for else "",
+    }
 
 
 def _entitled(catalog: Catalog) -> Mapping[str, Sequence[str]]:

@@ -27,7 +27,7 @@ from bot.policy.inputs import InputName, one_line, quick
 SENTENCES: Mapping[str, str] = {
     "when": "the conditions that must all hold",
     "unless": "the conditions of which none may hold",
-    "then": "what comes of it: `approve`, `deny`, `require` more approvals, or `shorten` the duration",
+    "then": "what comes of it: `approve`, `deny`, `require` more approvals or a code, or `shorten` the duration",
     "budget": "so many are approved for a person within 24 hours, and the next one waits for people",
     "sensitivity": "the role is at most that sensitive",
     "requester_in": "the requester is surely in one of these groups",
@@ -146,10 +146,18 @@ class RequiredStepShape(Shape):
 
 
 class RequireShape(Shape):
-    """More steps of approval."""
+    """More steps of approval, or a second factor of whoever requests it; or both."""
 
-    steps: Annotated[tuple[RequiredStepShape, ...], Field(strict=False, min_length=1, max_length=5)]
+    steps: Annotated[tuple[RequiredStepShape, ...], Field(strict=False, min_length=1, max_length=5)] = ()
     """All of them, besides those of the roles."""
+    mfa: Literal[True] | None = None
+    """`true`: whoever requests it proves who they are, also where neither the role nor `workspace` asks for it."""
+
+    @model_validator(mode="after")
+    def _something(self) -> RequireShape:
+        if not self.steps and self.mfa is None:
+            raise ValueError("write `steps: [{any_of: [GROUP]}]`, `mfa: true`, or both")
+        return self
 
 
 class ThenShape(Shape):
@@ -159,7 +167,7 @@ class ThenShape(Shape):
     deny: Annotated[str, Field(min_length=3, max_length=200), AfterValidator(one_line)] | None = None
     """Nothing is requested; the requester reads this sentence."""
     require: RequireShape | None = None
-    """More people have to approve."""
+    """More people have to approve, or the requester has to prove who they are."""
     shorten: Duration | None = None
     """The duration is at most that."""
 

@@ -36,7 +36,8 @@ def outcome(rule: Rule) -> str:
     if then.deny is not None:
         return f'deny: "{then.deny}"'
     if then.require:
-        return f"require {requirement(rule)}"
+        also = ["a second factor"] if then.require.mfa else []
+        return f"require {', and '.join([*filter(None, [requirement(rule)]), *also])}"
     return f"shorten to {durations.short(then.shorten)}" if then.shorten else f"approve, {rule.budget}/day"
 
 

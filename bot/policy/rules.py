@@ -1,8 +1,9 @@
-"""What the rules of the policy make of a request: denied, more approvals required, shortened, approved at once.
+"""What the rules make of a request: denied, more approvals or a proof required, shortened, approved at once.
 
 A rule gives nobody a right to request. A rule that approves needs each of its conditions surely, for every role of the
 request; one that denies, requires or shortens takes effect unless some condition surely does not hold, for any role. So
-what cannot be told never makes anything easier. Deny wins, then require, then approve; the shortest duration wins.
+what cannot be told never makes anything easier. Deny wins, then required steps, then approve; the shortest duration
+wins. A required proof is given with the request, so it is no step: what is proved can be approved at once by a rule.
 All look at what was requested, never at what another rule made of it: their order decides nothing but which one
 approves first.
 """
@@ -64,6 +65,8 @@ class Ruling(Frozen):
     shortened: Shortened | None = None
     by: ByRule | None = None
     """The rule that approves it."""
+    requires_proof: bool = False
+    """Whether a rule asks whoever requests it for a second factor (see `asks_proof`)."""
 
     @property
     def verdict(self) -> Verdict:
@@ -103,7 +106,10 @@ def judge(
     else:
         by = _as_it_stands(approving, used.get(approving.key, approving.budget) + 1)
     shortened = _shortened([each.rule for each in effective], wanted.duration)
-    return Ruling(findings=findings, denied=denied, required_steps=required, shortened=shortened, by=by)
+    proof = any(each.rule.then.require and each.rule.then.require.mfa for each in effective)
+    return Ruling(
+        findings=findings, denied=denied, required_steps=required, shortened=shortened, by=by, requires_proof=proof
+    )
 
 
 def still_approves(catalog: Catalog, roster: Roster, request: Request, circumstances: Circumstances) -> Known:

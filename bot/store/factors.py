@@ -30,7 +30,7 @@ from bot.store.encoding import away, script, seconds, text
 from bot.store.factor_register import FactorRegisters
 from bot.store.keyring import CannotDecrypt, KeyRing
 from bot.store.keys import Keys
-from bot.store.types import Guard, GuardsAndOps, Op
+from bot.store.types import CommitGuard, CommitParts, ExtraWrite
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ class FactorStore:
 
     # writing
 
-    def guards_and_ops(self, known: KnownFactors, after: FactorRecord) -> GuardsAndOps:
+    def guards_and_ops(self, known: KnownFactors, after: FactorRecord) -> CommitParts:
         """What a proof adds to the commit that it is for: the record is still the one that was read, and the next.
 
         Raises `Tampered` for a doubt.
@@ -156,9 +156,11 @@ class FactorStore:
         if self._is_registered_by(known, after):
             raise ValueError("a commit only spends a proof; `write` enrols, and registers it")
         key = self._keys.factors(known.identity)
-        return (Guard("EQUALS", key, text(known.raw)),), (Op("SET", key, (self._sealed(known.identity, after),)),)
+        return (CommitGuard("EQUALS", key, text(known.raw)),), (
+            ExtraWrite("SET", key, (self._sealed(known.identity, after),)),
+        )
 
-    def guarded_by(self, guard: Guard, identity: str) -> bool:
+    def guarded_by(self, guard: CommitGuard, identity: str) -> bool:
         """Whether it is a guard of this person's record: where it fails, read and judge again."""
         return guard.key == self._keys.factors(identity)
 

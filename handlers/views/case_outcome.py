@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bot.core.proof import ProofUse
 from bot.core.request import Request, State
 from handlers.views import text
 from handlers.views.message import Needed
@@ -27,6 +28,12 @@ def sentence(request: Request, missing: Sequence[tuple[tuple[str, ...], int]]) -
         why = request.required_steps[0].because
         return f"An owner of the system has to approve this first, since {why}. Needs {needed}."
     return f"Needs {needed}."
+
+
+def unproved(use: ProofUse) -> str:
+    """Of somebody who gives no code where the policy asks for one."""
+    does = {ProofUse.REQUEST: "requests", ProofUse.APPROVE: "approves", ProofUse.BREAK_GLASS: "takes"}[use]
+    return f"Whoever {does} this has to prove that it is them, with a code."
 
 
 def _expired(request: Request) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bot.access.terms import RoleTerms, Terms
 from bot.core import durations, ssh_keys
+from bot.core.proof import ProofUse
 from bot.policy.catalog import EVERYONE, Choice, Step
 from handlers.views import rule_lines
 from handlers.views.text import code, fitting, length, risk, safe
@@ -79,18 +80,31 @@ def explained(terms: Terms, names: GroupNames, more: Sequence[str] = ()) -> str:
 
 
 def conditions(terms: Terms) -> list[str]:
-    """What rules make of it for the reader, and whether a reason is required."""
+    """What rules make of it for the reader, what has to be proved, and whether a reason is required."""
     rules = rule_lines.lines(terms.rules) if terms.may_request else []
     reason = f"Reason: required. {expected(terms.choice)}".strip()
-    return [*rules, *([reason] if terms.choice.reason.required else [])]
+    return [*rules, *proved(terms), *([reason] if terms.choice.reason.required else [])]
 
 
-def in_an_emergency(names: Sequence[str]) -> list[str]:
-    """What the reader may take by break-glass, if anything."""
+def proved(terms: Terms) -> list[str]:
+    """What needs a code that proves who somebody is; rules say it of themselves."""
+    request, approve = (use in terms.proofs for use in (ProofUse.REQUEST, ProofUse.APPROVE))
+    if request:
+        also = "; approvers do too" if approve else ""
+        who = "You prove that it is you" if terms.may_request else "Whoever requests it proves who they are"
+        return [f"{who}, with a code{also}."]
+    return ["Approvers prove that it is them, with a code, when they approve it."] if approve else []
+
+
+def in_an_emergency(names: Sequence[str], *, proved: bool = False) -> list[str]:
+    """What the reader may take by break-glass, if anything. ``proved``: whether that needs a code."""
     if not names:
         return []
     said = " or ".join(code(f"/jit break-glass {name}", 110) for name in names)
-    return [f"In an emergency, you can take it at once, without approval: {said}. An owner reviews it afterwards."]
+    typed = " but with a code that proves it is you" if proved else ""
+    return [
+        f"In an emergency, you can take it at once, without approval{typed}: {said}. An owner reviews it afterwards."
+    ]
 
 
 def how_long(choice: Choice) -> str:

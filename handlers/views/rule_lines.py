@@ -33,7 +33,7 @@ def line(finding: Finding) -> str:
         return _approval(finding)
     does = {
         "deny": f"denies it ({safe((rule.then.deny or '').rstrip('.'), 200)})",
-        "require": f"requires more approvals: {_steps(finding)}",
+        "require": _requires(finding),
         "shorten": f"shortens it to {length(rule.then.shorten or 0)}",
     }[rule.then.outcome]
     if finding.applies:
@@ -65,6 +65,12 @@ def _plain(finding: Finding, name: str) -> str:
 
 def _all(finding: Finding) -> str:
     return ", ".join(safe(each, 200) for each in conditions(finding.rule))
+
+
+def _requires(finding: Finding) -> str:
+    steps, require = _steps(finding), finding.rule.then.require
+    said = [f"requires more approvals: {steps}"] if steps else []
+    return ", and ".join([*said, *(["asks for a code that proves it is you"] if require and require.mfa else [])])
 
 
 def _steps(finding: Finding) -> str:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from bot.core.factors import ProofUse
-from bot.policy import loader
+from bot.core.proof import ProofUse
+from bot.policy import loader, policy_diff, rules
 from bot.policy.catalog import Catalog, RoleRef
+from bot.policy.conditions import Circumstances, RequestedAccess
 from bot.policy.mfa import ProofTerms, asks_proof, kinds_that_do
 from bot.policy.parse import parse
+from bot.policy.permission_diff import shift
 from bot.policy.problems import InstalledFactors, InstalledKinds, Mistake, PolicyMistakes
 from bot.policy.yaml_source import Source
 from providers.systems import registry
+from tests.house import person
 from tests.policy.policies import WHOLE, marked
 
 READ, ADMIN, GONE = (RoleRef(system="prod-db", role=name) for name in ("read-only", "admin", "gone"))
@@ -215,3 +220,106 @@ def test_a_second_factor_that_nobody_can_have_is_a_mistake(name: str, kinds: tup
 
 def test_the_factors_that_are_installed_are_known_to_a_policy_that_is_loaded() -> None:
     assert {"totp", "recovery"} <= set(loader.installed().factors.names)
+
+
+# what a rule asks for
+
+MIA = person("T1", "mia")
+FRIDAY = "{when: {hours: {days: [friday]}}, then: {require: {mfa: true}}}"
+FROZEN = "{when: {frozen: [freeze]}, then: {require: {mfa: true}}}"
+BOTH_OF_A_RULE = "{when: {what: [debug]}, then: {require: {mfa: true, steps: [{any_of: [platform]}]}}}"
+APPROVE = "{when: {sensitivity: low, at_most: 8h}, then: approve, budget: 3/day}"
+ON_FRIDAY, ON_MONDAY = 1_796_378_400.0, 1_796_032_800.0
+CALENDAR = ("groups:\n", 'calendars: {freeze: {ical: "file:/x.ics"}}\ngroups:\n')
+
+
+def ruled(*written: str) -> Catalog:
+    """The policy with these rules."""
+    return read((OFF, NOTHING), CALENDAR, ("templates:\n", f"rules: [{', '.join(written)}]\ntemplates:\n"))
+
+
+def judged(catalog: Catalog, begins: float = ON_FRIDAY, **facts: Any) -> rules.Ruling:
+    wanted = RequestedAccess(requester=MIA, what="debug", roles=(READ,), duration=600)
+    known = Circumstances(now=begins, begins=begins, **facts)
+    return rules.judge(catalog, {}, wanted, known, {rule.key: 0 for rule in catalog.rules})
+
+
+def test_a_rule_requires_a_proof_by_its_conditions() -> None:
+    assert judged(ruled(FRIDAY), ON_FRIDAY).requires_proof
+    assert not judged(ruled(FRIDAY), ON_MONDAY).requires_proof
+    assert not judged(ruled(APPROVE)).requires_proof
+    assert not judged(ruled()).requires_proof
+
+
+@pytest.mark.parametrize(("known", "expected"), [({"freeze": True}, True), ({"freeze": False}, False), ({}, True)])
+def test_a_rule_that_may_apply_requires_a_proof(known: dict[str, bool], *, expected: bool) -> None:
+    assert judged(ruled(FROZEN), frozen=known).requires_proof is expected
+
+
+def test_what_is_proved_may_be_approved_by_a_rule_and_steps_still_win() -> None:
+    proved = judged(ruled(FRIDAY, APPROVE))
+    assert proved.requires_proof
+    assert proved.by is not None
+    assert proved.required_steps == ()
+    both = judged(ruled(BOTH_OF_A_RULE, APPROVE))
+    assert both.requires_proof
+    assert both.by is None
+    assert [(step.any_of, step.because) for step in both.required_steps] == [(("platform",), "one of platform")]
+
+
+def test_the_key_of_a_rule_is_the_one_that_it_had() -> None:
+    """What a rule approved today is counted under it, and a request names it."""
+    steps = "{when: {what: [debug]}, then: {require: {steps: [{any_of: [platform]}]}}}"
+    assert [rule.key for rule in ruled(APPROVE, steps).rules] == ["9c4f00e78c485253", "90b41829efef1f5c"]
+
+
+RULE_FLAWS = {
+    "nothing": ("{when: {what: [debug]}, then: {require: ‸{}}}", "`mfa: true`"),
+    "a word": ("{when: {what: [debug]}, then: {require: {mfa: ‸required}}}", "this should be True"),
+    "a weaker one": ("{when: {what: [debug]}, then: {require: {mfa: ‸false}}}", "this should be True"),
+}
+
+
+@pytest.mark.parametrize("name", RULE_FLAWS)
+def test_a_rule_that_requires_nothing_is_a_mistake(name: str) -> None:
+    rule, phrase = RULE_FLAWS[name]
+    text, marks = marked(WHOLE.replace("templates:\n", f"rules: [{rule}]\ntemplates:\n"))
+    found = mistakes((WHOLE, text))
+    assert [mistake.mark for mistake in found] == marks, "\n".join(map(str, found))
+    assert phrase in found[0].sentence
+
+
+def test_a_rule_that_nobody_can_meet_is_a_mistake() -> None:
+    change = ("templates:\n", f"rules: [{FRIDAY}]\ntemplates:\n")
+    assert [mistake.path for mistake in mistakes(change, kinds=())] == ["rules.0.then.require.mfa"]
+    assert mistakes(change) == ()
+
+
+# what changes
+
+STRICT = ("max: 8h", "max: 8h\n        mfa: {request: required, approve: required}")
+CHANGES = {
+    "a role": (STRICT, "prod-db/read-only", [("second factor", "", "request, approve")]),
+    "requests": ((OFF, ""), "workspace", [("mfa request", "off", "required")]),
+    "break-glass": ((OFF, NOTHING), "workspace", [("mfa break-glass", "required", "off")]),
+    "kinds": (("off}", "off, factors: [totp]}"), "workspace", [("mfa factors", "all that are installed", "totp")]),
+    "freshness": (("off}", "off, fresh_for: 5m}"), "workspace", [("mfa fresh for", "", "5m")]),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_the_difference_of_two_policies_names_the_terms_of_proof_and_nobody_gains_or_loses_a_right(name: str) -> None:
+    change, about, details = CHANGES[name]
+    before, after = read(), read(change)
+    found = policy_diff.compare(before, after)
+    assert [(each.name, each.how) for each in found.changes] == [(about, "changed")]
+    assert [(each.name, each.was, each.now) for each in found.changes[0].details] == details
+    assert not found.same
+    assert shift(before, after) == shift(before, before)
+
+
+def test_the_difference_of_two_policies_names_what_a_rule_asks_for() -> None:
+    [change] = [each for each in policy_diff.compare(ruled(), ruled(BOTH_OF_A_RULE)).changes if each.kind == "rule"]
+    assert [(each.name, each.now) for each in change.details] == [
+        ("require", "require one of platform, and a second factor")
+    ]
