@@ -49,7 +49,7 @@ from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
 from bot.core.question_errors import NoSuchQuestion, ReasonChanged, ReasonFixed
 from bot.core.verdict import Code, Reason
 from handlers.slack.outcome import worded_errors
-from handlers.views import break_glass, rule_lines
+from handlers.views import break_glass, factor_errors, rule_lines
 from handlers.views.accounts import not_a_member
 from handlers.views.extension import cannot_extend
 from handlers.views.limits import conflicting, not_counted, over_limit
@@ -325,6 +325,7 @@ _WORDS: dict[type[Exception], Callable[[Any], str]] = {
     StoreAway: lambda _: (
         "Storage isn't responding. Your request was saved completely or not at all: check `/jit list` in a minute."
     ),
+    **factor_errors.WORDS,
 }
 
 

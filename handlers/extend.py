@@ -9,6 +9,7 @@ from bot.access import extend as verbs
 from bot.access import review
 from bot.access.request_line import parse_line
 from bot.access.review import ReviewDecision
+from bot.core.factor_errors import ProofRequired
 from bot.core.request import Request, Verb
 from bot.core.time_phrases import Clock
 from bot.core.verdict import Actor
@@ -16,7 +17,7 @@ from handlers import home, in_place, show
 from handlers.context import Door
 from handlers.slack import modal_stack, payloads
 from handlers.slack.payloads import Payload
-from handlers.views import action_ids, decided, extension
+from handlers.views import action_ids, decided, extension, proof
 from handlers.views.text import clock, safe
 
 
@@ -39,10 +40,23 @@ def register(app: AsyncApp, door: Door) -> None:
     @app.action(action_ids.EXTEND_APPROVE)
     async def approve(ack: AsyncAck, body: Payload, client: AsyncWebClient, respond: AsyncRespond) -> None:
         actor, (id_, n) = await door.who(body), payloads.id_and_number(payloads.pressed(body))
-        actor = await door.look_up_now(actor, await review.reviewable(door.context, actor, id_, extension=n))
-        after = await review.review(door.context, actor, id_, ReviewDecision(verb=Verb.APPROVE), extension=n)
-        await in_place.pressed(door, actor, body, client, respond, await _came_of(actor, after))
+        request = await review.reviewable(door.context, actor, id_, extension=n)
+        actor = await door.look_up_now(actor, request)
+        try:
+            after = await review.review(door.context, actor, id_, ReviewDecision(verb=Verb.APPROVE), extension=n)
+        except ProofRequired as error:
+            await modal_stack.show(client, body, proof.approve_extension(request, error.factors))
+        else:
+            await in_place.pressed(door, actor, body, client, respond, await _came_of(actor, after))
         await ack()
+
+    @app.view(action_ids.EXTEND_APPROVE_CODE_VIEW)
+    async def approved_with_code(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        actor, (id_, n) = await door.who(body), payloads.id_and_number(payloads.about(body))
+        actor = await door.look_up_now(actor, await review.reviewable(door.context, actor, id_, extension=n))
+        decision = ReviewDecision(verb=Verb.APPROVE, code=payloads.code(body))
+        after = await review.review(door.context, actor, id_, decision, extension=n)
+        await in_place.submitted(ack, door, actor, body, client, "Approved", await _came_of(actor, after))
 
     @app.action(action_ids.EXTEND_DENY)
     async def deny(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:

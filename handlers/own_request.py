@@ -11,6 +11,7 @@ from bot.access import own_request, read, revoke
 from bot.access.delegate import own_delegations
 from bot.access.remind import remind as send_reminder
 from bot.core.errors import JitError
+from bot.core.factor_errors import ProofRequired
 from bot.core.request import Request
 from handlers import in_place, lockdown, show
 from handlers.context import Door
@@ -18,12 +19,16 @@ from handlers.error_messages import sentence
 from handlers.slack import modal_stack, payloads
 from handlers.slack.api import AWAY, error_name
 from handlers.slack.payloads import Payload
-from handlers.views import action_ids, decided, delegation, modals, secrets
+from handlers.views import action_ids, decided, delegation, modals, proof, secrets
 from handlers.views.request_list import listing
 from handlers.views.text import clock, safe, title
 from providers.systems.base import Secret
 
 log = logging.getLogger(__name__)
+
+_WAITING = modals.note("Your access", "Creating a new password. This takes a moment.")
+_AFTER_THE_ANSWER = 1.0
+"""Seconds that a password waits for the form with the code to become the view in which it is shown."""
 
 
 def register(app: AsyncApp, door: Door) -> None:
@@ -62,13 +67,23 @@ def register(app: AsyncApp, door: Door) -> None:
             await modal_stack.show(client, body, secrets.choose(*several))
             await ack()
             return
-        waiting = modals.note("Your access", "Creating a new password. This takes a moment.")
-        view = await modal_stack.show(client, body, waiting)
+        view = await modal_stack.show(client, body, _WAITING)
         try:
             await own_request.reveal(door.context, actor, id_, view, n - 1 if n else None)
+        except ProofRequired as error:
+            request = (await own_request.revealable(door.context, actor, id_)).request
+            await client.views_update(view_id=view, view=proof.reveal(request, error.factors, n))
         except JitError as error:
             await client.views_update(view_id=view, view=modals.note("Your access", sentence(error)))
         await ack()
+
+    @app.view(action_ids.REVEAL_CODE_VIEW)
+    async def revealing_with_code(ack: AsyncAck, body: Payload) -> None:
+        actor, (id_, n) = await door.who(body), payloads.id_and_number(payloads.about(body))
+        view, leg, code = payloads.view_id(body), n - 1 if n else None, payloads.code(body)
+        # The answer to Slack fills the same view: were the password in it before, it would be written over.
+        await own_request.reveal(door.context, actor, id_, view, leg, code, wait=_AFTER_THE_ANSWER)
+        await ack(response_action="update", view=_WAITING)
 
 
 async def listed(door: Door, payload: Payload) -> str:

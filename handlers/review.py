@@ -7,13 +7,14 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.access import review
 from bot.access.review import ReviewDecision
+from bot.core.factor_errors import ProofRequired
 from bot.core.request import Request, Verb
 from bot.core.verdict import Actor
 from handlers import home, in_place, show
 from handlers.context import Door
 from handlers.slack import modal_stack, payloads, reason_fields
 from handlers.slack.payloads import Payload
-from handlers.views import action_ids, decided, modals
+from handlers.views import action_ids, decided, modals, proof
 
 
 def register(app: AsyncApp, door: Door) -> None:
@@ -22,9 +23,18 @@ def register(app: AsyncApp, door: Door) -> None:
     @app.action(action_ids.APPROVE)
     async def approve(ack: AsyncAck, body: Payload, client: AsyncWebClient, respond: AsyncRespond) -> None:
         actor, (id_, shown) = await door.who(body), payloads.id_and_number(payloads.pressed(body))
-        actor = await door.look_up_now(actor, await review.reviewable(door.context, actor, id_))
-        after = await review.review(door.context, actor, id_, ReviewDecision(verb=Verb.APPROVE, reason_changes=shown))
-        await in_place.pressed(door, actor, body, client, respond, await _came_of(actor, after))
+        request = await review.reviewable(door.context, actor, id_)
+        actor, decision = (
+            await door.look_up_now(actor, request),
+            ReviewDecision(verb=Verb.APPROVE, reason_changes=shown),
+        )
+        try:
+            after = await review.review(door.context, actor, id_, decision)
+        except ProofRequired as error:
+            # What is approved is what this form shows, and no longer what the card showed.
+            await modal_stack.show(client, body, proof.approve(request, error.factors, payloads.page(body)))
+        else:
+            await in_place.pressed(door, actor, body, client, respond, await _came_of(actor, after))
         await ack()
 
     @app.action(action_ids.APPROVE_LESS)
@@ -44,6 +54,11 @@ def register(app: AsyncApp, door: Door) -> None:
         duration, shown = payloads.chosen(body).duration, reason_fields.shown(body)
         decision = ReviewDecision(verb=Verb.APPROVE, duration=duration, reason_changes=shown)
         await _answered(ack, body, decision, client)
+
+    @app.view(action_ids.APPROVE_CODE_VIEW)
+    async def approved_with_code(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        shown, code = reason_fields.shown(body), payloads.code(body)
+        await _answered(ack, body, ReviewDecision(verb=Verb.APPROVE, reason_changes=shown, code=code), client)
 
     @app.view(action_ids.DENY_VIEW)
     async def denied(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:

@@ -25,6 +25,7 @@ from bot.store.types import CommitGuard
 from bot.worker.recovery import Recovery
 from bot.worker.usage_counter import UsageCounter
 from bot.worker.worker import Worker
+from providers.factors import registry as factors
 from providers.systems import registry
 from providers.systems.base import Secret, System
 from providers.systems.sandbox import Sandbox, SandboxConfig
@@ -103,7 +104,9 @@ class House:
 
     def __post_init__(self) -> None:
         """Wire them."""
-        self.context = AccessContext(self.store, lambda: self.policy, consequence, can_extend, self.lookups)
+        self.context = AccessContext(
+            self.store, lambda: self.policy, consequence, can_extend, self.lookups, factors.build_all()
+        )
         self.counter = UsageCounter(self.store, lambda: self.policy, self.recovery)
         self.worker = Worker(
             self.store,

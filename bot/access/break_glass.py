@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bot.access import break_glass_verdict, usage
+from pydantic import SecretStr
+
+from bot.access import break_glass_verdict, proof, usage
 from bot.access.break_glass_verdict import EarlierUses
 from bot.access.consent import ROLE_CHANGED
 from bot.access.context import AccessContext
@@ -29,6 +31,7 @@ from bot.core.errors import (
     RoleChanged,
 )
 from bot.core.events import Cancelled
+from bot.core.proof import NO_CODE, ProofUse
 from bot.core.request import Request, State
 from bot.core.verdict import Actor
 from bot.policy import authorization
@@ -89,7 +92,7 @@ async def _try(context: AccessContext, actor: Actor, form: RequestForm) -> Reque
         return earlier_request
     for request in state.own:
         if is_repeat(submission, request) and request.state is State.PENDING and not request.only_required:
-            return await switch(context, actor, request.id, submission.form.reason, submission.form.duration)
+            return await switch(context, actor, request.id, submission.form.reason, submission.form.duration, form.code)
         if is_repeat(submission, request) and (request.state in _LIVE or request.state is State.PENDING):
             raise AlreadyRequested(request)
     why = state.earlier_uses.needs_owner
@@ -102,11 +105,14 @@ async def _try(context: AccessContext, actor: Actor, form: RequestForm) -> Reque
     event = break_glass_verdict.first_event(
         submission, terms, why, counters.now, context.consequence, context.can_extend
     )
+    proved = await proof.check(context, catalog, actor, submission.choice.roles, ProofUse.BREAK_GLASS, form.code)
+    event = event.model_copy(update={"proof": proved.proof})
     request = lifecycle.begin(event)
-    # Guards: the person's counters, the token, the usage that the verdict relied on, and the policy.
+    # Guards: the person's counters, the token, the usage that the verdict relied on, the policy, and the proof.
     by_person = {actor.person.id: counters}
     guards, extra_writes = context.store.submission(request, form.token, by_person)
-    guards, extra_writes = (*guards, *role_usage.guards), (*extra_writes, *role_usage.count_request(request))
+    guards = (*guards, *role_usage.guards, *proved.guards)
+    extra_writes = (*extra_writes, *role_usage.count_request(request), *proved.extra_writes)
     same_policy = context.store.policy.is_current(catalog.policy_hash)
     try:
         await context.store.commit(
@@ -120,6 +126,7 @@ async def _try(context: AccessContext, actor: Actor, form: RequestForm) -> Reque
         return None
     context.store.ledgers_committed({actor.person.id: counters.after(request, actor.person.id)})
     role_usage.committed(extra_writes)
+    proved.committed(context)
     return request
 
 
@@ -146,19 +153,29 @@ async def usable(context: AccessContext, actor: Actor, id_: str) -> tuple[Reques
     return loaded.request, break_glass_verdict.longest(catalog, loaded.request)
 
 
-async def switch(context: AccessContext, actor: Actor, id_: str, reason: str, duration: int | None = None) -> Request:
+async def switch(
+    context: AccessContext,
+    actor: Actor,
+    id_: str,
+    reason: str,
+    duration: int | None = None,
+    code: SecretStr = NO_CODE,
+) -> Request:
     """Take the access of the person's own pending request at once. Raises what `usable` does, and `LockedDown`, `Late`.
 
-    Also `BadReason`, `BadDuration`, `PolicyMoved`, `Crowded`.
+    Also `BadReason`, `BadDuration`, `NotProved`, `PolicyMoved`, `Crowded`. ``code``: the second-factor code, if any.
     """
     for _ in range(_TRIES):
         loaded, catalog, state, role_usage = await _usable(context, actor, id_)
         request, now = loaded.request, loaded.now
         event = break_glass_verdict.switched(catalog, actor, request, reason, duration, now)
+        proved = await proof.check(context, catalog, actor, policy.refs(request), ProofUse.BREAK_GLASS, code)
+        event = event.model_copy(update={"proof": proved.proof})
         after = lifecycle.advance(request, event)
         ledger_after = state.counters.ledger.with_break_glass(now)
         guards, extra_writes = context.store.ledger(actor.person.id, state.counters, ledger_after)
-        guards, extra_writes = (*guards, *role_usage.guards), (*extra_writes, *role_usage.count_request(after))
+        guards = (*guards, *role_usage.guards, *proved.guards)
+        extra_writes = (*extra_writes, *role_usage.count_request(after), *proved.extra_writes)
         same_policy = context.store.policy.is_current(catalog.policy_hash)
         change = Change(
             request, after, event, deadline=request.decide_by, guards=(same_policy, *guards), extra_writes=extra_writes
@@ -173,6 +190,7 @@ async def switch(context: AccessContext, actor: Actor, id_: str, reason: str, du
             continue
         context.store.ledgers_committed({actor.person.id: ledger_after})
         role_usage.committed(extra_writes)
+        proved.committed(context)
         return after
     raise Crowded
 

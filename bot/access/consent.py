@@ -10,19 +10,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bot.access import first_event, usage
+from pydantic import SecretStr
+
+from bot.access import first_event, proof, usage
 from bot.access.circumstances import check_tickets, gather_circumstances
 from bot.access.context import AccessContext
 from bot.core import lifecycle
 from bot.core.errors import CouldNotCheck, NotAllowed, Overtaken, PolicyMoved, RoleChanged
 from bot.core.events import Cancelled, Consented
 from bot.core.ids import bounded
+from bot.core.proof import NO_CODE, ProofUse
 from bot.core.request import Request
 from bot.core.rule_effects import CheckedTicket
 from bot.core.verdict import Actor, Roster
 from bot.policy import authorization, on_behalf, rules
 from bot.policy.catalog import Catalog
 from bot.policy.conditions import Circumstances
+from bot.policy.rules import Ruling
 from bot.store.types import Change, GuardFailed, Loaded, PersonCounters, Superseded
 
 MAY_NO_LONGER_REQUEST = "who requested it for somebody else may no longer do so"
@@ -31,11 +35,12 @@ ROLE_CHANGED = "its role was changed in the policy"
 """Why a request is cancelled whose role changed since, so that it would grant something else."""
 
 
-async def accept(context: AccessContext, actor: Actor, id_: str) -> Request:
-    """Accept: the request goes to its approvers.
+async def accept(context: AccessContext, actor: Actor, id_: str, code: SecretStr = NO_CODE) -> Request:
+    """Accept: the request goes to its approvers. ``code``: the second-factor code that was typed, if any.
 
     Raises what `consentable` does, and `RoleChanged`, `CouldNotCheck`, `Late`; `Overtaken` where it is cancelled since
-    the person who requested it no longer may; and what limits, conflicts and rules raise in `submit.record`.
+    the person who requested it no longer may; `NotProved`; and what limits, conflicts and rules raise in
+    `submit.record`.
     """
     while True:
         loaded = await _consentable(context, actor, id_)
@@ -48,7 +53,7 @@ async def accept(context: AccessContext, actor: Actor, id_: str) -> Request:
             if after := await context.commit(catalog, request, event):
                 raise RoleChanged(after) if why == ROLE_CHANGED else Overtaken(after)
             continue
-        if after := await _accepted(context, actor, catalog, loaded):
+        if after := await _accepted(context, actor, catalog, loaded, code):
             return after
 
 
@@ -93,7 +98,9 @@ async def _consentable(context: AccessContext, actor: Actor, id_: str) -> Loaded
     return loaded
 
 
-async def _accepted(context: AccessContext, actor: Actor, catalog: Catalog, loaded: Loaded) -> Request | None:
+async def _accepted(
+    context: AccessContext, actor: Actor, catalog: Catalog, loaded: Loaded, code: SecretStr
+) -> Request | None:
     """Accept and commit; None when the record, or anything that the verdict relied on, has changed meanwhile."""
     request = loaded.request
     requested = rules.requested_access(request)
@@ -104,23 +111,24 @@ async def _accepted(context: AccessContext, actor: Actor, catalog: Catalog, load
     except (NotAllowed, *usage.REFUSALS) as error:
         await context.audit_refusal("consent", actor, request.id, error)
         raise
-    after, role_usage, same_policy = (
-        acceptance.after,
-        acceptance.role_usage,
-        context.store.policy.is_current(catalog.policy_hash),
+    proved = await proof.check(
+        context,
+        catalog,
+        actor,
+        usage.refs_of(request),
+        ProofUse.REQUEST,
+        code,
+        by_rule=acceptance.requires_proof,
     )
+    event = acceptance.event.model_copy(update={"proof": proved.proof})
+    after, role_usage = lifecycle.advance(request, event), acceptance.role_usage
+    same_policy = context.store.policy.is_current(catalog.policy_hash)
     person, counters = request.requester.id, acceptance.counters
     ledger = counters.ledger.after_rule(after) if counters else None
     guards, extra_writes = context.store.ledger(person, counters, ledger) if counters and ledger else ((), ())
-    guards, extra_writes = (*guards, *role_usage.guards), (*extra_writes, *role_usage.count_request(after))
-    change = Change(
-        request,
-        after,
-        acceptance.event,
-        deadline=request.waits_until,
-        guards=(same_policy, *guards),
-        extra_writes=extra_writes,
-    )
+    guards = (same_policy, *guards, *role_usage.guards, *proved.guards)
+    extra_writes = (*extra_writes, *role_usage.count_request(after), *proved.extra_writes)
+    change = Change(request, after, event, deadline=request.waits_until, guards=guards, extra_writes=extra_writes)
     try:
         await context.store.commit(change)
     except Superseded:
@@ -130,6 +138,7 @@ async def _accepted(context: AccessContext, actor: Actor, catalog: Catalog, load
             raise PolicyMoved from error
         return None  # what was counted for this person or these roles has changed meanwhile
     role_usage.committed(extra_writes)
+    proved.committed(context)
     if ledger:
         context.store.ledgers_committed({person: ledger})
     return after
@@ -137,15 +146,16 @@ async def _accepted(context: AccessContext, actor: Actor, catalog: Catalog, load
 
 @dataclass(frozen=True)
 class _Acceptance:
-    """The event and the request after it, with what the verdict relied on.
+    """The event, with what the verdict relied on.
 
-    ``counters``: of the person, for an approval by a rule; ``role_usage``: what limits and conflicts count.
+    ``counters``: of the person, for an approval by a rule; ``role_usage``: what limits and conflicts count;
+    ``requires_proof``: whether a rule asks for a proof.
     """
 
     event: Consented
-    after: Request
     counters: PersonCounters | None
     role_usage: usage.GuardedRoleUsage
+    requires_proof: bool
 
 
 async def _judge_acceptance(
@@ -163,8 +173,9 @@ async def _judge_acceptance(
     circumstances = await gather_circumstances(
         context, catalog, requester, role_usage, now, max(request.starts_at, now), tickets, request.id
     )
-    event, after = consent_event(catalog, roster, request, circumstances, counters.rule_uses, actor.person.id)
-    return _Acceptance(event, after, counters if event.rule else None, role_usage)
+    ruling = rules.judge(catalog, roster, rules.requested_access(request), circumstances, counters.rule_uses)
+    event, _ = _by_ruling(catalog, roster, request, circumstances, ruling, actor.person.id)
+    return _Acceptance(event, counters if event.rule else None, role_usage, ruling.requires_proof)
 
 
 def consent_event(
@@ -176,8 +187,14 @@ def consent_event(
 
     Raises `NotAllowed` where rules deny it, or require approvals that nobody could give.
     """
-    now, requester = circumstances.now, request.requester
     ruling = rules.judge(catalog, roster, rules.requested_access(request), circumstances, used)
+    return _by_ruling(catalog, roster, request, circumstances, ruling, by)
+
+
+def _by_ruling(
+    catalog: Catalog, roster: Roster, request: Request, circumstances: Circumstances, ruling: Ruling, by: str
+) -> tuple[Consented, Request]:
+    now, requester = circumstances.now, request.requester
     if not ruling.verdict.allowed:
         raise NotAllowed(ruling.verdict)
     decide_by, remind_at = first_event.times_to_decide(catalog, request.starts_at, now)

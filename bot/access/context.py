@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bot.access.rule_lookups import NO_LOOKUPS, RuleLookups
@@ -33,6 +33,7 @@ from bot.policy import authorization, stand_ins
 from bot.policy.catalog import Catalog
 from bot.store.store import Store
 from bot.store.types import Change, CommitGuard, ExtraWrite, GuardFailed, Loaded, Superseded
+from providers.factors.base import CodeFactor
 
 _REFUSALS_WINDOW = 60
 """Seconds within which the same refusal is audited once."""
@@ -55,6 +56,8 @@ class AccessContext:
     consequence: Consequence
     can_extend: CanExtend
     rule_lookups: RuleLookups = NO_LOOKUPS
+    factors: Mapping[str, CodeFactor] = field(default_factory=dict)
+    """The installed factors, by kind."""
 
     # find
 

@@ -6,13 +6,16 @@ A leg is one role of a request.
 
 from __future__ import annotations
 
-from bot.access import usage
+from pydantic import SecretStr
+
+from bot.access import proof, usage
 from bot.access.circumstances import gather_circumstances
 from bot.access.context import AccessContext
 from bot.core import deadlines, durations
 from bot.core.errors import BadDuration, CannotExtend, Overtaken
 from bot.core.events import ExtensionRequested
 from bot.core.ids import bounded
+from bot.core.proof import NO_CODE, ProofUse
 from bot.core.request import Extension, Request, State
 from bot.core.verdict import Actor
 from bot.policy import authorization, rules
@@ -21,11 +24,13 @@ from bot.policy.rules import Ruling
 from bot.store.types import CommitGuard, Loaded
 
 
-async def extend(context: AccessContext, actor: Actor, id_: str | None, more: int, reason: str) -> Request:
+async def extend(
+    context: AccessContext, actor: Actor, id_: str | None, more: int, reason: str, code: SecretStr = NO_CODE
+) -> Request:
     """Request an extension by ``more`` seconds beyond the current end.
 
     Rules are judged as at a submit, for all of the access. Raises what `extensible` does, and `BadDuration`,
-    `BadReason`, `PolicyMoved`, `Late`.
+    `BadReason`, `NotProved`, `PolicyMoved`, `Late`. ``code``: the second-factor code that was typed, if any.
     """
     reason = bounded(reason, 3, "why it is still needed")
     while True:
@@ -42,10 +47,25 @@ async def extend(context: AccessContext, actor: Actor, id_: str | None, more: in
         if ruling.shortened and until > request.granted_at + ruling.shortened.duration:
             raise CannotExtend(request, "rule", request.granted_at + ruling.shortened.duration)
         n = request.extension.n + 1 if request.extension else 1
-        extension = Extension(n=n, until=until, reason=reason, at=now, required_steps=ruling.required_steps)
+        proved = await proof.check(
+            context,
+            catalog,
+            actor,
+            usage.refs_of(request),
+            ProofUse.REQUEST,
+            code,
+            by_rule=ruling.requires_proof,
+        )
+        extension = Extension(
+            n=n, until=until, reason=reason, at=now, required_steps=ruling.required_steps, proof=proved.proof
+        )
         event = ExtensionRequested(at=now, by=actor.person.id, extension=extension)
         # The deadline is checked by the store's own time: access that has ended cannot be extended.
-        if after := await context.commit(catalog, request, event, deadline=request.ends_at, guards=guards):
+        added = (*guards, *proved.guards)
+        if after := await context.commit(
+            catalog, request, event, deadline=request.ends_at, guards=added, extra_writes=proved.extra_writes
+        ):
+            proved.committed(context)
             return after
 
 

@@ -39,10 +39,27 @@ def first_event(
     A request for somebody else is a draft first: until that person accepts, rules can only deny it. ``used``: see
     `PersonCounters`. Raises `NotAllowed` where a rule denies it, or requires approvals that nobody could give.
     """
+    return event_by(submission, circumstances, ruled(submission, circumstances, used), consequence, can_extend)
+
+
+def ruled(submission: Submission, circumstances: Circumstances, used: Mapping[str, int]) -> Ruling:
+    """What the rules of the policy say of it. Raises `NotAllowed` where one denies it."""
     catalog, roster = submission.catalog, submission.actor.roster
     ruling = rules.judge(catalog, roster, submission.requested_access, circumstances, used)
     if not ruling.verdict.allowed:
         raise NotAllowed(ruling.verdict)
+    return ruling
+
+
+def event_by(
+    submission: Submission,
+    circumstances: Circumstances,
+    ruling: Ruling,
+    consequence: Consequence,
+    can_extend: CanExtend,
+) -> Submitted | ApprovedByRule | Drafted:
+    """The first event by this ruling. Raises `NotAllowed` where rules require approvals that nobody could give."""
+    catalog, roster = submission.catalog, submission.actor.roster
     submitted = submitted_event(submission, circumstances.now, consequence, can_extend)
     if submission.requested_by:
         until = min(circumstances.now + catalog.workspace.consent, submitted.decide_by)

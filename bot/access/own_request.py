@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pydantic import SecretStr
+
+from bot.access import proof, usage
 from bot.access.context import AccessContext
 from bot.core.errors import Overtaken
 from bot.core.events import Cancelled, EndedEarly, Event, RevealRequested
+from bot.core.proof import NO_CODE, ProofUse
 from bot.core.request import Ending, Request, Reveal, State
 from bot.core.verdict import Actor
 from bot.policy import authorization
+from bot.store.types import Loaded
 
 _NO_LONGER_NEEDED = "requested for somebody else, and no longer needed"
 """The reason when the person who requested it for somebody else ends the access."""
@@ -39,18 +44,37 @@ async def release(context: AccessContext, actor: Actor, id_: str | None) -> Requ
     return await _own(context, "release", actor, id_, (State.ACTIVE, State.GRANTING), released, for_others=True)
 
 
-async def reveal(context: AccessContext, actor: Actor, id_: str, view: str, leg: int | None = None) -> Request:
+async def reveal(
+    context: AccessContext,
+    actor: Actor,
+    id_: str,
+    view: str,
+    leg: int | None = None,
+    code: SecretStr = NO_CODE,
+    wait: float = 0.0,
+) -> Request:
     """Have a new secret of one role created and shown in the open modal ``view``; the other roles keep theirs.
 
     ``leg``: the number of the role's leg; None for the first leg that has a secret.
 
-    Raises `NotFound`, `NotAllowed`, `Overtaken`.
+    ``code``: the second-factor code that was typed, if any. ``wait``: seconds before it is shown.
+
+    Raises `NotFound`, `NotAllowed`, `Overtaken`, `NotProved`.
     """
+    while True:
+        loaded = await revealable(context, actor, id_)
+        request, catalog = loaded.request, context.catalog()
+        proved = await proof.check(context, catalog, actor, usage.refs_of(request), ProofUse.REQUEST, code)
+        shown = Reveal(view=view, at=loaded.now + wait, leg=leg, proof=proved.proof)
+        event = RevealRequested(at=loaded.now, by=actor.person.id, reveal=shown)
+        if after := await context.commit(None, request, event, guards=proved.guards, extra_writes=proved.extra_writes):
+            proved.committed(context)
+            return after
 
-    def reveal_requested(now: float, _: Request) -> Event:
-        return RevealRequested(at=now, by=actor.person.id, reveal=Reveal(view=view, at=now, leg=leg))
 
-    return await _own(context, "reveal", actor, id_, (State.ACTIVE,), reveal_requested)
+async def revealable(context: AccessContext, actor: Actor, id_: str) -> Loaded:
+    """The request, if this person could have its secret shown now. Raises `NotFound`, `NotAllowed`, `Overtaken`."""
+    return await _own_in(context, "reveal", actor, id_, (State.ACTIVE,))
 
 
 async def _own(
@@ -68,12 +92,26 @@ async def _own(
     ``for_others``: also for the person who requested it for somebody else.
     """
     while True:
-        loaded = await context.find_by_typed(actor, id_, states, for_others=for_others)
-        request = loaded.request
-        # Permission before state: nobody but the requester learns the state of the request.
-        if not (for_others and authorization.is_party(request, actor.person)):
-            await context.require_allowed(verb, actor, request.id, authorization.is_requester(request, actor.person))
-        if request.state not in states:
-            raise Overtaken(request)
-        if after := await context.commit(None, request, event(loaded.now, request)):
+        loaded = await _own_in(context, verb, actor, id_, states, for_others=for_others)
+        if after := await context.commit(None, loaded.request, event(loaded.now, loaded.request)):
             return after
+
+
+async def _own_in(
+    context: AccessContext,
+    verb: str,
+    actor: Actor,
+    id_: str | None,
+    states: tuple[State, ...],
+    *,
+    for_others: bool = False,
+) -> Loaded:
+    """The requester's own request in one of these states. Raises `NotFound`, `Ambiguous`, `NotAllowed`, `Overtaken`."""
+    loaded = await context.find_by_typed(actor, id_, states, for_others=for_others)
+    request = loaded.request
+    # Permission before state: nobody but the requester learns the state of the request.
+    if not (for_others and authorization.is_party(request, actor.person)):
+        await context.require_allowed(verb, actor, request.id, authorization.is_requester(request, actor.person))
+    if request.state not in states:
+        raise Overtaken(request)
+    return loaded

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from bot.core.frozen import Frozen
+from bot.core.proof import NO_CODE
 from bot.core.request import Person
 from bot.core.verdict import Actor
 from bot.policy.catalog import Catalog, Choice
@@ -31,6 +32,8 @@ class RequestForm(Frozen):
     token: str = ""
     requested_for: Person | None = None
     """Who is to get the access; None for who requests it."""
+    code: SecretStr = NO_CODE
+    """The second-factor code that was typed, if any."""
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.access import usage
+from pydantic import SecretStr
+
+from bot.access import proof, usage
 from bot.access.consent import ROLE_CHANGED, why_not_for_others
 from bot.access.context import AccessContext
+from bot.access.proof import CheckedProof
 from bot.core import durations
 from bot.core.errors import (
     AlreadyAnswered,
@@ -35,6 +38,7 @@ from bot.core.events import (
 )
 from bot.core.frozen import Frozen
 from bot.core.ids import bounded
+from bot.core.proof import NO_CODE, Proof, ProofUse
 from bot.core.question_errors import ReasonChanged
 from bot.core.request import Extension, Request, Review, State, Verb
 from bot.core.verdict import Actor
@@ -49,12 +53,14 @@ class ReviewDecision(Frozen):
     """An approver's decision. ``duration`` in seconds, None for all that was requested.
 
     ``reason_changes``: how often the requester had changed the reason that the approver read, as `Request` counts it.
+    ``code``: the second-factor code that the approver typed, if any.
     """
 
     verb: Verb
     duration: int | None = None
     reason: str = ""
     reason_changes: int = 0
+    code: SecretStr = NO_CODE
 
 
 @dataclass(frozen=True)
@@ -127,21 +133,42 @@ async def review(
             await context.audit_refusal("review", actor, request.id, error)
             raise
         change = await _usage_change(context, catalog, actor, request, event)
+        proved = await _proved(context, catalog, actor, request, event, decision)
         after = await context.commit(
             catalog,
             request,
-            event,
+            with_proof(event, proved.proof),
             deadline=loaded.deadline,
-            guards=change.guards,
+            guards=(*change.guards, *proved.guards),
             delegations=delegations,
-            extra_writes=change.extra_writes,
+            extra_writes=(*change.extra_writes, *proved.extra_writes),
         )
         if after is None:
             continue  # the record, or what was counted, has changed: judge again
         change.role_usage.committed(change.extra_writes)
+        proved.committed(context)
         if isinstance(event, Cancelled):
             raise RoleChanged(after) if event.reason == ROLE_CHANGED else Overtaken(after)
         return after
+
+
+_APPROVALS = (Approved, Endorsed, ExtensionApproved, ExtensionEndorsed)
+
+
+async def _proved(
+    context: AccessContext, catalog: Catalog, actor: Actor, request: Request, event: Event, decision: ReviewDecision
+) -> CheckedProof:
+    """The proof of an approver, where the policy asks for one; a denial takes none. Raises `NotProved`."""
+    if not isinstance(event, _APPROVALS):
+        return CheckedProof()
+    return await proof.check(context, catalog, actor, usage.refs_of(request), ProofUse.APPROVE, decision.code)
+
+
+def with_proof(event: Event, given: Proof | None) -> Event:
+    """An approval with how its approver proved that it is them."""
+    if given is None or not isinstance(event, _APPROVALS):
+        return event
+    return event.model_copy(update={"review": event.review.model_copy(update={"proof": given})})
 
 
 async def _usage_change(

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bot.access import usage
+from bot.access import proof, usage
 from bot.access.circumstances import check_tickets, gather_circumstances
 from bot.access.context import AccessContext
-from bot.access.first_event import first_event, snapshot, submitted_event
+from bot.access.first_event import event_by, first_event, ruled, snapshot, submitted_event
 from bot.access.form_fields import check_duration, check_reason, check_start
 from bot.access.inputs import check_inputs
+from bot.access.proof import CheckedProof
 from bot.access.request_form import RequestForm, Submission
 from bot.core import given_inputs, lifecycle
 from bot.core.errors import (
@@ -28,11 +29,13 @@ from bot.core.errors import (
 )
 from bot.core.lifecycle import OPEN
 from bot.core.limit_errors import Conflicting
+from bot.core.proof import ProofUse
 from bot.core.request import Request, State
 from bot.core.rule_effects import CheckedTicket
 from bot.core.verdict import Actor
 from bot.policy import authorization, conflicts, counted, on_behalf
 from bot.policy.catalog import Catalog, Choice, cannot_combine
+from bot.policy.rules import Ruling
 from bot.policy.vocabulary import TOGETHER
 from bot.store.indexes.person_counters import SUBMIT_WINDOW
 from bot.store.types import Change, GuardFailed, PersonCounters, Superseded
@@ -122,6 +125,10 @@ async def record(context: AccessContext, submission: Submission) -> Request:
 
     Raises also `OverLimit`, `Conflicting` and `NotCounted`, audited.
     """
+    token, actor = submission.form.token, submission.actor
+    # The code of a submission that is delivered twice is spent, and the second delivery is no wrong code.
+    if submission.form.code.get_secret_value() and token and (made := await submitted_before(context, actor, token)):
+        return made
     filled_in = completed(submission, await context.store.now() if submission.form.starts_at else 0.0)
     tickets = await check_tickets(context, filled_in.catalog, filled_in.requested_access)
     try:
@@ -156,11 +163,15 @@ async def _try(context: AccessContext, submission: Submission, tickets: tuple[Ch
     circumstances = await gather_circumstances(
         context, catalog, requester, role_usage, now, submission.form.starts_at or now, tickets
     )
-    event = first_event(submission, circumstances, own.rule_uses, context.consequence, context.can_extend)
+    ruling = ruled(submission, circumstances, own.rule_uses)
+    event = event_by(submission, circumstances, ruling, context.consequence, context.can_extend)
+    proved = await _proved(context, submission, ruling)
+    event = event.model_copy(update={"proof": proved.proof})
     request = lifecycle.begin(event)
     # Guards: the counters that limits and rules relied on, the token, and the policy that judged all this.
     guards, extra_writes = context.store.submission(request, token, counters)
-    guards, extra_writes = (*guards, *role_usage.guards), (*extra_writes, *role_usage.count_request(request))
+    guards = (*guards, *role_usage.guards, *proved.guards)
+    extra_writes = (*extra_writes, *role_usage.count_request(request), *proved.extra_writes)
     same_policy = context.store.policy.is_current(catalog.policy_hash)
     try:
         await context.store.commit(
@@ -175,7 +186,15 @@ async def _try(context: AccessContext, submission: Submission, tickets: tuple[Ch
         return await submitted_before(context, actor, token) if token else None
     context.store.ledgers_committed({person: each.after(request, person) for person, each in counters.items()})
     role_usage.committed(extra_writes)
+    proved.committed(context)
     return request
+
+
+async def _proved(context: AccessContext, submission: Submission, ruling: Ruling) -> CheckedProof:
+    """The proof of whoever requests it, where the policy or a rule asks for one. Raises `NotProved`."""
+    actor, catalog, form = submission.actor, submission.catalog, submission.form
+    roles = submission.choice.roles
+    return await proof.check(context, catalog, actor, roles, ProofUse.REQUEST, form.code, by_rule=ruling.requires_proof)
 
 
 async def submitted_before(context: AccessContext, actor: Actor, token: str) -> Request | None:

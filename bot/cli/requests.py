@@ -29,6 +29,7 @@ from bot.store.provenance import Provenance
 from bot.store.redis import embedded, health
 from bot.store.redis.client import Link
 from bot.store.store import Store
+from providers.factors import registry as factors
 
 
 class NoStore(RuntimeError):
@@ -62,7 +63,11 @@ async def context_of(settings: Settings, *, reads: bool = False) -> AsyncIterato
         retention = catalog.workspace.retention if catalog else WorkspaceShape.model_fields["retention"].default
         store = Store(redis, workspace, ring, retention, settings.replicas, provenance=provenance)
         yield AccessContext(
-            store, lambda: catalog or loader.load(settings.policy), loader.consequence, loader.can_extend
+            store,
+            lambda: catalog or loader.load(settings.policy),
+            loader.consequence,
+            loader.can_extend,
+            factors=factors.build_all(),
         )
 
 

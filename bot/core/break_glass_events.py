@@ -6,6 +6,7 @@ from typing import Literal
 
 from bot.core.break_glass import BreakGlass, BreakGlassReview
 from bot.core.happening import Happening, Requested
+from bot.core.proof import Proof
 
 
 class BreakGlassUsed(Requested):
@@ -22,6 +23,7 @@ class SwitchedToBreakGlass(Happening):
     break_glass: BreakGlass
     reason: str
     duration: int
+    proof: Proof | None = None
 
 
 class BreakGlassReviewed(Happening):

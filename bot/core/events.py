@@ -28,6 +28,7 @@ from bot.core.extension_events import (
 )
 from bot.core.frozen import ProviderData
 from bot.core.happening import Happening, Requested
+from bot.core.proof import Proof
 from bot.core.questions import DurationChange, ReasonChange
 from bot.core.request import (
     ApproverQuestion,
@@ -85,6 +86,7 @@ class Consented(Happening):
     shortened: Shortened | None = None
     tickets: tuple[CheckedTicket, ...] = ()
     escalations: tuple[Escalation, ...] = ()
+    proof: Proof | None = None
 
 
 class Reminded(Happening):

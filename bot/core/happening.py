@@ -8,6 +8,7 @@ from pydantic import Field
 
 from bot.core.escalation import Escalation
 from bot.core.frozen import Frozen
+from bot.core.proof import Proof
 from bot.core.request import Person, RequiredStep
 from bot.core.role_snapshot import RoleSnapshot
 from bot.core.rule_effects import CheckedTicket, Shortened
@@ -50,3 +51,5 @@ class Requested(Happening):
     escalations: tuple[Escalation, ...] = ()
     may_break_glass: bool = False
     """Whether the requester could use break-glass for it then; judged again when they do."""
+    proof: Proof | None = None
+    """How whoever requested it proved that it is them; None where the policy asked for no proof."""

@@ -136,6 +136,7 @@ def begin(event: Requested) -> Request:
         escalations=event.escalations,
         only_required=event.only_required,
         may_break_glass=event.may_break_glass,
+        proof=event.proof,
     )
     if isinstance(event, ApprovedByRule):
         request = approve_by_rule(request, event)

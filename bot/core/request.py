@@ -10,6 +10,7 @@ from bot.core.break_glass import BreakGlass
 from bot.core.escalation import Escalation
 from bot.core.frozen import Frozen, ProviderData
 from bot.core.person import Person
+from bot.core.proof import Proof
 from bot.core.questions import ApproverQuestion
 from bot.core.reviews import ByRule, Review, Verb
 from bot.core.role_snapshot import RoleSnapshot
@@ -107,6 +108,7 @@ class Reveal(Frozen):
     view: str
     at: float
     leg: int | None = None
+    proof: Proof | None = None
 
 
 class ExtensionState(StrEnum):
@@ -138,6 +140,8 @@ class Extension(Frozen):
     error: str = ""
     required_steps: tuple[RequiredStep, ...] = ()
     """What it needs beside the steps of its roles; those of the request itself do not count here."""
+    proof: Proof | None = None
+    """How the requester proved that it is them; None where the policy asked for no proof."""
 
     @property
     def undone(self) -> bool:
@@ -187,6 +191,10 @@ class Request(Frozen):
     """When a draft expires."""
     consented_at: float = 0
     """When the person whom somebody else requested it for accepted it."""
+    consent_proof: Proof | None = None
+    """How they proved then that it is them."""
+    proof: Proof | None = None
+    """How whoever requested it, or took it by break-glass later, proved that it is them; None where none was asked."""
     what: str
     title: str
     reason: str

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from bot.core.frozen import Frozen
 from bot.core.person import Person
+from bot.core.proof import Proof
 
 
 class Verb(StrEnum):
@@ -47,3 +48,5 @@ class Review(Frozen):
     """The approver in whose place it was given, where that is somebody else's."""
     delegation: str = ""
     """The id of the delegation that it rests on."""
+    proof: Proof | None = None
+    """How the approver proved that it is them; None where the policy asked for no proof."""

@@ -121,7 +121,8 @@ def apply(request: Request, event: Event) -> Request:  # one line an event, to b
         case ClosedManually():
             return _close_manually(request, event)
         case SwitchedToBreakGlass(break_glass=glass):
-            return break_glass(_with(request, reason=event.reason, duration=event.duration, shortened=None), glass)
+            taken = {"reason": event.reason, "duration": event.duration, "proof": event.proof or request.proof}
+            return break_glass(_with(request, shortened=None, **taken), glass)
         case BreakGlassReviewed():
             return _reviewed(request, event)
         case ReviewOverdue():
@@ -136,7 +137,7 @@ def _consent(request: Request, event: Consented) -> Request:
     if request.waits_for is not DraftWait.CONSENT:
         raise IllegalEvent(f"{request.id} waits for nobody's consent")
     times = {"consented_at": event.at, "decide_by": event.decide_by, "remind_at": event.remind_at}
-    seen = _with(request, state=State.PENDING, waits_for=None, waits_until=0.0, **times)
+    seen = _with(request, state=State.PENDING, waits_for=None, waits_until=0.0, consent_proof=event.proof, **times)
     duration = event.shortened.duration if event.shortened else request.duration
     ruled = {"required_steps": event.required_steps, "shortened": event.shortened, "tickets": event.tickets}
     seen = _with(seen, duration=duration, escalations=() if event.rule else event.escalations, **ruled)

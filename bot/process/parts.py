@@ -22,7 +22,7 @@ from bot.policy import loader
 from bot.policy.catalog import Catalog
 from bot.reports.digest.schedule import Digesting
 from bot.settings import Settings
-from bot.startup import Identity
+from bot.startup import CannotStart, Identity
 from bot.store.indexes.recent_decisions import Acknowledged
 from bot.store.keyring import KeyRing
 from bot.store.keys import Keys
@@ -38,6 +38,9 @@ from handlers.notify.announcer import Announcer
 from handlers.notify.home_tabs import HomeTabs
 from handlers.slack.api import CallObserver
 from handlers.slack.directory import People
+from providers.factors import registry as factors
+from providers.factors.base import CodeFactor
+from providers.secret_refs import Misconfigured
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +114,9 @@ class Parts:
         self.scheduler = new_scheduler()
         self.time = StoreClock(self.store.now, partial(tick_now, self.scheduler))
         lookups = RuleLookups(self._frozen, self._ticket_exists)
-        self.context = AccessContext(self.store, self.policy, loader.consequence, loader.can_extend, lookups)
+        self.context = AccessContext(
+            self.store, self.policy, loader.consequence, loader.can_extend, lookups, _factors()
+        )
         self.client.retry_handlers.append(self.slack_metrics())
         self.people = People(self.client, self.store, self.identity.home, self.policy)
         self.home_tabs = HomeTabs(self.context, self.people, self.client, site=self.identity.site)
@@ -179,3 +184,11 @@ class Parts:
         if self.policy_text and generation == self.catalog.policy_hash:
             return self.policy_text
         return loader.full_text(self.settings.policy, generation)
+
+
+def _factors() -> Mapping[str, CodeFactor]:
+    """The factors that are installed. Raises `CannotStart`."""
+    try:
+        return factors.build_all()
+    except Misconfigured as error:
+        raise CannotStart(str(error)) from None

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from bot.access.revoke import RevokeTarget
 from bot.access.submit import RequestForm
@@ -322,6 +322,11 @@ def chosen_person(payload: Payload) -> str:
 def reason(payload: Payload) -> str:
     """What was typed as a reason."""
     return _values(payload).get(action_ids.REASON, "")
+
+
+def code(payload: Payload) -> SecretStr:
+    """What was typed as a second-factor code."""
+    return SecretStr(_values(payload).get(action_ids.CODE, ""))
 
 
 def scope(payload: Payload) -> str:

@@ -46,6 +46,8 @@ INPUT = "input"
 SCOPE = "scope"
 OUTCOME = "outcome"
 FOLLOW_UP = "follow_up"
+CODE = "code"
+"""The block of a second-factor code."""
 
 ASK_VIEW = "ask"
 APPROVE_LESS_VIEW = "approve_less"
@@ -68,6 +70,10 @@ WAITING_VIEW = "waiting"
 INSIGHTS_VIEW = "insights"
 REQUEST_VIEW = "request_shown"
 SECRETS_VIEW = "secrets"
+APPROVE_CODE_VIEW = "approve_code"
+EXTEND_APPROVE_CODE_VIEW = "extend_approve_code"
+ACCEPT_CODE_VIEW = "accept_code"
+REVEAL_CODE_VIEW = "reveal_code"
 
 GLOBAL_SHORTCUT = "request_access"
 MESSAGE_SHORTCUT = "request_access_here"
@@ -119,4 +125,8 @@ VIEWS = (
     BREAK_GLASS_REVIEW_VIEW,
     REVOKE_ALL_VIEW,
     LOCKDOWN_VIEW,
+    APPROVE_CODE_VIEW,
+    EXTEND_APPROVE_CODE_VIEW,
+    ACCEPT_CODE_VIEW,
+    REVEAL_CODE_VIEW,
 )

@@ -110,7 +110,7 @@ def approve_less(request: Request, page: str = "") -> View:
     return View(
         type="modal",
         callback_id=action_ids.APPROVE_LESS_VIEW,
-        private_metadata=_carried(request, page, reason=request.reason_changes),
+        private_metadata=carried(request, page, reason=request.reason_changes),
         title="Approve for less",
         submit="Approve",
         close="Cancel",
@@ -135,7 +135,7 @@ def question(request: Request, page: str = "") -> View:
     return View(
         type="modal",
         callback_id=action_ids.QUESTION_VIEW,
-        private_metadata=_carried(request, page),
+        private_metadata=carried(request, page),
         title="Ask a question",
         submit="Ask",
         close="Cancel",
@@ -300,7 +300,7 @@ def _shorter(request: Request) -> list[int]:
     return [p for p in PRESETS if p < request.duration] or [half] * (half < request.duration)
 
 
-def _carried(request: Request, page: str, reason: int = 0) -> str:
+def carried(request: Request, page: str, reason: int = 0) -> str:
     """Which request it is about, and the place in the list to which one comes back.
 
     ``reason``: which of its reasons is shown, as `Request.reason_changes` counts them: ``J-7K3Q#1``.
@@ -313,7 +313,7 @@ def _reasoned(request: Request, callback: str, heading: str, submit: str, label:
     return View(
         type="modal",
         callback_id=callback,
-        private_metadata=_carried(request, page),
+        private_metadata=carried(request, page),
         title=heading,
         submit=submit,
         close="Cancel",

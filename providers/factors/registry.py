@@ -18,3 +18,8 @@ FACTORS: Installed[CodeFactor] = Installed(
     members=("Config", *(name for name in vars(CodeFactor) if not name.startswith("_"))),
 )
 names, find, build = FACTORS.names, FACTORS.find, FACTORS.build
+
+
+def build_all() -> dict[str, CodeFactor]:
+    """Every factor that is installed, by kind. Raises `Misconfigured` where one needs a config."""
+    return {kind: build(kind, {}, {}) for kind in names()}

@@ -62,7 +62,7 @@ async def test_of_two_submissions_with_one_code_one_commits(store: Store) -> Non
     await enrolled(store)
     requests = [await house.ask(name) for name in ("mia", "eve")]
     other = another_process(store)
-    await other.policy.adopt(house.policy.generation)
+    await other.policy.adopt(house.policy.policy_hash)
     code = code_at(SEED, await store.now())
     changes: list[tuple[Store, Change]] = []
     for process, request in zip((store, other), requests, strict=True):
@@ -71,7 +71,7 @@ async def test_of_two_submissions_with_one_code_one_commits(store: Store) -> Non
         assert after is not None
         guards, ops = process.factors.guards_and_ops(known, after)
         event = Cancelled(at=request.created_at + 1, by=request.requester.id)
-        changes.append((process, Change(request, advance(request, event), event, guards=guards, ops=ops)))
+        changes.append((process, Change(request, advance(request, event), event, guards=guards, extra_writes=ops)))
     answers = await asyncio.gather(*(each.commit(change) for each, change in changes), return_exceptions=True)
     [lost] = [answer for answer in answers if not isinstance(answer, float)]
     assert isinstance(lost, GuardFailed)
