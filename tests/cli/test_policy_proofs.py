@@ -7,8 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from bot.access.break_glass_verdict import EarlierUses
+from bot.access.case_attempt import person
+from bot.access.policy_case import Trial
+from bot.access.submit import RequestForm
+from bot.core.factor_errors import ProofRequired
+from bot.core.identity import identity_of
+from bot.core.proof import ProofUse
+from bot.core.verdict import Members
+from bot.policy.conditions import Circumstances
+from bot.policy.loader import can_extend, consequence
 from tests.cli.test_policy_cases import run_cases
 from tests.cli.test_policy_explain import ALWAYS, explained
+from tests.house import POLICY, catalog
 from tests.policy.flows import FLOWS
 
 OFF = "mfa: {request: off, break_glass: off}"
@@ -66,11 +77,49 @@ def test_a_rule_asks_too_and_a_denial_needs_no_proof(rules: str, case: str, tmp_
     assert done.exit_code == 0, done.output
 
 
-def test_whoever_accepts_proves_it_too(tmp_path: Path) -> None:
-    """The rule is judged again, for the person whom it is for."""
-    rule = "rules: [{when: {requester_in: [security]}, then: {require: {mfa: true}}}]\n"
-    done = run_cases(tmp_path, f"{{{FOR_MIA}, accepted: true, {NO}, {REQUESTS}}}", policy=policy("", rule))
+def trial_of(mfa: str) -> Trial:
+    """Of the policy with this line; everybody proves who they are until it is said otherwise."""
+    roster = {"dba": Members(identities=frozenset({identity_of("dan@example.com")}))}
+    known = catalog(policy(mfa))
+    listed = {name: Members(identities=frozenset(map(identity_of, g.people))) for name, g in known.groups.items()}
+    return Trial(known, {**listed, **roster}, consequence, can_extend)
+
+
+FACTS = Circumstances(now=1.0, begins=1.0)
+REASON = "INC-42 the vault does not open"
+
+
+def test_whoever_accepts_proves_it_as_well() -> None:
+    trial, mia = trial_of(""), person("mia@example.com")
+    form = RequestForm(what="debug", duration=3600, reason=REASON, requested_for=mia)
+    trial.submit(person("pat@example.com"), form, FACTS, {})
+    trial.proved = False
+    with pytest.raises(ProofRequired) as raised:
+        trial.accept(FACTS, {})
+    assert raised.value.use is ProofUse.REQUEST
+    assert trial.request is not None
+    assert trial.request.is_draft
+    trial.proved = True
+    trial.accept(FACTS, {})
+    assert not trial.request.is_draft
+
+
+def test_whoever_takes_a_pending_request_at_once_proves_it_as_well() -> None:
+    trial, sam = trial_of("mfa: {request: off}"), person("sam@example.com")
+    trial.submit(sam, RequestForm(what="debug", duration=3600, reason=REASON), FACTS, {})
+    trial.proved = False
+    with pytest.raises(ProofRequired) as raised:
+        trial.switch(sam, REASON, 600, EarlierUses("", 0), 2.0)
+    assert raised.value.use is ProofUse.BREAK_GLASS
+    assert trial.request is not None
+    assert trial.request.break_glass is None
+
+
+def test_explain_says_nothing_of_break_glass_where_there_is_none(tmp_path: Path) -> None:
+    known = POLICY.replace(OFF, "mfa: {request: off}")
+    done = explained(tmp_path, "debug", "--as", "mia@example.com", *ALWAYS, "--json", policy=known)
     assert done.exit_code == 0, done.output
+    assert json.loads(done.output)["proofs"] == []
 
 
 LINES = {

@@ -238,15 +238,16 @@ def ruled(*written: str) -> Catalog:
     return read((OFF, NOTHING), CALENDAR, ("templates:\n", f"rules: [{', '.join(written)}]\ntemplates:\n"))
 
 
-def judged(catalog: Catalog, begins: float = ON_FRIDAY, **facts: Any) -> rules.Ruling:
+def judged(catalog: Catalog, begins: float = ON_FRIDAY, *, why: bool = False, **facts: Any) -> rules.Ruling:
     wanted = RequestedAccess(requester=MIA, what="debug", roles=(READ,), duration=600)
     known = Circumstances(now=begins, begins=begins, **facts)
-    return rules.judge(catalog, {}, wanted, known, {rule.key: 0 for rule in catalog.rules})
+    return rules.judge(catalog, {}, wanted, known, {rule.key: 0 for rule in catalog.rules}, why=why)
 
 
 def test_a_rule_requires_a_proof_by_its_conditions() -> None:
     assert judged(ruled(FRIDAY), ON_FRIDAY).requires_proof
     assert not judged(ruled(FRIDAY), ON_MONDAY).requires_proof
+    assert not judged(ruled(FRIDAY), ON_MONDAY, why=True).requires_proof, "a rule without an effect is told of alone"
     assert not judged(ruled(APPROVE)).requires_proof
     assert not judged(ruled()).requires_proof
 
