@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from bot.cli.main import main
 from bot.policy.catalog import EscalateTo, Role
-from bot.policy.loader import facts
+from bot.policy.loader import facts, installed
 from bot.policy.parse import parse
 from bot.policy.yaml_source import Source
 from handlers.slack.verbs import COMMANDS
@@ -81,8 +81,18 @@ def test_each_command_that_is_named_exists(path: Path) -> None:
 def test_the_rule_of_the_policy_guide_is_good() -> None:
     [rules] = re.findall(r"```yaml\n(rules:.*?)```", _read(ROOT / "bot/guides/policy.md"), re.DOTALL)
     policy = POLICY.replace("    approvers: [dba]\n", "    approvers: [dba]\n    on_call: dba\n", 1) + rules
-    known = parse([Source("policy.md", policy)], facts, registry.names()).rules
-    assert [rule.then.outcome for rule in known] == ["approve", "deny", "require", "shorten"]
+    known = parse([Source("policy.md", policy)], facts, registry.names(), installed()).rules
+    assert [rule.then.outcome for rule in known] == ["approve", "deny", "require", "require", "shorten"]
+
+
+def test_the_second_factor_of_the_policy_guide_says_what_holds_without_it() -> None:
+    [line] = re.findall(r"```yaml\nworkspace:\n  (mfa: .*?)\n```", _read(ROOT / "bot/guides/policy.md"), re.DOTALL)
+    texts = [re.sub("mfa: .*", said, POLICY, count=1) for said in (line, "")]
+    written, default = (
+        parse([Source("policy.md", text)], facts, registry.names(), installed()).workspace.mfa for text in texts
+    )
+    assert written.factors == ("totp",)
+    assert written.model_copy(update={"factors": None}) == default
 
 
 def test_the_tests_of_the_policy_guide_pass_with_the_starter(tmp_path: Path) -> None:
