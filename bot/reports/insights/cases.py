@@ -26,7 +26,7 @@ KINDS = (
 """The events that cases are read from."""
 _ANSWERS = frozenset({"endorsed", "approved", "denied"})
 KEPT = 200
-"""How many of the latest proofs are kept; all cases are counted."""
+"""How many of the latest references are kept; all cases are counted."""
 
 
 class InsightSeverity(StrEnum):
@@ -62,7 +62,7 @@ class Insight:
     """What it is about: a bound identity, a role, a template, a group."""
 
 
-class Proof(NamedTuple):
+class AuditReference(NamedTuple):
     """Where a case is in the audit log."""
 
     id: str
@@ -72,7 +72,7 @@ class Proof(NamedTuple):
 class RequestCase(NamedTuple):
     """A request. ``who``: the bound identity; ``what``: a template or system/role; ``at`` in Unix seconds."""
 
-    proof: Proof
+    reference: AuditReference
     at: float
     who: str
     tz: str
@@ -84,7 +84,7 @@ class DecisionCase(NamedTuple):
     """A decision. ``last``: it was the last that the request needed."""
 
     ask: RequestCase
-    proof: Proof
+    reference: AuditReference
     at: float
     by: str
     yes: bool
@@ -98,19 +98,19 @@ class DecisionCase(NamedTuple):
 
 @dataclass(slots=True)
 class Cases:
-    """A count of cases, and the latest proofs."""
+    """A count of cases, and the latest references."""
 
     count: int = 0
     since: float = 0.0
-    proofs: list[Proof] = field(default_factory=list)
+    references: list[AuditReference] = field(default_factory=list)
 
-    def add(self, at: float, *proofs: Proof) -> None:
+    def add(self, at: float, *references: AuditReference) -> None:
         """Counts a case."""
         self.count += 1
         self.since = self.since or at
-        self.proofs.extend(proofs)
-        if len(self.proofs) >= 2 * KEPT:  # not each time: it moves all of them
-            del self.proofs[:-KEPT]
+        self.references.extend(references)
+        if len(self.references) >= 2 * KEPT:  # not each time: it moves all of them
+            del self.references[:-KEPT]
 
 
 class InsightRule(Generic[T]):
@@ -146,7 +146,7 @@ class InsightRule(Generic[T]):
         raise NotImplementedError
 
     def _finding(self, about: tuple[str, ...], sentence: str, cases: Cases, act: str = "") -> Insight:
-        proofs = sorted(set(cases.proofs), key=lambda proof: proof.seq)[-KEPT:]
+        references = sorted(set(cases.references), key=lambda reference: reference.seq)[-KEPT:]
         return Insight(
             rule=self.name,
             key=" ".join((self.name, *about)),
@@ -155,8 +155,8 @@ class InsightRule(Generic[T]):
             act=act or self.act,
             count=cases.count,
             since=cases.since,
-            requests=tuple(dict.fromkeys(proof.id for proof in proofs)),
-            events=tuple(proof.seq for proof in proofs),
+            requests=tuple(dict.fromkeys(reference.id for reference in references)),
+            events=tuple(reference.seq for reference in references),
             about=about,
         )
 
@@ -212,7 +212,7 @@ def _ask(entry: AuditEntry) -> RequestCase | None:
         return None
     if not (who and what and type(who) is type(tz) is type(what) is str and entry.version):
         return None
-    return RequestCase(Proof(entry.id, entry.seq), entry.at, who, tz, what, roles)
+    return RequestCase(AuditReference(entry.id, entry.seq), entry.at, who, tz, what, roles)
 
 
 def _by_rule(entry: AuditEntry) -> bool:
@@ -226,8 +226,8 @@ def _answer(entry: AuditEntry, ask: RequestCase) -> DecisionCase | None:
         return None
     if not isinstance(by, str) or not by or by == ask.who:
         return None
-    proof = Proof(entry.id, entry.seq)
-    return DecisionCase(ask, proof, entry.at, by, entry.kind != "denied", entry.kind != "endorsed")
+    reference = AuditReference(entry.id, entry.seq)
+    return DecisionCase(ask, reference, entry.at, by, entry.kind != "denied", entry.kind != "endorsed")
 
 
 def _facts(entry: AuditEntry) -> dict[str, Any]:

@@ -22,7 +22,15 @@ from bot.policy.insight_thresholds import (
     RubberStamp,
     UnusualHours,
 )
-from bot.reports.insights.cases import Cases, DecisionCase, Insight, InsightRule, InsightSeverity, Proof, RequestCase
+from bot.reports.insights.cases import (
+    AuditReference,
+    Cases,
+    DecisionCase,
+    Insight,
+    InsightRule,
+    InsightSeverity,
+    RequestCase,
+)
 
 _SEVERAL = 3
 """How many people a finding about a role needs."""
@@ -39,7 +47,7 @@ class Again(InsightRule[AskedAgain]):
 
     def answered(self, answer: DecisionCase) -> None:
         if answer.yes and answer.last:
-            self.cases[answer.ask.who, answer.ask.what].add(answer.ask.at, answer.ask.proof)
+            self.cases[answer.ask.who, answer.ask.what].add(answer.ask.at, answer.ask.reference)
 
     def found(self, period: str) -> Iterator[Insight]:
         for key, cases in self.cases.items():
@@ -63,7 +71,7 @@ class Stamps(InsightRule[RubberStamp]):
     def answered(self, answer: DecisionCase) -> None:
         self._answers[answer.by] += 1
         if answer.yes and answer.wait < self.limits.faster_than:
-            self.cases[answer.by, ""].add(answer.at, answer.proof)
+            self.cases[answer.by, ""].add(answer.at, answer.reference)
 
     def found(self, period: str) -> Iterator[Insight]:
         fast = durations.words(self.limits.faster_than)
@@ -88,7 +96,7 @@ class Mutual(InsightRule[EachOther]):
     def answered(self, answer: DecisionCase) -> None:
         if answer.yes:
             self._got[answer.ask.who] += 1
-            self.cases[answer.ask.who, answer.by].add(answer.at, answer.proof)
+            self.cases[answer.ask.who, answer.by].add(answer.at, answer.reference)
 
     def found(self, period: str) -> Iterator[Insight]:
         for key, to_one in list(self.cases.items()):
@@ -100,7 +108,7 @@ class Mutual(InsightRule[EachOther]):
                     for who, cases in ((one, to_one), (other, to_other))
                 )
                 both = Cases(to_one.count + to_other.count, min(to_one.since, to_other.since))
-                both.proofs = [*to_one.proofs, *to_other.proofs]
+                both.references = [*to_one.references, *to_other.references]
                 said = f"{one} and {other} approve each other: {parts}, in {period}."
                 yield self._finding((one, other), said, both)
 
@@ -126,7 +134,7 @@ class Bottleneck(InsightRule[OneApprover]):
         for role in answer.ask.roles:
             key = role, answer.by
             self._answers[role] += 1
-            self.cases[key].add(answer.at, answer.proof)
+            self.cases[key].add(answer.at, answer.reference)
             self._requesters[key].add(answer.ask.who)
             if late:
                 self._late[key] += 1
@@ -157,7 +165,7 @@ class Formality(InsightRule[AlwaysApproved]):
     def answered(self, answer: DecisionCase) -> None:
         for role in answer.ask.roles if answer.last else ():
             if answer.yes:
-                self.cases[role, ""].add(answer.at, answer.proof)
+                self.cases[role, ""].add(answer.at, answer.reference)
                 self._requesters[role].add(answer.ask.who)
             else:
                 self._refused.add(role)
@@ -186,7 +194,7 @@ class NoNo(InsightRule[NeverDenied]):
 
     def answered(self, answer: DecisionCase) -> None:
         if answer.yes:
-            self.cases[answer.by, ""].add(answer.at, answer.proof)
+            self.cases[answer.by, ""].add(answer.at, answer.reference)
         else:
             self._denied.add(answer.by)
 
@@ -209,7 +217,7 @@ class AskedOn(InsightRule[AfterDenial]):
         super().__init__(limits, since)
         self._denied: dict[tuple[str, str], DecisionCase] = {}
         """The last denial by person and role."""
-        self._asked_on: dict[Proof, set[tuple[str, str]]] = {}
+        self._asked_on: dict[AuditReference, set[tuple[str, str]]] = {}
         self._given: Counter[tuple[str, str]] = Counter()
 
     def asked(self, ask: RequestCase) -> None:
@@ -220,18 +228,18 @@ class AskedOn(InsightRule[AfterDenial]):
                     del self._denied[ask.who, role]
             if ask.at - denial.at <= self.limits.soon:
                 key = ask.who, denial.ask.what
-                self.cases[key].add(denial.at, denial.ask.proof, ask.proof)
-                self._asked_on.setdefault(ask.proof, set()).add(key)
+                self.cases[key].add(denial.at, denial.ask.reference, ask.reference)
+                self._asked_on.setdefault(ask.reference, set()).add(key)
 
     def answered(self, answer: DecisionCase) -> None:
         if not answer.yes:
             self._denied |= {(answer.ask.who, role): answer for role in answer.ask.roles}
         if answer.last:
-            for key in self._asked_on.pop(answer.ask.proof, ()):
+            for key in self._asked_on.pop(answer.ask.reference, ()):
                 self._given[key] += answer.yes
 
     def over(self, ask: RequestCase) -> None:
-        self._asked_on.pop(ask.proof, None)
+        self._asked_on.pop(ask.reference, None)
 
     def found(self, period: str) -> Iterator[Insight]:
         soon = durations.words(self.limits.soon)
@@ -258,7 +266,7 @@ class Hours(InsightRule[UnusualHours]):
         if _MORNING <= hour < _NIGHT:
             self._by_day[ask.who] += 1
         else:
-            self.cases[ask.who, ""].add(ask.at, ask.proof)
+            self.cases[ask.who, ""].add(ask.at, ask.reference)
 
     def found(self, period: str) -> Iterator[Insight]:
         for (who, _), cases in self.cases.items():

@@ -13,7 +13,7 @@ from bot.core.audit_chain import AuditEntry
 from bot.core.events import ApprovedByRule, Event, Submitted
 from bot.core.request import ByRule
 from bot.policy.insight_thresholds import Rules
-from bot.reports.insights.cases import KEPT, DecisionCase, Proof, RequestCase, feed
+from bot.reports.insights.cases import KEPT, AuditReference, DecisionCase, RequestCase, feed
 from bot.reports.insights.findings import explained
 from bot.reports.insights.rules import RULES
 from tests.reports.insights.stories import DAY, NOON, Story
@@ -256,9 +256,11 @@ def state(answers: int) -> int:
     counting = [rule(Rules().of(rule.name), 0.0) for rule in RULES]
     for n in range(answers):
         ask = RequestCase(
-            Proof(f"J-{n}", 2 * n), NOON + n, PEOPLE[n % 3], "UTC", "vault/read-only", ("vault/read-only",)
+            AuditReference(f"J-{n}", 2 * n), NOON + n, PEOPLE[n % 3], "UTC", "vault/read-only", ("vault/read-only",)
         )
-        answer = DecisionCase(ask, Proof(f"J-{n}", 2 * n + 1), NOON + n + 2, PEOPLE[(n + 1) % 3], n % 7 > 0, last=True)
+        answer = DecisionCase(
+            ask, AuditReference(f"J-{n}", 2 * n + 1), NOON + n + 2, PEOPLE[(n + 1) % 3], n % 7 > 0, last=True
+        )
         for rule in counting:
             rule.asked(ask)
             rule.answered(answer)
