@@ -70,13 +70,12 @@ class FactorRegisters:
 
     # reading
 
-    def tail(self, value: bytes) -> bool:
-        """Whether a value that ends like this is the one that was read last."""
-        return value == self._raw[-_TAIL:]
+    async def refresh(self, *, whole: bool = False) -> None:
+        """Read it, where it changed; one that is not believed is written again from what is known, with an alarm.
 
-    async def refresh(self) -> None:
-        """Read it, where it changed; one that is not believed is written again from what is known, with an alarm."""
-        if self.tail(await self.read_tail()):
+        ``whole``: also where it ends as it did, which somebody may have put behind something else.
+        """
+        if not whole and await self._read_tail() == self._raw[-_TAIL:]:
             return
         while True:
             before = self._revision
@@ -91,8 +90,7 @@ class FactorRegisters:
                 self._raw = _UNREAD
                 raise
 
-    async def read_tail(self) -> bytes:
-        """The end of the value."""
+    async def _read_tail(self) -> bytes:
         found: Any = await away(self._redis.getrange(self._keys.factor_register, -_TAIL, -1))
         return found or b""
 
@@ -121,11 +119,12 @@ class FactorRegisters:
         done = "it is written again from what is known" if self.readable else "no factor is enrolled or reset here"
         said = f"the register of people's factors cannot be believed ({doubt}): {done}"
         log.critical("%s", said)
+        facts = json.dumps({"alarm": "factors", "said": said}, ensure_ascii=False)
+        # Before it is repaired: where the alarm fails, both are done at the next look.
+        await self._note("alarm", facts, window=_AGAIN, once=f"{self._keys.factor_register} {doubt}", row=_ROW)
         if self.readable:
             # Whoever else repairs it at this moment knows as much, or is corrected at the next look.
             await self._replace()
-        facts = json.dumps({"alarm": "factors", "said": said}, ensure_ascii=False)
-        await self._note("alarm", facts, window=_AGAIN, once=f"{self._keys.factor_register} {doubt}", row=_ROW)
 
     # writing
 

@@ -221,7 +221,7 @@ class FactorStore:
                 case "MOVED":
                     return False
                 case _:
-                    await self.register.refresh()
+                    await self.register.refresh(whole=True)
         raise StoreAway("the register of factors changes faster than it can be read")
 
     @property

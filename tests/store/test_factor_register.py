@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bot.audit.archive.archive import Archive
 from bot.audit.sealer import Sealer
-from bot.core.errors import Tampered
+from bot.core.errors import StoreAway, Tampered
 from bot.core.factors import FactorRecord
+from bot.store.factor_register import FactorRegisters
+from bot.store.factors import RESET
 from bot.store.keyring import KeyRing
 from bot.store.store import Store
 from bot.worker.key_rotation import KeyRotation
@@ -131,6 +134,16 @@ async def test_a_register_that_is_missing_or_forged_is_written_again_by_who_know
         assert (await fresh.factors.read(identity)).doubt == ""
 
 
+async def test_a_forged_register_that_ends_as_ours_keeps_nobody_from_enrolling(store: Store) -> None:
+    await enrolled(store)
+    value: Any = await store.redis.get(store.keys.factor_register)
+    await store.redis.set(store.keys.factor_register, b"{}" + value)
+    await enrolled(store, DAN)
+    assert len(await alarms(store)) == 1
+    fresh = another_process(store)
+    assert [(await fresh.factors.read(each)).doubt for each in (MIA, DAN)] == ["", ""]
+
+
 async def test_many_who_enrol_at_once_are_all_in_the_register(store: Store) -> None:
     people = [f"person{n}@example.com" for n in range(12)]
     processes = [store, another_process(store), another_process(store)]
@@ -146,6 +159,59 @@ async def test_a_proof_or_a_failure_leaves_the_register_as_it_is(store: Store) -
     before = await store.redis.get(store.keys.factor_register)
     await failed(store)
     assert await store.redis.get(store.keys.factor_register) == before
+
+
+async def test_what_two_processes_read_at_once_only_one_of_them_changes(store: Store) -> None:
+    await enrolled(store)
+    other = another_process(store)
+    first, second = await store.factors.read(MIA), await other.factors.read(MIA)
+    assert await store.factors.write(first, first.record.without_factors(), RESET, {})
+    await other.factors.register.refresh()
+    assert not await other.factors.write(second, second.record.without_factor("f1"), "test", {})
+    assert not await other.factors.write(second, second.record.with_failure(second.now), "test", {})
+
+
+async def test_a_register_that_is_read_while_this_process_writes_it_is_not_taken_for_an_older_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await enrolled(store)
+    other = another_process(store)
+    await enrolled(other, DAN)
+    real, nested = store.redis.get, list[str]()
+
+    async def late(key: Any) -> Any:
+        value = await real(key)
+        if key == store.keys.factor_register and not nested:
+            nested.append(key)
+            await reset(store)
+        return value
+
+    monkeypatch.setattr(store.redis, "get", late)
+    await store.factors.register.refresh()
+    assert nested
+    assert await alarms(store) == []
+    assert store.factors.register.people == {MIA: 2, DAN: 1}
+
+
+async def test_an_alarm_that_could_not_be_raised_is_raised_at_the_next_look(store: Store) -> None:
+    await enrolled(store)
+    raised: list[str] = []
+
+    async def note(kind: str, event: str, **_: Any) -> bool:
+        raised.append(event)
+        if len(raised) == 1:
+            raise StoreAway("ConnectionError")
+        return True
+
+    register = FactorRegisters(store.redis, store.keys, store.ring, note)
+    await register.refresh()
+    await store.redis.set(store.keys.factor_register, "nonsense")
+    with pytest.raises(StoreAway):
+        await register.refresh()
+    await register.refresh()
+    await register.refresh()
+    assert len(raised) == 2
+    assert (await another_process(store).factors.read(MIA)).doubt == ""
 
 
 # rotation
