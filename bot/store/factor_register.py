@@ -24,7 +24,7 @@ from bot.store.keys import Keys
 log = logging.getLogger(__name__)
 
 _SEAL: Final = "factor register"
-_TAIL: Final = 96
+TAIL: Final = 96
 """Bytes at the end that hold the whole MAC: while they are the same, so is the rest, or it is not ours."""
 _UNREAD: Final = b"\0"
 """What no register looks like: it is read, and judged, at the next look."""
@@ -70,12 +70,13 @@ class FactorRegisters:
 
     # reading
 
-    async def refresh(self, *, whole: bool = False) -> None:
+    async def refresh(self, tail: bytes | None = None, *, whole: bool = False) -> None:
         """Read it, where it changed; one that is not believed is written again from what is known, with an alarm.
 
-        ``whole``: also where it ends as it did, which somebody may have put behind something else.
+        ``tail``: how it ends, where that was just read. ``whole``: read it also where it ends as it did, which somebody
+        may have put behind something else.
         """
-        if not whole and await self._read_tail() == self._raw[-_TAIL:]:
+        if not whole and (await self._read_tail() if tail is None else tail) == self._raw[-TAIL:]:
             return
         while True:
             before = self._revision
@@ -91,7 +92,7 @@ class FactorRegisters:
                 raise
 
     async def _read_tail(self) -> bytes:
-        found: Any = await away(self._redis.getrange(self._keys.factor_register, -_TAIL, -1))
+        found: Any = await away(self._redis.getrange(self._keys.factor_register, -TAIL, -1))
         return found or b""
 
     def _take(self, raw: bytes) -> str:

@@ -27,7 +27,7 @@ from bot.core.errors import StoreAway, Tampered
 from bot.core.factors import OFFERED_FOR, EnrolledFactor, EnrolmentOffer, FactorRecord
 from bot.core.request import ID_ALPHABET
 from bot.store.encoding import away, script, seconds, text
-from bot.store.factor_register import FactorRegisters
+from bot.store.factor_register import TAIL, FactorRegisters
 from bot.store.keyring import CannotDecrypt, KeyRing
 from bot.store.keys import Keys
 from bot.store.types import CommitGuard, CommitParts, ExtraWrite
@@ -98,8 +98,8 @@ class FactorStore:
         """What is known of a person's factors; a doubt raises an alarm."""
         while True:
             floor = self._floor(identity)
-            raw, now = await self._fetched(self._keys.factors(identity))
-            await self.register.refresh()
+            raw, tail, now = await self._fetched(self._keys.factors(identity))
+            await self.register.refresh(tail)
             # What was sent for before a newer one was known may be older than that, and is nobody's doing.
             if self._floor(identity) == floor:
                 break
@@ -110,14 +110,17 @@ class FactorStore:
             self._raise(identity, record)
         return KnownFactors(identity, record, raw, now, doubt)
 
-    async def _fetched(self, key: str) -> tuple[bytes, float]:
+    async def _fetched(self, key: str) -> tuple[bytes, bytes, float]:
+        """The record, how the register ends that was written with it or later, and Redis' time."""
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.time()
             pipe.get(key)
-            time, found = await away(pipe.execute(raise_on_error=False))
+            pipe.getrange(self._keys.factor_register, -TAIL, -1)
+            time, *found = await away(pipe.execute(raise_on_error=False))
         if isinstance(time, Exception):
             raise StoreAway(type(time).__name__) from time
-        return (b"" if isinstance(found, Exception) or found is None else found), seconds(time)
+        raw, tail = (b"" if isinstance(each, Exception) or each is None else each for each in found)
+        return raw, tail, seconds(time)
 
     def _opened(self, identity: str, raw: bytes, floor: int) -> tuple[FactorRecord, str]:
         """What a value says, or one without factors and why it is not believed."""

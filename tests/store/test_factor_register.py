@@ -144,6 +144,15 @@ async def test_a_forged_register_that_ends_as_ours_keeps_nobody_from_enrolling(s
     assert [(await fresh.factors.read(each)).doubt for each in (MIA, DAN)] == ["", ""]
 
 
+async def test_a_register_of_another_kind_keeps_nobody_from_proving(store: Store) -> None:
+    await enrolled(store)
+    await store.redis.delete(store.keys.factor_register)
+    await store.redis.sadd(store.keys.factor_register, "x")
+    assert (await store.factors.read(MIA)).doubt == ""
+    await TamperAlarms(store).report()
+    assert (await another_process(store).factors.read(MIA)).doubt == ""
+
+
 async def test_many_who_enrol_at_once_are_all_in_the_register(store: Store) -> None:
     people = [f"person{n}@example.com" for n in range(12)]
     processes = [store, another_process(store), another_process(store)]
