@@ -53,6 +53,7 @@ OFFER_USED: Final = "factor_offer_used"
 OFFER_FAILED: Final = "factor_offer_failed"
 """The audit event: a wrong enrolment code was typed."""
 _SEAL: Final = "factors"
+_NO_KEY: Final = "the key that sealed it is not among JIT_KEYS here"
 _LETTERS: Final = 12
 _LONGEST_CODE: Final = 40
 _AGAIN: Final = 3600
@@ -129,7 +130,7 @@ class FactorStore:
             return none, "it is gone" if floor else ""
         body, _, tag = text(raw).rpartition("|")
         if self._ring.may_lack_key_of(tag):
-            return none, "the key that sealed it is not among JIT_KEYS here"
+            return none, _NO_KEY
         if not self._ring.verify(_SEAL, self._bound(identity, body), tag):
             return none, "it does not have our MAC"
         try:
@@ -142,7 +143,9 @@ class FactorStore:
         return (record, "") if identity in self.register.people else (none, "the register does not know it")
 
     async def _alarm(self, identity: str, doubt: str) -> None:
-        said = f"the factors of {identity} cannot be believed ({doubt}): nothing is proved by them until they are reset"
+        # Where only this process lacks the key, a reset would take away what is right.
+        loss = "in this process" if doubt == _NO_KEY else "until they are reset"
+        said = f"the factors of {identity} cannot be believed ({doubt}): nothing is proved by them {loss}"
         log.critical("%s", said)
         facts = json.dumps({"alarm": "factors", "said": said}, ensure_ascii=False)
         await self._note("alarm", facts, window=_AGAIN, once=f"{self._keys.factors(identity)} {doubt}", row=_ROW)

@@ -266,4 +266,5 @@ async def test_a_process_without_the_key_believes_nothing_and_writes_over_nothin
     with pytest.raises(Tampered):
         await reset(store)
     assert await kept(store) == values
+    assert any(said.endswith("nothing is proved by them in this process") for said in await alarms(store))
     assert (await new.factors.read(MIA)).doubt == ""

@@ -24,6 +24,7 @@ from bot.store.keys import PERMANENT, Keys, home
 from bot.store.outbox import Outbox
 from bot.store.store import Store
 from tests.house import House
+from tests.store.factors import enrolled
 
 HERE = OsAccount(1000, "pat", "host", "")
 
@@ -89,6 +90,7 @@ async def test_every_key_has_a_ttl_or_is_declared_permanent(store: Store) -> Non
     await Outbox(store).posting(rows[0], 10.0)
     await Outbox(store).bury(rows[1], "no such channel")
 
+    await enrolled(store)
     open_records = {f"request:{r.id}" for r in await read.own_open(house.context, house.actor("mia"))} | {
         f"request:{waiting.id}"
     }
