@@ -39,10 +39,12 @@ def first_event(
     A request for somebody else is a draft first: until that person accepts, rules can only deny it. ``used``: see
     `PersonCounters`. Raises `NotAllowed` where a rule denies it, or requires approvals that nobody could give.
     """
-    return event_by(submission, circumstances, ruled(submission, circumstances, used), consequence, can_extend)
+    return event_of_ruling(
+        submission, circumstances, ruling_of(submission, circumstances, used), consequence, can_extend
+    )
 
 
-def ruled(submission: Submission, circumstances: Circumstances, used: Mapping[str, int]) -> Ruling:
+def ruling_of(submission: Submission, circumstances: Circumstances, used: Mapping[str, int]) -> Ruling:
     """What the rules of the policy say of it. Raises `NotAllowed` where one denies it."""
     catalog, roster = submission.catalog, submission.actor.roster
     ruling = rules.judge(catalog, roster, submission.requested_access, circumstances, used)
@@ -51,7 +53,7 @@ def ruled(submission: Submission, circumstances: Circumstances, used: Mapping[st
     return ruling
 
 
-def event_by(
+def event_of_ruling(
     submission: Submission,
     circumstances: Circumstances,
     ruling: Ruling,

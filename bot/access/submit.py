@@ -12,7 +12,7 @@ from dataclasses import replace
 from bot.access import proof, usage
 from bot.access.circumstances import check_tickets, gather_circumstances
 from bot.access.context import AccessContext
-from bot.access.first_event import event_by, first_event, ruled, snapshot, submitted_event
+from bot.access.first_event import event_of_ruling, first_event, ruling_of, snapshot, submitted_event
 from bot.access.form_fields import check_duration, check_reason, check_start
 from bot.access.inputs import check_inputs
 from bot.access.proof import CheckedProof
@@ -40,7 +40,7 @@ from bot.policy.vocabulary import TOGETHER
 from bot.store.indexes.person_counters import SUBMIT_WINDOW
 from bot.store.types import Change, GuardFailed, PersonCounters, Superseded
 
-__all__ = ["RequestForm", "Submission", "first_event", "snapshot", "submitted_event"]
+__all__ = ["RequestForm", "Submission", "event_of_ruling", "first_event", "snapshot", "submitted_event"]
 """Re-exported for the callers of this module."""
 _TRIES = 50
 
@@ -163,8 +163,8 @@ async def _try(context: AccessContext, submission: Submission, tickets: tuple[Ch
     circumstances = await gather_circumstances(
         context, catalog, requester, role_usage, now, submission.form.starts_at or now, tickets
     )
-    ruling = ruled(submission, circumstances, own.rule_uses)
-    event = event_by(submission, circumstances, ruling, context.consequence, context.can_extend)
+    ruling = ruling_of(submission, circumstances, own.rule_uses)
+    event = event_of_ruling(submission, circumstances, ruling, context.consequence, context.can_extend)
     proved = await _proved(context, submission, ruling)
     event = event.model_copy(update={"proof": proved.proof})
     request = lifecycle.begin(event)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
-from typing import Final
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property, lru_cache
+from typing import Any, Final
 
 from pydantic import Field
 
@@ -18,13 +18,13 @@ from bot.core import start_times
 from bot.core.frozen import Frozen
 from bot.core.request import Person
 from bot.core.verdict import Roster
-from bot.policy.catalog import Catalog, RoleRef
+from bot.policy.catalog import Catalog, Role, RoleRef
 from bot.policy.field_types import WEEKDAYS, Sensitivity
-from bot.policy.rule_shapes import HoursShape, TicketShape, WhenShape
+from bot.policy.rule_shapes import DeniedLatelyShape, HoursShape, TicketShape, WhenShape
 
 LONGEST_TICKET: Final = 100
 """Characters of a ticket; what is longer is none."""
-_RANKS = tuple(Sensitivity)
+_UP_TO = {most: frozenset(tuple(Sensitivity)[: n + 1]) for n, most in enumerate(Sensitivity)}
 
 Known = bool | None
 """None: it cannot be told."""
@@ -61,7 +61,8 @@ class RequestedAccess(Frozen):
 class Case:
     """One role of a request, and everything that its conditions are judged by.
 
-    ``broad``: whether a template that is named stands for each of its roles; else it stands for itself alone.
+    ``broad``: whether a template that is named stands for each of its roles; else it stands for itself alone. All rules
+    of one judgement share it, so what many of them ask is looked up once; nothing is kept for another judgement.
     """
 
     catalog: Catalog
@@ -70,21 +71,73 @@ class Case:
     ref: RoleRef
     circumstances: Circumstances
     broad: bool
+    _in_groups: dict[tuple[str, ...], Known] = field(default_factory=dict)
+    _templates: dict[str, bool] = field(default_factory=dict)
+    _tickets: dict[tuple[str | None, str | None], str] = field(default_factory=dict)
+
+    @cached_property
+    def name(self) -> str:
+        """The role as ``system/role``."""
+        return f"{self.ref.system}/{self.ref.role}"
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """By which a rule means this very role: what was requested, the system, or the role itself."""
+        return frozenset((self.wanted.what, self.ref.system, self.name))
+
+    @cached_property
+    def role(self) -> Role | None:
+        """The role by the policy; None where it has none."""
+        return self.catalog.role(self.ref.system, self.ref.role)
+
+    @cached_property
+    def on_call(self) -> Known:
+        """Whether the requester is on call for the system."""
+        system = self.catalog.systems.get(self.ref.system)
+        if system is None:
+            return None
+        return self.in_any((system.on_call,)) if system.on_call else False
+
+    def in_any(self, groups: tuple[str, ...]) -> Known:
+        """Whether the requester is in any of the groups."""
+        if groups not in self._in_groups:
+            self._in_groups[groups] = member(self.roster, groups, self.wanted.requester)
+        return self._in_groups[groups]
+
+    def in_template(self, name: str) -> bool:
+        """Whether that is a template which grants the role."""
+        if name not in self._templates:
+            template = self.catalog.templates.get(name)
+            self._templates[name] = template is not None and self.ref in template.roles
+        return self._templates[name]
+
+    def ticket(self, shape: TicketShape) -> str:
+        """The ticket that the request names for the role; empty where it names none."""
+        key = shape.input, shape.pattern
+        if key not in self._tickets:
+            self._tickets[key] = ticket(self.catalog, shape, self.wanted, self.ref)
+        return self._tickets[key]
 
 
 def judge(shape: WhenShape, case: Case) -> dict[str, Known]:
     """Each condition that is written, and whether it holds."""
-    return {name: _CONDITIONS[name](shape, case) for name in shape.conditions}
+    return {name: _CONDITIONS[name](written, case) for name, written in shape.values if written is not None}
 
 
 def fails(shape: WhenShape, case: Case) -> bool:
     """Whether one of them surely does not hold."""
-    return any(_CONDITIONS[name](shape, case) is False for name in shape.conditions)
+    for name, written in shape.values:  # noqa: SIM110  # each rule of each request comes here: a generator costs more
+        if written is not None and _CONDITIONS[name](written, case) is False:
+            return True
+    return False
 
 
 def holds_any(shape: WhenShape, case: Case) -> bool:
     """Whether one of them surely holds."""
-    return any(_CONDITIONS[name](shape, case) is True for name in shape.conditions)
+    for name, written in shape.values:  # noqa: SIM110  # as above
+        if written is not None and _CONDITIONS[name](written, case) is True:
+            return True
+    return False
 
 
 def every(known: Iterable[Known]) -> Known:
@@ -109,84 +162,73 @@ def member(roster: Roster, groups: Iterable[str], person: Person) -> Known:
     return some(roster[g].holds(person) if g in roster and roster[g].known else None for g in groups)
 
 
-def _sensitivity(shape: WhenShape, case: Case) -> Known:
-    role = case.catalog.role(case.ref.system, case.ref.role)
-    if role is None or shape.sensitivity is None:
-        return None
-    return _RANKS.index(role.sensitivity) <= _RANKS.index(shape.sensitivity)
+# Each is given what is written of it, which is never None.
 
 
-def _requester_in(shape: WhenShape, case: Case) -> Known:
-    return member(case.roster, shape.requester_in or (), case.wanted.requester)
+def _sensitivity(most: Sensitivity, case: Case) -> Known:
+    return None if case.role is None else case.role.sensitivity in _UP_TO[most]
 
 
-def _at_most(shape: WhenShape, case: Case) -> Known:
-    return None if shape.at_most is None else case.wanted.duration <= shape.at_most
+def _requester_in(groups: tuple[str, ...], case: Case) -> Known:
+    return case.in_any(groups)
 
 
-def _what(shape: WhenShape, case: Case) -> Known:
-    names, ref = shape.what or (), case.ref
-    if case.wanted.what in names or {ref.system, f"{ref.system}/{ref.role}"} & set(names):
+def _at_most(seconds: int, case: Case) -> Known:
+    return case.wanted.duration <= seconds
+
+
+def _what(names: tuple[str, ...], case: Case) -> Known:
+    if not case.names.isdisjoint(names):
         return True
-    templates = (case.catalog.templates.get(name) for name in names) if case.broad else ()
-    return any(ref in template.roles for template in templates if template)
+    return case.broad and any(map(case.in_template, names))
 
 
-def _on_call(_: WhenShape, case: Case) -> Known:
-    system = case.catalog.systems.get(case.ref.system)
-    if system is None:
-        return None
-    return member(case.roster, [system.on_call], case.wanted.requester) if system.on_call else False
+def _on_call(_: object, case: Case) -> Known:
+    return case.on_call
 
 
-def _hours(shape: WhenShape, case: Case) -> Known:
-    return None if shape.hours is None else within(shape.hours, case.circumstances.begins)
+def _hours(hours: HoursShape, case: Case) -> Known:
+    return within(hours, case.circumstances.begins)
 
 
 def within(hours: HoursShape, at: float) -> bool:
     """Whether a moment is in these hours, by the clocks of their zone: also on the days on which those change."""
-    day, clock = _there(hours.timezone, at)
+    weekday, clock = _there(hours.timezone, at)
     if hours.from_ is None or hours.to is None:
-        return _named(day.weekday(), hours)
+        return WEEKDAYS[weekday] in hours.days
     if hours.from_ < hours.to:
-        return _named(day.weekday(), hours) and hours.from_ <= clock < hours.to
+        return WEEKDAYS[weekday] in hours.days and hours.from_ <= clock < hours.to
     if clock < hours.to:  # they began on the day before
-        return _named((day - timedelta(days=1)).weekday(), hours)
-    return _named(day.weekday(), hours) and clock >= hours.from_
+        return WEEKDAYS[weekday - 1] in hours.days
+    return WEEKDAYS[weekday] in hours.days and clock >= hours.from_
 
 
 @lru_cache(maxsize=64)
-def _there(timezone: str, at: float) -> tuple[date, str]:
-    """The day and the time of day in a zone; the rules of a policy ask for few zones, all at one moment."""
+def _there(timezone: str, at: float) -> tuple[int, str]:
+    """The day of the week and the time of day in a zone; the rules of a policy ask for few zones, all at one moment."""
     there = datetime.fromtimestamp(at, UTC).astimezone(start_times.zone(timezone))
-    return there.date(), f"{there:%H:%M}"
+    return there.weekday(), f"{there:%H:%M}"
 
 
-def _named(weekday: int, hours: HoursShape) -> bool:
-    return WEEKDAYS[weekday] in hours.days
+def _frozen(names: tuple[str, ...], case: Case) -> Known:
+    return some(map(case.circumstances.frozen.get, names))
 
 
-def _frozen(shape: WhenShape, case: Case) -> Known:
-    return some(case.circumstances.frozen.get(name) for name in shape.frozen or ())
-
-
-def _denied_lately(shape: WhenShape, case: Case) -> Known:
-    lately, times = shape.denied_lately, case.circumstances.denials.get(_name(case.ref))
-    if lately is None or times is None:
+def _denied_lately(lately: DeniedLatelyShape, case: Case) -> Known:
+    times = case.circumstances.denials.get(case.name)
+    if times is None:
         return None
     return sum(at > case.circumstances.now - lately.within for at in times) >= lately.count
 
 
-def _live(shape: WhenShape, case: Case) -> Known:
-    count = case.circumstances.live.get(_name(case.ref))
-    return None if shape.live is None or count is None else count >= shape.live
+def _live(least: int, case: Case) -> Known:
+    count = case.circumstances.live.get(case.name)
+    return None if count is None else count >= least
 
 
-def _ticket(shape: WhenShape, case: Case) -> Known:
-    if shape.ticket is None:
-        return None
-    found = ticket(case.catalog, shape.ticket, case.wanted, case.ref)
-    return case.circumstances.tickets.get((shape.ticket.check, found)) if found else False
+def _ticket(shape: TicketShape, case: Case) -> Known:
+    found = case.ticket(shape)
+    return case.circumstances.tickets.get((shape.check, found)) if found else False
 
 
 def ticket(catalog: Catalog, shape: TicketShape, wanted: RequestedAccess, ref: RoleRef) -> str:
@@ -201,11 +243,7 @@ def ticket(catalog: Catalog, shape: TicketShape, wanted: RequestedAccess, ref: R
     return found if found.strip(".") and len(found) <= LONGEST_TICKET and found.isprintable() else ""
 
 
-def _name(ref: RoleRef) -> str:
-    return f"{ref.system}/{ref.role}"
-
-
-_CONDITIONS: Mapping[str, Callable[[WhenShape, Case], Known]] = {
+_CONDITIONS: Mapping[str, Callable[[Any, Case], Known]] = {
     "sensitivity": _sensitivity,
     "requester_in": _requester_in,
     "at_most": _at_most,

@@ -27,7 +27,7 @@ class Rule(Frozen):
     @property
     def approves(self) -> bool:
         """Whether it approves; the others make it harder to get what is requested."""
-        return self.then.outcome == "approve"
+        return bool(self.then.approve)
 
     @property
     def covers(self) -> frozenset[Sensitivity]:

@@ -6,7 +6,7 @@ What hangs together, and which keys an outcome needs, is checked in rule_flaws.p
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import ItemsView, Mapping
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -135,7 +135,12 @@ class WhenShape(Shape):
     def conditions(self) -> tuple[str, ...]:
         """The names of those that are written."""
         # Not kept: a copy with other conditions would keep them, too.
-        return tuple([name for name, written in self.__dict__.items() if written is not None])
+        return tuple([name for name, written in self.values if written is not None])
+
+    @property
+    def values(self) -> ItemsView[str, Any]:
+        """Each condition by its name, as it is written; None where it is not."""
+        return self.__dict__.items()
 
 
 class RequiredStepShape(Shape):

@@ -10,8 +10,9 @@ approves first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
+from typing import NamedTuple
 
 from bot.core.frozen import Frozen
 from bot.core.request import ByRule, Request, RequiredStep
@@ -95,8 +96,11 @@ def judge(
     A rule that is not counted counts as used up: whoever asks must have looked. ``why``: whether somebody asks about
     the rules that have no effect, too; else they are left out of the findings, once a condition fails.
     """
-    looked_at = (rule for rule in catalog.rules if why or _may_apply(catalog, roster, rule, wanted, circumstances))
-    findings = tuple(_finding(catalog, roster, rule, wanted, circumstances, used) for rule in looked_at)
+    if not catalog.rules:
+        return Ruling()
+    roles = _roles(catalog, roster, wanted, circumstances)
+    looked_at = (rule for rule in catalog.rules if why or _may_apply(rule, roles))
+    findings = tuple(_finding(rule, roles, used) for rule in looked_at)
     effective = [each for each in findings if each.takes_effect]
     denied = tuple(each for each in effective if each.rule.then.deny is not None)
     required = tuple(step for each in effective for step in _steps(each.rule))
@@ -121,7 +125,7 @@ def still_approves(catalog: Catalog, roster: Roster, request: Request, circumsta
     rule = next((each for each in catalog.rules if by is not None and each.key == by.key), None)
     if rule is None:
         return False
-    return _finding(catalog, roster, rule, requested_access(request), circumstances, {rule.key: 0}).applies
+    return _finding(rule, _roles(catalog, roster, requested_access(request), circumstances), {rule.key: 0}).applies
 
 
 def groups_without_approvers(catalog: Catalog, roster: Roster, request: Request, now: float) -> tuple[str, ...]:
@@ -150,18 +154,34 @@ def requested_access(request: Request, lasting: int | None = None) -> RequestedA
     )
 
 
-def _finding(
-    catalog: Catalog,
-    roster: Roster,
-    rule: Rule,
-    wanted: RequestedAccess,
-    circumstances: Circumstances,
-    used: Mapping[str, int],
-) -> Finding:
-    each = [_conditions(catalog, roster, rule, wanted, circumstances, ref) for ref in wanted.roles]
+class _Role(NamedTuple):
+    """A role of a request; a template that a rule names stands for its roles (``broad``), or for itself (``exact``)."""
+
+    broad: Case
+    exact: Case
+
+    def cases(self, rule: Rule) -> tuple[Case, Case]:
+        """For the conditions of `when`, and for those of `unless`."""
+        # Whoever names a template to have it approved means that template; to have it denied, whatever it grants.
+        return (self.exact, self.broad) if rule.approves else (self.broad, self.exact)
+
+
+def _roles(
+    catalog: Catalog, roster: Roster, wanted: RequestedAccess, circumstances: Circumstances
+) -> tuple[_Role, ...]:
+    """The roles of a request, for all rules of one judgement."""
+
+    def case(ref: RoleRef, *, broad: bool) -> Case:
+        return Case(catalog, roster, wanted, ref, circumstances, broad=broad)
+
+    return tuple(_Role(broad=case(ref, broad=True), exact=case(ref, broad=False)) for ref in wanted.roles)
+
+
+def _finding(rule: Rule, roles: Sequence[_Role], used: Mapping[str, int]) -> Finding:
+    each = [_conditions(rule, role) for role in roles]
     if rule.approves:
         each.append({BUDGET: used.get(rule.key, rule.budget) < rule.budget})
-        applies = every(known for found in each for known in found.values()) if wanted.roles else False
+        applies = every(known for found in each for known in found.values()) if roles else False
         missing = each
     else:
         applies = some(every(found.values()) for found in each)
@@ -171,36 +191,23 @@ def _finding(
     return Finding(rule=rule, applies=applies, short_of=() if applies else tuple(short_of))
 
 
-def _may_apply(
-    catalog: Catalog, roster: Roster, rule: Rule, wanted: RequestedAccess, circumstances: Circumstances
-) -> bool:
+def _may_apply(rule: Rule, roles: Sequence[_Role]) -> bool:
     """Whether no condition surely fails, for some role; it stops at the first that does."""
-
-    def surely_fails(ref: RoleRef) -> bool:
-        cases = [
-            Case(catalog, roster, wanted, ref, circumstances, broad=broad)
-            for broad in (not rule.approves, rule.approves)
-        ]
-        return conditions.fails(rule.when, cases[0]) or conditions.holds_any(rule.unless, cases[1])
-
-    return not all(map(surely_fails, wanted.roles))
+    for role in roles:
+        when, unless = role.cases(rule)
+        if not (conditions.fails(rule.when, when) or conditions.holds_any(rule.unless, unless)):
+            return True
+    return False
 
 
-def _conditions(
-    catalog: Catalog, roster: Roster, rule: Rule, wanted: RequestedAccess, circumstances: Circumstances, ref: RoleRef
-) -> dict[str, Known]:
+def _conditions(rule: Rule, role: _Role) -> dict[str, Known]:
     """Each condition of a rule, for one role."""
-
-    # Whoever names a template to have it approved means that template; to have it denied, whatever it grants.
-    def case(*, broad: bool) -> Case:
-        return Case(catalog, roster, wanted, ref, circumstances, broad=broad)
-
-    found = conditions.judge(rule.when, case(broad=not rule.approves))
-    against = conditions.judge(rule.unless, case(broad=rule.approves))
+    when, unless = role.cases(rule)
+    found = conditions.judge(rule.when, when)
+    against = conditions.judge(rule.unless, unless)
     found |= {f"{UNLESS}{name}": opposite(known) for name, known in against.items()}
     if rule.approves:
-        role = catalog.role(ref.system, ref.role)
-        found[COVERS] = role is not None and role.sensitivity in rule.covers
+        found[COVERS] = when.role is not None and when.role.sensitivity in rule.covers
     return found
 
 

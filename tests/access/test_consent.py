@@ -359,14 +359,14 @@ async def test_of_many_at_once_no_more_are_open_than_the_limit(store: Store) -> 
 
 @pytest.mark.parametrize("whose", ["UMIA", "UPAT"])
 async def test_the_commit_is_guarded_by_both_ledgers(house: House, whose: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, judged = house.store, submit.first_event
+    store, judged = house.store, submit.event_of_ruling
     moved = list[str]()
 
     def meanwhile(*given: Any) -> Any:
         moved.append(whose)
         return judged(*given)
 
-    monkeypatch.setattr(submit, "first_event", meanwhile)
+    monkeypatch.setattr(submit, "event_of_ruling", meanwhile)
     counters, real = store.counters, store.commit
 
     async def commit(change: Any) -> float:
