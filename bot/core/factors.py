@@ -143,8 +143,8 @@ class FactorRecord(Frozen):
         return FactorRecord(revision=self.revision + 1)
 
     def with_offer(self, offer: EnrolmentOffer) -> FactorRecord:
-        """With an enrolment code, in place of one that was given out before."""
-        return self._next({"offer": offer})
+        """With an enrolment code, in place of one that was given out before, and of what was begun with that one."""
+        return self._next({"offer": offer, "factors": self.usable})
 
     def with_offer_tried(self) -> FactorRecord:
         """A wrong enrolment code: one try less, and none after the last."""

@@ -18,6 +18,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 from pydantic import SecretStr, ValidationError
@@ -52,6 +53,7 @@ OFFER_USED: Final = "factor_offer_used"
 """The audit event: the enrolment code was typed."""
 OFFER_FAILED: Final = "factor_offer_failed"
 """The audit event: a wrong enrolment code was typed."""
+NO_FACTS: Final[Mapping[str, Any]] = MappingProxyType({})
 _SEAL: Final = "factors"
 _NO_KEY: Final = "the key that sealed it is not among JIT_KEYS here"
 _LETTERS: Final = 12
@@ -273,18 +275,25 @@ class FactorStore:
 
     # enrolment codes
 
-    async def offer_enrolment(self, identity: str, by: str, rows: Sequence[str] = ()) -> str:
+    async def offer_enrolment(
+        self, identity: str, by: str, rows: Sequence[str] = (), facts: Mapping[str, Any] = NO_FACTS
+    ) -> str:
         """A code with which the person may enrol a factor once, within a day; one given out before serves no more.
 
-        Raises `Tampered` for a doubt.
+        ``facts``: what else the audit event says. Raises `Tampered` for a doubt.
         """
         code = "".join(secrets.choice(ID_ALPHABET) for _ in range(_LETTERS))
         for _ in range(_TRIES):
             known = await self.read(identity)
             offer = EnrolmentOffer(mac=self._code_mac(identity, code), by=by, until=known.now + OFFERED_FOR)
-            if await self.write(known, known.record.with_offer(offer), OFFERED, {"by": by}, rows):
+            if await self.write(known, known.record.with_offer(offer), OFFERED, {**facts, "by": by}, rows):
                 return "-".join((code[:4], code[4:8], code[8:]))
         raise StoreAway("the factors change faster than they can be read")
+
+    def is_enrolment_code(self, known: KnownFactors, code: str) -> bool:
+        """Whether this is the enrolment code that waits for the person; it stays in the record, and nothing counts."""
+        offer = known.record.offer
+        return offer is not None and known.now < offer.until and self._is_code(known.identity, code, offer)
 
     async def take_enrolment(self, identity: str, code: str, by: str, rows: Sequence[str] = ()) -> bool:
         """Whether this is the person's enrolment code; it serves once. Raises `Tampered` for a doubt."""

@@ -36,6 +36,7 @@ KINDS: Final = {
     "identity:*": "string",
     "factors:*": "string",
     "factor_register": "string",
+    "factor_reset:*": "string",
     "shared:*": "hash",
     "shared_revoked:*": "string",
     "exposure": "zset",

@@ -175,6 +175,10 @@ class Keys:
         """A person's factors with their encrypted secrets, and the enrolment code that was given out."""
         return self._key("factors", _digest(identity))
 
+    def factor_reset(self, identity: str) -> str:
+        """Which operator proposed to reset a person's factors. Expires after an hour."""
+        return self._key("factor_reset", _digest(identity))
+
     def _key(self, *parts: str) -> str:
         return self._prefix + ":".join(parts)
 

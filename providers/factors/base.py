@@ -78,3 +78,6 @@ class CodeFactor(Protocol):
         ``now``: Unix seconds of a clock that everybody shares. Every candidate is compared, each in constant time.
         Raises `Refused`.
         """
+
+    def left(self, secret: str, spent: str) -> int | None:
+        """How many codes can still prove something; None where they do not run out. Raises `Refused`."""

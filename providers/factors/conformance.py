@@ -89,6 +89,16 @@ class FactorConformance:
                 assert not any(self._prove(bench, enrolment, proved, each, later) for each in used)
             spent = proved
 
+    def test_it_says_how_many_codes_are_left(self, bench: FactorBench, enrolment: FactorEnrolment) -> None:
+        secret = enrolment.secret.get_secret_value()
+        proved = self._prove(bench, enrolment, "", bench.code(enrolment, 0), 0)
+        assert proved is not None
+        before, after = bench.build().left(secret, ""), bench.build().left(secret, proved)
+        assert (before is None and after is None) or (before is not None and after == before - 1)
+        if before is not None:
+            with pytest.raises(Refused):
+                bench.build().left("nonsense", "")
+
     def test_a_code_as_people_type_it(self, bench: FactorBench, enrolment: FactorEnrolment) -> None:
         code = bench.code(enrolment, 0)
         half = len(code) // 2

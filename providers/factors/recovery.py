@@ -72,6 +72,12 @@ class RecoveryCodes:
             return None
         return ",".join(map(str, sorted({*used, fits[0]})))
 
+    def left(self, secret: str, spent: str) -> int | None:
+        """Those that were not used."""
+        if not _SECRET.fullmatch(secret) or not _SPENT.fullmatch(spent):
+            raise Refused("these recovery codes cannot be read")
+        return secret.count(":") - len({place for place in spent.split(",") if place})
+
 
 def _hashed(salt: bytes, code: str) -> str:
     return hmac.digest(salt, code.encode(), hashlib.sha256).hex()

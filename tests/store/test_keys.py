@@ -10,12 +10,15 @@ from typing import Any
 
 from bot.access import own_request, read
 from bot.core.audit_chain import GENESIS, Head
+from bot.core.factor_resets import ResetProposal
+from bot.core.lockdown import Operator
 from bot.core.request import State
 from bot.local_account import OsAccount
 from bot.store.audit_stream import ArchiveHead, AuditStream
 from bot.store.indexes.directory_changes import DirectoryChanges
 from bot.store.indexes.directory_snapshots import CalendarSnapshot, DirectorySnapshot, DirectorySnapshots
 from bot.store.indexes.exposure import ExposureIndex
+from bot.store.indexes.factor_resets import FactorResets
 from bot.store.indexes.insights import Insights
 from bot.store.indexes.offboarding import HeldAccess, Sighting, Sightings
 from bot.store.indexes.terminal_bindings import Binding, Terminals, terminal_of
@@ -33,6 +36,10 @@ async def _kept(store: Store) -> list[str]:
     """The keys without a TTL, without their prefix."""
     found: Any = await store.redis.keys(f"jit:{{{store.workspace}}}:*")
     return [key.decode().split("}:", 1)[1] for key in found if await store.redis.ttl(key) == -1]
+
+
+PAT = Operator(by="cli:me@here", name="Pat")
+RESET = ResetProposal(identity="mia@example.com", operator=PAT, reason="a lost phone", at=1.0)
 
 
 async def _of_another_kind(store: Store) -> list[str]:
@@ -77,6 +84,8 @@ async def test_every_key_has_a_ttl_or_is_declared_permanent(store: Store) -> Non
     await DirectoryChanges(store).gone("UMIA", 1.0, "deactivated")
     await Terminals(store).bind(Binding(terminal=terminal_of(HERE), person=house.actor("pat").person, until=1.0))
     await Terminals(store).offer(HERE)
+    await store.factors.offer_enrolment("mia@example.com", "cli:me@here")
+    await FactorResets(store).propose(RESET, instead=False)
     await ExposureIndex(store).build(store.now)
     await looked(Insights(store))
     await AuditStream(store).write_checkpoint(ArchiveHead("archive", Head(1, GENESIS)))

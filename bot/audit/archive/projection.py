@@ -52,6 +52,14 @@ NOTES = (
     "delegated",
     "delegation_ended",
     "group_members",
+    "factor_offered",
+    "factor_offer_used",
+    "factor_offer_failed",
+    "factor_enrolled",
+    "factor_failed",
+    "factor_locked",
+    "factor_reset_proposed",
+    "factor_reset",
 )
 """The kinds of events that change no request."""
 KINDS = frozenset({*BEGINNINGS, *ANYWHERE, *(kind for kinds in TRANSITIONS.values() for kind in kinds), *NOTES})

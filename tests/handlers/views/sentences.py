@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from bot.core import errors
+from bot.core import enrolment_errors, errors, factor_errors
 from bot.core.errors import JitError
 from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
 from bot.core.lockdown import Lock, Operator
+from bot.core.proof import ProofUse
 from bot.core.question_errors import NoSuchQuestion, ReasonChanged, ReasonFixed
 from bot.core.request import DraftWait, Ending, Request, Review, State, Verb
 from bot.core.usage import Conflict, LimitHit
@@ -53,6 +54,28 @@ def _not(code: Code) -> JitError:
 
 
 REFUSALS: Mapping[str, Exception] = {
+    "ProofRequired": factor_errors.ProofRequired(ProofUse.REQUEST, ("totp", "recovery")),
+    "ProofRequired, of another kind": factor_errors.ProofRequired(ProofUse.APPROVE, (_ODD,)),
+    "NotEnrolled": factor_errors.NotEnrolled(ProofUse.REQUEST, ("totp",)),
+    "WrongProof": factor_errors.WrongProof(ProofUse.REQUEST, 2),
+    "WrongProof, the last try": factor_errors.WrongProof(ProofUse.REQUEST, 1),
+    "FactorLocked": factor_errors.FactorLocked(ProofUse.APPROVE, AT),
+    "FactorTooNew": factor_errors.FactorTooNew(ProofUse.BREAK_GLASS, AT),
+    "FactorsDoubted": factor_errors.FactorsDoubted(ProofUse.REQUEST, "it is an older one, put back"),
+    "NobodyBound": enrolment_errors.NobodyBound(_ODD),
+    "NoEnrolmentCode": enrolment_errors.NoEnrolmentCode(),
+    "NoEnrolmentCode, void": enrolment_errors.NoEnrolmentCode(void=True),
+    "WrongEnrolmentCode": enrolment_errors.WrongEnrolmentCode(4),
+    "WrongEnrolmentCode, the last try": enrolment_errors.WrongEnrolmentCode(1),
+    "WrongFirstCode": enrolment_errors.WrongFirstCode(2),
+    "EnrolmentLocked": enrolment_errors.EnrolmentLocked(AT),
+    "EnrolmentOver": enrolment_errors.EnrolmentOver(),
+    "FactorsUnreadable": enrolment_errors.FactorsUnreadable("it does not have our MAC"),
+    "TooManyFactors": enrolment_errors.TooManyFactors(9),
+    "NothingInstalled": enrolment_errors.NothingInstalled("totp"),
+    "OwnReset": enrolment_errors.OwnReset(),
+    "NothingToReset": enrolment_errors.NothingToReset("mia@example.com"),
+    "OtherReason": enrolment_errors.OtherReason("Pat (cli:pat@host)", EVIL),
     "ReasonChanged": ReasonChanged(request()),
     "ReasonFixed, approved": ReasonFixed(_in(State.PENDING), "approved"),
     "ReasonFixed, a ticket": ReasonFixed(request(), "ticket"),
