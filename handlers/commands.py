@@ -16,6 +16,7 @@ from handlers import (
     help_text,
     home,
     lockdown,
+    mfa,
     own_request,
     reports,
     request,
@@ -81,6 +82,8 @@ async def answer(door: Door, body: Payload, client: AsyncWebClient) -> str | Sla
             return await terminals.command(door, body, line.rest)
         case "delegate":
             return await delegate.command(door, body, line.rest)
+        case "mfa":
+            return await mfa.command(door, body, line.rest, client)
         case "audit":
             return await audit.command(door, body, line.rest, client)
         case "digest":

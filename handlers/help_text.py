@@ -55,6 +55,8 @@ async def _example(door: Door, actor: Actor, command: str) -> str:
             return "`/jit terminal 7K3Q-9WXZ`"
         case "delegate":
             return "`/jit delegate @kim until monday`"
+        case "mfa":
+            return "`/jit mfa`"
         case "extend":
             own = await read.own_open(door.context, actor)
             return f"`/jit extend {own[0].id if own else NOBODY_S} 30m -- not done yet`"

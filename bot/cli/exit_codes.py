@@ -48,6 +48,8 @@ TABLE = {
     "people unbind": ExitCodes("the address is free", "refused", _STORE),
     "people bind-cli": ExitCodes("a code, or bound already", "refused", _STORE),
     "people unbind-cli": ExitCodes("bound to nobody", "refused", _STORE),
+    "people enrol-code": ExitCodes("a code", "refused: nobody has the address, or the reason is none", _STORE),
+    "people reset-factors": ExitCodes("proposed, or carried out", "refused", _STORE),
     "delegations list": ExitCodes("shown", cannot=_STORE),
     "delegations end": ExitCodes("ended", "there is none of that id", _STORE),
     "offboarding": ExitCodes("shown, or confirmed", cannot=_STORE),

@@ -29,10 +29,11 @@ from handlers.notify.files import FileDeliveries
 from handlers.notify.owners import OWNER, OWNERS, OwnerMessages
 from handlers.notify.poster import Poster
 from handlers.notify.summary_card import SummaryCards
-from handlers.notify.texts import Capable, Texts, about, shows
+from handlers.notify.texts import Capable, Texts, about, shows, shows_to
 from handlers.slack.directory import People
 from handlers.views import delegation, dms, drift, lockdown, lost_writes, offboarding, policy_change, record_alarms
 from handlers.views.message import SlackMessage
+from handlers.views.mfa import to_person
 
 CARD = notifications.CARD
 THREAD = "thread"
@@ -45,6 +46,7 @@ ROLLED_BACK = "rolled_back"
 BUDGET = "budget"
 DELEGATION_OVER = "delegation_over"
 DELEGATION = "delegation"
+PERSON = "person"
 FOUND = "found"
 LEAVING = "leaving"
 FORGOTTEN = "forgotten"
@@ -123,8 +125,9 @@ class NotificationRouter:
         if route.deliver:
             await route.deliver(self, row)
         elif not route.of_request and route.text:
-            message = await route.text(self.texts, row)
-            await self.poster.show(row, message, await self.channels.channel(route.lane(self, row, None)), row.version)
+            lane, message = route.lane(self, row, None), await route.text(self.texts, row)
+            room = await (self.channels.dm(lane) if route.dm else self.channels.channel(lane))
+            await self.poster.show(row, message, room, row.version)
         elif request is None:
             raise Undeliverable("its request is gone, or was not written by us")
         else:
@@ -177,7 +180,7 @@ class Route:
 
     lane: Callable[[NotificationRouter, Row, Request | None], str]
     text: Callable[[Texts, Row], Awaitable[SlackMessage]] | None = None
-    """Of the workspace: posted in the lane's channel."""
+    """Of the workspace: posted in the lane."""
     deliver: Callable[[NotificationRouter, Row], Awaitable[None]] | None = None
     """Of the workspace: more than a text."""
     render: Callable[[Texts, Row, Request], Awaitable[SlackMessage | None]] | None = None
@@ -268,11 +271,6 @@ async def _digest(router: NotificationRouter, row: Row) -> None:
     await deliveries.deliver(row, fields, router.audit, await router.store.now())
 
 
-async def _delegation(router: NotificationRouter, row: Row) -> None:
-    message = delegation.notified(await router.texts.audit_event(row), row.request)
-    await router.poster.show(row, message, await router.channels.dm(row.request), row.version)
-
-
 async def _to_approvers(router: NotificationRouter, row: Row, request: Request) -> None:
     await router.approver_messages.deliver(row, request)
 
@@ -314,7 +312,8 @@ ROUTES: Mapping[str, Route] = MappingProxyType(
         ROLLED_BACK: Route(_audit, text=about(record_alarms.rolled_back), rank=0),
         BUDGET: Route(_audit, text=about(record_alarms.beyond_budget), rank=0),
         DELEGATION_OVER: Route(_audit, text=about(record_alarms.delegation_over), rank=0),
-        DELEGATION: Route(_named, deliver=_delegation),
+        DELEGATION: Route(_named, text=shows_to(delegation.notified), dm=True),
+        PERSON: Route(_named, text=shows(to_person), dm=True),
         POLICY_FILE: Route(_audit, text=shows(policy_change.of_file), rank=0),
         RECORD: Route(_audit, text=shows(record_alarms.of_record), rank=0),
         LEAVING: Route(_audit, text=shows(offboarding.held), rank=0),

@@ -161,3 +161,12 @@ def shows(view: Callable[[Mapping[str, Any]], SlackMessage]) -> Callable[[Texts,
         return view(await texts.audit_event(row))
 
     return text
+
+
+def shows_to(view: Callable[[Mapping[str, Any], str], SlackMessage]) -> Callable[[Texts, Row], Awaitable[SlackMessage]]:
+    """The same, to the person whom the row names."""
+
+    async def text(texts: Texts, row: Row) -> SlackMessage:
+        return view(await texts.noted(row), row.request)
+
+    return text

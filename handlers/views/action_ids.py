@@ -44,6 +44,8 @@ FOR = "for"
 INPUT = "input"
 """Begins the id of the block of a typed input; its name and what it is for follow."""
 SCOPE = "scope"
+ENROLMENT_CODE = "enrolment_code"
+FIRST_CODE = "first_code"
 OUTCOME = "outcome"
 FOLLOW_UP = "follow_up"
 CODE = "code"
@@ -74,6 +76,9 @@ APPROVE_CODE_VIEW = "approve_code"
 EXTEND_APPROVE_CODE_VIEW = "extend_approve_code"
 ACCEPT_CODE_VIEW = "accept_code"
 REVEAL_CODE_VIEW = "reveal_code"
+MFA_VIEW = "mfa"
+MFA_KEY_VIEW = "mfa_key"
+MFA_DONE_VIEW = "mfa_done"
 
 GLOBAL_SHORTCUT = "request_access"
 MESSAGE_SHORTCUT = "request_access_here"
@@ -129,4 +134,6 @@ VIEWS = (
     EXTEND_APPROVE_CODE_VIEW,
     ACCEPT_CODE_VIEW,
     REVEAL_CODE_VIEW,
+    MFA_VIEW,
+    MFA_KEY_VIEW,
 )

@@ -19,6 +19,7 @@ from bot.access import submit, terms
 from bot.access.audit_query import AuditPage, SearchFilters
 from bot.access.decision_times import DecisionTimes
 from bot.access.delegate import OwnDelegations
+from bot.access.enrolment import ConfirmedFactor, OwnFactor, OwnFactors
 from bot.access.inputs import check_inputs
 from bot.access.lockdown import LiftVote
 from bot.access.read import Overview
@@ -53,6 +54,7 @@ from handlers.views import (
     home,
     insights,
     lockdown,
+    mfa,
     modals,
     policy_change,
     reach,
@@ -484,6 +486,24 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
         modals.Filled(3600, EVIL),
     ),
     "secrets": lambda: secrets.choose(of_two(), of_two().legs),
+    "mfa-none": lambda: mfa.own(OwnFactors(AT)),
+    "mfa-offered": lambda: mfa.own(OwnFactors(AT, offered_until=AT + HOUR), typed=True),
+    "mfa-full": lambda: mfa.own(
+        OwnFactors(
+            AT,
+            (
+                OwnFactor("totp", AT - 100 * HOUR, AT - 76 * HOUR, None),
+                OwnFactor("totp", AT - HOUR, AT + 23 * HOUR, None),
+                OwnFactor("recovery", AT - HOUR, AT + 23 * HOUR, 7),
+            ),
+            locked_until=AT + 60,
+        )
+    ),
+    "mfa-used-up": lambda: mfa.own(OwnFactors(AT, (OwnFactor("recovery", AT - HOUR, AT - 1, 0),))),
+    "mfa-doubted": lambda: mfa.own(OwnFactors(AT, doubt="it is an older one, put back")),
+    "mfa-message": lambda: mfa.to_open(typed=True),
+    "mfa-twice": lambda: mfa.done_before(ConfirmedFactor(AT + 24 * HOUR)),
+    "mfa-told": lambda: mfa.to_person({"dm": f"Two operators reset it: {EVIL}"}),
     "note": lambda: modals.note("JIT Access", "Nobody decides about their own request."),
     "overview-empty": lambda: home.overview(mine()),
     "overview": lambda: home.overview(_full()),
