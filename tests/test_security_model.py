@@ -29,6 +29,18 @@ PROOF: dict[str, list[str]] = {
         "policy/test_on_behalf.py::test_neither_of_the_two_approves_it_nor_the_same_human_by_another_account",
         "core/test_lifecycle.py::test_approvers_see_nothing_of_a_draft_and_it_leads_nowhere_without_consent",
     ],
+    "- A second factor is set up only": [
+        "access/test_enrolment.py::test_nothing_is_set_up_without_a_code",
+        "access/test_enrolment.py::test_a_code_is_good_for_nobody_else",
+        "access/test_enrolment.py::test_a_code_that_was_used_serves_no_more",
+        "access/test_enrolment.py::test_a_code_that_is_too_old_begins_nothing_and_confirms_nothing",
+        "access/test_enrolment.py::test_five_wrong_codes_take_it_away_however_many_arrive_at_once",
+        "journeys/test_mfa.py::test_a_code_in_a_command_or_a_message_is_not_read_and_the_form_says_why",
+        "journeys/test_mfa.py::test_two_operators_reset_what_was_lost_or_put_back",
+        "access/test_enrolment.py::test_nobody_resets_alone_or_for_themself_or_from_a_terminal_that_is_nobodys",
+        "access/test_enrolment.py::test_a_record_that_was_put_back_sets_up_nothing_until_it_is_reset",
+        "access/test_enrolment.py::test_a_code_of_an_operators_and_a_first_code_of_the_app_set_it_up",
+    ],
     "- What cannot be checked is a no": [
         "policy/test_authorization.py::test_a_group_that_is_not_known_allows_nothing_and_says_so",
         "journeys/test_leavers.py::test_a_slack_that_does_not_answer_takes_nothing_away",
