@@ -28,12 +28,16 @@ _TRIES: Final = 20
 
 @dataclass(frozen=True)
 class ResetOutcome:
-    """What became of an operator's word. ``done``: it was reset; ``repeated``: this operator had proposed it before."""
+    """What became of an operator's word. ``done``: it was reset; ``repeated``: this operator had proposed it before.
+
+    ``doubt``: why the record was not believed here, '' where it was.
+    """
 
     person: BoundPerson
     proposal: ResetProposal
     done: bool = False
     repeated: bool = False
+    doubt: str = ""
 
 
 async def reset(context: AccessContext, operator: Operator, roster: Roster, address: str, reason: str) -> ResetOutcome:
@@ -55,15 +59,15 @@ async def reset(context: AccessContext, operator: Operator, roster: Roster, addr
         waiting = await resets.of(person.identity)
         mine = waiting is not None and waiting.operator.counts_as == operator.counts_as
         if waiting and mine and waiting.reason == reason and _covers(waiting, known):
-            return ResetOutcome(person, waiting, repeated=True)
+            return ResetOutcome(person, waiting, repeated=True, doubt=known.doubt)
         if waiting and not mine and _counts(context, waiting, known, roster):
             if waiting.reason != reason:
                 raise OtherReason(waiting.operator.name, waiting.reason)
             if await _carry_out(context, known, person, waiting, operator):
                 await resets.drop(person.identity)
-                return ResetOutcome(person, waiting, done=True)
+                return ResetOutcome(person, waiting, done=True, doubt=known.doubt)
         elif proposal := await _propose(context, known, person, operator, reason, instead=waiting is not None):
-            return ResetOutcome(person, proposal)
+            return ResetOutcome(person, proposal, doubt=known.doubt)
     raise StoreAway("the factors change faster than they can be read")
 
 

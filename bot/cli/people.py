@@ -106,11 +106,13 @@ def reset_factors(email: str, reason: str) -> None:
     from bot.cli import requests
 
     async def reset(context: AccessContext) -> ResetOutcome:
-        operator, roster = await terminal_binding.operator(context, requests.account())
+        operator, roster = await terminal_binding.operator_of(context, requests.account())
         return await factor_reset.reset(context, operator, roster, email, reason)
 
     outcome = run_verb(reset)
     whose = outcome.person.identity
+    if outcome.doubt and not outcome.done:
+        terminal.say(f"What is stored of their factors is not believed here: {outcome.doubt}. Find out why first.")
     if outcome.done:
         terminal.say(f"All second factors of {whose} are gone; {outcome.proposal.operator.name} had proposed it.")
         terminal.say(f"They and the audit channel got a notice. For a new one: jit people enrol-code {whose}")

@@ -167,6 +167,6 @@ def shows_to(view: Callable[[Mapping[str, Any], str], SlackMessage]) -> Callable
     """The same, to the person whom the row names."""
 
     async def text(texts: Texts, row: Row) -> SlackMessage:
-        return view(await texts.noted(row), row.request)
+        return view(await texts.audit_event(row), row.request)
 
     return text
