@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import tasks
 from bot.access import submit, usage
 from bot.access.parsed_line import RequestLine, WordUse
 from bot.access.request_line import names_a_time, parse_line
@@ -32,6 +31,7 @@ from bot.core.errors import (
     NotUnderstood,
     UnknownChoice,
 )
+from bot.core.factor_errors import NotProved, ProofRequired
 from bot.core.request import Request
 from bot.core.time_phrases import Clock
 from bot.core.verdict import Actor
@@ -39,23 +39,18 @@ from bot.policy import authorization
 from bot.policy.catalog import Catalog, Choice
 from bot.policy.field_types import Sensitivity
 from bot.policy.vocabulary import TOGETHER
-from handlers import reach, show
+from handlers import reach, second_factor, show
 from handlers.context import Door
 from handlers.error_messages import sentence
 from handlers.request_form import filled, filled_with, form_choices, person_for
 from handlers.slack import modal_stack, payloads
-from handlers.slack.api import NotNow, SlackRefused, Unanswered, answered, error_name
+from handlers.slack.message_link import message_link
 from handlers.slack.payloads import Payload
 from handlers.slack.shown_form import shown_inputs
-from handlers.views import action_ids, input_fields, modals
+from handlers.views import action_ids, input_fields, modals, proof
 from handlers.views import request_line as views
 from handlers.views.message import SlackMessage
 from handlers.views.text import field_error
-
-log = logging.getLogger(__name__)
-
-_PATIENCE = 0.5
-"""Seconds for Slack to return a message's link: the modal has to be open within three."""
 
 Answer = SlackMessage | str | None
 """What the person reads, None where a modal was opened instead."""
@@ -106,6 +101,8 @@ def _register_modal(app: AsyncApp, door: Door) -> None:
             made = await submit.submit(door.context, actor, form.model_copy(update=more))
         except (LockedDown, *usage.REFUSALS):
             raise  # more than a field has room for
+        except NotProved as error:
+            await second_factor.refused(ack, body, error, partial(_chosen, door, actor, body))
         except JitError as error:
             await ack(response_action="errors", errors={_field(body, error): field_error(sentence(error))})
         else:
@@ -148,7 +145,7 @@ def _register_ways(app: AsyncApp, door: Door) -> None:
     @app.message_shortcut(action_ids.MESSAGE_SHORTCUT)
     async def here(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         actor = await door.who(body)
-        await _open(door, client, body, actor, RequestForm(reason=await _link(client, *payloads.message(body))))
+        await _open(door, client, body, actor, RequestForm(reason=await message_link(client, *payloads.message(body))))
         await ack()
 
 
@@ -169,11 +166,20 @@ async def _redrawn(door: Door, actor: Actor, body: Payload) -> View | None:
         return None
     note, unfit = input_fields.outdated(choice, shown, form.inputs)
     kept = {name: text for name, text in form.inputs.items() if name not in unfit}
-    return await _chosen(door, actor, body, form.model_copy(update={"inputs": kept}), note) if note else None
+    return await _chosen(door, actor, body, None, note, form.model_copy(update={"inputs": kept})) if note else None
 
 
-async def _chosen(door: Door, actor: Actor, body: Payload, form: RequestForm | None = None, note: str = "") -> View:
+async def _chosen(
+    door: Door,
+    actor: Actor,
+    body: Payload,
+    confirm: Sequence[Block] | None = None,
+    note: str = "",
+    form: RequestForm | None = None,
+) -> View:
     """The form with what was chosen in it. ``form``: what to fill in instead of all that was typed.
+
+    ``confirm``: see `filled_with`.
 
     Raises `UnknownChoice`, `NotAllowed`, and what `person_for` does.
     """
@@ -182,7 +188,7 @@ async def _chosen(door: Door, actor: Actor, body: Payload, form: RequestForm | N
     if TOGETHER in form.what:
         form = form.model_copy(update={"requested_for": await person_for(door, actor, whom)})
     choice = await submit.find_offered(door.context, actor, shown.offers, form)
-    return await filled_with(door, actor, shown, choice, form, note)
+    return await filled_with(door, actor, shown, choice, form, note, confirm)
 
 
 async def request(door: Door, payload: Payload, rest: str, client: AsyncWebClient) -> Answer:
@@ -254,6 +260,8 @@ async def _by_line(door: Door, payload: Payload, actor: Actor, line: RequestLine
                 return views.answer(made)
         except AlreadyRequested as error:
             return await show.with_card(door, error.request, sentence(error))
+        except ProofRequired:
+            note = proof.NOT_IN_A_COMMAND
         except NotUnderstood as error:
             note, form = _said_of(error), _without(form, error)
     elif (line.partial and not candidates) or (line.empty and line.unknown):
@@ -317,16 +325,6 @@ async def _open(
     if pressed and all(choice.name != form.what for choice in shown.offers):
         await submit.prepare(door.context, actor, form)  # raises why it is not offered
     await modal_stack.show(client, payload, await filled(door, actor, form, shown))
-
-
-async def _link(client: AsyncWebClient, channel: str, ts: str) -> str:
-    """The link to a message; empty when Slack does not return it, and then the person types a reason."""
-    try:
-        call = answered(client.chat_getPermalink(channel=channel, message_ts=ts))
-        return str((await tasks.within(call, _PATIENCE))["permalink"])
-    except (NotNow, SlackRefused, Unanswered, TimeoutError) as error:
-        log.info("Slack gave no link to a message: %s", error_name(error))
-        return ""
 
 
 def _field(body: Payload, error: JitError) -> str:

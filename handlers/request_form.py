@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
-from bot.access import submit, usage
+from bot.access import proof, submit, usage
 from bot.access.submit import RequestForm
 from bot.core.errors import BadInput, UnknownChoice
+from bot.core.proof import ProofUse
 from bot.core.request import Person
 from bot.core.verdict import Actor
 from bot.policy import inputs
@@ -19,6 +21,7 @@ from handlers import show
 from handlers.context import Door
 from handlers.error_messages import sentence
 from handlers.views import modals
+from handlers.views import proof as proof_views
 
 
 @dataclass(frozen=True)
@@ -64,18 +67,35 @@ async def filled(door: Door, actor: Actor, form: RequestForm, shown: FormChoices
 
 
 async def filled_with(
-    door: Door, actor: Actor, shown: FormChoices, choice: Choice | None, form: RequestForm, note: str = ""
+    door: Door,
+    actor: Actor,
+    shown: FormChoices,
+    choice: Choice | None,
+    form: RequestForm,
+    note: str = "",
+    confirm: Sequence[Block] | None = None,
 ) -> View:
-    """The same with that choice, and why it could not be requested now."""
+    """The same with that choice, and why it could not be requested now.
+
+    ``confirm``: the field for a second-factor code, where more is known of it than the policy says of the roles.
+    """
     said = (note, *(_unfit(choice, form) if choice else ()), await _full(door, actor, shown, choice, form))
     note = " ".join(each for each in said if each)
     known = modals.Filled(form.duration, form.reason, form.starts_at, note, form.inputs, shown.person, shown.for_others)
     if choice is None:
         return modals.ask(shown.offers, None, known)
+    known = replace(known, confirm=await _confirm(door, actor, choice) if confirm is None else confirm)
     offers = shown.offers if choice in shown.offers else [choice, *shown.offers]
     found, names = await show.of_choice(door, choice)
     expires = await door.context.store.now() + found.decide_within
     return modals.ask(offers, modals.Chosen(found, names, expires), known)
+
+
+async def _confirm(door: Door, actor: Actor, choice: Choice) -> Sequence[Block]:
+    """The field for a code of whoever requests it, or what stands in its place."""
+    context = door.context
+    preview = await proof.preview(context, context.catalog(), actor, choice.roles, ProofUse.REQUEST)
+    return proof_views.asked(preview)
 
 
 async def _full(door: Door, actor: Actor, shown: FormChoices, choice: Choice | None, form: RequestForm) -> str:

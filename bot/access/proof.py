@@ -55,6 +55,43 @@ class CheckedProof:
             context.store.factors.committed(self.identity, self.after)
 
 
+@dataclass(frozen=True)
+class ProofPreview:
+    """What a form has to say of the proof that its verb will need, as of ``now``; one of the three.
+
+    ``factors``: the kinds of which a code is asked for. ``fresh``: the earlier proof that still counts. ``refusal``:
+    why no code would count.
+    """
+
+    factors: tuple[str, ...] = ()
+    fresh: Proof | None = None
+    refusal: NotProved | None = None
+    now: float = 0.0
+
+    @classmethod
+    def of_refusal(cls, error: NotProved) -> ProofPreview:
+        """What a form says after it was refused so."""
+        return cls(factors=error.factors) if isinstance(error, ProofRequired) else cls(refusal=error)
+
+
+async def preview(
+    context: AccessContext, catalog: Catalog, actor: Actor, roles: Iterable[RoleRef], use: ProofUse
+) -> ProofPreview | None:
+    """What `check` will ask for, as far as the policy says it of the roles; None where it asks for nothing.
+
+    A rule that asks for a proof is judged only when the verb is.
+    """
+    terms = mfa.asks_proof(catalog, roles, use)
+    if terms is None:
+        return None
+    known = await context.store.factors.read(actor.person.identity)
+    try:
+        usable, fresh = _judged(known, terms, use, context.factors)
+    except NotProved as error:
+        return ProofPreview(refusal=error)
+    return ProofPreview(fresh=fresh, now=known.now) if fresh else ProofPreview(factors=_kinds(usable))
+
+
 async def check(
     context: AccessContext,
     catalog: Catalog,
@@ -80,12 +117,12 @@ async def check_terms(
     """The same, on these terms."""
     while True:
         known = await context.store.factors.read(actor.person.identity)
-        usable = _usable(known, terms, use, context.factors)
-        if fresh := _fresh(known, terms):
+        usable, fresh = _judged(known, terms, use, context.factors)
+        if fresh:
             guards, _ = context.store.factors.guards_and_ops(known, known.record)
             return CheckedProof(proof=fresh, guards=guards)
         if not code.get_secret_value():
-            raise ProofRequired(use, tuple(dict.fromkeys(factor.kind for factor in usable)))
+            raise ProofRequired(use, _kinds(usable))
         if found := _proved(context, known, usable, use, code.get_secret_value()):
             factor, after = found
             guards, extra_writes = context.store.factors.guards_and_ops(known, after)
@@ -93,6 +130,17 @@ async def check_terms(
             return CheckedProof(proof, guards, extra_writes, actor.person.identity, after)
         if refusal := await _record_failure(context, actor, known, use):
             raise refusal
+
+
+def _judged(
+    known: KnownFactors, terms: ProofTerms, use: ProofUse, installed: Collection[str]
+) -> tuple[list[EnrolledFactor], Proof | None]:
+    """The factors of which a code counts, and the earlier proof that makes one needless. Raises what `_usable` does."""
+    return _usable(known, terms, use, installed), _fresh(known, terms)
+
+
+def _kinds(usable: Iterable[EnrolledFactor]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(factor.kind for factor in usable))
 
 
 def _usable(known: KnownFactors, terms: ProofTerms, use: ProofUse, installed: Collection[str]) -> list[EnrolledFactor]:

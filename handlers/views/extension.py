@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
 from bot.core import durations
@@ -57,8 +60,13 @@ def _approvers(extension: Extension) -> str:
     return " and ".join(reviewer(review) for review in extension.reviews)
 
 
-def extend(request: Request, more: int | None = None, reason: str = "", note: str = "") -> View:
-    """How much longer, with a reason. ``note``: what of a typed line was not understood."""
+def extend(
+    request: Request, more: int | None = None, reason: str = "", note: str = "", confirm: Sequence[Block] = ()
+) -> View:
+    """How much longer, with a reason. ``note``: what of a typed line was not understood, or why it is asked again.
+
+    ``confirm``: the field for a second-factor code.
+    """
     left = int(last_end(request) - request.ends_at)
     fitting = [seconds for seconds in modals.PRESETS if seconds <= left] or [max(left, durations.SHORTEST)]
     wanted = sorted({*fitting, *([more] if more and more <= left else [])})
@@ -77,6 +85,7 @@ def extend(request: Request, more: int | None = None, reason: str = "", note: st
             modals.text(ends),
             form_fields.duration(wanted, initial, label="How much longer?"),
             form_fields.reason(_LABEL, reason),
+            *confirm,
         ],
     )
 

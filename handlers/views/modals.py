@@ -69,6 +69,8 @@ class Filled:
     """The account of the person whom it is for; empty for oneself."""
     for_others: bool = False
     """Whether there is a field for that."""
+    confirm: Sequence[Block] = ()
+    """The field for a second-factor code, or what stands in its place."""
 
 
 def ask(choices: Sequence[Choice], chosen: Chosen | None = None, known: Filled = Filled()) -> View:
@@ -81,7 +83,7 @@ def ask(choices: Sequence[Choice], chosen: Chosen | None = None, known: Filled =
         blocks += _too_long(chosen.choice, known.duration)
         blocks += [text(_told(chosen)), *input_fields.fields(chosen.choice, known.inputs)]
         blocks += [_duration(chosen.choice, known), _start(known.starts_at)]
-        blocks.append(_why(chosen.choice.reason, known.reason))
+        blocks += [_why(chosen.choice.reason, known.reason), *known.confirm]
     else:
         blocks += input_fields.kept(known.inputs)
         blocks += [_why(ReasonShape(), known.reason)] if known.reason else []
@@ -104,8 +106,11 @@ def suggested(choices: Sequence[Choice], typed: str) -> list[OptionGroup]:
     return _grouped(fits[: form_fields.MOST_OPTIONS])
 
 
-def approve_less(request: Request, page: str = "") -> View:
-    """Approve for a shorter time. ``page``: where in which list of waiting requests it was pressed."""
+def approve_less(request: Request, page: str = "", confirm: Sequence[Block] = (), wanted: int | None = None) -> View:
+    """Approve for a shorter time. ``page``: where in which list of waiting requests it was pressed.
+
+    ``confirm``: the field for a second-factor code. ``wanted``: the seconds that are selected.
+    """
     shorter = _shorter(request) or [request.duration]
     return View(
         type="modal",
@@ -114,7 +119,7 @@ def approve_less(request: Request, page: str = "") -> View:
         title="Approve for less",
         submit="Approve",
         close="Cancel",
-        blocks=[about(request), form_fields.duration(shorter, shorter[-1])],
+        blocks=[about(request), form_fields.duration(shorter, wanted or shorter[-1]), *confirm],
     )
 
 

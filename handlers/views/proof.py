@@ -5,11 +5,32 @@ from __future__ import annotations
 from slack_sdk.models.blocks import Block, InputBlock, PlainTextInputElement
 from slack_sdk.models.views import View
 
-from bot.access.proof import LONGEST_CODE
+from bot.access.proof import LONGEST_CODE, ProofPreview
 from bot.core.request import Request
-from handlers.views import action_ids, modals
+from handlers.views import action_ids, confirmed, factor_errors, modals
 from handlers.views.factor_errors import kinds
-from handlers.views.text import clock, fitting
+from handlers.views.text import clock, fitting, length
+
+NOT_YET = "This needs a second factor, so nothing was recorded yet."
+"""Above a form that is drawn again, since it had no field for a code."""
+NOT_IN_A_COMMAND = (
+    "This needs a second factor. Type the code here: codes are not typed into commands, since Slack keeps those."
+)
+"""Above a form that a complete line opened."""
+
+
+def asked(preview: ProofPreview | None) -> list[Block]:
+    """In a form: the field for a code, or in its place why none is needed, or none would count."""
+    if preview is None:
+        return []
+    if preview.refusal:
+        said = factor_errors.WORDS[type(preview.refusal)](preview.refusal)
+        return [modals.text(f":closed_lock_with_key: This needs a second factor. {said}")]
+    if preview.fresh:
+        ago = length(max(60, round((preview.now - preview.fresh.at) / 60) * 60))
+        said = f"You {confirmed.by(preview.fresh)} {ago} ago that it is you; no code is needed."
+        return [modals.text(f":closed_lock_with_key: {said}")]
+    return [field(preview.factors)]
 
 
 def field(factors: tuple[str, ...]) -> InputBlock:
