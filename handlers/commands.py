@@ -59,7 +59,7 @@ async def answer(door: Door, body: Payload, client: AsyncWebClient) -> str | Sla
         case "request":
             return await request.request(door, body, line.rest, client)
         case "break-glass":
-            return await break_glass.use(door, body, line.rest)
+            return await break_glass.use(door, body, line.rest, client)
         case "list":
             return await own_request.listed(door, body)
         case "show":

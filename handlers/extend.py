@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncRespond
+from slack_sdk.models.blocks import Block
+from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.access import extend as verbs
 from bot.access import review
 from bot.access.request_line import parse_line
 from bot.access.review import ReviewDecision
-from bot.core.factor_errors import ProofRequired
+from bot.core.factor_errors import NotProved, ProofRequired
+from bot.core.proof import ProofUse
 from bot.core.request import Request, Verb
 from bot.core.time_phrases import Clock
 from bot.core.verdict import Actor
-from handlers import home, in_place, show
+from handlers import home, in_place, second_factor, show
 from handlers.context import Door
 from handlers.slack import modal_stack, payloads
 from handlers.slack.payloads import Payload
@@ -26,16 +31,27 @@ def register(app: AsyncApp, door: Door) -> None:
 
     @app.action(action_ids.EXTEND)
     async def wishing(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
-        request = await verbs.extensible(door.context, await door.who(body), payloads.pressed(body))
-        await modal_stack.show(client, body, extension.extend(request))
+        actor = await door.who(body)
+        request = await verbs.extensible(door.context, actor, payloads.pressed(body))
+        confirm = await second_factor.asked(door, actor, request, ProofUse.REQUEST)
+        await modal_stack.show(client, body, extension.extend(request, confirm=confirm))
         await ack()
 
     @app.view(action_ids.EXTEND_VIEW)
     async def wished(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
-        actor, more = await door.who(body), payloads.chosen(body).duration or 0
-        await verbs.extend(door.context, actor, payloads.about(body), more, payloads.reason(body))
-        await home.beneath(door, actor, body, client)
-        await ack()
+        actor, form, id_ = await door.who(body), payloads.chosen(body), payloads.about(body)
+
+        async def redrawn(confirm: Sequence[Block], note: str) -> View:
+            request = await verbs.extensible(door.context, actor, id_)
+            return extension.extend(request, form.duration, form.reason, note, confirm)
+
+        try:
+            await verbs.extend(door.context, actor, id_, form.duration or 0, form.reason, form.code)
+        except NotProved as error:
+            await second_factor.refused(ack, body, error, redrawn)
+        else:
+            await home.beneath(door, actor, body, client)
+            await ack()
 
     @app.action(action_ids.EXTEND_APPROVE)
     async def approve(ack: AsyncAck, body: Payload, client: AsyncWebClient, respond: AsyncRespond) -> None:
@@ -87,9 +103,15 @@ async def extend(door: Door, payload: Payload, rest: str, client: AsyncWebClient
     if line.duration is None or not line.reason or line.unknown or line.problems:
         unknown = " and ".join(f'"{safe(each, 80)}"' for each in line.unknown)
         note = f"I don't understand {unknown}. Everything else is filled in." if unknown else ""
-        await modal_stack.show(client, payload, extension.extend(request, line.duration, line.reason, note))
+        confirm = await second_factor.asked(door, actor, request, ProofUse.REQUEST)
+        await modal_stack.show(client, payload, extension.extend(request, line.duration, line.reason, note, confirm))
         return None
-    after = await verbs.extend(door.context, actor, request.id, line.duration, line.reason)
+    try:
+        after = await verbs.extend(door.context, actor, request.id, line.duration, line.reason)
+    except ProofRequired as error:
+        filled = (line.duration, line.reason, proof.NOT_IN_A_COMMAND, [proof.field(error.factors)])
+        await modal_stack.show(client, payload, extension.extend(request, *filled))
+        return None
     return await show.with_card(door, after, _asked(after))
 
 

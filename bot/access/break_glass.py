@@ -71,6 +71,12 @@ def offers(context: AccessContext, actor: Actor) -> list[Choice]:
     ]
 
 
+async def usable_new(context: AccessContext, actor: Actor, form: RequestForm) -> tuple[Choice, int]:
+    """What the form names, and the longest duration, if they may take it. Raises `UnknownChoice`, `NotAllowed`."""
+    choice, terms = break_glass_verdict.allowed(context.catalog(), actor, form, await context.store.now())
+    return choice, break_glass_verdict.longest_of(choice, terms)
+
+
 async def use(context: AccessContext, actor: Actor, form: RequestForm) -> Request:
     """Record access that is taken at once; where the same waits for approval already, that request is taken.
 

@@ -66,6 +66,18 @@ def submission(catalog: Catalog, actor: Actor, form: RequestForm, now: float) ->
 
     Raises what errors.py has under NotUnderstood, and `NotAllowed`.
     """
+    choice, terms = allowed(catalog, actor, form, now)
+    checked = {
+        "duration": _duration(form.duration, longest_of(choice, terms)),
+        "reason": _reason(choice, form.reason),
+        "inputs": check_inputs(catalog, choice, form.inputs),
+        "starts_at": 0.0,
+    }
+    return Submission(actor, form.model_copy(update=checked), catalog, choice), terms
+
+
+def allowed(catalog: Catalog, actor: Actor, form: RequestForm, now: float) -> tuple[Choice, BreakGlassTerms]:
+    """What the form names, if this person may take it by break-glass. Raises `UnknownChoice`, `NotAllowed`."""
     choice = catalog.find(form.what)
     if choice is None:
         check_allowed(catalog, actor, form, now)  # raises, with suggestions
@@ -76,13 +88,12 @@ def submission(catalog: Catalog, actor: Actor, form: RequestForm, now: float) ->
     terms = policy.terms(catalog, choice.roles)
     if terms is None:
         raise PolicyMoved
-    checked = {
-        "duration": _duration(form.duration, min(terms.at_most, choice.cap)),
-        "reason": _reason(choice, form.reason),
-        "inputs": check_inputs(catalog, choice, form.inputs),
-        "starts_at": 0.0,
-    }
-    return Submission(actor, form.model_copy(update=checked), catalog, choice), terms
+    return choice, terms
+
+
+def longest_of(choice: Choice, terms: BreakGlassTerms) -> int:
+    """The longest duration, in seconds, for which it can be taken."""
+    return min(terms.at_most, choice.cap)
 
 
 def check_use(role_usage: RoleUsage, actor: Actor, now: float, *, needs_owner: bool, pending: str = "") -> None:

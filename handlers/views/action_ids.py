@@ -64,6 +64,7 @@ NOTE_VIEW = "note"
 EXTEND_VIEW = "extend"
 EXTEND_DENY_VIEW = "extend_deny"
 BREAK_GLASS_VIEW = "break_glass"
+BREAK_GLASS_NEW_VIEW = "break_glass_new"
 BREAK_GLASS_REVIEW_VIEW = "break_glass_review"
 OVERVIEW_VIEW = "overview"
 HOME_VIEW = "home"
@@ -127,6 +128,7 @@ VIEWS = (
     EXTEND_VIEW,
     EXTEND_DENY_VIEW,
     BREAK_GLASS_VIEW,
+    BREAK_GLASS_NEW_VIEW,
     BREAK_GLASS_REVIEW_VIEW,
     REVOKE_ALL_VIEW,
     LOCKDOWN_VIEW,

@@ -16,14 +16,15 @@ from slack_sdk.models.blocks import (
 from slack_sdk.models.views import View
 
 from bot.access.parsed_line import RequestLine
+from bot.access.request_form import RequestForm
 from bot.core.break_glass import BreakGlass
 from bot.core.request import REASON_LIMIT, Request
 from bot.core.verdict import Code
 from bot.policy.break_glass import SHORTEST_REASON
 from bot.policy.catalog import Choice
-from handlers.views import action_ids, buttons, ended, form_fields
+from handlers.views import action_ids, buttons, ended, form_fields, input_fields
 from handlers.views.message import SlackMessage, section
-from handlers.views.modals import PRESETS, about, text
+from handlers.views.modals import PRESETS, about, noted, text
 from handlers.views.text import (
     clock,
     code,
@@ -42,6 +43,10 @@ from handlers.views.text import (
 JUSTIFIED, NOT_JUSTIFIED = "justified", "not_justified"
 _SIGN = ":rotating_light:"
 _MOST = 8
+_WARNING = (
+    f"{_SIGN} You get access at once, and nobody approves it. The audit channel and the owners of the system are "
+    "notified, and an owner reviews it afterwards."
+)
 REASONS: Mapping[Code, str] = {
     Code.NO_BREAK_GLASS: "the policy has no break-glass for {about}; `/jit request` asks the approvers",
     Code.MAY_NOT_BREAK_GLASS: "you are in none of the groups that may use break-glass for {about}",
@@ -207,28 +212,51 @@ def unclear(line: RequestLine, offers: Sequence[Choice]) -> str:
 # modals
 
 
-def use(request: Request, longest: int) -> View:
-    """Take the access of a pending request at once."""
-    seconds = sorted({*(preset for preset in PRESETS if preset < longest), longest})
-    wanted = max((each for each in seconds if each <= request.duration), default=seconds[0])
-    warning = (
-        f"{_SIGN} You get access at once, and nobody approves it. The audit channel and the owners of the system are "
-        "notified, and an owner reviews it afterwards."
-    )
+def use(
+    request: Request,
+    longest: int,
+    duration: int | None = None,
+    reason: str = "",
+    note: str = "",
+    confirm: Sequence[Block] = (),
+) -> View:
+    """Take the access of a pending request at once. ``duration``, ``reason``: what is filled in instead of its own.
+
+    ``note``: why it is drawn again. ``confirm``: the field for a second-factor code.
+    """
+    above = [*noted(note), about(request)]
+    fields = _fields(longest, duration or request.duration, reason or request.reason)
+    return _use(action_ids.BREAK_GLASS_VIEW, request.id, [*above, text(_WARNING), *fields, *confirm])
+
+
+def use_new(choice: Choice, longest: int, form: RequestForm, note: str, confirm: Sequence[Block]) -> View:
+    """Take access at once that was not requested yet, filled in as it was typed; see `use`."""
+    what = text(f"*{safe(choice.title, 150)}* · {code(choice.name, 200)}")
+    fields = [*input_fields.fields(choice, form.inputs), *_fields(longest, form.duration or longest, form.reason)]
+    above = [*noted(note), what, text(_WARNING)]
+    return _use(action_ids.BREAK_GLASS_NEW_VIEW, choice.name, [*above, *fields, *confirm])
+
+
+def _use(callback: str, carried: str, blocks: Sequence[Block]) -> View:
     return View(
         type="modal",
-        callback_id=action_ids.BREAK_GLASS_VIEW,
-        private_metadata=request.id,
+        callback_id=callback,
+        private_metadata=carried,
         title="Break glass",
         submit="Break glass",
         close="Cancel",
-        blocks=[
-            about(request),
-            text(warning),
-            form_fields.duration(seconds, wanted),
-            form_fields.reason("Why can it not wait? (everybody reads this)", request.reason, shortest=SHORTEST_REASON),
-        ],
+        blocks=[*blocks],
     )
+
+
+def _fields(longest: int, duration: int, reason: str) -> list[Block]:
+    """For how long, at most what was asked for, and why."""
+    seconds = sorted({*(preset for preset in PRESETS if preset < longest), min(duration, longest), longest})
+    why = "Why can it not wait? (everybody reads this)"
+    return [
+        form_fields.duration(seconds, min(duration, longest)),
+        form_fields.reason(why, reason, shortest=SHORTEST_REASON),
+    ]
 
 
 def review(request: Request) -> View:

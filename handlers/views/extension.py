@@ -80,7 +80,7 @@ def extend(
         submit="Request",
         close="Cancel",
         blocks=[
-            *([modals.text(f":information_source: {note}")] if note else []),
+            *modals.noted(note),
             modals.about(request),
             modals.text(ends),
             form_fields.duration(wanted, initial, label="How much longer?"),

@@ -75,7 +75,7 @@ class Filled:
 
 def ask(choices: Sequence[Choice], chosen: Chosen | None = None, known: Filled = Filled()) -> View:
     """The request form: only what this person may request, filled in with what is known, never guessed."""
-    blocks: list[Block] = [text(f":information_source: {known.note}")] if known.note else []
+    blocks: list[Block] = noted(known.note)
     blocks.append(_what(choices, chosen.choice if chosen else None))
     blocks += [_for(known.person)] if known.for_others else []
     if chosen:
@@ -106,10 +106,13 @@ def suggested(choices: Sequence[Choice], typed: str) -> list[OptionGroup]:
     return _grouped(fits[: form_fields.MOST_OPTIONS])
 
 
-def approve_less(request: Request, page: str = "", confirm: Sequence[Block] = (), wanted: int | None = None) -> View:
+def approve_less(
+    request: Request, page: str = "", confirm: Sequence[Block] = (), wanted: int | None = None, note: str = ""
+) -> View:
     """Approve for a shorter time. ``page``: where in which list of waiting requests it was pressed.
 
-    ``confirm``: the field for a second-factor code. ``wanted``: the seconds that are selected.
+    ``confirm``: the field for a second-factor code. ``wanted``: the seconds that are selected. ``note``: why it is
+    drawn again.
     """
     shorter = _shorter(request) or [request.duration]
     return View(
@@ -119,7 +122,7 @@ def approve_less(request: Request, page: str = "", confirm: Sequence[Block] = ()
         title="Approve for less",
         submit="Approve",
         close="Cancel",
-        blocks=[about(request), form_fields.duration(shorter, wanted or shorter[-1]), *confirm],
+        blocks=[*noted(note), about(request), form_fields.duration(shorter, wanted or shorter[-1]), *confirm],
     )
 
 
@@ -330,6 +333,11 @@ def about(request: Request) -> SectionBlock:
     """Which request it is, and the reason for it."""
     what = f"{who(request.requester)} · *{title(request)}* · {length(request.duration)} · {request.id}"
     return text(f"{what}\nReason: {fitting(request.reason, 500)}" if request.reason else what)
+
+
+def noted(note: str) -> list[Block]:
+    """What stands above a form."""
+    return [text(f":information_source: {note}")] if note else []
 
 
 def text(words: str) -> SectionBlock:
