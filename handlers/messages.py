@@ -16,9 +16,10 @@ from bot.core.errors import Crowded, JitError, StoreAway
 from handlers import commands
 from handlers.context import TURNED_AWAY, Door
 from handlers.error_messages import sentence
-from handlers.slack import payloads
+from handlers.slack import payloads, typed_messages
 from handlers.slack.api import NotNow, SlackRefused, Unanswered, answered, error_name
-from handlers.slack.payloads import NoTrigger, Payload, TypedMessage
+from handlers.slack.payloads import NoTrigger, Payload
+from handlers.slack.typed_messages import TypedMessage
 from handlers.views import action_ids
 from handlers.views.message import SlackMessage
 from handlers.views.request_line import HELLO, open_form
@@ -36,12 +37,12 @@ def register(app: AsyncApp, door: Door) -> None:
 
     @app.event("app_mention")
     async def mentioned(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
-        await _read(door, payloads.mention(body), client)
+        await _read(door, typed_messages.mention(body), client)
         await ack()
 
     @app.event("message")
     async def written(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
-        await _read(door, payloads.direct_message(body), client)
+        await _read(door, typed_messages.direct_message(body), client)
         await ack()
 
     @app.action(action_ids.OPEN_FORM)

@@ -128,8 +128,7 @@ async def check_terms(
             guards, extra_writes = context.store.factors.guards_and_ops(known, after)
             proof = Proof(factor=factor.kind, at=known.now)
             return CheckedProof(proof, guards, extra_writes, actor.person.identity, after)
-        if refusal := await _record_failure(context, actor, known, use):
-            raise refusal
+        await _refuse(context, actor, known, use)
 
 
 def _judged(
@@ -185,8 +184,8 @@ def _proved(
     return None
 
 
-async def _record_failure(context: AccessContext, actor: Actor, known: KnownFactors, use: ProofUse) -> NotProved | None:
-    """Record a wrong code; None where the record changed meanwhile, so that it has to be judged again."""
+async def _refuse(context: AccessContext, actor: Actor, known: KnownFactors, use: ProofUse) -> None:
+    """Record a wrong code. Raises `WrongProof`, `FactorLocked`; neither where the record changed: judge again."""
     after = known.record.with_failure(known.now)
     person = actor.person
     facts = {"by": person.id, "identity": person.identity, "use": str(use), "failures": after.failures}
@@ -196,10 +195,10 @@ async def _record_failure(context: AccessContext, actor: Actor, known: KnownFact
         facts |= {"said": sentence, "well": False, "dm": _DM}
         rows = ("people|record:#", f"{person.id}|person:#")
     if not await context.store.factors.write(known, after, "factor_failed", facts, rows):
-        return None
+        return
     if after.locked_until > known.now:
-        return FactorLocked(use, after.locked_until)
-    return WrongProof(use, after.tries_left)
+        raise FactorLocked(use, after.locked_until)
+    raise WrongProof(use, after.tries_left)
 
 
 _DM = (

@@ -28,7 +28,8 @@ _ESCAPED = re.compile(r"<(#[A-Z0-9]+(?:\|[^<>|]*)?|(?:https?://|mailto:)[^<>|\s]
 """What Slack makes of a channel, a link or an address in a slash line."""
 _FIRST = 5
 """Words among which an id is looked for where it may stand behind a duration."""
-_PERSON = re.compile(r"<@([UW][A-Z0-9]{1,30})(?:\|[^<>]*)?>")
+PERSON = re.compile(r"<@([UW][A-Z0-9]{1,30})(?:\|[^<>]*)?>")
+"""An account as Slack writes it in a text."""
 
 
 class CommandLine(Frozen):
@@ -41,22 +42,6 @@ class CommandLine(Frozen):
 
 class NoTrigger(Exception):
     """Nothing was pressed or typed that allows a view to be opened."""
-
-
-class TypedMessage(Frozen):
-    """A message that a person wrote to the bot, ``text`` without its mention; ``thread`` is empty outside one."""
-
-    user: str
-    channel: str
-    ts: str
-    thread: str
-    text: str
-
-    @property
-    def payload(self) -> Payload:
-        """As a command: it has no trigger, and one delivered twice is one."""
-        place = {"channel_id": self.channel, "thread_ts": self.thread or None}
-        return {"user_id": self.user, "text": self.text, "written": f"{self.channel}:{self.ts}", **place}
 
 
 class Notice(Frozen):
@@ -84,7 +69,7 @@ def split(whole: str) -> CommandLine:
 
 def _typed(text: str) -> str:
     """``<https://x.example|x>`` → ``https://x.example``, ``<#C0|db>`` → ``#db``, ``<@U0|Mia W>`` → ``<@U0>``."""
-    known = _PERSON.sub(r"<@\1>", _ESCAPED.sub(_said, text))
+    known = PERSON.sub(r"<@\1>", _ESCAPED.sub(_said, text))
     return known.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
@@ -102,7 +87,7 @@ def target(word: str, systems: Sequence[str]) -> RevokeTarget | None:
 
     Raises what `unknown_target` returns.
     """
-    if person := _PERSON.fullmatch(word):
+    if person := PERSON.fullmatch(word):
         return RevokeTarget(user=person[1])
     if "@" in word:
         if identity_or_none(word) is None:
@@ -177,31 +162,6 @@ def notice(event: Payload, kind: str, bot: str) -> Notice | None:
         )
     except ValidationError:
         return None
-
-
-def mention(payload: Payload) -> TypedMessage | None:
-    """A message that mentions the bot; None for one that no person wrote."""
-    bots = {str(each.get("user_id")) for each in payload.get("authorizations") or [] if each.get("is_bot")}
-    return _message(payload["event"], bots)
-
-
-def direct_message(payload: Payload) -> TypedMessage | None:
-    """A message in the conversation with the bot; None for any other, an edit, or one that no person wrote."""
-    event = payload["event"]
-    return _message(event, set()) if event.get("channel_type") == "im" else None
-
-
-def _message(event: Payload, bots: set[str]) -> TypedMessage | None:
-    if event.get("subtype") or event.get("bot_id") or not event.get("user"):
-        return None
-    text = str(event.get("text") or "")[:TEXT_LIMIT]
-    return TypedMessage(
-        user=str(event["user"]),
-        channel=str(event["channel"]),
-        ts=str(event["ts"]),
-        thread=str(event.get("thread_ts") or ""),
-        text=_PERSON.sub(lambda found: "" if found[1] in bots else found[0], text).strip(" ,:\u00a0"),
-    )
 
 
 def pressed(payload: Payload) -> str:

@@ -81,7 +81,11 @@ _FORM_OF = "It opens a form of something that gives no access."
 _LISTS = "It lists names that the person may read anyway."
 _SLACK = "Slack tells the bot of something; no person does anything by it."
 _TALK = "It says something of a request, and decides nothing; a change only makes it shorter, or its reason better."
+_ENROLS = "It sets up a second factor, which takes the one-time code that an operator issued outside Slack; it gives no access."
 EXEMPT = {
+    "command:mfa": _ENROLS,
+    "view:mfa": _ENROLS,
+    "view:mfa_key": _ENROLS,
     "command:list": _READS,
     "command:show": _READS,
     "command:who": _READS,
