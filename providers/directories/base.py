@@ -10,8 +10,11 @@ cures. Anything else from a directory counts as `NoAnswer`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
+
+from pydantic import Field
 
 from providers import base
 from providers.base import Frozen, Health, ProviderError, Refused
@@ -19,10 +22,13 @@ from providers.base import Frozen, Health, ProviderError, Refused
 __all__ = [
     "Directory",
     "DirectoryCapabilities",
+    "DirectoryPerson",
     "Frozen",
     "GroupAnswer",
     "Health",
     "NoAnswer",
+    "PeopleDirectory",
+    "PeopleOptions",
     "ProviderError",
     "Refused",
 ]
@@ -49,6 +55,31 @@ class GroupAnswer:
     whole: bool = True
 
 
+AttributeName = Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z][A-Za-z0-9_.:;-]*$")]
+LONGEST_VALUE = 256
+
+
+class PeopleOptions(Frozen):
+    """What is read of somebody, besides whether their account is active."""
+
+    attributes: tuple[AttributeName, ...] = Field(default=(), max_length=10)
+    """Names of attributes of accounts. One with several values, or with none, or a long one, is left out."""
+
+
+class DirectoryPerson(Frozen):
+    """A person as a directory knows them.
+
+    ``id``: the vendor's own, which stays when the address changes; ``email``: in small letters; ``active``: whether the
+    account may be used, a lock after wrong passwords aside, since anybody can bring that about; ``attributes``: those
+    that the config names.
+    """
+
+    id: str = Field(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")
+    email: str = Field(min_length=3, max_length=255)
+    active: bool
+    attributes: Mapping[AttributeName, Annotated[str, Field(min_length=1, max_length=LONGEST_VALUE)]] = {}
+
+
 class DirectoryCapabilities(Frozen):
     """What a directory is, told beforehand."""
 
@@ -56,6 +87,8 @@ class DirectoryCapabilities(Frozen):
     """Whether people come and go by the clock, as on call: then to be out of a group is no loss of a right."""
     group: str
     """In words, what the name of a group is there."""
+    people: bool = False
+    """Whether it knows accounts of people: then it is a `PeopleDirectory`."""
 
 
 @runtime_checkable
@@ -88,3 +121,11 @@ class Directory(Protocol):
 
     async def close(self) -> None:
         """Let go of connections. Called once, at the end."""
+
+
+@runtime_checkable
+class PeopleDirectory(Directory, Protocol):
+    """A directory that knows accounts of people besides groups. Its `Config` is a `PeopleOptions`."""
+
+    async def person(self, email: str, now: float) -> DirectoryPerson | None:
+        """Who has this address; None: certainly nobody. Raises as `members` does, `Refused` for two of one address."""

@@ -6,7 +6,8 @@ Writing a directory
 1. One file, one class with the verbs of `base.Directory`; announce it as `registry` says.
 2. A `DirectoryBench` for a real server (or the most faithful one there is): how to reach it, how to put people into a
    group and take them out, how to stop it and start it again.
-3. A test class of `DirectoryConformance`. It needs pytest-asyncio. For readable failures, call
+3. A test class of `DirectoryConformance`; for a directory of people, a `PeopleBench` and `PeopleConformance`. It needs
+   pytest-asyncio. For readable failures, call
    ``pytest.register_assert_rewrite("providers.directories.conformance")`` before the import.
 
 What is most often got wrong, and is tested here: a directory that is away, or has no such group, seems to have a group
@@ -23,7 +24,15 @@ from typing import Any, ClassVar
 import pytest
 import pytest_asyncio
 
-from providers.directories.base import Directory, GroupAnswer, NoAnswer, ProviderError, Refused
+from providers.directories.base import (
+    Directory,
+    DirectoryPerson,
+    GroupAnswer,
+    NoAnswer,
+    PeopleDirectory,
+    ProviderError,
+    Refused,
+)
 
 
 class DirectoryBench(abc.ABC):
@@ -72,6 +81,34 @@ class DirectoryBench(abc.ABC):
         return self.directory(self.directory.Config.model_validate(self.config()))
 
 
+class PeopleBench(DirectoryBench):
+    """What the suite must know of a directory of people besides."""
+
+    attribute: str
+    """The name of an attribute that accounts have."""
+    namesakes: bool = True
+    """Whether two accounts may have one address there."""
+
+    @abc.abstractmethod
+    async def hire(self, address: str, value: str) -> None:
+        """Have one more account with this address, which may be used, and this as its attribute."""
+
+    @abc.abstractmethod
+    async def disable(self, address: str) -> None:
+        """Have the account of this address be one that may not be used any more."""
+
+    @abc.abstractmethod
+    async def delete(self, address: str) -> None:
+        """Have no account of this address any more."""
+
+    def people(self, *attributes: str) -> PeopleDirectory:
+        """A directory that reads these attributes."""
+        config = {**self.config(), "attributes": list(attributes)}
+        built = self.directory(self.directory.Config.model_validate(config))
+        assert isinstance(built, PeopleDirectory)
+        return built
+
+
 class DirectoryConformance:
     """What holds for each directory. The class that inherits gives a fixture ``bench``."""
 
@@ -89,6 +126,8 @@ class DirectoryConformance:
         assert bench.build().settles_within > 0
         assert not bench.directory.group_flaw(bench.group)
         assert bench.directory.group_flaw(bench.malformed)
+        people = bench.directory.capabilities().people
+        assert (people, people) == (isinstance(bench.build(), PeopleDirectory), isinstance(bench, PeopleBench))
 
     async def test_check_finds_the_directory(self, bench: DirectoryBench, directory: Directory) -> None:
         await bench.put(["mia@example.com"])
@@ -155,3 +194,91 @@ class DirectoryConformance:
         for secret in bench.hidden:
             assert secret not in said
             assert secret not in repr(directory)
+
+
+async def _person(directory: PeopleDirectory, address: str) -> DirectoryPerson | None:
+    return await directory.person(address, time.time())
+
+
+class PeopleConformance(DirectoryConformance):
+    """What holds for each directory of people besides. The class that inherits gives a fixture ``bench``."""
+
+    @pytest_asyncio.fixture
+    async def people(self, bench: PeopleBench) -> AsyncIterator[PeopleDirectory]:
+        """The directory under test; it reads one attribute."""
+        directory = bench.people(bench.attribute)
+        yield directory
+        await directory.close()
+
+    async def test_a_person_has_one_id_and_the_attributes_that_the_config_names(
+        self, bench: PeopleBench, people: PeopleDirectory
+    ) -> None:
+        await bench.hire("Mia@Example.com", "mia-7")
+        await bench.hire("dan@example.com", "dan-8")
+        found, other = await _person(people, "mia@example.com"), await _person(people, "dan@example.com")
+        assert found
+        assert other
+        assert found.id
+        assert found.id != other.id
+        assert (found.email, found.active) == ("mia@example.com", True), "in small letters"
+        assert (found.attributes, other.attributes) == ({bench.attribute: "mia-7"}, {bench.attribute: "dan-8"})
+        another = bench.people()
+        assert await _person(another, "mia@example.com") == found.model_copy(update={"attributes": {}})
+        await another.close()
+
+    async def test_nobody_has_an_address_that_no_account_has(self, bench: PeopleBench, people: PeopleDirectory) -> None:
+        await bench.hire("mia@example.com", "mia")
+        for address in ("ia@example.com", "miaa@example.com", "*@example.com", "o'mia)(=\\*@example.com"):
+            assert await _person(people, address) is None, address
+
+    async def test_a_disabled_account_is_known_as_the_same_and_not_active(
+        self, bench: PeopleBench, people: PeopleDirectory
+    ) -> None:
+        await bench.hire("dan@example.com", "dan")
+        await bench.hire("mia@example.com", "mia")
+        before = await _person(people, "mia@example.com")
+        await bench.disable("mia@example.com")
+        after = await _person(people, "mia@example.com")
+        assert before
+        assert after
+        assert (after.id, before.active, after.active) == (before.id, True, False)
+        others = await _person(people, "dan@example.com")
+        assert others
+        assert others.active
+
+    async def test_a_deleted_account_is_nobody(self, bench: PeopleBench, people: PeopleDirectory) -> None:
+        await bench.hire("dan@example.com", "dan")
+        await bench.hire("mia@example.com", "mia")
+        assert await _person(people, "mia@example.com")
+        await bench.delete("mia@example.com")
+        assert await _person(people, "mia@example.com") is None
+        assert await _person(people, "dan@example.com")
+
+    async def test_of_two_accounts_with_one_address_none_is_guessed(
+        self, bench: PeopleBench, people: PeopleDirectory
+    ) -> None:
+        await bench.hire("mia@example.com", "mia")
+        if bench.namesakes:
+            await bench.hire("mia@example.com", "other")
+            with pytest.raises(Refused):
+                await _person(people, "mia@example.com")
+
+    async def test_a_directory_that_is_away_or_talks_nonsense_has_not_lost_anybody(
+        self, bench: PeopleBench, people: PeopleDirectory
+    ) -> None:
+        await bench.hire("mia@example.com", "mia")
+        assert await _person(people, "mia@example.com")
+        await bench.stop()
+        for address in ("mia@example.com", "nobody@example.com"):
+            began = time.monotonic()
+            with pytest.raises(ProviderError) as said:
+                await _person(people, address)
+            assert time.monotonic() - began < people.settles_within
+            self._hidden(bench, people, str(said.value))
+        await bench.start()
+        assert await _person(people, "mia@example.com")
+        await bench.garble()
+        for address in ("mia@example.com", "nobody@example.com"):
+            with pytest.raises(NoAnswer) as said:
+                await _person(people, address)
+            self._hidden(bench, people, str(said.value))

@@ -1,4 +1,4 @@
-"""Microsoft Entra ID: who is in a group, by Microsoft Graph v1.0; it writes nothing.
+"""Microsoft Entra ID: who is in a group, and who has an address, by Microsoft Graph v1.0; it writes nothing.
 
 Nested groups are followed by Graph itself. The list is asked for as a whole and not as that of users alone: the latter
 comes from an index that lags behind, and can be empty where that index is not asked for in the right way.
@@ -17,12 +17,21 @@ from pydantic import AfterValidator, SecretStr, model_validator
 from yarl import URL
 
 from providers.base import Frozen, Health
-from providers.directories.base import DirectoryCapabilities, GroupAnswer, NoAnswer, Refused
+from providers.directories.base import (
+    DirectoryCapabilities,
+    DirectoryPerson,
+    GroupAnswer,
+    NoAnswer,
+    PeopleOptions,
+    Refused,
+)
 from providers.directories.http import LOOK_UP, HttpOptions, WebAddress, email_address, json_object, look_up, refusal
 from providers.directories.oauth import CLIENT_ASSERTION, JwtKey, OAuthReader, base64url
+from providers.directories.people import attributes_of, known_person, one_of, value_at
 
 MOST_PAGES = 5
 _PAGE_SIZE = 999
+_MOST_NAMESAKES = 10
 _LONGEST_LINK = 8_000
 _GUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _TENANT = rf"{_GUID}|[A-Za-z0-9-]{{1,63}}(?:\.[A-Za-z0-9-]{{1,63}})+"
@@ -73,7 +82,7 @@ def _signer(pem: str) -> JwtKey:
     return key
 
 
-class EntraConfig(HttpOptions):
+class EntraConfig(PeopleOptions, HttpOptions):
     """An app of a tenant, which proves itself with a secret or with a certificate."""
 
     tenant: Annotated[str, AfterValidator(_tenant)]
@@ -124,7 +133,7 @@ class Entra:
     @classmethod
     def capabilities(cls) -> DirectoryCapabilities:
         """Groups that are kept by hand or by a rule."""
-        return DirectoryCapabilities(shifts=False, group="the object id of a group")
+        return DirectoryCapabilities(shifts=False, group="the object id of a group", people=True)
 
     @classmethod
     def group_flaw(cls, group: str) -> str:
@@ -139,6 +148,28 @@ class Entra:
             await self._require(group)
             return await self._members(group)
 
+    async def person(self, email: str, now: float) -> DirectoryPerson | None:  # noqa: ARG002  # its present is Entra's own
+        """Who has this address. Raises `Refused`, `NoAnswer`."""
+        attributes = {name.partition(".")[0] for name in self._config.attributes}
+        selected = ["id", self._address, "accountEnabled", *sorted(attributes)]
+        # A quote within a text is doubled (OData 4.01, 5.1.1.14.1); letters of either size agree.
+        condition = f"{self._address} eq '{email.replace(chr(39), chr(39) * 2)}'"
+        asked = [("$filter", condition), ("$select", ",".join(dict.fromkeys(selected))), ("$top", str(_MOST_NAMESAKES))]
+        async with look_up():
+            page = await self._loaded("users", asked)
+        if "@odata.nextLink" in page:
+            raise Refused("more accounts have this address than are read")
+        accounts = [each for each in _entries(page) if email_address(each.get(self._address)) == email]
+        return one_of([self._person(account, email) for account in accounts])
+
+    def _person(self, account: Mapping[str, Any], email: str) -> DirectoryPerson:
+        if (enabled := account.get("accountEnabled")) is None:
+            raise Refused(_ACCOUNTS)
+        if not isinstance(enabled, bool) or not re.fullmatch(_GUID, str(account.get("id"))):
+            raise NoAnswer(_NONSENSE)
+        attributes = attributes_of(self._config.attributes, lambda name: value_at(account, name))
+        return known_person(str(account["id"]).lower(), email, active=enabled, attributes=attributes)
+
     async def check(self) -> Health:
         """Whether the app may read groups and accounts. Raises `Refused`, `NoAnswer`."""
         async with look_up():
@@ -147,6 +178,10 @@ class Entra:
         if any(user.get("accountEnabled") is None for user in _entries(page)):
             raise Refused(_ACCOUNTS)
         return Health(target="Microsoft Entra ID", detail="the app may read groups and accounts")
+
+    @property
+    def _address(self) -> str:
+        return "mail" if self._config.address == "mail" else "userPrincipalName"
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -186,10 +221,9 @@ class Entra:
             raise NoAnswer(_NONSENSE)
         if enabled and all(each is None for each in enabled):
             raise Refused(_ACCOUNTS)
-        attribute = "mail" if self._config.address == "mail" else "userPrincipalName"
         # Of whom it is not known whether the account is enabled is nobody, and makes the answer not whole.
         people = [
-            email_address(account.get(attribute)) if account.get("accountEnabled") else None
+            email_address(account.get(self._address)) if account.get("accountEnabled") else None
             for account in accounts
             if account.get("accountEnabled") is not False
         ]

@@ -1,4 +1,4 @@
-"""Google Workspace: who is in a group, by the Directory API of the Admin SDK; it writes nothing.
+"""Google Workspace: who is in a group, and who has an address, by the Admin SDK's Directory API; it writes nothing.
 
 Nested groups are followed here, one list each: what Google puts together itself (``includeDerivedMembership``) has been
 seen to differ from one time to the next, and says nothing of a group that could not be followed.
@@ -10,17 +10,29 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any, ClassVar
+from urllib.parse import quote
 
 from pydantic import AfterValidator, Field, SecretStr
 
 from providers.base import Frozen, Health
-from providers.directories.base import DirectoryCapabilities, GroupAnswer, NoAnswer, Refused
+from providers.directories.base import (
+    DirectoryCapabilities,
+    DirectoryPerson,
+    GroupAnswer,
+    NoAnswer,
+    PeopleOptions,
+    Refused,
+)
 from providers.directories.http import LOOK_UP, HttpOptions, WebAddress, email_address, json_object, look_up, refusal
 from providers.directories.oauth import JWT_BEARER, JwtKey, OAuthReader
+from providers.directories.people import attributes_of, known_person, value_at
 from providers.http_client import HttpAnswer
 
 SCOPE = "https://www.googleapis.com/auth/admin.directory.group.member.readonly"
+PEOPLE_SCOPE = "https://www.googleapis.com/auth/admin.directory.user.readonly"
+"""For people alone: where the admin console does not allow it, groups can still be read."""
 MOST_CALLS = 40
 """Lists of a look-up, one for each 200 members of each group."""
 _PAGE_SIZE = 200
@@ -38,7 +50,8 @@ _HINTS = {
     401: "it does not take the token: see `key` and `subject`",
     403: "`subject` has to be an administrator who may read groups, and the group one of its organization",
 }
-_DELEGATION = f"allow the client id of `key` the scope {SCOPE} in the domain-wide delegation of the admin console"
+_PERSON_HINT = "`subject` has to be an administrator who may read users, and the address one of its organization"
+_DELEGATION = "allow the client id of `key` the scope {} in the domain-wide delegation of the admin console"
 _TOKEN_HINTS = {
     "invalid_grant": "see `key` (it may be deleted), `subject` (a user of the organization), and this machine's clock",
     "invalid_client": "see `key`: its service account may be deleted or disabled",
@@ -81,7 +94,7 @@ def _domain(text: str) -> str:
     return text.lower()
 
 
-class GoogleConfig(HttpOptions):
+class GoogleConfig(PeopleOptions, HttpOptions):
     """A service account, by its key file, that reads in the name of an administrator."""
 
     key: Annotated[SecretStr, AfterValidator(_key_file)]
@@ -119,7 +132,10 @@ class GoogleWorkspace:
         self._config = config
         self._account, self._signer = _signer(config.key.get_secret_value())
         self._domains = frozenset(config.domains or {config.subject.rpartition("@")[2].lower()})
-        self._reader = OAuthReader(config, config.token_url, self._form, _token_hint)
+        self._reader = OAuthReader(config, config.token_url, partial(self._form, SCOPE), partial(_token_hint, SCOPE))
+        self._people = OAuthReader(
+            config, config.token_url, partial(self._form, PEOPLE_SCOPE), partial(_token_hint, PEOPLE_SCOPE)
+        )
 
     def __repr__(self) -> str:
         """Without the key."""
@@ -133,7 +149,7 @@ class GoogleWorkspace:
     @classmethod
     def capabilities(cls) -> DirectoryCapabilities:
         """Groups that are kept by hand or by a rule."""
-        return DirectoryCapabilities(shifts=False, group="the e-mail address or the id of a group")
+        return DirectoryCapabilities(shifts=False, group="the e-mail address or the id of a group", people=True)
 
     @classmethod
     def group_flaw(cls, group: str) -> str:
@@ -150,6 +166,34 @@ class GoogleWorkspace:
                 await self._read(found.waiting.pop(), found)
         return found.answer()
 
+    async def person(self, email: str, now: float) -> DirectoryPerson | None:  # noqa: ARG002  # its present is Google's own
+        """Who has this address, which is of one account at most. Raises `Refused`, `NoAnswer`."""
+        url = f"{self._config.url.rstrip('/')}/admin/directory/v1/users/{quote(email, safe='@')}"
+        projection = "full" if self._config.attributes else "basic"
+        async with look_up():
+            page = await self._people.get(url, [("projection", projection)])
+        found = json_object(page)
+        if page.ok:
+            return self._person(found or {}, email)
+        reasons = _reasons(found)
+        if page.status == 404 and reasons & _GONE:
+            return None
+        if page.status == 403 and not reasons & (_BUSY | _OFF):
+            raise Refused(f"it answers {page.named()}: {_PERSON_HINT}")
+        raise _refusal("", page, reasons)
+
+    def _person(self, account: Mapping[str, Any], email: str) -> DirectoryPerson:
+        aliases = [each for name in ("aliases", "nonEditableAliases") for each in account.get(name) or ()]
+        addresses = {email_address(each) for each in (account.get("primaryEmail"), *aliases)}
+        states = [account.get("suspended"), account.get("archived", False)]
+        # An id is asked for at the same place: what comes back has to be whom the address is of.
+        if account.get("kind") != "admin#directory#user" or email not in addresses:
+            raise NoAnswer(_NONSENSE)
+        if not all(isinstance(state, bool) for state in states):
+            raise NoAnswer(_NONSENSE)
+        attributes = attributes_of(self._config.attributes, lambda name: value_at(account, name))
+        return known_person(account.get("id"), email, active=not any(states), attributes=attributes)
+
     async def check(self) -> Health:
         """Whether there is a token for the members of groups. Raises `Refused`, `NoAnswer`."""
         await self._reader.token()
@@ -158,6 +202,7 @@ class GoogleWorkspace:
     async def close(self) -> None:
         """Let go of the connection."""
         await self._reader.close()
+        await self._people.close()
 
     async def _read(self, group: str, found: _Found) -> None:
         """Add the members of one group. Raises `Refused`, `NoAnswer`."""
@@ -220,11 +265,11 @@ class GoogleWorkspace:
             return None
         raise _refusal(group, page, reasons)
 
-    def _form(self) -> Mapping[str, str]:
+    def _form(self, scope: str) -> Mapping[str, str]:
         claims = {
             "iss": self._account,
             "sub": self._config.subject,
-            "scope": SCOPE,
+            "scope": scope,
             "aud": self._config.token_url,
         }
         return {"grant_type": JWT_BEARER, "assertion": self._signer.assertion(claims)}
@@ -255,5 +300,5 @@ def _reasons(found: Mapping[str, Any] | None) -> frozenset[str]:
     return frozenset(reason for cause in causes if isinstance(reason := cause.get("reason"), str))
 
 
-def _token_hint(error: str, answer: Mapping[str, Any]) -> str:  # noqa: ARG001  # all that is needed is in the code
-    return _TOKEN_HINTS.get(error, "see `key` and its project")
+def _token_hint(scope: str, error: str, answer: Mapping[str, Any]) -> str:  # noqa: ARG001  # the code says it all
+    return _TOKEN_HINTS.get(error, "see `key` and its project").format(scope)

@@ -1,4 +1,4 @@
-"""Okta: who is in a group, by its id or its name (core API, ``/api/v1/groups``); it writes nothing.
+"""Okta: who is in a group, by its id or its name, and who has an address (core API, ``/api/v1``); it writes nothing.
 
 Who can sign in counts as a member. A group of Okta has no other groups in it, so none are followed.
 """
@@ -15,7 +15,14 @@ from pydantic import SecretStr
 from yarl import URL
 
 from providers.base import Frozen, Health
-from providers.directories.base import DirectoryCapabilities, GroupAnswer, NoAnswer, Refused
+from providers.directories.base import (
+    DirectoryCapabilities,
+    DirectoryPerson,
+    GroupAnswer,
+    NoAnswer,
+    PeopleOptions,
+    Refused,
+)
 from providers.directories.http import (
     LOOK_UP,
     HttpOptions,
@@ -27,9 +34,11 @@ from providers.directories.http import (
     look_up,
     refusal,
 )
+from providers.directories.people import attributes_of, known_person, one_of, value_at
 from providers.http_client import HttpAnswer, retry_after
 
 _ID = re.compile(r"00g[A-Za-z0-9]{17}")
+_USER_ID = re.compile(r"00u[A-Za-z0-9]{17}")
 _LONGEST_NAME = 255
 _NEXT = re.compile(r'<([^<>]*)>[^<>,]*?;\s*rel="?next"?(?=[\s,;]|$)')
 _PAGE_SIZE = 200
@@ -47,9 +56,11 @@ _MEMBERS = frozenset({"ACTIVE", "PASSWORD_EXPIRED"})
 """They can sign in; with an expired password, to set a new one."""
 _OUTSIDE = frozenset({"STAGED", "PROVISIONED", "RECOVERY", "LOCKED_OUT", "SUSPENDED", "DEPROVISIONED"})
 """They cannot: not yet, not until they have set a password or are unlocked, or not any more."""
+_INACTIVE = frozenset({"STAGED", "PROVISIONED", "SUSPENDED", "DEPROVISIONED"})
+"""Their accounts are not to be used: of the others in `_OUTSIDE`, people can let themselves in again."""
 
 
-class OktaConfig(HttpOptions):
+class OktaConfig(PeopleOptions, HttpOptions):
     """The organisation, by a token that only has to read."""
 
     url: WebAddress
@@ -65,7 +76,8 @@ class Okta:
     def __init__(self, config: OktaConfig) -> None:
         """Open nothing."""
         self._config, self._reader = config, HttpReader(config)
-        self._groups = f"{config.url.rstrip('/')}/api/v1/groups"
+        api = f"{config.url.rstrip('/')}/api/v1"
+        self._groups, self._users = f"{api}/groups", f"{api}/users"
 
     def __repr__(self) -> str:
         """Without the token."""
@@ -79,7 +91,8 @@ class Okta:
     @classmethod
     def capabilities(cls) -> DirectoryCapabilities:
         """Groups that people stay in."""
-        return DirectoryCapabilities(shifts=False, group="the id of a group, like 00g1emaKYZTWRYYRRTSK, or its name")
+        group = "the id of a group, like 00g1emaKYZTWRYYRRTSK, or its name"
+        return DirectoryCapabilities(shifts=False, group=group, people=True)
 
     @classmethod
     def group_flaw(cls, group: str) -> str:
@@ -92,6 +105,13 @@ class Okta:
         """Who is in the group. Raises `Refused`, `NoAnswer`."""
         async with look_up():
             return await self._members(group)
+
+    async def person(self, email: str, now: float) -> DirectoryPerson | None:  # noqa: ARG002  # its present is Okta's own
+        """Who has this address. Raises `Refused`, `NoAnswer`."""
+        async with look_up():
+            ids = await self._addressed(email)
+            people = [person for id_ in sorted(ids) if (person := await self._person(id_, email))]
+            return one_of(people)
 
     async def check(self) -> Health:
         """Whether the token may read groups, and the people in one. Raises `Refused`, `NoAnswer`."""
@@ -108,6 +128,37 @@ class Okta:
     async def close(self) -> None:
         """Let go of the connection."""
         await self._reader.close()
+
+    async def _addressed(self, email: str) -> set[str]:
+        """The ids of all accounts with an address: deactivated ones are found only where they are asked for."""
+        condition = f"profile.email eq {json.dumps(email)}"
+        found = set[str]()
+        for search in (condition, f'status eq "DEPROVISIONED" and {condition}'):
+            page = await self._get(self._users, [("search", search), ("limit", f"{_MOST_NAMESAKES}")])
+            if not page.ok:
+                raise _no(page)
+            if _NEXT.search(page.headers.get("link", "")):
+                raise Refused("more accounts have this address than are read")
+            found |= {_user_id(user) for user in _listed(page)}
+        return found
+
+    async def _person(self, id_: str, email: str) -> DirectoryPerson | None:
+        """An account that a search found, as it is now: what a search says can be old."""
+        page = await self._get(f"{self._users}/{id_}")
+        if page.status == _GONE:
+            return None
+        if not page.ok:
+            raise _no(page)
+        user = json_object(page)
+        if _user_id(user) != id_:
+            raise NoAnswer(_NONSENSE)
+        status, profile = _described(user)
+        if email_address(profile.get("email")) != email:
+            return None
+        if status not in _MEMBERS | _OUTSIDE:
+            raise NoAnswer("the account has a status that is not known here")
+        attributes = attributes_of(self._config.attributes, lambda name: value_at(profile, name))
+        return known_person(id_, email, active=status not in _INACTIVE, attributes=attributes)
 
     async def _members(self, group: str) -> GroupAnswer:
         id_ = group if _ID.fullmatch(group) else await self._named(group)
@@ -184,13 +235,26 @@ def _group(found: Any) -> tuple[str, str]:
     return id_, name
 
 
-def _address(user: Any) -> str | None:
-    """A member's address: '' for somebody who does not count, None for somebody without a usable address."""
+def _described(user: Any) -> tuple[str, dict[str, Any]]:
+    """The status and the profile of an account."""
     if not isinstance(user, dict) or not isinstance(profile := user.get("profile"), dict):
         raise NoAnswer(_NONSENSE)
     status = user.get("status")
     if not isinstance(status, str):
         raise NoAnswer(_NONSENSE)
+    return status, profile
+
+
+def _user_id(user: Any) -> str:
+    id_ = user.get("id") if isinstance(user, dict) else None
+    if not isinstance(id_, str) or not _USER_ID.fullmatch(id_):
+        raise NoAnswer(_NONSENSE)
+    return id_
+
+
+def _address(user: Any) -> str | None:
+    """A member's address: '' for somebody who does not count, None for somebody without a usable address."""
+    status, profile = _described(user)
     if status in _OUTSIDE:
         return ""
     if status not in _MEMBERS:

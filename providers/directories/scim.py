@@ -1,4 +1,4 @@
-"""SCIM 2.0 (RFC 7643, 7644): who is in a group of a server, with the groups inside it; it writes nothing.
+"""SCIM 2.0 (RFC 7643, 7644): who is in a group of a server, and who has an address; it writes nothing.
 
 What a group's ``members`` say is who is in it. Their addresses are read from their own records, many at once where
 the server can look them up by id, else one by one. No number that a server gives of its own answers is relied on.
@@ -15,7 +15,14 @@ from pydantic import Field, SecretStr, model_validator
 from yarl import URL
 
 from providers.base import Frozen, Health
-from providers.directories.base import DirectoryCapabilities, GroupAnswer, NoAnswer, Refused
+from providers.directories.base import (
+    DirectoryCapabilities,
+    DirectoryPerson,
+    GroupAnswer,
+    NoAnswer,
+    PeopleOptions,
+    Refused,
+)
 from providers.directories.http import (
     LOOK_UP,
     HttpOptions,
@@ -24,12 +31,14 @@ from providers.directories.http import (
     look_up,
     refusal,
 )
+from providers.directories.people import one_of
 from providers.directories.scim_resources import (
     HINTS,
     ID,
     NONSENSE,
     GroupReading,
     address_of,
+    person_of,
     read_object,
     resource_id,
     resources,
@@ -41,6 +50,7 @@ _BY_ID = "id:"
 _LONGEST_NAME = 255
 _PAGE_SIZE = 100
 _MOST_PAGES = 5
+_MOST_NAMESAKES = 10
 _MOST_PEOPLE = 2_000
 _MOST_ALONE = 100
 """People whose records are read one by one."""
@@ -49,7 +59,7 @@ _NO_FILTER = frozenset({400, 403, 404, 405, 413, 414, 501})
 _GONE = 404
 
 
-class ScimConfig(HttpOptions):
+class ScimConfig(PeopleOptions, HttpOptions):
     """The server, by an account that only has to read: a ``token``, or a ``username`` and a ``password``."""
 
     url: WebAddress
@@ -95,7 +105,8 @@ class Scim:
     @classmethod
     def capabilities(cls) -> DirectoryCapabilities:
         """Groups that people stay in."""
-        return DirectoryCapabilities(shifts=False, group="the display name of a group, or `id:` and its id")
+        group = "the display name of a group, or `id:` and its id"
+        return DirectoryCapabilities(shifts=False, group=group, people=True)
 
     @classmethod
     def group_flaw(cls, group: str) -> str:
@@ -110,6 +121,21 @@ class Scim:
         """Who is in the group, and in those inside it. Raises `Refused`, `NoAnswer`."""
         async with look_up():
             return await self._members(group)
+
+    async def person(self, email: str, now: float) -> DirectoryPerson | None:  # noqa: ARG002  # its present is the server's own
+        """Who has this address. Raises `Refused`, `NoAnswer`."""
+        attributes = ",".join(("active", "emails", *self._config.attributes))
+        condition = f"emails.value eq {json.dumps(email)}"
+        asked = [("filter", condition), ("attributes", attributes), *_from(0, _MOST_NAMESAKES + 1)]
+        async with look_up():
+            page = await self._get("Users", asked)
+        if page.status in {400, 501}:
+            raise Refused(f"it answers {page.named()}: it finds nobody by their address")
+        found = resources(page)
+        if len(found) > _MOST_NAMESAKES:
+            raise Refused("more accounts are found for this address than are read")
+        people = [person_of(user, email, self._config.attributes) for user in found]
+        return one_of([person for person in people if person])
 
     async def check(self) -> Health:
         """Whether the account may read groups and users. Raises `Refused`, `NoAnswer`."""

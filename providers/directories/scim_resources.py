@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from providers.directories.base import NoAnswer
+from providers.directories.base import DirectoryPerson, NoAnswer, Refused
 from providers.directories.http import email_address, json_object, refusal
+from providers.directories.people import attributes_of, known_person, value_at
 from providers.http_client import HttpAnswer
 
 ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:@=+~-]{0,254}")
@@ -120,14 +122,39 @@ def take(member: Any, found: GroupReading) -> None:
 
 def address_of(user: dict[str, Any]) -> str | None:
     """A user's address: '' for one who is not active, None for one without a usable address, or who may be active."""
-    active, emails = user.get("active"), user.get("emails")
+    active = user.get("active")
     if active is False:
         return ""
-    if active is not True or not isinstance(emails, list):
+    addresses = _addresses(user)
+    return addresses.pop() if active is True and len(addresses) == 1 else None
+
+
+def person_of(user: dict[str, Any], email: str, attributes: Iterable[str]) -> DirectoryPerson | None:
+    """A user that a server found for an address; None where it is another one's. Raises `Refused`, `NoAnswer`."""
+    addresses = _addresses(user)
+    if email not in addresses:
         return None
+    active = user.get("active")
+    if len(addresses) > 1 or not isinstance(active, bool):
+        what = "which of its addresses counts" if len(addresses) > 1 else "whether it is active"
+        raise Refused(f"it does not say of the account {what}")
+    read = attributes_of(attributes, lambda name: _value(user, name))
+    return known_person(resource_id(user), email, active=active, attributes=read)
+
+
+def _value(user: dict[str, Any], name: str) -> object:
+    """The value of an attribute by its name, which has its schema before it where that is an extension's."""
+    schema, _, inner = name.rpartition(":")
+    return value_at(user.get(schema) if schema else user, inner)
+
+
+def _addresses(user: dict[str, Any]) -> set[str | None]:
+    """What counts as a user's address: one, where that is clear."""
+    emails = user.get("emails")
+    if not isinstance(emails, list):
+        return set()
     listed = [each for each in emails if isinstance(each, dict)]
     primary = [each for each in listed if each.get("primary") is True]
     work = [each for each in listed if each.get("type") == "work"]
     chosen = primary or work or [each for each in listed if not each.get("type")]
-    addresses = {email_address(each.get("value")) for each in chosen}
-    return addresses.pop() if len(addresses) == 1 else None
+    return {email_address(each.get("value")) for each in chosen}

@@ -18,6 +18,7 @@ CLIENT = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
 SECRET = "s3cret~of.the-test"
 GROUP = "0b5c5f3e-1111-4222-8333-944444444444"
 RIGHTS = ("GroupMember.Read.All", "User.Read.All")
+_FILTER = re.compile(r"(mail|userPrincipalName) eq '((?:[^']|'')*)'")
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -47,6 +48,8 @@ class EntraServer(OAuthServer):
         self.groups: dict[str, dict[str, Any]] = {}
         self.members: dict[str, list[dict[str, Any]]] = {}
         self.group(GROUP)
+        self.others: list[dict[str, Any]] = []
+        """People in no group."""
         self.largest_page = 999
         self.link: str | None = None
         """In place of each link to a next page."""
@@ -114,8 +117,23 @@ class EntraServer(OAuthServer):
         return self._some(request, "GroupMember.Read.All", [*self.groups.values()])
 
     async def _users(self, request: web.Request) -> web.Response:
+        if "$filter" in request.query:
+            return self._filtered(request)
         everybody = [each for members in self.members.values() for each in members if "user" in each["@odata.type"]]
         return self._some(request, "User.Read.All", everybody)
+
+    def _filtered(self, request: web.Request) -> web.Response:
+        if "User.Read.All" not in self.rights:
+            return failed(403, "Authorization_RequestDenied")
+        asked = _FILTER.fullmatch(request.query["$filter"])
+        if set(request.query) != {"$filter", "$select", "$top"} or asked is None:
+            return failed(400, "Request_UnsupportedQuery")
+        address, top = asked[2].replace("''", "'").lower(), int(request.query["$top"])
+        found = [each for each in self.others if str(each.get(asked[1])).lower() == address]
+        page: dict[str, Any] = {"value": [self._selected(request, each) for each in found[:top]]}
+        if len(found) > top:
+            page["@odata.nextLink"] = f"{self.url}/v1.0/users?$skiptoken=x"
+        return web.json_response(page)
 
     def _some(self, request: web.Request, right: str, found: list[dict[str, Any]]) -> web.Response:
         if right not in self.rights:

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from providers.directories.google import SCOPE
+from providers.directories.google import PEOPLE_SCOPE, SCOPE
 from providers.directories.oauth import JWT_BEARER
 from tests.providers.oauth import OAuthServer, again, key, pem, read
 
@@ -50,7 +50,9 @@ class GoogleServer(OAuthServer):
 
     def __init__(self) -> None:
         super().__init__()
-        self.delegated = {SCOPE}
+        self.delegated = {SCOPE, PEOPLE_SCOPE}
+        self.accounts: list[dict[str, Any]] = []
+        """Users as they are described by themselves, whatever groups they are in."""
         self.users, self.admins = {ADMIN, "eve@example.com"}, {ADMIN}
         self.enabled = True
         self.ids = {GROUP: GROUP_ID}
@@ -74,6 +76,7 @@ class GoogleServer(OAuthServer):
 
     def routes(self, router: web.UrlDispatcher) -> None:
         router.add_get("/admin/directory/v1/groups/{key}/members", self._members)
+        router.add_get("/admin/directory/v1/users/{key}", self._user)
 
     def malformed(self) -> web.Response:
         return no_token(400, "invalid_grant")
@@ -93,15 +96,41 @@ class GoogleServer(OAuthServer):
             return no_token(400, "invalid_grant")
         if not set(claims["scope"].split()) <= self.delegated:
             return no_token(401, "unauthorized_client")
-        form["subject"] = claims["sub"]
+        form |= {"subject": claims["sub"], "scope": claims["scope"]}
         return None
 
-    async def _members(self, request: web.Request) -> web.Response:
+    def hire(self, address: str, **more: Any) -> dict[str, Any]:
+        """Have an account of this address, which no other one has."""
+        about = {"kind": "admin#directory#user", "id": f"1{len(self.accounts):020}", "primaryEmail": address}
+        states = {"suspended": False, "archived": False, "isAdmin": False, "name": {"fullName": "…"}}
+        self.accounts.append({**about, **states, **more})
+        return self.accounts[-1]
+
+    def _disallowed(self, request: web.Request, scope: str) -> web.Response | None:
         if not self.enabled:
             return failed(403, "accessNotConfigured", "usageLimits")
-        token = request.headers["Authorization"].partition(" ")[2]
-        if self.tokens[token]["subject"] not in self.admins:
+        form = self.tokens[request.headers["Authorization"].partition(" ")[2]]
+        if form["scope"] != scope:
+            return failed(403, "insufficientPermissions")
+        return failed(403, "forbidden") if form["subject"] not in self.admins else None
+
+    async def _user(self, request: web.Request) -> web.Response:
+        if (refused := self._disallowed(request, PEOPLE_SCOPE)) is not None:
+            return refused
+        if request.query.get("projection") not in {"basic", "full"} or len(request.query) != 1:
+            return failed(400, "invalid")
+        key = request.match_info["key"].lower()
+        if "@" in key and not key.endswith("@example.com"):
             return failed(403, "forbidden")
+        for each in self.accounts:
+            if key in {each["id"], each["primaryEmail"].lower(), *each.get("aliases", ())}:
+                shown = {name: value for name, value in each.items() if name != "customSchemas"}
+                return web.json_response(each if request.query["projection"] == "full" else shown)
+        return failed(404, "notFound")
+
+    async def _members(self, request: web.Request) -> web.Response:
+        if (refused := self._disallowed(request, SCOPE)) is not None:
+            return refused
         if self.nested_answer is not None and request.match_info["key"] not in {GROUP, GROUP_ID}:
             return again(self.nested_answer)
         group = self.ids.get(request.match_info["key"], request.match_info["key"])

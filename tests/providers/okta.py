@@ -15,7 +15,9 @@ from tests.providers.api_server import ApiServer
 TOKEN = "00-a-token-of-the-test"
 GROUP = "00g1emaKYZTWRYYRRTSK"
 LARGEST_PAGE = 200
-_SEARCH = re.compile(r'profile\.name eq ("(?:[^"\\]|\\.)*")')
+_TEXT = r'("(?:[^"\\]|\\.)*")'
+_SEARCH = re.compile(rf"profile\.name eq {_TEXT}")
+_USER_SEARCH = re.compile(rf'(status eq "DEPROVISIONED" and )?profile\.email eq {_TEXT}')
 
 
 @dataclass
@@ -32,6 +34,10 @@ class OktaServer(ApiServer):
     def __init__(self) -> None:
         super().__init__()
         self.groups: dict[str, OktaGroup] = {GROUP: OktaGroup("dba")}
+        self.others: list[dict[str, Any]] = []
+        """People in no group."""
+        self.user_index: dict[str, str] = {}
+        """The status of accounts as a search knows it, where that is not what it is now."""
         self.next_page = ""
         self.links = True
         """Whether its pages say where the next is."""
@@ -44,20 +50,29 @@ class OktaServer(ApiServer):
         """Have these in a group, besides those who are."""
         users = self.groups[group].users
         for address in addresses:
-            users.append(
-                {
-                    "id": f"00u{len(users):017}",
-                    "status": status,
-                    "profile": {"login": f"login{len(users)}", "email": address, "firstName": "…"},
-                    "_links": {"self": {"href": f"{self.url}/api/v1/users/00u{len(users):017}"}},
-                }
-            )
+            users.append(self.user(len(users), address, status))
+
+    def user(self, number: int, address: str, status: str = "ACTIVE", **profile: Any) -> dict[str, Any]:
+        """An account as Okta describes one."""
+        return {
+            "id": f"00u{number:017}",
+            "status": status,
+            "profile": {"login": f"login{number}", "email": address, "firstName": "…", **profile},
+            "_links": {"self": {"href": f"{self.url}/api/v1/users/00u{number:017}"}},
+        }
+
+    def hire(self, address: str, status: str = "ACTIVE", **profile: Any) -> dict[str, Any]:
+        """Have one more account, which is in no group."""
+        self.others.append(self.user(500_000 + len(self.others), address, status, **profile))
+        return self.others[-1]
 
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/api/v1/groups", self._search),
             web.get("/api/v1/groups/{id}", self._group),
             web.get("/api/v1/groups/{id}/users", self._users),
+            web.get("/api/v1/users", self._accounts),
+            web.get("/api/v1/users/{id}", self._account),
         ]
 
     def refusal(self, request: web.Request) -> web.Response | None:
@@ -95,6 +110,21 @@ class OktaServer(ApiServer):
         if self.goes:
             del self.groups[id_]
         return page
+
+    async def _accounts(self, request: web.Request) -> web.Response:
+        limit = int(request.query.get("limit", "200"))
+        asked = _USER_SEARCH.fullmatch(request.query.get("search", ""))
+        if set(request.query) - {"search", "limit", "after"} or not 1 <= limit <= LARGEST_PAGE or asked is None:
+            return _error(400, "E0000031", "Invalid search criteria.")
+        # Letters of either size agree; who was deactivated is found by whoever asks for them.
+        address, gone = json.loads(asked[2]).lower(), bool(asked[1])
+        found = [each for each in self.others if str(each["profile"]["email"]).lower() == address]
+        found = [each for each in found if (self.user_index.get(each["id"], each["status"]) == "DEPROVISIONED") == gone]
+        return self._page(request, found, limit)
+
+    async def _account(self, request: web.Request) -> web.Response:
+        found = [each for each in self.others if each["id"] == request.match_info["id"]]
+        return web.json_response(found[0]) if found else _gone(request.match_info["id"])
 
     def _described(self, id_: str, *, indexed: bool = False) -> dict[str, Any]:
         name = (self.index or {}).get(id_, self.groups[id_].name) if indexed else self.groups[id_].name

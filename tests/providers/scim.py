@@ -25,15 +25,21 @@ TOKEN = "a-token-of-the-test"
 USERNAME, PASSWORD = "jit", "a-password-of-the-test"
 BASIC = base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode()
 _SCHEMAS = "urn:ietf:params:scim:schemas:core:2.0"
+ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 _MESSAGES = "urn:ietf:params:scim:api:messages:2.0"
 _NAME = re.compile(r'displayName eq ("(?:[^"\\]|\\.)*")')
 _IDS = re.compile(r'id eq "[^"\\ ]+"(?: or id eq "[^"\\ ]+")*')
+_EMAIL = re.compile(r'emails\.value eq ("(?:[^"\\]|\\.)*")')
 _GROUP = re.compile(r'groups\.value eq "([^"\\ ]+)"')
 
 
-def user(name: str, *emails: dict[str, Any], active: bool | None = True) -> dict[str, Any]:
+def user(
+    name: str, *emails: dict[str, Any], active: bool | None = True, enterprise: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """A user as one is created."""
     shape: dict[str, Any] = {"schemas": [f"{_SCHEMAS}:User"], "userName": name}
+    if enterprise:
+        shape |= {"schemas": [f"{_SCHEMAS}:User", ENTERPRISE], ENTERPRISE: enterprise}
     return shape | ({} if active is None else {"active": active}) | ({"emails": [*emails]} if emails else {})
 
 
@@ -101,6 +107,9 @@ class RealScim:
         found: dict[str, Any] = json.loads(content) if content else {}
         return found
 
+    def patch(self, path: str, operation: dict[str, Any]) -> None:
+        self.call("PATCH", path, {"schemas": [f"{_MESSAGES}:PatchOp"], "Operations": [operation]})
+
     def _bulk(self, operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if not operations:
             return []
@@ -133,7 +142,7 @@ class Faults:
     """The most that it puts on a page."""
     lies: int | None = None
     """What it says for `totalResults`."""
-    filters: Sequence[str] = ("displayName", "id", "groups.value")
+    filters: Sequence[str] = ("displayName", "id", "groups.value", "emails.value")
     """What it can filter by; to anything else it answers ``unfiltered``."""
     unfiltered: int = 400
     """A status; 200 for everything that there is, as if nothing had been asked."""
@@ -215,6 +224,9 @@ class FaultyScim(ApiServer):
         if (name := _NAME.fullmatch(filter_)) and kind == "Groups" and "displayName" in known:
             wanted = json.loads(name[1]).lower()
             return [id_ for id_, group in there.items() if group["displayName"].lower() == wanted]
+        if (address := _EMAIL.fullmatch(filter_)) and kind == "Users" and "emails.value" in known:
+            wanted = json.loads(address[1]).lower()
+            return [id_ for id_, one in there.items() if wanted in {e["value"].lower() for e in one.get("emails", ())}]
         if _IDS.fullmatch(filter_) and "id" in known:
             ids = set(re.findall(r'"([^"]+)"', filter_))
             return [id_ for id_ in there if id_ in ids]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import pytest
 from aiohttp import web
 
 from providers.directories import registry
-from providers.directories.conformance import DirectoryBench, DirectoryConformance
+from providers.directories.conformance import DirectoryBench, DirectoryConformance, PeopleBench, PeopleConformance
 from providers.directories.entra import Entra
 from providers.directories.google import GoogleWorkspace
 from providers.directories.ical.provider import ICal
@@ -24,13 +25,46 @@ from tests.providers.okta import OktaServer
 from tests.providers.pagerduty import TOKEN, PagerDutyServer
 from tests.providers.scim import FaultyScim, RealScim, email, user
 
+Bench = TypeVar("Bench", bound="ServerBench")
 
-class PagerDutyBench(DirectoryBench):
+
+class Server(Protocol):
+    """What the servers of the tests have in common."""
+
+    answer: web.Response | None
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+class ServerBench(DirectoryBench):
+    server: Server
+
+    async def stop(self) -> None:
+        await self.server.stop()
+
+    async def start(self) -> None:
+        await self.server.start()
+
+    async def garble(self) -> None:
+        self.server.answer = web.Response(text="<html>a proxy</html>")
+
+
+@asynccontextmanager
+async def served(bench: Bench) -> AsyncIterator[Bench]:
+    await bench.server.start()
+    yield bench
+    await bench.server.stop()
+
+
+class PagerDutyBench(ServerBench):
+    server: PagerDutyServer
     directory = PagerDuty
     group, malformed, hidden = "PSCHED1", "the dbas", (TOKEN,)
 
-    def __init__(self, server: PagerDutyServer) -> None:
-        self.server = server
+    def __init__(self) -> None:
+        self.server = PagerDutyServer()
 
     def config(self) -> Mapping[str, Any]:
         return {"token": TOKEN, "url": self.server.url, "timeout": 2}
@@ -48,32 +82,23 @@ class PagerDutyBench(DirectoryBench):
         self.server.oncalls = []
         return self.group
 
-    async def stop(self) -> None:
-        await self.server.stop()
-
-    async def start(self) -> None:
-        await self.server.start()
-
-    async def garble(self) -> None:
-        self.server.answer = web.Response(text="<html>a proxy</html>")
-
 
 class TestPagerDuty(DirectoryConformance):
     @pytest.fixture
     async def bench(self) -> AsyncIterator[PagerDutyBench]:
-        server = PagerDutyServer()
-        await server.start()
-        yield PagerDutyBench(server)
-        await server.stop()
+        async with served(PagerDutyBench()) as bench:
+            yield bench
 
 
-class EntraBench(DirectoryBench):
+class EntraBench(ServerBench, PeopleBench):
+    server: entra.EntraServer
+    attribute = "employeeId"
     directory = Entra
     group, malformed, hidden = entra.GROUP, "the dbas", (entra.SECRET,)
     many = 1_100
 
-    def __init__(self, server: entra.EntraServer) -> None:
-        self.server = server
+    def __init__(self) -> None:
+        self.server = entra.EntraServer()
 
     def config(self) -> Mapping[str, Any]:
         place = {"url": self.server.url, "login_url": self.server.url, "timeout": 2}
@@ -89,32 +114,33 @@ class EntraBench(DirectoryBench):
         self.server.groups.clear()
         return self.group
 
-    async def stop(self) -> None:
-        await self.server.stop()
+    async def hire(self, address: str, value: str) -> None:
+        self.server.others.append(self.server.user(address, employeeId=value))
 
-    async def start(self) -> None:
-        await self.server.start()
+    async def disable(self, address: str) -> None:
+        for each in self.server.others:
+            each["accountEnabled"] = each["accountEnabled"] and each["mail"] != address
 
-    async def garble(self) -> None:
-        self.server.answer = web.Response(text="<html>a proxy</html>")
+    async def delete(self, address: str) -> None:
+        self.server.others = [each for each in self.server.others if each["mail"] != address]
 
 
-class TestEntra(DirectoryConformance):
+class TestEntra(PeopleConformance):
     @pytest.fixture
     async def bench(self) -> AsyncIterator[EntraBench]:
-        server = entra.EntraServer()
-        await server.start()
-        yield EntraBench(server)
-        await server.stop()
+        async with served(EntraBench()) as bench:
+            yield bench
 
 
-class GoogleBench(DirectoryBench):
+class GoogleBench(ServerBench, PeopleBench):
+    server: google.GoogleServer
+    attribute, namesakes = "customSchemas.Accounts.database", False
     directory = GoogleWorkspace
     group, malformed = google.GROUP, "the dbas"
     many = 450
 
-    def __init__(self, server: google.GoogleServer) -> None:
-        self.server = server
+    def __init__(self) -> None:
+        self.server = google.GoogleServer()
         self.hidden = (oauth.pem(oauth.key()), google.KEY_ID)
 
     def config(self) -> Mapping[str, Any]:
@@ -131,31 +157,32 @@ class GoogleBench(DirectoryBench):
         self.server.ids.clear()
         return self.group
 
-    async def stop(self) -> None:
-        await self.server.stop()
+    async def hire(self, address: str, value: str) -> None:
+        self.server.hire(address, customSchemas={"Accounts": {"database": value, "other": "x"}})
 
-    async def start(self) -> None:
-        await self.server.start()
+    async def disable(self, address: str) -> None:
+        for each in self.server.accounts:
+            each["suspended"] = each["suspended"] or each["primaryEmail"] == address
 
-    async def garble(self) -> None:
-        self.server.answer = web.Response(text="<html>a proxy</html>")
+    async def delete(self, address: str) -> None:
+        self.server.accounts = [each for each in self.server.accounts if each["primaryEmail"] != address]
 
 
-class TestGoogleWorkspace(DirectoryConformance):
+class TestGoogleWorkspace(PeopleConformance):
     @pytest.fixture
     async def bench(self) -> AsyncIterator[GoogleBench]:
-        server = google.GoogleServer()
-        await server.start()
-        yield GoogleBench(server)
-        await server.stop()
+        async with served(GoogleBench()) as bench:
+            yield bench
 
 
-class OktaBench(DirectoryBench):
+class OktaBench(ServerBench, PeopleBench):
+    server: OktaServer
+    attribute = "employeeNumber"
     directory = Okta
     malformed, hidden = " dba", (okta.TOKEN,)
 
-    def __init__(self, server: OktaServer, group: str) -> None:
-        self.server, self.group = server, group
+    def __init__(self, group: str) -> None:
+        self.server, self.group = OktaServer(), group
 
     def config(self) -> Mapping[str, Any]:
         return {"token": okta.TOKEN, "url": self.server.url, "timeout": 2}
@@ -172,33 +199,36 @@ class OktaBench(DirectoryBench):
         del self.server.groups[okta.GROUP]
         return self.group
 
-    async def stop(self) -> None:
-        await self.server.stop()
+    async def hire(self, address: str, value: str) -> None:
+        self.server.hire(address, employeeNumber=value)
 
-    async def start(self) -> None:
-        await self.server.start()
+    async def disable(self, address: str) -> None:
+        for each in self.server.others:
+            if each["profile"]["email"] == address:
+                each["status"] = "DEPROVISIONED"
 
-    async def garble(self) -> None:
-        self.server.answer = web.Response(text="<html>a proxy</html>")
+    async def delete(self, address: str) -> None:
+        self.server.others = [each for each in self.server.others if each["profile"]["email"] != address]
 
 
-class TestOkta(DirectoryConformance):
+class TestOkta(PeopleConformance):
     @pytest.fixture(params=[okta.GROUP, "dba"], ids=["by id", "by name"])
     async def bench(self, request: pytest.FixtureRequest) -> AsyncIterator[OktaBench]:
-        server = OktaServer()
-        await server.start()
-        yield OktaBench(server, request.param)
-        await server.stop()
+        async with served(OktaBench(request.param)) as bench:
+            yield bench
 
 
-class ScimBench(DirectoryBench):
+class ScimBench(PeopleBench):
     """A group with all of its people in another group inside it."""
+
+    attribute = f"{scim.ENTERPRISE}:employeeNumber"
 
     directory = Scim
     group, malformed, hidden = "dba", "id:../dba", (scim.TOKEN,)
 
     def __init__(self, server: RealScim) -> None:
         self.server, self.users, self.proxy = server, list[dict[str, Any]](), FaultyScim()
+        self.hired: list[tuple[str, str]] = []
 
     def config(self) -> Mapping[str, Any]:
         return {"token": scim.TOKEN, "url": self.server.url, "timeout": 2}
@@ -220,12 +250,33 @@ class ScimBench(DirectoryBench):
         self.server.empty()
         return self.group
 
+    async def hire(self, address: str, value: str) -> None:
+        if not self.hired:
+            self.server.empty()
+        shape = user(f"u{len(self.hired)}", email(address), enterprise={"employeeNumber": value})
+        self.hired.append((self.server.create("Users", shape), address))
+
+    async def disable(self, address: str) -> None:
+        for id_, _ in self._of(address):
+            self.server.patch(f"Users/{id_}", {"op": "replace", "path": "active", "value": False})
+
+    async def delete(self, address: str) -> None:
+        for id_, _ in self._of(address):
+            self.server.call("DELETE", f"Users/{id_}")
+
+    def _of(self, address: str) -> list[tuple[str, str]]:
+        return [each for each in self.hired if each[1] == address]
+
     async def stop(self) -> None:
         self.server.end()
 
     async def start(self) -> None:
         self.server.start()
-        self.write()
+        hired, self.hired = self.hired, []
+        for _, address in hired:
+            await self.hire(address, "x")
+        if not hired:
+            self.write()
 
     async def garble(self) -> None:
         self.server.end()
@@ -233,7 +284,7 @@ class ScimBench(DirectoryBench):
         await self.proxy.start()
 
 
-class TestScim(DirectoryConformance):
+class TestScim(PeopleConformance):
     @pytest.fixture
     async def bench(self, real_scim: RealScim) -> AsyncIterator[ScimBench]:
         bench = ScimBench(real_scim)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from providers.directories.conformance import DirectoryBench, DirectoryConformance
+from providers.directories.conformance import PeopleBench, PeopleConformance
 from providers.directories.ldap.provider import Ldap
 from tests import scratch
 from tests.providers.ldap_server import LdapServer
@@ -16,29 +16,48 @@ from tests.providers.slapd import PASSWORD, Slapd, dn, group, group_dn, person
 from tests.store.redis.test_tls import Authority
 
 
-class SlapdBench(DirectoryBench):
+class SlapdBench(PeopleBench):
     directory = Ldap
     group, malformed, hidden = group_dn("dba"), "the dbas", (PASSWORD,)
     many = 1_100
     kind, by = "groupOfNames", "member"
+    attribute = "employeeNumber"
 
     def __init__(self, slapd: Slapd) -> None:
         self.slapd, self.nonsense = slapd, LdapServer()
-        self.people: dict[str, str] = {}
+        self.staff: dict[str, str] = {}
+        self.hired: list[dict[str, str]] = []
 
     def config(self) -> Mapping[str, Any]:
         return self.slapd.config(timeout=2)
 
     def load(self) -> None:
-        people = (person(name, mail=mail) for name, mail in self.people.items())
-        self.slapd.load(*people, group("dba", *map(dn, self.people), kind=self.kind, by=self.by))
+        people = (person(name, mail=mail) for name, mail in self.staff.items())
+        hired = (person(f"h{n}", **each) for n, each in enumerate(self.hired))
+        self.slapd.load(*people, *hired, group("dba", *map(dn, self.staff), kind=self.kind, by=self.by))
 
     async def put(self, addresses: Iterable[str]) -> None:
-        self.people = {f"p{n}": address for n, address in enumerate(addresses)}
+        self.staff = {f"p{n}": address for n, address in enumerate(addresses)}
         self.load()
 
     async def nameless(self) -> None:
-        self.people["gone"] = ""
+        self.staff["gone"] = ""
+        self.load()
+
+    async def hire(self, address: str, value: str) -> None:
+        # The server's own id of an entry, which is to stay when all of them are loaded anew.
+        id_ = f"{len(self.hired):08x}-0000-4000-8000-000000000000"
+        self.hired.append({"mail": address, "employeeNumber": value, "entryUUID": id_})
+        self.load()
+
+    async def disable(self, address: str) -> None:
+        for each in self.hired:
+            if each["mail"] == address:
+                each["pwdAccountLockedTime"] = "000001010000Z"
+        self.load()
+
+    async def delete(self, address: str) -> None:
+        self.hired = [each for each in self.hired if each["mail"] != address]
         self.load()
 
     async def remove(self) -> str:
@@ -72,7 +91,7 @@ class StartTlsBench(SlapdBench):
         await self.nonsense.start()
 
 
-class _OverSlapd(DirectoryConformance):
+class _OverSlapd(PeopleConformance):
     bench_class: type[SlapdBench]
 
     @pytest.fixture

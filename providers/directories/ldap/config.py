@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from providers.base import Frozen
+from providers.directories.base import PeopleOptions
 from providers.directories.ldap.names import is_name
 from providers.http_client import forbidden, loopback
 
@@ -16,7 +16,7 @@ _PORTS = {"ldap": 389, "ldaps": 636}
 _NO_ADDRESS = "this is no address: ldaps://host:port"
 
 
-class LdapConfig(Frozen):
+class LdapConfig(PeopleOptions):
     """Where a server is and who the bot is there. Plain LDAP is for this machine; elsewhere TLS comes before the bind.
 
     ``ca``: whom to trust, in PEM, in place of the machine's authorities; ``timeout``: seconds for one answer.

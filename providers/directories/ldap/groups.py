@@ -53,6 +53,14 @@ async def entry_at(connection: LdapConnection, name: str, attributes: tuple[str,
     return entry
 
 
+def require_readable(code: int, name: str) -> None:
+    """That a search below a name was not refused, or broken off. Raises `Refused`, `NoAnswer`."""
+    if code in _UNREADABLE:
+        raise Refused(_UNREADABLE[code].format(name))
+    if code != messages.SUCCESS:
+        raise NoAnswer("it answers only a part") if code in _NOT_ALL else _temporary(code)
+
+
 def _only(found: SearchAnswer) -> LdapEntry | None:
     """The entry that was asked for by its name; None where it cannot be read. Raises `NoAnswer`."""
     if found.code == messages.SUCCESS and len(found.entries) <= 1:
@@ -90,7 +98,7 @@ class GroupWalk:
     async def answer(self, group: str) -> GroupAnswer:
         """Everybody in a group. Raises `Refused`, `NoAnswer`."""
         top = await entry_at(self.connection, group, self._attributes)
-        if not _is_group(top):
+        if not is_group(top):
             raise Refused(f"{group} is no group")
         if flaw := _flaw(top):
             raise Refused(f"{group} {flaw}")
@@ -111,7 +119,7 @@ class GroupWalk:
             entry = _only(found)
             if entry is None:
                 self._whole = False
-            elif _is_group(entry):
+            elif is_group(entry):
                 self._whole = self._whole and not _flaw(entry)
                 groups.append(entry)
             else:
@@ -151,7 +159,7 @@ class GroupWalk:
         asked = [self._search(self.base, f"(uid={escaped(key.removeprefix(prefix))})") for key in keys]
         for found in await self.connection.search(asked):
             self._require_definite(found)
-            entries = [entry for entry in found.entries if not _is_group(entry)]
+            entries = [entry for entry in found.entries if not is_group(entry)]
             # Two of one name: which of them is meant cannot be told.
             self._whole = self._whole and len(entries) == 1
             if len(entries) == 1:
@@ -191,7 +199,8 @@ class GroupWalk:
             self._people.add(found)
 
 
-def _is_group(entry: LdapEntry) -> bool:
+def is_group(entry: LdapEntry) -> bool:
+    """Whether an entry has members, or is to have some."""
     classes = {name.lower() for name in entry.values("objectClass")}
     return bool(classes & _GROUPS) or _has_members(entry)
 

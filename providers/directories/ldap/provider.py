@@ -1,4 +1,4 @@
-"""LDAP: who is in a group of a directory server, its people known by their e-mail addresses; it writes nothing.
+"""LDAP: who is in a group of a directory server, and who has an e-mail address there; it writes nothing.
 
 The account needs no more than to read the groups, their members, and of these what `accounts` looks at.
 """
@@ -11,11 +11,12 @@ from contextlib import asynccontextmanager
 from typing import ClassVar
 
 from providers.base import Frozen, Health
-from providers.directories.base import DirectoryCapabilities, GroupAnswer, NoAnswer
+from providers.directories.base import DirectoryCapabilities, DirectoryPerson, GroupAnswer, NoAnswer
 from providers.directories.ldap.config import LdapConfig
 from providers.directories.ldap.connection import LdapConnection, connected
 from providers.directories.ldap.groups import GroupWalk, entry_at
 from providers.directories.ldap.names import is_name
+from providers.directories.ldap.search import find_person
 
 _LOOK = 20.0
 """Seconds that a look at one group may take, all answers together."""
@@ -43,7 +44,8 @@ class Ldap:
     @classmethod
     def capabilities(cls) -> DirectoryCapabilities:
         """No shifts."""
-        return DirectoryCapabilities(shifts=False, group="the distinguished name of a group, like cn=dba,dc=example")
+        group = "the distinguished name of a group, like cn=dba,dc=example"
+        return DirectoryCapabilities(shifts=False, group=group, people=True)
 
     @classmethod
     def group_flaw(cls, group: str) -> str:
@@ -56,6 +58,11 @@ class Ldap:
         """Everybody in a group, and in the groups in it. Raises `Refused`, `NoAnswer`."""
         async with self._look() as connection:
             return await GroupWalk(connection, self._config.base_dn, self._config.mail, now).answer(group)
+
+    async def person(self, email: str, now: float) -> DirectoryPerson | None:
+        """Who has this address, below `base_dn`. Raises `Refused`, `NoAnswer`."""
+        async with self._look() as connection:
+            return await find_person(connection, self._config, email, now)
 
     async def check(self) -> Health:
         """Whether the account may sign in and read. Raises `Refused`, `NoAnswer`."""
