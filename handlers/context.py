@@ -65,7 +65,7 @@ class Door:
         try:
             return await self.people.person(user)
         except NotAMember as error:
-            raise NotAMember(error.kind, user) from error
+            raise NotAMember(error.kind, user, error.directory) from error
         except IdentityTaken as error:
             raise NotAMember("taken", user) from error
 

@@ -61,6 +61,12 @@ PROOF: dict[str, list[str]] = {
         "store/indexes/test_directory_snapshots.py::test_what_was_read_is_known_for_a_while",
         "journeys/test_on_call.py::test_while_nobody_knows_who_is_on_call_all_approvers_are_told_and_nobody_is_on_call",
     ],
+    "- Whoever is disabled in a directory that knows accounts": [
+        "journeys/test_directory_people.py::test_somebody_disabled_requests_nothing_and_loses_what_they_have",
+        "worker/test_directory_people.py::test_a_round_is_bounded_and_each_has_their_turn_but_suspects_first",
+        "worker/test_directory_people.py::test_silence_changes_nobody",
+        "worker/test_directory_leavers.py::test_a_mass_change_takes_nothing_away_until_a_person_confirms_it",
+    ],
     "- Nothing is approved without each of its steps": [
         "access/test_step_sequences.py::test_nothing_is_approved_without_every_step_in_order",
         "access/test_steps.py::test_a_forged_escalation_adds_nobody",

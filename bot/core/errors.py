@@ -167,14 +167,14 @@ class BadStart(NotUnderstood):
 class NotAMember(JitError):
     """Not a full, active member of this workspace.
 
-    ``kind``: ``guest``, ``external``, ``bot``, ``deactivated``, ``no_email``, ``odd_email`` (not ASCII), ``taken``.
-    ``who``: another account that access is requested for; empty for the own one.
+    ``kind``: ``guest``, ``external``, ``bot``, ``deactivated``, ``no_email``, ``odd_email`` (not ASCII), ``taken``,
+    ``inactive`` (in ``directory``). ``who``: another account that access is requested for; empty for the own one.
     """
 
-    def __init__(self, kind: str, who: str = "") -> None:
+    def __init__(self, kind: str, who: str = "", directory: str = "") -> None:
         """Keep what the account is."""
-        super().__init__(kind)
-        self.kind, self.who = kind, who
+        super().__init__(f"{kind} in {directory}" if directory else kind)
+        self.kind, self.who, self.directory = kind, who, directory
 
 
 class NotAllowed(JitError):

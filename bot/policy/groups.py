@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -58,6 +60,12 @@ class DirectoryShape(Shape):
 
     kind: str
     config: Mapping[str, Any] = Field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """Which directory it is: another one, or one that is asked in another way, has another."""
+        said = json.dumps([self.kind, self.config], sort_keys=True, default=str)
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 class CalendarShape(Shape):

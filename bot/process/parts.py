@@ -31,6 +31,7 @@ from bot.store.redis.client import Link
 from bot.store.store import Store
 from bot.store.wakeups import Wakeups
 from bot.worker.clock import StoreClock, new_scheduler, tick_now
+from bot.worker.directory_people import PeopleRefresh
 from bot.worker.directory_refresh import DirectoryRefresh
 from bot.worker.lost_writes import LostWrites
 from bot.worker.provider_gateway import ProviderGateway
@@ -100,6 +101,8 @@ class Parts:
     """In a worker."""
     directories: DirectoryRefresh = field(init=False)
     """In a worker."""
+    directory_people: PeopleRefresh = field(init=False)
+    """In a worker."""
     audit_search: AuditSearch = field(init=False)
     """In a process that answers Slack."""
     ticket_exists: Callable[[str, str], Awaitable[bool | None]] | None = None
@@ -145,7 +148,7 @@ class Parts:
         ), acknowledged
 
     async def _frozen(self, catalog: Catalog, names: Sequence[str], at: float) -> Mapping[str, bool | None]:
-        found = await self.people.snapshots.read((), names)
+        found = await self.people.directories.snapshots.read((), names)
         return {name: found.frozen(catalog, name, at) for name in names}
 
     async def _ticket_exists(self, check: str, ticket: str) -> bool | None:

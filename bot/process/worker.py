@@ -28,6 +28,7 @@ from bot.reports.digest.schedule import EVERY, Digesting, DigestReader
 from bot.reports.insights.scan import Watching
 from bot.store.types import CommitGuard
 from bot.worker.delegation_ends import DelegationEnds
+from bot.worker.directory_people import PeopleRefresh, Subjects
 from bot.worker.directory_refresh import DirectoryRefresh
 from bot.worker.key_rotation import KeyRotation
 from bot.worker.lockdown_enforcer import LockdownEnforcer
@@ -87,6 +88,7 @@ async def work(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
     # Before the worker starts, so that it grants nothing over a lockdown that the store was made to forget.
     lockdowns = start(stack, parts.wakeups.wake, {"lockdown mark": LockdownHighWater(parts.store, parts.archive).run})
     await asyncio.wait(lockdowns.values(), timeout=START_WITHIN)
+    parts.directory_people = people = PeopleRefresh(refresh, Subjects(parts.store, parts.people.roster).of)
     watch = MembersWatch(parts.context, parts.people.roster, parts.archive)
     beside: dict[str, Run] = {
         "approvers' groups": watch.run,
@@ -102,6 +104,7 @@ async def work(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
         "offboarding": Offboarding(parts.context, parts.people.accounts, parts.people.groups).run,
         "account checks": AccountChecks(parts.people).run,
         "directories": refresh.run,
+        "people in directories": people.run,
         "insights": Watching(parts.context, parts.people.roster, parts.archive).run,
     }
     # Whatever breaks beside the worker is begun again: access is revoked on time all the while. A worker that breaks

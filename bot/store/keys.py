@@ -60,6 +60,7 @@ class Keys:
         self.changed = self._key("directory", "changed")
         self.changed_until = self._key("directory", "changed_until")
         self.refresher = self._key("directory", "refresher")
+        self.people_wanted = self._key("directory", "people_wanted")
         self.insights = self._key("insights")
         self.insights_turn = self._key("insights", "turn")
         self.insights_members = self._key("insights", "members")
@@ -146,6 +147,14 @@ class Keys:
     def directory(self, name: str) -> str:
         """Who is in the groups of a directory, as the worker last read it, sealed. Expires a day after that."""
         return self._key("directory", "snapshot", name)
+
+    def inactive(self, name: str) -> str:
+        """Whose accounts in a directory may not be used, as the worker last read it, sealed. Expires a day later."""
+        return self._key("directory", "inactive", name)
+
+    def directory_person(self, name: str, identity: str) -> str:
+        """Whose an address is in a directory, as the worker last read it, sealed. Expires a day after that."""
+        return self._key("directory", "person", name, _digest(identity))
 
     def calendar(self, name: str) -> str:
         """When a calendar has an event, as the worker last read it, sealed. Expires a day after that."""

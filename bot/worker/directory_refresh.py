@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -24,8 +24,8 @@ from bot.store.indexes.directory_snapshots import (
 )
 from bot.store.leader import Leader
 from bot.store.store import Store
-from bot.worker.provider_gateway import Circuit
-from providers.directories.base import Directory, NoAnswer, ProviderError, Refused
+from bot.worker.source_calls import Failed, Key, SourceCalls
+from providers.directories.base import Directory, NoAnswer, Refused
 from providers.directories.ical.calendar import AHEAD, BEFORE, Calendar, busy
 
 log = logging.getLogger(__name__)
@@ -35,17 +35,11 @@ INTERVAL = 60.0
 _BEAT = 1.0
 """Seconds between two renewals of the lease, and between two checks for a new policy."""
 _LEASE = 45.0
-_BUDGET = 25.0
-"""Seconds that all look-ups in one directory, or one calendar, may take together: well within the lease."""
+"""Well over what one turn may take."""
 _MOST_PEOPLE = 2_000
 """People in a group: a group that has more counts as not wholly known."""
 _MOST_BUSY = 5_000
 _LONGEST_PROBLEM = 300
-
-Key = tuple[str, str]
-"""`directory` or `calendar`, and its name in the policy."""
-Failed = Callable[[str, str], None]
-"""Called with `directory` or `calendar` and its name after a failed read; raises nothing."""
 
 
 @dataclass(frozen=True)
@@ -54,20 +48,6 @@ class Sources:
 
     directories: Mapping[str, Directory] = field(default_factory=dict)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
-
-
-def _circuit() -> Circuit:
-    """Opens after three reads in a row without an answer; then there is one trial each two minutes."""
-    return Circuit(window=600.0, first_interval=60.0, longest_interval=120.0, max_failures=3)
-
-
-@dataclass
-class _Health:
-    """How one source answers this process. ``not_before``: until when it asked for no more calls."""
-
-    circuit: Circuit = field(default_factory=_circuit)
-    not_before: float = 0.0
-    problem: str = ""
 
 
 @dataclass
@@ -79,7 +59,6 @@ class DirectoryRefresh:
     sources: Sources
     failed: Failed = lambda _, __: None
     interval: float = INTERVAL
-    _health: dict[Key, _Health] = field(default_factory=dict, init=False)
     _known_at: dict[Key, float] = field(default_factory=dict, init=False)
     """Monotonic seconds of the last answer of each source; of several groups, the oldest."""
     _read_at: float = field(default=-1e9, init=False)
@@ -88,7 +67,7 @@ class DirectoryRefresh:
 
     def __post_init__(self) -> None:
         """Build the parts; nothing is read yet."""
-        self.snapshots = DirectorySnapshots(self.store)
+        self.snapshots, self.calls = DirectorySnapshots(self.store), SourceCalls(self.failed)
         self.leader = Leader(self.store, self.store.keys.refresher, _LEASE)
         self.loop = Loop("reading the directories", self._run_once, min(_BEAT, self.interval))
 
@@ -108,7 +87,7 @@ class DirectoryRefresh:
         ):
             for name in old:
                 if new.get(name) is not old[name]:
-                    self._health.pop((kind, name), None)
+                    self.calls.forget(name, kind)
                     self._known_at.pop((kind, name), None)
 
     def ages(self) -> dict[Key, float]:
@@ -127,6 +106,10 @@ class DirectoryRefresh:
                 return
             self._read_at, self._read_policy_hash = time.monotonic(), catalog.policy_hash
             await self.read_all(catalog)
+
+    def leads(self, catalog: Catalog) -> bool:
+        """Whether this process surely reads for the workspace, and has begun to by this policy."""
+        return self.leader.sure and self._read_policy_hash == catalog.policy_hash
 
     def _is_due(self) -> bool:
         return time.monotonic() - self._read_at >= self.interval
@@ -155,8 +138,8 @@ class DirectoryRefresh:
         groups = {group: snapshot for group, snapshot in groups.items() if group in wanted}
         oldest_first = sorted(wanted, key=lambda group: groups[group].at if group in groups else 0.0)
         now = await self.store.now()
-        await self._ask(("directory", name), partial(self._groups, directory, wanted, oldest_first, groups))
-        problem = self._health["directory", name].problem
+        await self.calls.ask(("directory", name), partial(self._groups, directory, wanted, oldest_first, groups))
+        problem = self.calls.problem(("directory", name))
         self._note_age(("directory", name), [groups[g].at if g in groups else None for g in wanted], now)
         await self._write(
             DirectorySnapshot(
@@ -204,48 +187,16 @@ class DirectoryRefresh:
         async def ask_calendar() -> None:
             spans.append(await _busy(calendar, now))
 
-        refused = await self._ask(("calendar", name), ask_calendar)
+        refused = await self.calls.ask(("calendar", name), ask_calendar)
         if spans:
             snapshot = snapshot.model_copy(
                 update={"at": now, "since": now - BEFORE, "until": now + AHEAD, "busy": spans[0]}
             )
         elif refused:
             snapshot = CalendarSnapshot(name=name, generation=catalog.policy_hash, at=0.0)
-        problem = self._health["calendar", name].problem
+        problem = self.calls.problem(("calendar", name))
         self._note_age(("calendar", name), [snapshot.at or None], now)
         await self._write(snapshot.model_copy(update={"problem": problem[:_LONGEST_PROBLEM]}))
-
-    async def _ask(self, key: Key, question: Callable[[], Awaitable[None]]) -> bool:
-        """Ask a source, within `_BUDGET`, unless its circuit breaker is open. Whether it refused."""
-        health = self._health.setdefault(key, _Health())
-        if time.monotonic() < health.not_before or health.circuit.seconds_to_wait():
-            return False
-        try:
-            async with asyncio.timeout(_BUDGET):
-                await question()
-        except Refused as error:
-            health.circuit.answered()
-            self._failed(key, health, str(error))
-            return True
-        except Exception as error:
-            if not isinstance(error, ProviderError | TimeoutError):
-                log.exception("unexpected error of %s %s", *key)
-            if isinstance(error, NoAnswer) and error.after:
-                health.not_before = time.monotonic() + error.after
-            health.circuit.failed()
-            self._failed(key, health, str(error) if isinstance(error, ProviderError) else "it did not answer in time")
-        else:
-            health.circuit.answered()
-            if health.problem:
-                log.info("%s %s can be read again", *key)
-            health.problem = ""
-        return False
-
-    def _failed(self, key: Key, health: _Health, problem: str) -> None:
-        if problem != health.problem:
-            log.warning("%s %s could not be read: %s", *key, problem)
-        health.problem = problem
-        self.failed(*key)
 
     def _note_age(self, key: Key, read_times: list[float | None], now: float) -> None:
         """Note since when the source is known; if a part never was, since the first read."""

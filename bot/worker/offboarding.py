@@ -1,8 +1,9 @@
 """Offboarding: revokes the access of people who left, after two polls agree; a failed or empty answer revokes nothing.
 
 An account is gone when two polls, some twenty seconds apart, found it deactivated; a right to request, when two polls,
-a minute apart and by the same policy, found the requester outside all the groups that have it. Many at once are
-more likely a mistaken directory than people who left: such a mass change revokes nothing before a person confirms it.
+a minute apart and by the same policy, found the requester outside all the groups that have it; an account in a
+directory, when the worker found it so twice, a minute apart. Many at once are more likely a mistaken directory than
+people who left: such a mass change revokes nothing before a person confirms it.
 
 A sighting is a poll's finding that an account, or a right to request, is gone; a hint, a sign of it that brings the
 next poll forward; a roster, the members of groups as known now. ``exposure`` is the exposure index: the users with live
@@ -29,6 +30,7 @@ from bot.policy.catalog import Catalog
 from bot.store.indexes.exposure import ExposureIndex
 from bot.store.indexes.offboarding import Sightings
 from bot.store.leader import Leader
+from bot.worker.directory_leavers import DirectoryLeavers
 from bot.worker.group_membership import GroupMembership
 from bot.worker.offboarding_scan import Loss, OffboardingScan, alarm_details, held_access, people
 
@@ -95,6 +97,7 @@ class Offboarding:
         """Build the indexes; nothing is sent."""
         self.sightings, self.exposure = Sightings(self.context.store), ExposureIndex(self.context.store)
         self.membership = GroupMembership(self.exposure)
+        self.leavers = DirectoryLeavers(self.context.store, self.exposure)
         self.leader = Leader(self.context.store, self.context.store.keys.leavers, _LEASE)
         self.loop = Loop("offboarding", self._run_once, min(_BEAT, self.interval))
 
@@ -127,6 +130,7 @@ class Offboarding:
         begun = time.monotonic()
         await self._poll_accounts(scan)
         await self._poll_groups(scan)
+        await self.leavers.poll(scan, self.context.catalog())
         # Saved before anything is revoked: if this process dies, the next leader has the first sightings.
         await self.sightings.save(scan.seen)
         held_back = [loss for loss in scan.losses if scan.awaits_confirmation(loss)]
@@ -220,7 +224,7 @@ class Offboarding:
         if await self.membership.restricted_ids(catalog) and (roster := await self.groups()) is not None:
             for request in await self.membership.lost(catalog, roster, scan.seen.keys()):
                 self._note_lost_right(scan, catalog, roster, request)
-        gone = {sighting.user for sighting in scan.seen.values() if sighting.by} - scan.confirmed
+        gone = {sighting.user for sighting in scan.seen.values() if sighting.in_groups} - scan.confirmed
         if len(gone) > MASS_MIN:
             scan.mass_by_groups = is_mass_change(len(gone), len(await self.membership.people() | gone))
 
@@ -237,7 +241,7 @@ class Offboarding:
 
     async def _hold_back(self, scan: OffboardingScan, losses: Sequence[Loss]) -> None:
         """Report all losses that wait for a confirmation: once, and again when there are more of them."""
-        if not (scan.mass or scan.mass_by_groups):
+        if not scan.any_mass:
             if scan.held_back:
                 await self.sightings.release_held()
             return

@@ -17,11 +17,15 @@ _SHOWN = 20
 
 @dataclass(frozen=True)
 class Loss:
-    """A request to revoke or cancel, and why; ``by_groups``: for the requester's groups, not for their account."""
+    """A request to revoke or cancel, and why.
+
+    ``by_groups``: for the requester's groups, not for their account; ``directory``: for their account there.
+    """
 
     request: Request
     why: str
     by_groups: bool = False
+    directory: str = ""
 
 
 @dataclass
@@ -31,7 +35,8 @@ class OffboardingScan:
     ``seen``: sightings, by user or request id; ``confirmed``: users whom a person confirmed as gone; ``hinted``: users
     who may have left; ``held_back``: what already waits for a confirmation; ``present``: the users named here who have
     live or pending access; ``users``: the requests of each polled user; ``without``: selected users who turned out to
-    have none; ``mass``, by accounts, and ``mass_by_groups``: whether so many are gone that a person has to confirm it.
+    have none; ``mass``, by accounts, ``mass_by_groups`` and ``mass_directories``, in which: whether so many
+    are gone that a person has to confirm it.
     """
 
     now: float
@@ -45,6 +50,7 @@ class OffboardingScan:
     losses: list[Loss] = field(default_factory=list)
     mass: bool = False
     mass_by_groups: bool = False
+    mass_directories: set[str] = field(default_factory=set)
 
     def add_sighting(self, what: str, user: str, by: str = "") -> None:
         """Add a sighting, the first or a later one. ``by``: the policy hash; a sighting by another one is a first."""
@@ -56,9 +62,15 @@ class OffboardingScan:
 
     def awaits_confirmation(self, loss: Loss) -> bool:
         """Whether this loss is part of a mass change that a person has to confirm, and has not."""
-        return (
-            self.mass_by_groups if loss.by_groups else self.mass
-        ) and loss.request.requester.id not in self.confirmed
+        mass = self.mass_by_groups if loss.by_groups else self.mass
+        if loss.directory:
+            mass = loss.directory in self.mass_directories
+        return mass and loss.request.requester.id not in self.confirmed
+
+    @property
+    def any_mass(self) -> bool:
+        """Whether anything is held back."""
+        return self.mass or self.mass_by_groups or bool(self.mass_directories)
 
 
 def held_access(loss: Loss) -> HeldAccess:

@@ -76,7 +76,7 @@ class AccountChecks:
     async def _listed(self) -> list[str]:
         """The accounts in user groups, and the addresses in lists and directories, of the groups that decide."""
         catalog, told = self.people.catalog(), await self.people.usergroups.current(_PATIENCE)
-        listed = (await self.people.snapshots.groups(catalog)).members(catalog)
+        listed = await self.people.directories.groups()
         found: set[str] = set()
         for name in authorization.deciding(catalog):
             group = catalog.groups[name]

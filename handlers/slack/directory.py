@@ -26,11 +26,12 @@ from bot.core.verdict import AccountStates, Actor, Members
 from bot.policy import authorization, stand_ins
 from bot.policy.catalog import Catalog
 from bot.store.indexes.directory_changes import DirectoryChanges, KnownChanges
-from bot.store.indexes.directory_snapshots import GROUPS_COUNT, GROUPS_COUNT_FRESH, DirectorySnapshots
+from bot.store.indexes.directory_snapshots import GROUPS_COUNT_FRESH
 from bot.store.indexes.known_members import KnownMembers
 from bot.store.store import Store
 from handlers.slack.addresses import Addresses, account_in
 from handlers.slack.api import AWAY, NotNow, SlackRefused, Unanswered, answered, code
+from handlers.slack.directory_groups import DirectoryGroups
 from handlers.slack.lookups import MOST_REMEMBERED, LookupAnswer, remember
 from handlers.slack.membership import LOST, member, updated
 from handlers.slack.presence import Presences
@@ -75,7 +76,7 @@ class People:
         self.changes = DirectoryChanges(self.store)
         self.addresses = Addresses(self.client, self._note)
         self.usergroups = UserGroups(self.client, self.catalog)
-        self.snapshots = DirectorySnapshots(self.store)
+        self.directories = DirectoryGroups(self.store, self.catalog)
         self.presences = Presences(self.client, self._team)
         self.joined = KnownMembers(self.store)
 
@@ -108,11 +109,13 @@ class People:
             raise CouldNotCheck("who can decide") from None
         gone = {one for one, is_active in zip(accounts, active, strict=True) if not is_active}
         here = {person.value.identity, *(self._identities.get(one, "") for one in accounts if one not in gone)}
-        listed = await self._told(GROUPS_COUNT_FRESH)
+        facts = await self.directories.facts()
+        facts.require_active(person.value)
         # By a list of which Slack does not say how old it is, what its events took away still counts.
         told |= {group: Listed(users, told[group].updated if group in told else 0.0) for group, users in lists.items()}
-        known = self._roster(told, listed, await self.changes.read(), gone)
-        roster = _without_marks(await self._counting(known), here)
+        inactive = facts.nobody(self._identities)
+        known = self._roster(told, facts.groups(GROUPS_COUNT_FRESH), await self.changes.read(), gone | inactive)
+        roster = _without_marks(await self._counting(known), here - inactive)
         return Actor(person=person.value, roster=roster, looked_up_now=True)
 
     async def person(self, user: str) -> Person:
@@ -121,6 +124,7 @@ class People:
         if seen is None or not seen.fresh or (gone and seen.updated <= gone.at):
             seen = await self._look(user)
         value: Person = seen.value
+        await self.directories.require_active(value)
         return value
 
     async def _look(self, user: str) -> LookupAnswer:
@@ -174,8 +178,9 @@ class People:
 
     async def roster(self) -> dict[str, Members]:
         """Each group of the policy; one that Slack, or its directory, does not tell in time is unknown."""
-        told, listed = await self._current(), await self._told()
-        return await self._counting(self._roster(told, listed, await self.changes.read()))
+        told, facts = await self._current(), await self.directories.facts()
+        known = self._roster(told, facts.groups(), await self.changes.read(), facts.nobody(self._identities))
+        return await self._counting(known)
 
     async def _counting(self, roster: dict[str, Members]) -> dict[str, Members]:
         """The roster with who stands in for whom, and since when people are in the groups of critical roles."""
@@ -189,11 +194,6 @@ class People:
         delegations, now = await self.store.delegations.read()
         return stand_ins.with_delegations(roster, delegations.active(now))
 
-    async def _told(self, count: float = GROUPS_COUNT) -> dict[str, frozenset[str]]:
-        """Who is in each group of a directory, by identity, as far as it counts; ``count``: for so many seconds."""
-        catalog = self.catalog()
-        return (await self.snapshots.groups(catalog)).members(catalog, count)
-
     def _roster(
         self,
         told: Mapping[str, Listed],
@@ -203,7 +203,7 @@ class People:
     ) -> dict[str, Members]:
         """The groups by what Slack told and directories listed, without what was lost since.
 
-        ``known``: what Slack's events took away; ``gone``: who surely is no active member just now.
+        ``known``: what Slack's events took away; ``gone``: who surely is not active just now, here or in a directory.
         """
         nobody = frozenset(who for who, lost in known.gone.items() if not self._newer(who, lost.at)) | {*gone}
         members = {group: remain(listed, known.left.get(group, ())) for group, listed in told.items()}
@@ -238,7 +238,9 @@ class People:
         """Whose accounts the addresses in groups are bound to, so that nobody is taken for two people."""
         known = set(self._identities.values())
         listed = [identity_of(address) for group in self.catalog().groups.values() for address in group.people]
-        for identity in dict.fromkeys((*listed, *sorted(frozenset().union(*(await self._told()).values())))):
+        for identity in dict.fromkeys(
+            (*listed, *sorted(frozenset().union(*(await self.directories.groups()).values())))
+        ):
             if identity not in known and (user := await self.store.identities.bound(identity)):
                 self._note(user, identity)
 
@@ -280,7 +282,7 @@ class People:
 
         Nothing is left out for an event: whoever takes access away by this believes two answers, and no hint.
         """
-        listed = await self._told()
+        listed = await self.directories.groups()
         if not self.usergroups.wanted:
             return self._roster({}, listed, KnownChanges())
         answered_ = False
@@ -290,7 +292,7 @@ class People:
 
     async def mention(self, groups: Iterable[str]) -> str:
         """The groups as Slack mentions: a user group by itself, a list by its people, an unknown one by its name."""
-        catalog, listed = self.catalog(), await self._told()
+        catalog, listed = self.catalog(), await self.directories.groups()
         said: list[str] = []
         for name in groups:
             group = catalog.groups.get(name)
@@ -311,7 +313,7 @@ class People:
     async def accounts_of(self, groups: Iterable[str]) -> list[str]:
         """The Slack accounts of the groups' people, in the order of the policy; who has none is left out."""
         catalog, found, known = self.catalog(), list[str](), await self.changes.read()
-        told, directories = await self._current(), await self._told()
+        told, directories = await self._current(), await self.directories.groups()
         for name in groups:
             group = catalog.groups.get(name)
             if group is not None and group.slack_usergroup:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bot.core.errors import NotAMember
+from handlers.views.text import safe
 
 _MEMBERS: Mapping[str, str] = {
     "guest": "Guests cannot request or approve access. Ask a full member of this workspace.",
@@ -20,6 +21,10 @@ _MEMBERS: Mapping[str, str] = {
         "Your Slack profile's e-mail address has a character outside ASCII, which can imitate another address, so "
         "access cannot be bound to it. Ask a Slack admin to change it to an ASCII address."
     ),
+    "inactive": (
+        "Your account in the directory {directory} is disabled or no longer there, so you cannot request or approve "
+        "access. Ask whoever runs that directory; once it can be used again, this follows within a few minutes."
+    ),
     "no_email": "Your Slack profile shows no e-mail address, and access is bound to one. Ask a Slack admin to add it.",
 }
 
@@ -28,6 +33,7 @@ _OTHERS: Mapping[str, str] = {
     "external": "is no member of this workspace. Choose somebody who is.",
     "bot": "is an app. Access is for people: choose a person.",
     "deactivated": "is deactivated, so nothing can be requested for that account. A Slack admin can activate it.",
+    "inactive": "belongs to somebody whose account in the directory {directory} is disabled or no longer there.",
     "odd_email": "has an e-mail address with a character outside ASCII, so access cannot be bound to it.",
     "no_email": "has no e-mail address in their Slack profile, and access is bound to one.",
     "taken": "has an e-mail address that is bound to another account. An operator can check it.",
@@ -36,4 +42,5 @@ _OTHERS: Mapping[str, str] = {
 
 def not_a_member(error: NotAMember) -> str:
     """Why the account does not count."""
-    return f"That account {_OTHERS[error.kind]}" if error.who else _MEMBERS[error.kind]
+    words = f"That account {_OTHERS[error.kind]}" if error.who else _MEMBERS[error.kind]
+    return words.format(directory=safe(error.directory))

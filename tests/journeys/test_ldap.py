@@ -55,6 +55,7 @@ async def looked(app: App) -> None:
         while not await app.directories.leader.elected():  # noqa: ASYNC110  # another task's work
             await asyncio.sleep(0.02)
     await app.directories.read_all(app.catalog)
+    await app.directory_people.run_once()
 
 
 async def approvers(town: Town, card: Message) -> list[str]:

@@ -16,7 +16,13 @@ from bot.core.request import State
 from bot.local_account import OsAccount
 from bot.store.audit_stream import ArchiveHead, AuditStream
 from bot.store.indexes.directory_changes import DirectoryChanges
-from bot.store.indexes.directory_snapshots import CalendarSnapshot, DirectorySnapshot, DirectorySnapshots
+from bot.store.indexes.directory_people import DirectoryPeople, PersonSnapshot
+from bot.store.indexes.directory_snapshots import (
+    CalendarSnapshot,
+    DirectorySnapshot,
+    DirectorySnapshots,
+    InactivePeople,
+)
 from bot.store.indexes.exposure import ExposureIndex
 from bot.store.indexes.factor_resets import FactorResets
 from bot.store.indexes.insights import Insights
@@ -79,6 +85,9 @@ async def test_every_key_has_a_ttl_or_is_declared_permanent(store: Store) -> Non
     await store.lease(store.keys.refresher, "me", 60)
     await DirectorySnapshots(store).write(DirectorySnapshot(name="pd", generation="", at=1.0))
     await DirectorySnapshots(store).write(CalendarSnapshot(name="freeze", generation="", at=1.0))
+    await DirectorySnapshots(store).write(InactivePeople(name="ad", source="", at=1.0))
+    await DirectoryPeople(store).write(PersonSnapshot(directory="ad", identity="a@b.io", source="", at=1.0))
+    await DirectoryPeople(store).want("a@b.io")
     waiting = await house.ask("eve", token="V1")
     await left(Sightings(store))
     await DirectoryChanges(store).gone("UMIA", 1.0, "deactivated")

@@ -185,7 +185,7 @@ async def test_one_that_breaks_takes_no_other_with_it(desk: Desk, error: Excepti
 
 
 async def test_one_that_hangs_is_given_up_within_the_lease(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.worker.directory_refresh._BUDGET", 0.1)
+    monkeypatch.setattr("bot.worker.source_calls.BUDGET", 0.1)
     hangs: Any = Broken()
     desk.refresh.replace_sources(Sources({"pd": hangs}, {"freeze": desk.calendar}))
     began = time.monotonic()
@@ -204,7 +204,7 @@ async def test_nothing_is_kept_by_a_process_that_leads_no_more(desk: Desk) -> No
 async def test_a_scrape_says_how_old_each_is_and_how_often_a_look_failed(desk: Desk) -> None:
     metrics = Metrics()
     metrics.read(desk.refresh.ages)
-    desk.refresh.failed = metrics.not_read
+    desk.refresh.calls.failed = metrics.not_read
     await desk.looked()
     await desk.server.stop()
     await desk.looked()

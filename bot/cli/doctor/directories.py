@@ -15,13 +15,21 @@ from bot.policy.catalog import Catalog
 from bot.policy.groups import CalendarShape, DirectoryShape
 from bot.process.directories import calendar_of, calendar_secrets
 from bot.redaction import Secrets, referred
-from bot.store.indexes.directory_snapshots import CALENDARS_COUNT, GROUPS_COUNT, CalendarSnapshot, DirectorySnapshot
+from bot.store.indexes.directory_snapshots import (
+    CALENDARS_COUNT,
+    GROUPS_COUNT,
+    CalendarSnapshot,
+    DirectorySnapshot,
+    InactivePeople,
+)
 from providers.directories import registry
-from providers.directories.base import Directory, ProviderError, Refused
+from providers.directories.base import Directory, PeopleDirectory, ProviderError, Refused
 
+_MOST_NAMED = 20
 PATIENCE = 60.0
 """Seconds that a directory may take, with all its groups."""
 _NEEDED = "the worker does not start without it"
+_ACCOUNTS = "see what the account may read: until then, whoever is disabled there is found only by leaving a group"
 _REACH = "see that it can be reached from here, and what it says; until then who is in the group is not known"
 
 
@@ -51,6 +59,7 @@ def _directory(
         snapshots = await store.snapshots(catalog)
         if snapshots is None:
             return [*asked, unchecked(title, "how old the worker's snapshot is: see what is said of the store")]
+        asked += read_people(title, snapshots.people.get(name), shape, snapshots.now)
         kept = snapshots.directories.get(name)
         groups = [group for group, one in catalog.groups.items() if one.directory == name]
         return [*asked, *read_last(title, kept, groups, catalog.policy_hash, snapshots.now)]
@@ -71,6 +80,7 @@ async def _asked(
         groups = [
             await _group(built, group, one.group) for group, one in catalog.groups.items() if one.directory == name
         ]
+        people = await _person(title, built, [one.group for one in catalog.groups.values() if one.directory == name])
     except Refused as error:
         return [wrong(title, f"{shape.kind} refuses: {error}", "fix what it says")]
     except ProviderError as error:
@@ -78,7 +88,26 @@ async def _asked(
     finally:
         await built.close()
     unused = [] if groups else [note(title, "no group of the policy is of it", "leave it out, or name it in a group")]
-    return [good(title, f"{health.target} answers{f': {health.detail}' if health.detail else ''}"), *groups, *unused]
+    answers = good(title, f"{health.target} answers{f': {health.detail}' if health.detail else ''}")
+    return [answers, *groups, *unused, *people]
+
+
+async def _person(title: str, directory: Directory, groups: Sequence[str]) -> list[CheckResult]:
+    """Whether the accounts of people can be read: one of somebody who is in a group is."""
+    if not isinstance(directory, PeopleDirectory):
+        return []
+    now = time.time()
+    try:
+        told = [await directory.members(group, now) for group in groups[:1]]
+        who = min((address for each in told for address in each.people), default="")
+        known = await directory.person(who, now) if who else None
+    except ProviderError as error:
+        return [note(title, f"accounts cannot be read: {error}", _ACCOUNTS)]
+    if not who:
+        return []
+    if known is None:
+        return [note(title, "it does not find the account of somebody who is in a group by their address", _ACCOUNTS)]
+    return [good(title, "accounts of people can be read")]
 
 
 async def _group(directory: Directory, name: str, group: str) -> CheckResult:
@@ -114,6 +143,22 @@ def read_last(
         fix = "see what it says, and the worker's log: nobody counts as being in these groups"
         return [wrong(title, f"the worker does not know who is in {', '.join(dark)}{said}", fix)]
     return [_aged(title, age, said)]
+
+
+def read_people(title: str, kept: InactivePeople | None, shape: DirectoryShape, now: float) -> list[CheckResult]:
+    """Who is inactive as far as the worker knows, and whether it can tell."""
+    if kept is None or kept.source != shape.fingerprint:
+        return []
+    found = []
+    if kept.problem:
+        said = f"the worker cannot read all accounts: {kept.problem}"
+        found.append(note(title, said, "see what it says: nobody loses access by it"))
+    if kept.people:
+        ages = [f"{who} ({durations.words(max(1, int(now - one.since)))})" for who, one in sorted(kept.people.items())]
+        more = f" and {len(ages) - _MOST_NAMED} more" if len(ages) > _MOST_NAMED else ""
+        said = f"disabled or no longer there: {', '.join(ages[:_MOST_NAMED])}{more}"
+        found.append(note(title, said, "they can neither request nor approve until the directory says otherwise"))
+    return found
 
 
 def _unusable(title: str, kept: DirectorySnapshot | CalendarSnapshot | None, generation: str) -> CheckResult | None:

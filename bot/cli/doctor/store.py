@@ -155,7 +155,9 @@ class StoreDoctor:
         if isinstance(store, CheckResult):
             return None
         try:
-            return await DirectorySnapshots(store).read([*catalog.directories], [*catalog.calendars])
+            return await DirectorySnapshots(store).read(
+                [*catalog.directories], [*catalog.calendars], [*catalog.directories]
+            )
         except StoreAway:
             return None
 

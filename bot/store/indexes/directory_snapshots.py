@@ -28,9 +28,11 @@ CALENDARS_COUNT: Final = 3600.0
 """Seconds for which a calendar counts: it is known days ahead, so a short outage changes nothing."""
 KEPT: Final = 86_400
 """Seconds for which a snapshot is there for operators to look at."""
+LATELY: Final = 900.0
+"""Seconds for which somebody counts as found inactive lately: many at once are held against who was read since."""
 _AHEAD: Final = 5.0
 """Seconds by which the store's clock may go back, as when a replica takes over."""
-_DIRECTORY, _CALENDAR = "directory snapshot", "calendar snapshot"
+_DIRECTORY, _CALENDAR, _INACTIVE = "directory snapshot", "calendar snapshot", "inactive people"
 
 
 class GroupSnapshot(Frozen):
@@ -54,6 +56,32 @@ class DirectorySnapshot(Frozen):
     problem: str = ""
 
 
+class InactivePerson(Frozen):
+    """Somebody whose account in a directory is disabled, or ``gone``: known by its id, and not there any more.
+
+    ``since``: the first look that found it so, and each one after; ``at``: the last one.
+    """
+
+    gone: bool = False
+    since: float
+    at: float
+
+
+class InactivePeople(Frozen):
+    """Those of a directory who may not use their accounts, by identity, as of ``at``.
+
+    ``source``: the directory's fingerprint. ``sample``: how many people were read since the first of those who were
+    lately found so, whatever was found.
+    """
+
+    name: str
+    source: str
+    at: float
+    people: Mapping[str, InactivePerson] = {}
+    sample: int = 0
+    problem: str = ""
+
+
 class CalendarSnapshot(Frozen):
     """A calendar as of ``at``: when an event of it is on, from ``since`` until ``until``, Unix seconds."""
 
@@ -66,7 +94,7 @@ class CalendarSnapshot(Frozen):
     problem: str = ""
 
 
-_Snapshot = TypeVar("_Snapshot", DirectorySnapshot, CalendarSnapshot)
+_Snapshot = TypeVar("_Snapshot", DirectorySnapshot, CalendarSnapshot, InactivePeople)
 
 
 @dataclass(frozen=True)
@@ -76,6 +104,19 @@ class Snapshots:
     now: float = 0.0
     directories: Mapping[str, DirectorySnapshot] = field(default_factory=dict)
     calendars: Mapping[str, CalendarSnapshot] = field(default_factory=dict)
+    people: Mapping[str, InactivePeople] = field(default_factory=dict)
+
+    def inactive(self, catalog: Catalog) -> dict[str, str]:
+        """Who may not use their account in a directory of the policy, by identity, and in which directory."""
+        return {who: name for name, listed in self.inactive_people(catalog).items() for who in listed.people}
+
+    def inactive_people(self, catalog: Catalog) -> dict[str, InactivePeople]:
+        """The same, as it was read. However old it is: a directory that is silent says of nobody that they are back."""
+        return {
+            name: listed
+            for name, listed in self.people.items()
+            if name in catalog.directories and listed.source == catalog.directories[name].fingerprint
+        }
 
     def members(self, catalog: Catalog, count: float = GROUPS_COUNT) -> dict[str, frozenset[str]]:
         """Who is in each group of a directory, by identity; a group that is not known is left out."""
@@ -129,11 +170,12 @@ class DirectorySnapshots:
         self._newest: dict[str, float] = {}
         """When the newest snapshot was made that this process saw, by its key."""
 
-    async def read(self, directories: Sequence[str], calendars: Sequence[str]) -> Snapshots:
-        """Those of these names, in one round trip; none where there are no names."""
-        if not directories and not calendars:
+    async def read(self, directories: Sequence[str], calendars: Sequence[str], people: Sequence[str] = ()) -> Snapshots:
+        """Those of these names, in one round trip; none where there are no names. ``people``: of these directories."""
+        if not (directories or calendars or people):
             return Snapshots()
         keys = [*map(self._keys.directory, directories), *map(self._keys.calendar, calendars)]
+        keys += map(self._keys.inactive, people)
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.time()
             pipe.mget(keys)
@@ -143,23 +185,31 @@ class DirectorySnapshots:
             seconds(at),
             self._opened(DirectorySnapshot, _DIRECTORY, directories, self._keys.directory, found),
             self._opened(CalendarSnapshot, _CALENDAR, calendars, self._keys.calendar, found),
+            self._opened(InactivePeople, _INACTIVE, people, self._keys.inactive, found),
         )
 
     async def groups(self, catalog: Catalog) -> Snapshots:
-        """The directories that a policy's groups are of."""
-        return await self.read(sorted({g.directory for g in catalog.groups.values() if g.directory}), [])
+        """The directories that a policy's groups are of, and who is inactive in any directory."""
+        of_groups = sorted({g.directory for g in catalog.groups.values() if g.directory})
+        return await self.read(of_groups, [], sorted(catalog.directories))
+
+    async def inactive(self, catalog: Catalog) -> Snapshots:
+        """Who is inactive in the directories of a policy."""
+        return await self.read([], [], sorted(catalog.directories))
 
     async def calendars(self, catalog: Catalog) -> KnownCalendars:
         """The calendars of a policy."""
         return KnownCalendars(await self.read([], sorted(catalog.calendars)), catalog)
 
-    async def write(self, snapshot: DirectorySnapshot | CalendarSnapshot) -> None:
+    async def write(self, snapshot: DirectorySnapshot | CalendarSnapshot | InactivePeople) -> None:
         """Keep it in place of the one before."""
-        directory = isinstance(snapshot, DirectorySnapshot)
-        key = self._keys.directory(snapshot.name) if directory else self._keys.calendar(snapshot.name)
+        what, key = {
+            DirectorySnapshot: (_DIRECTORY, self._keys.directory),
+            CalendarSnapshot: (_CALENDAR, self._keys.calendar),
+            InactivePeople: (_INACTIVE, self._keys.inactive),
+        }[type(snapshot)]
         body = json.dumps(snapshot.model_dump(mode="json", exclude_defaults=True), separators=(",", ":"))
-        value = self._authorship.wrapped(_DIRECTORY if directory else _CALENDAR, body)
-        await away(self._redis.set(key, value, ex=KEPT))
+        await away(self._redis.set(key(snapshot.name), self._authorship.wrapped(what, body), ex=KEPT))
 
     def _opened(
         self,

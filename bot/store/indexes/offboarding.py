@@ -22,18 +22,35 @@ _HELD = 3600
 """Seconds after which a mass change that is still held back is reported again."""
 _CONFIRMED = 3600
 _PAGE = 200
+_IN_DIRECTORY = "directory "
 
 
 class Sighting(Frozen):
     """Somebody's account, or what a request of theirs rests on, is gone. Unix seconds of the store's clock.
 
-    ``by``: the policy by which a request was judged, empty for an account.
+    ``by``: the policy by which a request was judged, or `directory_sighting` of one where the account is gone there;
+    empty for an account of Slack.
     """
 
     user: str
     first: float
     last: float
     by: str = ""
+
+    @property
+    def in_directory(self) -> bool:
+        """Whether it is about an account in a directory."""
+        return self.by.startswith(_IN_DIRECTORY)
+
+    @property
+    def in_groups(self) -> bool:
+        """Whether it is about the groups that a request rests on."""
+        return bool(self.by) and not self.in_directory
+
+
+def directory_sighting(name: str) -> str:
+    """What a sighting is ``by`` that is about an account in this directory."""
+    return f"{_IN_DIRECTORY}{name}"
 
 
 class HeldAccess(Frozen):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.cli.doctor.checks import CheckVerdict
-from bot.cli.doctor.directories import read_calendar, read_last
+from bot.cli.doctor.directories import read_calendar, read_last, read_people
 from bot.policy import loader
 from bot.policy.catalog import Catalog
 from bot.store.indexes.directory_snapshots import (
@@ -17,11 +17,14 @@ from bot.store.indexes.directory_snapshots import (
     DirectorySnapshot,
     DirectorySnapshots,
     GroupSnapshot,
+    InactivePeople,
+    InactivePerson,
 )
 from bot.store.keyring import KeyRing
 from bot.store.store import Store
 from tests.cli.doctor.examining import KEYS, Env, look, policy
 from tests.house import POLICY
+from tests.providers import okta
 from tests.providers.calendars import calendar, shift
 from tests.providers.pagerduty import TOKEN, PagerDutyServer
 
@@ -128,3 +131,37 @@ async def test_a_host_of_web_needs_no_token_and_asks_nothing(directories: Env, s
     found = await look(directories, role="web", PD_TOKEN=None)
     assert server.calls == []
     assert not {check for check in found.wrong() if check.startswith(("directory", "group", "calendar"))}
+
+
+async def test_a_directory_of_people_is_asked_for_one_of_them(env: Env, tmp_path: Path) -> None:
+    server = okta.OktaServer()
+    await server.start()
+    section = f"""\
+directories:
+  sso: {{kind: okta, config: {{token: "env:OKTA_TOKEN", url: "{server.url}", timeout: 2}}}}
+groups:
+  people: {{directory: sso, group: {okta.GROUP}}}
+"""
+    text = POLICY.replace("groups:\n", section, 1).replace("approvers: [dba]", "approvers: [people]", 1)
+    where = {**env, "JIT_POLICY": policy(tmp_path, text), "OKTA_TOKEN": okta.TOKEN}
+    server.put(["mia@example.com"])
+    assert "does not find the account of somebody who is in a group" in (await look(where)).said("directory sso", NOTE)
+    server.hire("mia@example.com")
+    assert "accounts of people can be read" in (await look(where)).said("directory sso", GOOD)
+    server.hire("mia@example.com")
+    assert "accounts cannot be read: more than one account" in (await look(where)).said("directory sso", NOTE)
+    await server.stop()
+
+
+def test_who_is_inactive_is_told_with_since_when_and_so_is_why_nobody_can_be(env: Env, tmp_path: Path) -> None:
+    section = "directories:\n  sso: {kind: okta, config: {token: 'env:T', url: 'https://x.okta.com'}}\ngroups:\n"
+    where = {**env, "JIT_POLICY": policy(tmp_path, POLICY.replace("groups:\n", section, 1))}
+    shape = catalog(where).directories["sso"]
+    people = {f"p{n:02}@example.com": InactivePerson(since=100.0, at=160.0) for n in range(21)}
+    kept = InactivePeople(name="sso", source=shape.fingerprint, at=160.0, people=people, problem="it answers 403")
+    [problem, inactive] = read_people("t", kept, shape, 220.0)
+    assert "cannot read all accounts: it answers 403" in problem.found
+    assert "p00@example.com (2 min), p01@example.com (2 min)" in inactive.found
+    assert inactive.found.endswith("p19@example.com (2 min) and 1 more")
+    assert read_people("t", kept.model_copy(update={"source": "another"}), shape, 220.0) == []
+    assert read_people("t", None, shape, 220.0) == []

@@ -122,6 +122,8 @@ REFUSALS: Mapping[str, Exception] = {
         f"NotAMember, {kind}": errors.NotAMember(kind)
         for kind in ("guest", "external", "bot", "deactivated", "no_email", "odd_email")
     },
+    "NotAMember, inactive": errors.NotAMember("inactive", directory="ad"),
+    "NotAMember, inactive, requested for": errors.NotAMember("inactive", "UMIA", "ad"),
     **{
         f"NotAMember, {kind}, requested for": errors.NotAMember(kind, "UMIA")
         for kind in ("guest", "external", "bot", "deactivated", "no_email", "odd_email", "taken")
