@@ -45,6 +45,7 @@ from bot.core.errors import (
     UnknownWord,
     WrongCode,
 )
+from bot.core.identity_errors import IdentityChanged
 from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
 from bot.core.question_errors import NoSuchQuestion, ReasonChanged, ReasonFixed
 from bot.core.verdict import Code, Reason
@@ -309,6 +310,10 @@ _WORDS: dict[type[Exception], Callable[[Any], str]] = {
     IdentityTaken: lambda _: (
         "Your e-mail address is bound to another account of this workspace, so we cannot tell who you are. "
         "Nothing was recorded. An operator can check it, then type `jit people unbind`."
+    ),
+    IdentityChanged: lambda e: (
+        f"The directory {code(e.directory, 60)} says that your e-mail address belongs to another person than before, "
+        "so we cannot tell who you are. Nothing was recorded. An operator can check it, then type `jit people bind`."
     ),
     Tampered: lambda e: (
         f"The record of {e.id} failed its integrity check, so it is ignored; the operators were notified. "

@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 
 from bot import settings
-from bot.core import enrolment_errors, errors, events, factor_errors, limit_errors, question_errors
+from bot.core import (
+    enrolment_errors,
+    errors,
+    events,
+    factor_errors,
+    identity_errors,
+    limit_errors,
+    question_errors,
+)
 from bot.core.enrolment_errors import CannotEnrol
 from bot.core.errors import JitError, NotUnderstood
 from bot.core.factor_errors import NotProved
@@ -32,7 +40,7 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted(path for room in ("bot", "handlers", "providers") for path in (ROOT / room).rglob("*.py"))
 
 
-ERRORS = (errors, limit_errors, question_errors, factor_errors, enrolment_errors)
+ERRORS = (errors, identity_errors, limit_errors, question_errors, factor_errors, enrolment_errors)
 
 
 def _leaves() -> set[type[Exception]]:

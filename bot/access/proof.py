@@ -192,7 +192,7 @@ async def _refuse(context: AccessContext, actor: Actor, known: KnownFactors, use
     rows: tuple[str, ...] = ()
     if after.failures == _TOLD_AFTER:
         sentence = f"{person.name or person.email} gave {after.failures} wrong second-factor codes in a row"
-        facts |= {"said": sentence, "well": False, "dm": _DM}
+        facts |= {"said": sentence, "well": True, "dm": _DM}
         rows = ("people|record:#", f"{person.id}|person:#")
     if not await context.store.factors.write(known, after, "factor_failed", facts, rows):
         return

@@ -17,6 +17,7 @@ from bot.core.verdict import Actor, Members, Roster
 from bot.local_account import OsAccount
 from bot.policy import authorization
 from bot.store.indexes.directory_changes import DirectoryChanges
+from bot.store.indexes.identity_bindings import Bindings
 from bot.store.indexes.terminal_bindings import BOUND_FOR, Binding, Terminals, terminal_of
 
 _ROW = "people|record:#"
@@ -57,6 +58,9 @@ async def operator_of(context: AccessContext, account: OsAccount) -> tuple[Opera
     # The name alone is not enough: the binding is for one uid on one machine.
     if binding is None or binding.terminal != terminal_of(account):
         raise TerminalDoesNotCount(account.by)
+    if refusing := (await Bindings(context.store).person(binding.person.identity)).refusing:
+        why = f"the directory {refusing} says that {binding.person.email} is another person's than before"
+        raise TerminalDoesNotCount(account.by, why)
     roster = await _roster(context)
     verdict = authorization.may_lock_down(context.catalog(), roster, binding.person)
     if verdict.unknown:

@@ -28,16 +28,20 @@ async def unbind(context: AccessContext, by: str, address: str, reason: str) -> 
         identity = identity_of(address.strip(" "))
     except NotAnIdentity as error:
         raise CannotUnbind(f"{address!r} is bound to no account: {error}") from None
-    user = await bindings.of(identity)
+    user = (await bindings.person(identity)).user
     if not user:
         raise CannotUnbind(f"{address!r} is bound to no account: whoever has it next in Slack is bound to it")
-    open_ = [request.id for request in await read.all_open(context) if request.requester.identity == identity]
-    if open_:
-        first = ", ".join(open_[:5]) + (f" and {len(open_) - 5} more" if len(open_) > 5 else "")
-        raise CannotUnbind(f"{address!r} still has {first}: whoever is bound next would have that; end it first")
+    if open_ := await open_requests(context, identity):
+        raise CannotUnbind(f"{address!r} still has {open_}: whoever is bound next would have that; end it first")
     sentence = f"{identity} was unbound from the account {user} by {by}: {reason}"
     fields = {"by": by, "identity": identity, "user": user, "reason": reason, "said": sentence, "well": True}
     # Compare-and-delete: an account that was bound since the look-up above remains bound.
     if not await bindings.unbind(identity, user, fields):
         raise CannotUnbind(f"{address!r} was bound to another account just now: check again before you unbind it")
     return user
+
+
+async def open_requests(context: AccessContext, identity: str) -> str:
+    """The ids of the open requests of an address, as a sentence has them; '' for none."""
+    open_ = [request.id for request in await read.all_open(context) if request.requester.identity == identity]
+    return ", ".join(open_[:5]) + (f" and {len(open_) - 5} more" if len(open_) > 5 else "")

@@ -283,8 +283,8 @@ def _may_request(role: Role, roster: Roster, requester: Person) -> bool:
 
 
 def _is_active(roster: Roster, person: Person) -> bool:
-    """Whether nothing is known that makes the account nobody's."""
-    return not any(person.id in members.nobody for members in roster.values())
+    """Whether nothing is known that makes the account, or its address, nobody's."""
+    return all(members.nobody.isdisjoint((person.id, person.identity)) for members in roster.values())
 
 
 def _in_any(roster: Roster, groups: Iterable[str], person: Person) -> bool:

@@ -34,7 +34,7 @@ class Identities:
         A binding without our MAC binds nobody, and one that was deleted frees nobody's address where this process
         knows whose it is: only an operator does.
         """
-        known, owner = self._bound.get(identity), await self._owner(identity)
+        known, owner = self._bound.get(identity), await self.owner(identity)
         if owner and not owner.startswith(_FREED) and owner != user:
             return False
         if known and known != user and owner not in {user, f"{_FREED}{known}"}:
@@ -45,7 +45,7 @@ class Identities:
                 await away(self._redis.set(self._keys.identity(identity), value))
             elif not await away(self._redis.set(self._keys.identity(identity), value, nx=True)):
                 # Two processes bind the same address at one moment: the first one's binding counts.
-                return await self._owner(identity) == user
+                return await self.owner(identity) == user
         self._bound[identity] = user
         if len(self._bound) > _MOST_BOUND:
             self._bound.clear()
@@ -53,7 +53,7 @@ class Identities:
 
     async def bound(self, identity: str) -> str:
         """The Slack user that an address is bound to; empty for none."""
-        owner = await self._owner(identity)
+        owner = await self.owner(identity)
         return "" if owner.startswith(_FREED) else owner
 
     def value(self, identity: str, user: str, *, freed: bool = False) -> str:
@@ -61,8 +61,11 @@ class Identities:
         owner = f"{_FREED}{user}" if freed else user
         return f"{owner} {self._authorship.sign('identity', identity, owner)}"
 
-    async def _owner(self, identity: str) -> str:
-        """Who has an address, or from whom it was freed; a value without our MAC is removed, and says nothing."""
+    async def owner(self, identity: str) -> str:
+        """Who has an address, or behind a ``-`` from whom it was freed; '' where nothing of ours says so.
+
+        A value without our MAC is removed.
+        """
         key = self._keys.identity(identity)
         if text(await away(self._redis.type(key))) not in {"string", "none"}:
             await away(self._redis.delete(key))

@@ -67,6 +67,9 @@ class Keys:
         self.factor_register = self._key("factor_register")
         self.exposure = self._key("exposure")
         self.exposure_complete = self._key("exposure", "complete")
+        self.bound_people = self._key("bound_people")
+        self.any_identity = self._key("identity", "*")
+        """A pattern, of which the keys are `identity`'s."""
 
     def record(self, request: str) -> str:
         """The request's body and seal. Expires after the retention once the request is over."""
@@ -188,6 +191,18 @@ class Keys:
         """Which operator proposed to reset a person's factors. Expires after an hour."""
         return self._key("factor_reset", _digest(identity))
 
+    def bound_person(self, email: str) -> str:
+        """Since when an address is bound to its account, and its stable id in each directory, sealed."""
+        return self._key("bound_person", _digest(email))
+
+    def bound_account(self, user: str) -> str:
+        """Which address a Slack account had last, with a MAC."""
+        return self._key("bound_account", _digest(user))
+
+    def bound_id(self, directory: str, id_: str) -> str:
+        """Which address a stable id of a directory is bound to, with a MAC."""
+        return self._key("bound_id", _digest(f"{directory}\0{id_}"))
+
     def _key(self, *parts: str) -> str:
         return self._prefix + ":".join(parts)
 
@@ -216,6 +231,10 @@ PERMANENT = (
     "identity:*",
     "factors:*",
     "factor_register",
+    "bound_person:*",
+    "bound_account:*",
+    "bound_id:*",
+    "bound_people",
 )
 """Kept without a TTL: bounded by what is open, or the record itself. Open `request:*` are kept until they end."""
 

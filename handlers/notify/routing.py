@@ -31,9 +31,18 @@ from handlers.notify.poster import Poster
 from handlers.notify.summary_card import SummaryCards
 from handlers.notify.texts import Capable, Texts, about, shows, shows_to
 from handlers.slack.directory import People
-from handlers.views import delegation, dms, drift, lockdown, lost_writes, offboarding, policy_change, record_alarms
+from handlers.views import (
+    delegation,
+    dms,
+    drift,
+    lockdown,
+    lost_writes,
+    offboarding,
+    people,
+    policy_change,
+    record_alarms,
+)
 from handlers.views.message import SlackMessage
-from handlers.views.mfa import to_person
 
 CARD = notifications.CARD
 THREAD = "thread"
@@ -313,7 +322,7 @@ ROUTES: Mapping[str, Route] = MappingProxyType(
         BUDGET: Route(_audit, text=about(record_alarms.beyond_budget), rank=0),
         DELEGATION_OVER: Route(_audit, text=about(record_alarms.delegation_over), rank=0),
         DELEGATION: Route(_named, text=shows_to(delegation.notified), dm=True),
-        PERSON: Route(_named, text=shows(to_person), dm=True),
+        PERSON: Route(_named, text=shows_to(people.notified), dm=True),
         POLICY_FILE: Route(_audit, text=shows(policy_change.of_file), rank=0),
         RECORD: Route(_audit, text=shows(record_alarms.of_record), rank=0),
         LEAVING: Route(_audit, text=shows(offboarding.held), rank=0),

@@ -16,6 +16,7 @@ from bot.background import Loop
 from bot.core.errors import NotAMember
 from bot.core.identity import identity_of
 from bot.policy import authorization
+from bot.store.indexes.directory_changes import REISSUED
 from bot.store.leader import Leader
 from handlers.slack.api import NotNow, SlackRefused, Unanswered, answered
 from handlers.slack.directory import NO_SUCH, People
@@ -120,9 +121,14 @@ class AccountChecks:
         match can_act(user, self.people.home):
             case False:
                 await self.people.changes.gone(address, now, "nobody")
-            case True if address in (await self.people.changes.read()).gone:
+            case True if await self._is_free(address):
                 # Slack's own idea of which addresses are alike is wider than ours.
                 if member(user, self.people.home).identity == address:
                     await self.people.changes.back(address, now)
             case _:
                 pass
+
+    async def _is_free(self, address: str) -> bool:
+        """Whether Slack's word is enough for the address to count again."""
+        known = (await self.people.changes.read()).gone.get(address)
+        return known is not None and known.kind != REISSUED

@@ -27,6 +27,7 @@ from bot.policy import authorization, stand_ins
 from bot.policy.catalog import Catalog
 from bot.store.indexes.directory_changes import DirectoryChanges, KnownChanges
 from bot.store.indexes.directory_snapshots import GROUPS_COUNT_FRESH
+from bot.store.indexes.identity_bindings import Bindings
 from bot.store.indexes.known_members import KnownMembers
 from bot.store.store import Store
 from handlers.slack.addresses import Addresses, account_in
@@ -74,6 +75,7 @@ class People:
     def __post_init__(self) -> None:
         """Nothing is asked yet."""
         self.changes = DirectoryChanges(self.store)
+        self.bindings = Bindings(self.store)
         self.addresses = Addresses(self.client, self._note)
         self.usergroups = UserGroups(self.client, self.catalog)
         self.directories = DirectoryGroups(self.store, self.catalog)
@@ -145,10 +147,10 @@ class People:
             raise NotAMember(gone.kind)
         if gone:
             await self.changes.back(user, at)
+        # First: an address that is another person's by now does not count again because Slack knows it.
+        await self.bindings.admit(person.identity, person.id)
         if person.identity in known:
             await self.changes.back(person.identity, await self.store.now())
-        if not await self.store.identities.bind(person.identity, person.id):
-            raise IdentityTaken(person.id)
         self._note(user, person.identity)
         return remember(self._people, user, person, at)
 
@@ -156,9 +158,7 @@ class People:
         """Whether somebody else whose word counts is an active full member now. Raises `CouldNotCheck`."""
         try:
             await self._look(user)
-        except NotAMember:
-            return False
-        except IdentityTaken:
+        except (NotAMember, IdentityTaken):
             return False
         return True
 

@@ -5,8 +5,7 @@ A key and recovery codes are in these modals alone, once; `private_metadata` has
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from slack_sdk.models.blocks import Block, ButtonElement, InputBlock, PlainTextInputElement
 from slack_sdk.models.views import View
@@ -129,11 +128,6 @@ def _from(confirmed: ConfirmedFactor) -> str:
 
 
 # elsewhere
-
-
-def to_person(noted: Mapping[str, Any]) -> SlackMessage:
-    """A direct message to the person whom an event concerns, in the event's own words."""
-    return SlackMessage(safe(str(noted.get("dm")), 1000), [])
 
 
 def _field(block_id: str, label: str, placeholder: str) -> InputBlock:

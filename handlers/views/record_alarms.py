@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bot.store.indexes.identity_bindings import CHANGED_IN_DIRECTORY
 from handlers.views.message import SlackMessage, warning
 from handlers.views.text import safe
 
@@ -40,6 +41,8 @@ def delegation_over(id_: str) -> SlackMessage:
 
 
 def of_record(fields: Mapping[str, Any]) -> SlackMessage:
-    """What concerns the audit log itself: an alarm, or that all is well again."""
-    said = safe(str(fields.get("said")), 500)
+    """What concerns the audit log itself: an alarm, or that all is well again; and what is bound to people."""
+    said = safe(str(fields.get("said")), 700)
+    if fields.get("alarm") == CHANGED_IN_DIRECTORY:
+        return warning(said[:1].upper() + said[1:])
     return SlackMessage(said, []) if fields.get("well") else warning(f"The audit log needs attention: {said}")

@@ -81,7 +81,7 @@ _FORM_OF = "It opens a form of something that gives no access."
 _LISTS = "It lists names that the person may read anyway."
 _SLACK = "Slack tells the bot of something; no person does anything by it."
 _TALK = "It says something of a request, and decides nothing; a change only makes it shorter, or its reason better."
-_ENROLS = "It sets up a second factor, which takes the one-time code that an operator issued outside Slack; it gives no access."
+_ENROLS = "It sets up a second factor, which takes the code that an operator issued outside Slack; it opens nothing."
 EXEMPT = {
     "command:mfa": _ENROLS,
     "view:mfa": _ENROLS,

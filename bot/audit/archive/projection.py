@@ -37,6 +37,8 @@ NOTES = (
     "remind_asked",
     "offboarding_confirmed",
     "unbound",
+    "person_bound",
+    "address_changed",
     "terminal_bound",
     "terminal_unbound",
     "locked_down",

@@ -33,7 +33,9 @@ _AHEAD = 300.0
 _ACCOUNT = re.compile(r"[UW][A-Z0-9]{1,30}")
 _GROUP = re.compile(r"S[A-Z0-9]{1,30}")
 _VALUE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) (\w*)(?: ([A-Z0-9,]*))?")
-_KINDS = frozenset({"deactivated", "guest", "bot", "external", "odd_email", "nobody"})
+REISSUED = "reissued"
+"""The kind of a loss that a directory tells: the address was given to another person."""
+_KINDS = frozenset({"deactivated", "guest", "bot", "external", "odd_email", "nobody", REISSUED})
 
 
 @dataclass(frozen=True)

@@ -503,7 +503,7 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     "mfa-doubted": lambda: mfa.own(OwnFactors(AT, doubt="it is an older one, put back")),
     "mfa-message": lambda: mfa.to_open(typed=True),
     "mfa-twice": lambda: mfa.done_before(ConfirmedFactor(AT + 24 * HOUR)),
-    "mfa-told": lambda: mfa.to_person({"dm": f"Two operators reset it: {EVIL}"}),
+    "mfa-told": lambda: people.notified({"dm": f"Two operators reset it: {EVIL}"}, "UMIA"),
     "note": lambda: modals.note("JIT Access", "Nobody decides about their own request."),
     "overview-empty": lambda: home.overview(mine()),
     "overview": lambda: home.overview(_full()),

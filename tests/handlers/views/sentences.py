@@ -12,6 +12,7 @@ from typing import Literal
 
 from bot.core import enrolment_errors, errors, factor_errors
 from bot.core.errors import JitError
+from bot.core.identity_errors import IdentityChanged
 from bot.core.limit_errors import Conflicting, NotCounted, OverLimit
 from bot.core.lockdown import Lock, Operator
 from bot.core.proof import ProofUse
@@ -198,6 +199,7 @@ REFUSALS: Mapping[str, Exception] = {
     "DelegationsChanged": errors.DelegationsChanged(),
     "CouldNotCheck": errors.CouldNotCheck("who is in dba"),
     "IdentityTaken": errors.IdentityTaken("UMIA"),
+    "IdentityChanged": IdentityChanged("UMIA", "ad"),
     "Tampered": errors.Tampered("J-7K3Q"),
     "RolledBack": errors.RolledBack("J-7K3Q"),
     "Crowded": errors.Crowded(),
