@@ -59,7 +59,7 @@ async def bind_directory(context: AccessContext, by: str, address: str, director
         names = ", ".join(sorted(known)) or "none"
         raise CannotBind(f"the policy has no directory {directory[:60]!r}, only: {names}")
     if not is_directory_id(id_):
-        raise CannotBind(f"{id_[:60]!r} is no stable id: it has up to 200 printable ASCII characters, and no space")
+        raise CannotBind(f"{id_[:60]!r} is no stable id: it has up to 255 printable ASCII characters, and no space")
     bound = found.directories.get(directory)
     if bound and bound.id == id_ and not bound.refused:
         raise CannotBind(f"{identity} has this id in {directory} already")

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from bot.core.frozen import Frozen
 
-_DIRECTORY_ID = re.compile(r"[!-~]{1,200}")
+_DIRECTORY_ID = re.compile(r"[!-~]{1,255}")
 _ACCOUNT = re.compile(r"[UW][A-Z0-9]{1,30}")
 
 
@@ -62,7 +62,7 @@ class DirectoryBinding(StrEnum):
 
 
 def is_directory_id(id_: str) -> bool:
-    """Whether it can be a stable id: 1 to 200 printable ASCII characters without a space."""
+    """Whether it can be a stable id: 1 to 255 printable ASCII characters without a space."""
     return _DIRECTORY_ID.fullmatch(id_) is not None
 
 

@@ -42,7 +42,9 @@ def delegation_over(id_: str) -> SlackMessage:
 
 def of_record(fields: Mapping[str, Any]) -> SlackMessage:
     """What concerns the audit log itself: an alarm, or that all is well again; and what is bound to people."""
-    said = safe(str(fields.get("said")), 700)
+    said = safe(str(fields.get("said")), 500)
     if fields.get("alarm") == CHANGED_IN_DIRECTORY:
+        # Two addresses and two ids, each of up to 255 characters, and at the end what to do.
+        said = safe(str(fields.get("said")), 2_000)
         return warning(said[:1].upper() + said[1:])
     return SlackMessage(said, []) if fields.get("well") else warning(f"The audit log needs attention: {said}")

@@ -133,6 +133,13 @@ CASES: list[Case] = [
     (GOOD, ("requests", "close", "{stuck}", "--reason", "the server was taken down"), {}),
     (WRONG, ("requests", "close", "{stuck}", "--reason", "the server was taken down"), {}),
     (CANNOT, ("requests", "close", "{stuck}", "--reason", "the server was taken down"), AWAY),
+    (GOOD, ("people", "list"), {}),
+    (CANNOT, ("people", "list"), AWAY),
+    (WRONG, ("people", "show", "nobody@example.com"), {}),
+    (CANNOT, ("people", "show", "nobody@example.com"), AWAY),
+    (GOOD, ("people", "bind", "new@example.com", "--account", "UNEW", "--reason", "asked them"), {}),
+    (WRONG, ("people", "bind", "new@example.com", "--account", "new", "--reason", "asked them"), {}),
+    (CANNOT, ("people", "bind", "new@example.com", "--account", "UNEW", "--reason", "asked them"), AWAY),
     (WRONG, ("people", "unbind", "nobody@example.com", "--reason", "asked them"), {}),
     (CANNOT, ("people", "unbind", "nobody@example.com", "--reason", "asked them"), AWAY),
     (CANNOT, ("people", "bind-cli"), AWAY),
@@ -178,6 +185,7 @@ ELSEWHERE = {
     ("doctor", WRONG): "tests/cli/doctor/test_command.py",
     ("doctor", CANNOT): "tests/cli/doctor/test_command.py",
     ("requests stuck", GOOD): "tests/journeys/test_operators.py",
+    ("people show", GOOD): "tests/cli/test_people.py",
     ("people unbind", GOOD): "tests/journeys/test_unbinding.py",
     ("people bind-cli", GOOD): "tests/journeys/test_terminals.py",
     ("people bind-cli", WRONG): "tests/journeys/test_terminals.py",
@@ -231,6 +239,8 @@ def test_a_wrong_option_is_2_and_the_help_ends_with_the_codes(words: str) -> Non
 
 
 LISTS = [
+    "people list",
+    "people show",
     "requests list",
     "delegations list",
     "requests stuck",

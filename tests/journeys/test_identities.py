@@ -10,6 +10,7 @@ import pytest
 from bot.access import read
 from bot.core.request import State
 from bot.playground import LocalSlack
+from bot.store.indexes.identity_bindings import Bindings
 from tests.core.test_identity import ALIKE
 from tests.house import POLICY
 from tests.journeys.conftest import CHANNEL, Town, running, settings_for
@@ -66,3 +67,47 @@ async def test_who_is_in_one_group_by_account_and_in_another_by_address_is_one_p
         reply = await slack.person("UMIA").command("/jit", "request vault/admin 30m -- INC-1 why", CHANNEL)
         assert "not enough other active people could approve vault/admin" in reply.text.replace("`", "")
         assert await read.all_open(app.context) == []
+
+
+async def test_another_address_of_an_account_is_told_to_its_owner_and_in_the_audit_channel(town: Town) -> None:
+    await types(town.mia, "list")
+    town.slack.world.people["UMIA"].email = "mia.new@example.com"
+    town.app.people.forget("UMIA")  # what a bot believes for a minute
+    assert "Nothing is open" in await types(town.mia, "list")
+    said = "has the e-mail address `mia.new@example.com` now; it had `mia@example.com` before"
+    await town.mia.sees_dm(lambda m: said in m.said())
+    told = await town.slack.sees("C0AUDIT01", lambda m: "the Slack account UMIA has the e-mail address" in m.text)
+    assert "mia.new@example.com now; it had mia@example.com before" in told.text
+    assert len(town.mia.dms) == 1
+
+
+async def test_whose_address_a_directory_gave_to_another_person_gets_and_decides_nothing_new(town: Town) -> None:
+    """What is open already ends as it would have."""
+    town.slack.world.usergroups["S0DBA0001"].users.append("USAM")
+    await town.app.people.refresh()
+    open_ = town.id_of(await town.asked("dan", "request vault/shared 30m -- the hall"))
+    await town.sam.click(await town.card(open_), "approve")
+    await town.card(open_, "active until")
+    waits = await town.asked("mia")
+    bindings = Bindings(town.app.store)
+    for address in ("mia@example.com", "dan@example.com"):
+        await bindings.bind_directory(address, "ad", f"old-{address}")
+        await bindings.bind_directory(address, "ad", f"new-{address}")
+    for user in ("UMIA", "UDAN"):
+        town.app.people.forget(user)  # what a bot believes for a minute
+    said = "The directory `ad` says that your e-mail address belongs to another person than before"
+    assert said in await types(town.mia, "request debug 30m -- INC-2 again")
+    await town.dan.click(waits, "approve")
+    assert said in town.dan.ephemerals[-1].said()
+    await town.sam.click(waits, "approve")
+    assert "no longer in a group that may request" in town.sam.ephemerals[-1].said()
+    assert (await town.app.context.load(town.id_of(waits))).request.state is State.PENDING
+    assert (await town.app.context.load(open_)).request.state is State.ACTIVE
+    told = await town.slack.sees("C0AUDIT01", lambda m: "The directory ad knows mia@example.com by" in m.text)
+    assert "Nothing new is accepted from it." in told.said()
+
+    facts = {"by": "cli:pat@here", "identity": "mia@example.com", "said": "mia@example.com is still Mia's"}
+    assert await bindings.accept_directory("mia@example.com", "ad", "old-mia@example.com", facts) == ""
+    await town.mia.sees_dm(lambda m: "mia@example.com is still Mia's" in m.said())
+    await town.sam.click(waits, "approve")
+    await town.card(town.id_of(waits), "active until")

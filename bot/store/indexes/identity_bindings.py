@@ -92,7 +92,7 @@ class Bindings:
         raises one alarm. Raises `ValueError` for what cannot be a stable id.
         """
         if not is_directory_id(id_):
-            raise ValueError("a stable id has 1 to 200 printable ASCII characters, and no space")
+            raise ValueError("a stable id has 1 to 255 printable ASCII characters, and no space")
         k = self._keys
         person_key, id_key = k.bound_person(identity), k.bound_id(directory, id_)
         while True:

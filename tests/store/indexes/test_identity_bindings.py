@@ -122,6 +122,10 @@ async def test_one_person_of_a_directory_is_not_two_people_here(store: Store) ->
     assert await bindings.bind_directory(EVE, "okta", "guid-1") is BOUND, "ids are each directory's own"
     assert await Bindings(store).accept_directory(EVE, "ad", "guid-1", {}) == MIA
     assert await bindings.bind_directory(MIA, "ad", "guid-1") is OTHER_ADDRESS
+    # What Mia had before is Eve's now, and stays hers when Mia gets an id of her own.
+    assert await Bindings(store).accept_directory(MIA, "ad", "guid-3", {}) == ""
+    assert await bindings.bind_directory(NEW, "ad", "guid-1") is OTHER_ADDRESS
+    assert await bindings.bind_directory(EVE, "ad", "guid-1") is BOUND
 
 
 async def test_who_has_another_address_in_slack_and_in_the_directory_is_the_same_person(store: Store) -> None:
@@ -138,7 +142,7 @@ async def test_who_has_another_address_in_slack_and_in_the_directory_is_the_same
     await bindings.admit(NEW, "UMIA")
 
 
-@pytest.mark.parametrize("id_", ["", "x" * 201, "a b", "a\n", "gu\u0456d-1"])
+@pytest.mark.parametrize("id_", ["", "x" * 256, "a b", "a\n", "gu\u0456d-1"])
 async def test_what_is_no_stable_id_binds_nobody(store: Store, id_: str) -> None:
     with pytest.raises(ValueError, match="printable ASCII"):
         await Bindings(store).bind_directory(MIA, "ad", id_)
@@ -212,6 +216,16 @@ async def test_who_is_refused_stays_so_whatever_is_put_in_place_of_the_record(st
     with pytest.raises(IdentityChanged):
         await Bindings(another(store)).admit(MIA, "UMIA")
     assert len(await events(store, "alarm")) == 1
+
+
+async def test_the_record_of_somebody_else_makes_nobody_them(store: Store) -> None:
+    await Bindings(store).admit(EVE, "UEVE")
+    await Bindings(store).bind_directory(EVE, "ad", "guid-2")
+    await store.redis.copy(store.keys.bound_person(EVE), store.keys.bound_person(MIA))
+    new = another(store)
+    assert (await Bindings(new).person(MIA)).model_dump(exclude_defaults=True) == {"identity": MIA}
+    assert found_in(new) == {"bound_person:*"}
+    await Bindings(new).admit(MIA, "UMIA")
 
 
 async def test_an_older_record_that_is_put_back_is_not_believed_and_raises_an_alarm(store: Store) -> None:
