@@ -9,6 +9,7 @@ import pytest
 from tests.proofs import absent
 
 ROOT = Path(__file__).parents[1]
+BINDINGS = "store/indexes/test_identity_bindings.py"
 CHANGES = "journeys/test_directory_changes.py"
 DELEGATE = "access/test_delegate.py"
 STAND_INS = "policy/test_stand_ins.py"
@@ -21,6 +22,15 @@ PROOF: dict[str, list[str]] = {
         "journeys/test_refusals.py::test_a_click_that_does_not_count_is_refused_with_a_sentence",
         "worker/test_races_and_kills.py::test_the_asker_never_counts_not_under_a_new_address_and_not_from_a_second_account",
         "journeys/test_identities.py::test_who_looks_like_an_approver_neither_decides_nor_takes_away",
+    ],
+    "- An address is bound to one Slack account": [
+        f"{BINDINGS}::test_an_address_is_of_the_account_that_it_was_bound_to_first",
+        f"{BINDINGS}::test_an_address_that_was_given_to_another_person_is_refused_until_an_operator_binds_it",
+        f"{BINDINGS}::test_one_person_of_a_directory_is_not_two_people_here",
+        f"{BINDINGS}::test_who_is_refused_stays_so_whatever_is_put_in_place_of_the_record",
+        f"{BINDINGS}::test_an_older_record_that_is_put_back_is_not_believed_and_raises_an_alarm",
+        f"{BINDINGS}::test_a_binding_of_which_one_half_was_deleted_frees_nobodys_address",
+        "journeys/test_identities.py::test_whose_address_a_directory_gave_to_another_person_gets_and_decides_nothing_new",
     ],
     "- Nobody is given access that somebody else requested": [
         "access/test_consent.py::test_nobody_else_answers_for_the_person",
@@ -176,6 +186,10 @@ PROOF: dict[str, list[str]] = {
     "| a provider's credentials": ["journeys/test_processes.py::test_web_starts_without_the_secrets_of_the_systems"],
     "- Somebody with two Slack accounts": [
         "policy/test_authorization.py::test_a_second_account_with_an_address_of_its_own_is_another_person",
+        f"{BINDINGS}::test_one_person_of_a_directory_is_not_two_people_here",
+    ],
+    "- Whoever may write to Redis while every process": [
+        f"{BINDINGS}::test_what_was_deleted_while_no_process_ran_is_forgotten",
     ],
     "- Whoever may edit a user group": [
         f"{CHANGES}::test_whom_an_event_puts_into_a_group_is_in_it_once_slack_says_so_itself",

@@ -44,7 +44,7 @@ async def bind_account(context: AccessContext, by: str, address: str, account: s
     if open_ := await open_requests(context, identity):
         raise CannotBind(f"{identity} has {open_}: whoever is bound to it would have that; end it first")
     sentence = f"{identity} was bound to the account {account} by {by}: {reason}"
-    if not await bindings.bind_account(identity, account, _facts(by, identity, reason, sentence, user=account)):
+    if not await bindings.bind_account(identity, account, _facts(by, identity, reason, sentence, person=account)):
         raise CannotBind(f"{identity} was bound just now: check again before you bind it")
 
 
@@ -68,7 +68,7 @@ async def bind_directory(context: AccessContext, by: str, address: str, director
         raise CannotBind(f"{identity} has {open_}: whoever is bound to it would have that; end it first")
     before = f" in place of {bound.id}" if bound and bound.id not in {"", id_} else ""
     sentence = f"{identity} was bound to the id {id_} of the directory {directory}{before} by {by}: {reason}"
-    facts = _facts(by, identity, reason, sentence, directory=directory, directory_id=id_)
+    facts = _facts(by, identity, reason, sentence, person=found.user, directory=directory, directory_id=id_)
     former = await bindings.accept_directory(identity, directory, id_, facts)
     if former is None:
         raise CannotBind(f"something else was bound to {identity} just now: check again before you bind it")

@@ -14,6 +14,7 @@ import pytest
 from bot import local_account
 from bot.playground import Human, LocalSlack
 from bot.settings import Settings
+from bot.store.indexes.identity_bindings import Bindings
 from tests.journeys.conftest import CHANNEL, Town, at_terminal, running, settings_for
 from tests.journeys.test_everyday import types
 from tests.journeys.test_stopping import RULES
@@ -186,6 +187,15 @@ async def test_a_terminal_of_somebody_who_was_deactivated_does_not_count(town: T
     await town.slack.deactivate("UPAT")
     done = await town.jit("lockdown", "lift")
     assert "only an operator of this workspace" in done.stderr, done.stdout
+
+
+async def test_a_terminal_of_somebody_whose_address_a_directory_gave_away_does_not_count(town: Terminals) -> None:
+    await town.bound(town.pat)
+    await town.locked()
+    for id_ in ("guid-1", "guid-2"):
+        await Bindings(town.app.store).bind_directory("pat@example.com", "ad", id_)
+    done = await town.jit("lockdown", "lift")
+    assert "the directory ad says that pat@example.com is another person's" in done.stderr, done.stdout
 
 
 async def test_a_word_said_at_a_terminal_counts_for_nothing_once_its_person_is_gone(town: Terminals) -> None:

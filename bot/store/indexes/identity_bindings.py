@@ -57,14 +57,15 @@ class Bindings:
 
     async def _note(self, person: BoundPerson, user: str, before: str, read: Mapping[str, str]) -> None:
         """Write down whose the address is, and tell that the account had another one ``before``."""
-        k, now, said = self._keys, await self._store.now(), tuple[str, ...]()
+        k, said, moved = self._keys, tuple[str, ...](), before not in {"", person.identity}
+        now = await self._store.now() if moved or person.user != user else 0.0
         after = {
             k.bound_account(user): self.people.pointer(k.bound_account(user), person.identity),
             k.bound_person(person.identity): self.people.sealed(
                 person if person.user == user else person.with_account(user, now)
             ),
         }
-        if before and before != person.identity:
+        if moved:
             sentence = (
                 f"the Slack account {user} has the e-mail address {person.identity} now; it had {before} before, and "
                 "what it requested as that stays as it is"
@@ -157,7 +158,8 @@ class Bindings:
             "to another person. Nothing new is accepted from it. Find out who has it, then type: "
             f"jit people bind {person.identity} --directory {directory} --id ID --reason REASON"
         )
-        facts = {"alarm": CHANGED_IN_DIRECTORY, "identity": person.identity, "directory": directory, "said": sentence}
+        about = {"person": await self.people.account(person), "identity": person.identity, "directory": directory}
+        facts = {"alarm": CHANGED_IN_DIRECTORY, **about, "said": sentence}
         refused = BoundDirectory(id=bound.id if bound else "", refused=id_, since=now)
         after = {key: self.people.sealed(person.with_directory(directory, refused))}
         return await self.people.write(person.identity, read, after, self._said("alarm", facts, now))

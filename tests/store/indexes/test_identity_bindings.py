@@ -255,6 +255,15 @@ async def test_a_binding_of_which_one_half_was_deleted_frees_nobodys_address(sto
     assert (await Bindings(another(store)).person(MIA)).user == "UMIA"
 
 
+async def test_what_was_deleted_while_no_process_ran_is_forgotten(store: Store) -> None:
+    """The limit that the security model admits."""
+    await Bindings(store).admit(MIA, "UMIA")
+    await Bindings(store).bind_directory(MIA, "ad", "guid-1")
+    await store.redis.delete(*(key(MIA) for key in (store.keys.bound_person, store.keys.identity)))
+    assert await Bindings(another(store)).bind_directory(MIA, "ad", "guid-2") is BOUND
+    await Bindings(another(store)).admit(MIA, "UEVE")
+
+
 async def test_an_operator_can_free_a_binding_of_which_one_half_was_deleted(store: Store) -> None:
     await Bindings(store).admit(MIA, "UMIA")
     await store.redis.delete(store.keys.identity(MIA))
