@@ -1,5 +1,7 @@
 """Looks people up in the directories that know accounts, some each minute, and stores sealed who is inactive there.
 
+Each is bound to the stable id that the directory gives them first.
+
 It takes nothing away: offboarding does, and `web` refuses what is new. Without an answer nobody's state changes.
 """
 
@@ -12,12 +14,14 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from bot.background import Loop
+from bot.core.errors import CouldNotCheck
 from bot.core.verdict import Roster
 from bot.policy import authorization, stand_ins
 from bot.policy.catalog import Catalog
 from bot.store.indexes.directory_people import DirectoryPeople, PersonSnapshot
 from bot.store.indexes.directory_snapshots import LATELY, InactivePeople, InactivePerson
 from bot.store.indexes.exposure import ExposureIndex
+from bot.store.indexes.identity_bindings import Bindings
 from bot.store.store import Store
 from bot.worker.directory_refresh import DirectoryRefresh
 from providers.directories.base import NoAnswer, PeopleDirectory, Refused
@@ -85,7 +89,7 @@ class PeopleRefresh:
 
     def __post_init__(self) -> None:
         """Nothing is read yet."""
-        self.people = DirectoryPeople(self.refresh.store)
+        self.people, self.bindings = DirectoryPeople(self.refresh.store), Bindings(self.refresh.store)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read at the interval until ``stop`` is set."""
@@ -189,6 +193,8 @@ class _Round:
             raise NoAnswer("another process reads it now")
         await self.loop.people.write(person)
         self.known[who] = person
+        if found and found.active:
+            await self._bind(who, found.id)
         # Somebody whom the directory never knew is not gone: not everybody has to be in each directory.
         if person.active or not person.id:
             self.inactive.pop(who, None)
@@ -196,6 +202,13 @@ class _Round:
             earlier = self.inactive.get(who)
             since = earlier.since if earlier else now
             self.inactive[who] = InactivePerson(gone=found is None, since=since, at=now)
+
+    async def _bind(self, who: str, id_: str) -> None:
+        """Bind the id to the address, or have it refused where it was given to another person."""
+        try:
+            await self.loop.bindings.bind_directory(who, self.name, id_)
+        except CouldNotCheck as error:
+            log.warning("an address could not be bound in directory %s: %s", self.name, error)
 
     def _sample(self, now: float) -> int:
         """How many people were read since the first of those who were lately found inactive."""

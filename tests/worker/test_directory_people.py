@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from bot.core.identity import identity_of
+from bot.core.identity_errors import IdentityChanged
 from bot.core.verdict import Members, Roster
 from bot.policy.catalog import Catalog
 from bot.store.indexes.directory_people import DirectoryPeople, PersonSnapshot
 from bot.store.indexes.directory_snapshots import DirectorySnapshots, InactivePeople, Snapshots
+from bot.store.indexes.identity_bindings import Bindings
 from bot.store.store import Store
 from bot.worker.directory_people import MOST_READ, PeopleRefresh, Subjects
 from bot.worker.directory_refresh import DirectoryRefresh, Sources
@@ -96,6 +98,28 @@ async def test_who_is_active_is_known_by_their_id_and_nobody_is_inactive(desk: D
     assert mia
     assert (mia.id, mia.active, mia.attributes) == (desk.server.others[0]["id"], True, {"employeeNumber": "7"})
     assert not desk.failures
+
+
+async def test_an_address_that_was_given_to_another_person_is_refused_and_takes_nothing_away(desk: Desk) -> None:
+    bindings, first = Bindings(desk.store), desk.server.others[0]["id"]
+    await bindings.admit(MIA, "UMIA")
+    await desk.looked()
+    assert (await bindings.person(MIA)).directories["okta"].id == first
+    desk.server.others[0]["id"] = first[:-1] + ("2" if first[-1] != "2" else "3")
+    for _ in range(2):
+        assert (await desk.looked()).people == {}
+    with pytest.raises(IdentityChanged):
+        await bindings.admit(MIA, "UMIA")
+    events: Any = await desk.store.redis.xrange(desk.store.keys.audit)
+    assert sum(fields[b"kind"] == b"alarm" for _, fields in events) == 1
+    await bindings.admit(DAN, "UDAN")
+
+
+async def test_somebody_disabled_is_not_bound_and_who_has_the_address_then_is(desk: Desk) -> None:
+    """Who never was active there is nobody to be taken for."""
+    desk.server.others[0]["status"] = "DEPROVISIONED"
+    await desk.looked()
+    assert (await Bindings(desk.store).person(MIA)).directories == {}
 
 
 async def test_somebody_disabled_is_inactive_since_the_first_look_and_back_once_enabled(desk: Desk) -> None:
