@@ -1,4 +1,4 @@
-"""`jit people`: who is bound to which address, account and directory identity, and a terminal that counts as a person.
+"""`jit people`: who is bound to which address, account and directory identity; second factors; and a terminal's person.
 
 Like `jit requests` it needs the bot's environment and its store, and not Slack.
 """
@@ -221,7 +221,6 @@ def reset_factors(email: str, reason: str) -> None:
     import shlex
 
     from bot.access import factor_reset, terminal_binding
-    from bot.access.context import AccessContext
     from bot.access.factor_reset import ResetOutcome
     from bot.cli import requests
 

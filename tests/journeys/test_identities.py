@@ -11,6 +11,7 @@ from bot.access import read
 from bot.core.request import State
 from bot.playground import LocalSlack
 from bot.store.indexes.identity_bindings import Bindings
+from handlers.slack.account_checks import AccountChecks
 from tests.core.test_identity import ALIKE
 from tests.house import POLICY
 from tests.journeys.conftest import CHANNEL, Town, running, settings_for
@@ -111,3 +112,15 @@ async def test_whose_address_a_directory_gave_to_another_person_gets_and_decides
     await town.mia.sees_dm(lambda m: "mia@example.com is still Mia's" in m.said())
     await town.sam.click(waits, "approve")
     await town.card(town.id_of(waits), "active until")
+
+
+async def test_slack_knowing_an_address_is_not_enough_once_a_directory_gave_it_to_another_person(town: Town) -> None:
+    """Sam is an approver by address: the look at the accounts of approvers does not make him count again."""
+    for id_ in ("guid-1", "guid-2"):
+        await Bindings(town.app.store).bind_directory("sam@example.com", "ad", id_)
+    await town.app.people.changes.gone("kim@example.com", await town.app.store.now(), "nobody")
+    checks = AccountChecks(town.app.people)
+    looked = {await checks.look() for _ in range(12)}
+    assert looked >= {"sam@example.com", "kim@example.com"}
+    gone = (await town.app.people.changes.read()).gone
+    assert [who for who in gone if "@" in who] == ["sam@example.com"]

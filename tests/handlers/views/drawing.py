@@ -56,6 +56,7 @@ from handlers.views import (
     lockdown,
     mfa,
     modals,
+    people,
     policy_change,
     reach,
     record_alarms,
