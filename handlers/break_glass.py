@@ -32,7 +32,7 @@ def register(app: AsyncApp, door: Door) -> None:
     @app.action(action_ids.BREAK_GLASS)
     async def using(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         actor = await door.who(body)
-        waits, longest = await verbs.usable(door.context, actor, payloads.pressed(body))
+        waits, longest = await verbs.switchable(door.context, actor, payloads.pressed(body))
         confirm = await second_factor.asked(door, actor, waits, ProofUse.BREAK_GLASS)
         await modal_stack.show(client, body, views.use(waits, longest, confirm=confirm))
         await ack()
@@ -42,7 +42,7 @@ def register(app: AsyncApp, door: Door) -> None:
         actor, form, id_ = await door.who(body), payloads.chosen(body), payloads.about(body)
 
         async def redrawn(confirm: Sequence[Block], note: str) -> View:
-            waits, longest = await verbs.usable(door.context, actor, id_)
+            waits, longest = await verbs.switchable(door.context, actor, id_)
             return views.use(waits, longest, form.duration, form.reason, note, confirm)
 
         try:

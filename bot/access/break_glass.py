@@ -78,11 +78,12 @@ async def usable_new(context: AccessContext, actor: Actor, form: RequestForm) ->
 
 
 async def use(context: AccessContext, actor: Actor, form: RequestForm) -> Request:
-    """Record access that is taken at once; where the same waits for approval already, that request is taken.
+    """Record access that is taken at once; if the person has a pending request for the same, that one is switched.
 
-    What an owner has to approve first comes back as a pending request. Raises what errors.py has under NotUnderstood,
-    `NotAllowed`, `LimitReached`, `AlreadyRequested`, `Conflicting`, `NotCounted`, `LockedDown`, `PolicyMoved`,
-    `Crowded`.
+    Where an owner has to approve first, the request that is returned is pending.
+
+    Raises what errors.py has under NotUnderstood, `NotAllowed`, `LimitReached`, `AlreadyRequested`, `Conflicting`,
+    `NotCounted`, `LockedDown`, `PolicyMoved`, `Crowded`.
     """
     for _ in range(_TRIES):
         if request := await _try(context, actor, form):
@@ -103,8 +104,8 @@ async def _try(context: AccessContext, actor: Actor, form: RequestForm) -> Reque
             raise AlreadyRequested(request)
     why = state.earlier_uses.needs_owner
     if not why:
-        state.earlier_uses.check_times()
-    counters = await within_limits(context, submission, state.counters) if why else _with_open(state)
+        state.earlier_uses.check_daily_limit()
+    counters = await within_limits(context, submission, state.counters) if why else _with_confirmed_open(state)
     if why and counters.submits >= catalog.workspace.limits.submits:
         raise LimitReached("submits", catalog.workspace.limits.submits, SUBMIT_WINDOW)
     role_usage = await _role_usage(context, actor, submission.catalog, submission.choice.roles, needs_owner=bool(why))
@@ -150,12 +151,12 @@ async def _submission(
 # a request that waits
 
 
-async def usable(context: AccessContext, actor: Actor, id_: str) -> tuple[Request, int]:
+async def switchable(context: AccessContext, actor: Actor, id_: str) -> tuple[Request, int]:
     """The pending request and the longest duration, if this person could take it now: the check that `switch` makes.
 
     Raises `NotFound`, `NotAllowed`, `Overtaken`, `RoleChanged`, `LimitReached`, `Conflicting`, `NotCounted`.
     """
-    loaded, catalog, _, _ = await _usable(context, actor, id_)
+    loaded, catalog, _, _ = await _switchable(context, actor, id_)
     return loaded.request, break_glass_verdict.longest(catalog, loaded.request)
 
 
@@ -167,12 +168,13 @@ async def switch(
     duration: int | None = None,
     code: SecretStr = NO_CODE,
 ) -> Request:
-    """Take the access of the person's own pending request at once. Raises what `usable` does, and `LockedDown`, `Late`.
+    """Take the access of the person's own pending request at once. ``code``: the second-factor code, if any.
 
-    Also `BadReason`, `BadDuration`, `NotProved`, `PolicyMoved`, `Crowded`. ``code``: the second-factor code, if any.
+    Raises what `switchable` does, and `LockedDown`, `Late`, `BadReason`, `BadDuration`, `NotProved`, `PolicyMoved`,
+    `Crowded`.
     """
     for _ in range(_TRIES):
-        loaded, catalog, state, role_usage = await _usable(context, actor, id_)
+        loaded, catalog, state, role_usage = await _switchable(context, actor, id_)
         request, now = loaded.request, loaded.now
         event = break_glass_verdict.switched(catalog, actor, request, reason, duration, now)
         proved = await proof.check(context, catalog, actor, policy.refs(request), ProofUse.BREAK_GLASS, code)
@@ -201,7 +203,7 @@ async def switch(
     raise Crowded
 
 
-async def _usable(
+async def _switchable(
     context: AccessContext, actor: Actor, id_: str
 ) -> tuple[Loaded, Catalog, _PersonState, GuardedRoleUsage]:
     loaded = await context.find_readable(actor, id_)
@@ -216,7 +218,7 @@ async def _usable(
         raise RoleChanged(await context.commit(catalog, request, event) or request)
     state = await _person_state(context, actor)
     await context.require_allowed("break-glass", actor, request.id, state.earlier_uses.may_switch)
-    state.earlier_uses.check_times()
+    state.earlier_uses.check_daily_limit()
     return loaded, catalog, state, await _role_usage(context, actor, catalog, policy.refs(request), request)
 
 
@@ -255,7 +257,7 @@ async def _role_usage(
     return role_usage
 
 
-def _with_open(state: _PersonState) -> PersonCounters:
-    """The counters with what is open, past every limit of ordinary requests: break-glass has one of its own."""
+def _with_confirmed_open(state: _PersonState) -> PersonCounters:
+    """The counters with only the open requests that records confirm; the limits of ordinary requests do not apply."""
     counters, ids = state.counters, tuple(request.id for request in state.own)
     return replace(counters, open_ids=ids, ledger=counters.ledger.model_copy(update={"open": ids}))

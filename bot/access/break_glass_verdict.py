@@ -55,8 +55,8 @@ class EarlierUses:
             return Verdict(reasons=(Reason(code=Code.USES_UNKNOWN),))
         return Verdict()
 
-    def check_times(self) -> None:
-        """Raises `LimitReached` after the maximum of uses in a day."""
+    def check_daily_limit(self) -> None:
+        """Raises `LimitReached` if they used it as often as a day allows."""
         if (self.uses or 0) >= MAX_PER_DAY:
             raise LimitReached("break_glass", MAX_PER_DAY, WINDOW)
 

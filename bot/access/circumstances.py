@@ -28,7 +28,7 @@ _MOST_TICKETS = 5
 async def check_tickets(
     context: AccessContext, catalog: Catalog, requested: RequestedAccess
 ) -> tuple[CheckedTicket, ...]:
-    """Whether the tickets exist that rules look for in a request; those that are answered for within the time limit.
+    """Whether the tickets exist that rules look for in a request; without those whose system does not answer in time.
 
     Called before anything is read for the commit, so that the reads are still fresh at the commit.
     """

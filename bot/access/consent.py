@@ -1,8 +1,8 @@
 """Somebody accepts or declines access that another person requested for them; no approver sees it before that.
 
-Only that person can, while it waits for them. At that moment it is judged again, and from then on approvers have their
-time to decide, or a rule of the policy approves it in the same commit. Whoever requested it may no longer do so: then
-it is cancelled.
+Only that person can, while it waits for them. When they accept, it is judged again: approvers then have their time to
+decide, or a rule of the policy approves it in the same commit. If the person who requested it may no longer do so, it
+is cancelled.
 """
 
 from __future__ import annotations

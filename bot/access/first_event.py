@@ -72,7 +72,7 @@ def event_of_ruling(
     if ruling.by is not None:
         return ApprovedByRule(
             rule=ruling.by,
-            **{name: draft_fields for name, draft_fields in _fields(submitted).items() if name != "by"},
+            **{name: value for name, value in _fields(submitted).items() if name != "by"},
         )
     require_approvers(catalog, roster, lifecycle.begin(submitted), circumstances.now)
     return submitted

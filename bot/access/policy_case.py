@@ -55,8 +55,8 @@ class Attempt:
     ``requester``: who requests it; the form has for whom. ``circumstances``: for the rules; without them, all but the
     policy and the groups is unknown. ``tickets``: all that exist, if that is known. ``accepted``: whether the person
     whom it is for accepted it. ``after``: after how many seconds the outcome is taken. ``break_glass``: the earlier
-    uses of somebody who takes the access at once; None for a request. ``proved``: whether whoever requests, accepts,
-    takes or approves it proves that it is them, where the policy asks for a second factor.
+    uses of somebody who takes the access at once; None for a request. ``proved``: whether each person who requests,
+    accepts, takes or approves it gives a second factor where the policy asks for one.
     """
 
     requester: Person
@@ -113,7 +113,7 @@ class Trial:
     id: str = ""
     """The id for the request; a new one if empty."""
     proved: bool = True
-    """Whether each of them proves who they are; a replay takes it that they did, since they were let through then."""
+    """Whether each person gives a second factor where the policy asks for one; a replay assumes that they did."""
     request: Request | None = field(default=None, init=False)
     ruling: Ruling | None = field(default=None, init=False)
     _last_waiting: Request | None = field(default=None, init=False)
@@ -154,7 +154,7 @@ class Trial:
         submission, terms = break_glass_verdict.submission(self.catalog, self._actor(person), form, now)
         why = earlier.needs_owner
         if not why:
-            earlier.check_times()
+            earlier.check_daily_limit()
         if role_usage := self._role_usage(submission.choice.roles, now):
             break_glass_verdict.check_use(role_usage, submission.actor, now, needs_owner=bool(why))
         event = break_glass_verdict.first_event(submission, terms, why, now, self.consequence, self.can_extend)
@@ -168,7 +168,7 @@ class Trial:
             raise Overtaken(request)
         _require(glass.may_break_glass(self.catalog, self.roster, person, glass.refs(request)))
         _require(earlier.may_switch)
-        earlier.check_times()
+        earlier.check_daily_limit()
         if role_usage := self._role_usage(refs_of(request), now):
             break_glass_verdict.check_use(role_usage, actor, now, needs_owner=False, pending=request.id)
         event = break_glass_verdict.switched(self.catalog, actor, request, reason, duration, now)
@@ -238,7 +238,7 @@ class Trial:
         return self.ruling
 
     def _prove(self, roles: Iterable[RoleRef], use: ProofUse, *, by_rule: bool = False) -> None:
-        """Let nobody through who proves nothing where the policy asks for a second factor."""
+        """Raises `ProofRequired` if the policy asks for a second factor, and the attempt has no proof."""
         terms = None if self.proved else mfa.asks_proof(self.catalog, roles, use, by_rule=by_rule)
         if terms:
             raise ProofRequired(use, terms.factors)

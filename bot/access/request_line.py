@@ -57,7 +57,7 @@ def parse_line(text: str, vocabulary: Vocabulary | None, clock: Clock, *, option
 
 @dataclass
 class _LineParser:
-    """The words before the reason, and what each was used as. ``optional``: see `understand`."""
+    """The words before the reason, and what each was used as. ``optional``: see `parse_line`."""
 
     words: list[str]
     vocabulary: Vocabulary
@@ -91,21 +91,21 @@ class _LineParser:
     def read_with_reason(self) -> None:
         """Read until a word is not understood; from there to the last such word is the reason."""
         at = 0
-        while at < len(self.words) and (taken := self._take(at) or self._misspelt(at)):
+        while at < len(self.words) and (taken := self._take(at) or self._rejected_input(at)):
             at += taken
         if at == len(self.words):
             return
-        if self._counted(at) or TOGETHER in "".join(self.names):  # the last role may belong to the reason
+        if self._ends_in_long_duration(at) or TOGETHER in "".join(self.names):  # the last role may belong to the reason
             self.problems.append(Problem.UNSURE)
         first = at
         while first and self.uses[first - 1] is WordUse.FILLER and self.clean[first - 1] in REASON_FILLERS:
             first -= 1
-        end = self._trailing(at)
+        end = self._end_of_reason(at)
         if not (self.names or self.optional):
-            self._within(at, end)
+            self._find_choice_in_reason(at, end)
         self._keep_reason(first, at, end)
 
-    def _counted(self, end: int) -> bool:
+    def _ends_in_long_duration(self, end: int) -> bool:
         """Whether a duration of several words ends at ``end``, as in "two days old": it may belong to what follows."""
         first = end
         while first and self.uses[first - 1] is WordUse.DURATION:
@@ -127,8 +127,11 @@ class _LineParser:
             self.problems.append(Problem.UNSURE)
             self.uses[at] = WordUse.UNKNOWN
 
-    def _trailing(self, start: int) -> int:
-        """Where the words at the end that state what, how long or when begin; the line's end where there are none."""
+    def _end_of_reason(self, start: int) -> int:
+        """The end of a reason that has no dash: where the words begin that state, after it, what, how long or when.
+
+        The end of the line if there are none.
+        """
         self.in_reason = True
         for end in range(start + 1, len(self.words)):
             before, at = self._state(), end
@@ -140,7 +143,7 @@ class _LineParser:
             self._restore(before, end)
         return len(self.words)
 
-    def _within(self, start: int, end: int) -> None:
+    def _find_choice_in_reason(self, start: int, end: int) -> None:
         """Find a choice that is named within the reason; its words remain part of the reason."""
         for at in range(start, end):
             if found := self._choice(at):
@@ -166,7 +169,7 @@ class _LineParser:
         if not self.names and (found := self._choice(at)):
             count, self.names, self.partial = found
             return self._mark(at, count, WordUse.CHOICE)
-        if another := self._another(at):
+        if another := self._another_role(at):
             count, name = another
             self.names = (name,)
             return self._mark(at, count, WordUse.CHOICE)
@@ -181,8 +184,11 @@ class _LineParser:
         self.uses[at : at + count] = [use] * count
         return count
 
-    def _misspelt(self, at: int) -> int:
-        """1 for a word like an input that is unknown or repeated: it is shown, and begins no reason; else 0."""
+    def _rejected_input(self, at: int) -> int:
+        """1 if the word has the form of an input, and its name is unknown or was given before; else 0.
+
+        Such a word is shown as not understood. It does not begin the reason.
+        """
         return int(bool(self.vocabulary.inputs) and input_words.looks_like_input(self.words[at]))
 
     def _fits(self, stated: TimePhrase) -> bool:
@@ -211,8 +217,8 @@ class _LineParser:
                 return count, *found
         return None
 
-    def _another(self, at: int) -> tuple[int, str] | None:
-        """One more role, right behind those that were named: its word count, and the name of all of them."""
+    def _another_role(self, at: int) -> tuple[int, str] | None:
+        """One more role, right after those that were named: its word count, and the name of all of them together."""
         if len(self.names) != 1 or self.partial or at == 0 or self.uses[at - 1] is not WordUse.CHOICE:
             return None
         joined = self.words[at].casefold() in JOINS

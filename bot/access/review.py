@@ -165,7 +165,7 @@ async def _proved(
 
 
 def with_proof(event: Event, given: Proof | None) -> Event:
-    """An approval with how its approver proved that it is them."""
+    """The event; an approval with the proof of its approver."""
     if given is None or not isinstance(event, _APPROVALS):
         return event
     return event.model_copy(update={"review": event.review.model_copy(update={"proof": given})})

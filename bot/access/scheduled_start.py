@@ -61,9 +61,8 @@ def _still_approved(
 ) -> bool | None:
     """Whether its approvals, or the rule that approved it, still count; None while that is unknown."""
     if request.rule:
-        # A rule approves nothing for which another one requires people.
-        without = False if ruling.surely_required else None if ruling.required_steps else True
-        return every((rules.still_approves(catalog, roster, request, circumstances), without))
+        # A rule's approval is not enough where another rule requires people to approve.
+        return every((rules.still_approves(catalog, roster, request, circumstances), _requires_nobody(ruling)))
     # A step required today may be satisfied by an equal one of the record, but each of those only once.
     recorded = Counter((step.any_of, step.count) for step in request.required_steps)
     today = Counter((step.any_of, step.count) for step in ruling.required_steps)
@@ -72,18 +71,25 @@ def _still_approved(
     progress = authorization.approval_progress(catalog, roster, as_of_today, circumstances.now, decided=True)
     if authorization.in_doubt(catalog, roster, as_of_today, progress):
         return None
-    unsure = len(ruling.surely_required) < len(ruling.required_steps)
-    return (
-        True
-        if progress.complete
-        else None
-        if unsure and _complete(catalog, roster, request, circumstances, ruling)
-        else False
-    )
+    if progress.complete:
+        return True
+    some_steps_unsure = len(ruling.surely_required) < len(ruling.required_steps)
+    if some_steps_unsure and _approved_for_sure_steps(catalog, roster, request, circumstances, ruling):
+        return None  # only steps are missing of which it is unknown whether they are required
+    return False
 
 
-def _complete(catalog: Catalog, roster: Roster, request: Request, circumstances: Circumstances, ruling: Ruling) -> bool:
-    """Whether its approvals are enough for what is surely required."""
+def _requires_nobody(ruling: Ruling) -> bool | None:
+    """Whether no rule requires an approval by people; None while that is unknown."""
+    if ruling.surely_required:
+        return False
+    return None if ruling.required_steps else True
+
+
+def _approved_for_sure_steps(
+    catalog: Catalog, roster: Roster, request: Request, circumstances: Circumstances, ruling: Ruling
+) -> bool:
+    """Whether its approvals are enough for the steps that are surely required."""
     steps = tuple(dict.fromkeys((*request.required_steps, *ruling.surely_required)))
     sure = request.model_copy(update={"required_steps": steps})
     return authorization.approval_progress(catalog, roster, sure, circumstances.now, decided=True).complete

@@ -1,4 +1,4 @@
-"""Checks the approval of a request against the audit log before a grant; it ends nothing.
+"""Checks the approval of a request against the audit log before a grant; it changes no record.
 
 The counters and delegations that the approval relied on are in Redis: whoever can write there can delete them or
 restore old ones.
@@ -16,12 +16,12 @@ from bot.policy.rules import WINDOW
 _OVER_BUDGET: Final = (
     "the rule had already approved its maximum for a day; please request again, and an approver decides"
 )
-_DELEGATION_OVER: Final = "a stand-in approved it whose time was over; please request again"
+_DELEGATION_OVER: Final = "a stand-in approved it after their delegation had ended; please request again"
 _BREAK_GLASS: Final = (
     "break-glass was used too often, or while an earlier review was overdue; please request again; an approver decides"
 )
 _UNCHECKED: Final = (
-    "it could not be checked against the audit log for as long as it was approved for; please request again"
+    "it could not be checked against the audit log within the time it was approved for; please request again"
 )
 _OVERDUE_WINDOW: Final = 90 * 86_400
 """Seconds over which earlier uses are checked for an overdue review."""
@@ -47,9 +47,10 @@ async def check(trail: Trail, request: Request) -> None:
 
 
 def give_up(request: Request, now: float) -> None:
-    """Raises `ApprovalInvalid` where a grant that cannot be checked has waited for as long as it was approved for.
+    """Raises `ApprovalInvalid` if a grant that cannot be checked has waited longer than the access was approved for.
 
-    The record may have been put back to before its grant: then access that it does not show is open since.
+    The record may have been rolled back to a version before its grant. Then the access may have been granted already,
+    and the record does not show it.
     """
     if request.begun_at and not request.granted_at and now >= request.begun_at + request.duration:
         raise ApprovalInvalid("", _UNCHECKED)

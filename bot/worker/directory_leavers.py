@@ -45,7 +45,7 @@ class DirectoryLeavers:
         sure = {who: person for who, person in listed.people.items() if is_sure(person, now)}
         users = {user: who for who in sure if (user := await self._store.identities.bound(who))}
         exposed = await self._exposure.exposed(users)
-        scan.present |= exposed
+        scan.exposed |= exposed
         requests = await self._exposure.requests_of(sorted(exposed))
         found: set[str] = set()
         for user, owned in requests.items():

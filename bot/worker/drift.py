@@ -94,9 +94,10 @@ class ScanInterrupted(Exception):
 class DriftScan:
     """A scan of the system ``name``. ``shares``: whether a role of it gives entitlements to accounts that are not ours.
 
-    ``settle_seconds``: after these every call in flight has taken effect. ``pause`` waits, ``renew_lease`` renews the
-    lease on the system for the next step; both may raise `ScanInterrupted`. ``before_revoking`` gets the orphans;
-    without it none is revoked. ``reported_unmanaged``: needs no second read, by `Drift.what`.
+    ``settle_seconds``: after so many, each call in flight now has taken effect. ``pause`` waits, ``renew_lease``
+    renews the lease on the system for the next step; both may raise `ScanInterrupted`. ``before_revoking`` is called
+    with the orphans; without it none is revoked. ``reported_unmanaged``: unmanaged access that was reported before, by
+    `Drift.what`; no second read has to confirm it.
     """
 
     name: str
@@ -117,10 +118,10 @@ class DriftScan:
         try:
             self._target = await self.gateway.identity()
             existing = await self._call(self.gateway.system.list_access)
-            orphans, unmanaged, existing = await self._unaccounted(existing)
+            orphans, unmanaged, existing = await self._orphans_and_unmanaged(existing)
             if orphans:
                 await self._revoke_orphans(orphans)
-            self._findings += [_unmanaged(each) for each in unmanaged]
+            self._findings += [_unmanaged_drift(each) for each in unmanaged]
             await self._verify_active()
         except (JitError, ScanInterrupted):
             raise
@@ -138,7 +139,7 @@ class DriftScan:
 
     # access without a record
 
-    async def _unaccounted(
+    async def _orphans_and_unmanaged(
         self, existing: Sequence[ExistingAccess]
     ) -> tuple[list[ExistingAccess], list[ExistingAccess], Sequence[ExistingAccess]]:
         """Orphans; unmanaged access; and all access in the system, as of the last read.
@@ -146,16 +147,16 @@ class DriftScan:
         The system is read first and the records after it: access is recorded before it is granted. Access that is
         being revoked, or takes effect, during the first read is ruled out by a second one.
         """
-        orphans, unmanaged = await self._against_records(existing)
-        if not orphans and self.reported_unmanaged.issuperset(_unmanaged(each).what for each in unmanaged):
+        orphans, unmanaged = await self._without_record(existing)
+        if not orphans and self.reported_unmanaged.issuperset(_unmanaged_drift(each).what for each in unmanaged):
             return orphans, unmanaged, existing
         await self.renew_lease(self.settle_seconds)
         await self.pause(self.settle_seconds)
         existing = await self._call(self.gateway.system.list_access)
-        orphans_now, unmanaged_now = await self._against_records(existing)
+        orphans_now, unmanaged_now = await self._without_record(existing)
         return _in_both_reads(orphans, orphans_now), _in_both_reads(unmanaged, unmanaged_now), existing
 
-    async def _against_records(
+    async def _without_record(
         self, existing: Sequence[ExistingAccess]
     ) -> tuple[list[ExistingAccess], list[ExistingAccess]]:
         """Orphans, and unmanaged access, by our records."""
@@ -172,17 +173,18 @@ class DriftScan:
 
     async def _is_recorded(self, access: ExistingAccess) -> bool:
         """Whether a record accounts for it, whatever name the policy has for the system."""
-        leg = await self._leg(access)
+        leg = await self._leg_of(access)
         return leg is not None and leg.state in LEG_MAY_HAVE_ACCESS and leg.target in {"", self._target}
 
-    async def _leg(self, each: ExistingAccess) -> Leg | None:
+    async def _leg_of(self, each: ExistingAccess) -> Leg | None:
+        """The leg that the access was granted for, by its order id; None without a record."""
         found = _ORDER.fullmatch(each.order or "")
         request = await self.drift_index.record(found[1]) if found else None
         n = int(found[2]) if found else 0
         return request.legs[n] if request and n < len(request.legs) else None
 
     async def _revoke_orphans(self, orphans: Sequence[ExistingAccess]) -> None:
-        found = [(each, await self._orphan(each)) for each in orphans]
+        found = [(each, await self._orphan_drift(each)) for each in orphans]
         if self.before_revoking is None or not isinstance(self.gateway.system, Closing):
             self._findings += [finding for _, finding in found]
             return
@@ -193,8 +195,8 @@ class DriftScan:
             if not await self._is_recorded(each):
                 self._findings.append(await self._revoke_orphan(each, finding, self.gateway.system))
 
-    async def _orphan(self, each: ExistingAccess) -> Drift:
-        leg = await self._leg(each)
+    async def _orphan_drift(self, each: ExistingAccess) -> Drift:
+        leg = await self._leg_of(each)
         why = f"{each.native} is in {self.name}, and "
         if leg is None:
             why += "no request of ours has it"
@@ -227,12 +229,13 @@ class DriftScan:
         """Verify that access that is active by our records is in the system as it was granted."""
         for request in await self.drift_index.open_on(self.name):
             for leg in request.legs:
-                if leg.role.system == self.name and _settled(request, leg):
+                if leg.role.system == self.name and _verifiable(request, leg):
                     await self.renew_lease(0.0)
-                    if finding := await self._verified(request, leg):
+                    if finding := await self._drift_of_active(request, leg):
                         self._findings.append(finding)
 
-    async def _verified(self, request: Request, leg: Leg) -> Drift | None:
+    async def _drift_of_active(self, request: Request, leg: Leg) -> Drift | None:
+        """The drift of access that is active by our records; None if it is in the system as it was granted."""
         id_, receipt = request.order_id(leg.n), Receipt.model_validate(leg.receipt)
         try:
             presence = await self._call(self.gateway.system.verify, order(request, leg), receipt)
@@ -250,8 +253,8 @@ class DriftScan:
         return Drift(DriftKind.FOREIGN, id_, changed, request.id)
 
 
-def _settled(request: Request, leg: Leg) -> bool:
-    """Whether the leg is simply active: it is not being granted, revoked or extended now."""
+def _verifiable(request: Request, leg: Leg) -> bool:
+    """Whether the system must have the leg's access as granted: it is active, granted by us, and not being extended."""
     extending = request.extension is not None and request.extension.state is ExtensionState.EXTENDING
     ours = leg.receipt is not None and bool(leg.receipt.get("ours", True))
     return leg.state is LegState.ACTIVE and ours and not extending
@@ -268,7 +271,7 @@ def _name(each: ExistingAccess) -> tuple[str, str]:
     return each.native, each.order or each.entitlement
 
 
-def _unmanaged(each: ExistingAccess) -> Drift:
+def _unmanaged_drift(each: ExistingAccess) -> Drift:
     why = "no request accounts for it; it may be older than the bot: left alone"
     return Drift(
         DriftKind.UNMANAGED, f"{each.native} {each.entitlement}", f"{each.native} has {each.entitlement}, and {why}"

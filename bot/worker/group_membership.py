@@ -1,8 +1,8 @@
 """Finds requesters who have access and are outside all the groups that may request it; it revokes nothing.
 
-It caches who requested what on systems where a role is restricted to groups, and the roster (the members of groups as
-known now) and the policy hash by which they were judged. A group that is not fully known counts as unchanged.
-``exposure`` is the exposure index: the users with live or pending access. A leg is one role of a request.
+For systems that have a role restricted to groups, it caches who requested which roles, and whose right to request
+them was lost by the last policy and roster (the members of groups as known now). A group that is not fully known takes
+no right away. ``exposure`` is the exposure index: the users with live or pending access.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class GroupMembership:
     _checked: set[str] = field(default_factory=set)
     _lost: set[str] = field(default_factory=set)
     _roles: frozenset[tuple[str, str]] = frozenset()
-    _by: tuple[str, Roster] | None = None
+    _judged_by: tuple[str, Roster] | None = None
 
     async def restricted_ids(self, catalog: Catalog) -> Collection[str]:
         """The ids of open requests, also those being revoked, for roles restricted to groups; loads only new ones."""
@@ -49,12 +49,15 @@ class GroupMembership:
         ids = await self.exposure.open_on({system for system, _ in roles})
         for id_ in self._roles_of.keys() - ids:
             del self._roles_of[id_]
-        fresh = await self.exposure.load(sorted(ids - self._roles_of.keys())[:_MAX_LOADS])
-        self._roles_of |= {request.id: _requested_roles(request) for request in fresh}
-        new = self._roles_of if roles != self._roles else [request.id for request in fresh]
-        unchanged = set[str]() if roles != self._roles else self._restricted & self._roles_of.keys()
+        loaded = await self.exposure.load(sorted(ids - self._roles_of.keys())[:_MAX_LOADS])
+        self._roles_of |= {request.id: _requested_roles(request) for request in loaded}
+        if roles == self._roles:
+            to_check, still_restricted = {request.id for request in loaded}, self._restricted & self._roles_of.keys()
+        else:  # the policy restricts other roles by now: check all again
+            to_check, still_restricted = set(self._roles_of), set[str]()
         self._roles = roles
-        self._restricted = unchanged | {id_ for id_ in new if not roles.isdisjoint(self._roles_of[id_].roles)}
+        now_restricted = {id_ for id_ in to_check if not roles.isdisjoint(self._roles_of[id_].roles)}
+        self._restricted = still_restricted | now_restricted
         return self._restricted
 
     async def lost(self, catalog: Catalog, roster: Roster, also_read: Collection[str]) -> list[Request]:
@@ -62,8 +65,8 @@ class GroupMembership:
 
         ``also_read``: ids of more requests to return, whether or not their requester may request them.
         """
-        if self._by != (catalog.policy_hash, roster):
-            self._by, self._checked, self._lost = (catalog.policy_hash, roster), set(), set()
+        if self._judged_by != (catalog.policy_hash, roster):
+            self._judged_by, self._checked, self._lost = (catalog.policy_hash, roster), set(), set()
         for id_ in self._restricted - self._checked:
             requested = self._roles_of[id_]
             if lost_rights.outside(catalog, roster, requested.requester, requested.roles):

@@ -1,4 +1,4 @@
-"""Key rotation: signs and encrypts again, with the current key, what may not change for months."""
+"""Key rotation: signs or encrypts, with the current key, the values in Redis that may not change for months."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from bot.background import Done, Loop, paused
 from bot.store.store import Store
 
 _AFTER = 3600.0
-"""Seconds that a process runs before it signs with its current key: other processes may not have that key sooner."""
+"""Seconds that a process waits before it uses its current key here: other processes may not have that key yet."""
 _INTERVAL = 1.0
 
 
 @dataclass
 class KeyRotation:
-    """Signs once in the life of a process: JIT_KEYS is read when a process starts."""
+    """Does so once in the life of a process: JIT_KEYS is read when a process starts."""
 
     store: Store
     after: float = _AFTER
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Wait, sign, and return; while the store is away, retry."""
+        """Wait, sign and encrypt, and return; while the store is away, retry."""
         if not await paused(stop, self.after):
-            await Loop("sealing the lockdown record with the current key", self._run_once, _INTERVAL).run(stop)
+            await Loop("signing and encrypting with the current key", self._run_once, _INTERVAL).run(stop)
 
     async def _run_once(self) -> None:
         await self.store.lockdowns.re_sign()

@@ -28,7 +28,10 @@ _INTERVAL = 60.0
 
 @dataclass
 class LockdownHighWater:
-    """Raises the high-water marks of one process. ``archive`` opens the archive, which may not exist yet."""
+    """Raises the high-water marks of one process, not only that of lockdowns.
+
+    ``archive`` opens the archive, which may not exist yet.
+    """
 
     store: Store
     archive: Callable[[], Archive]
@@ -36,7 +39,7 @@ class LockdownHighWater:
     async def run(self, stop: asyncio.Event) -> None:
         """Read until the archive has answered once; later revisions this process sees in the store."""
         expected = (StoreAway, NoArchive)
-        await Loop("reading the last lockdown from the archive", self._run_once, _INTERVAL, expected).run(stop)
+        await Loop("reading the newest revisions from the archive", self._run_once, _INTERVAL, expected).run(stop)
 
     async def _run_once(self) -> None:
         await self.read()

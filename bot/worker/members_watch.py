@@ -54,7 +54,7 @@ class MembersWatch:
         self.leader = Leader(store, store.keys.members_turn, _LEASE)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """MembershipChanges until ``stop`` is set."""
+        """Look at the groups at the interval, until ``stop`` is set."""
         try:
             await Loop("watching the approvers' groups", self.run_once, self.interval, (StoreAway, NoArchive)).run(stop)
         finally:

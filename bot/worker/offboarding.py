@@ -32,7 +32,7 @@ from bot.store.indexes.offboarding import Sightings
 from bot.store.leader import Leader
 from bot.worker.directory_leavers import DirectoryLeavers
 from bot.worker.group_membership import GroupMembership
-from bot.worker.offboarding_scan import Loss, OffboardingScan, alarm_details, held_access, people
+from bot.worker.offboarding_scan import Loss, OffboardingScan, alarm_details, count_people, held_access
 
 log = logging.getLogger(__name__)
 
@@ -156,20 +156,20 @@ class Offboarding:
             | confirmed
             | scan.hinted
         )
-        scan.present = await self.exposure.exposed(named)
+        scan.exposed = await self.exposure.exposed(named)
         return scan
 
     async def _poll_accounts(self, scan: OffboardingScan) -> None:
         urgent, in_rotation = await self._select_users(scan)
-        states = await self.accounts([*urgent, *in_rotation]) if scan.users else AccountStates()
+        states = await self.accounts([*urgent, *in_rotation]) if scan.requests_of else AccountStates()
         self._rate_limited_until = time.monotonic() + states.rest
-        await self.sightings.clear_hints((states.gone | states.here | (scan.hinted - scan.present)) & scan.hinted)
+        await self.sightings.clear_hints((states.gone | states.here | (scan.hinted - scan.exposed)) & scan.hinted)
         if all(sighting.by for sighting in scan.seen.values()):
             self._sample.clear()
         for user in states.gone:
             scan.add_sighting(user, user)
             if scan.now - scan.seen[user].first >= self.account_recheck:
-                scan.losses += [Loss(request, _DEACTIVATED) for request in scan.users[user]]
+                scan.losses += [Loss(request, _DEACTIVATED) for request in scan.requests_of[user]]
         for user in states.here:
             scan.seen.pop(user, None)
         self._sample |= {user: user in states.gone for user in in_rotation if user in states.gone | states.here}
@@ -185,23 +185,24 @@ class Offboarding:
         gone = {sighting.user for sighting in scan.seen.values() if not sighting.by} - scan.confirmed
         if len(gone) <= MASS_MIN:
             return False
-        everyone = await self._people(scan)
-        if is_mass_change(len(gone), everyone + len(gone - scan.present)):
+        everyone = await self._count_exposed(scan)
+        if is_mass_change(len(gone), everyone + len(gone - scan.exposed)):
             return True
-        if everyone == len(scan.present & (gone | scan.confirmed)):
+        if everyone == len(scan.exposed & (gone | scan.confirmed)):
             return False
         return not self._sample or sum(self._sample.values()) * MASS_DIVISOR > len(self._sample)
 
-    async def _people(self, scan: OffboardingScan) -> int:
-        return await self.exposure.count_people() - len(scan.without)
+    async def _count_exposed(self, scan: OffboardingScan) -> int:
+        """How many people have live or pending access: the index, without those whom no record confirms."""
+        return await self.exposure.count_people() - len(scan.not_exposed)
 
     async def _select_users(self, scan: OffboardingScan) -> tuple[list[str], list[str]]:
-        """Users to poll: those who may be gone, the longest unpolled first; and the next of the others, in rotation."""
+        """Users to poll: first those who may be gone, by the age of their last poll; then others, in rotation."""
         now = time.monotonic()
         while self._polled_at and now - self._polled_at[0] >= 60.0:
             self._polled_at.popleft()
         room = max(0, min(MAX_PER_POLL, self.max_per_minute - len(self._polled_at)))
-        suspected = [user for user in scan.present if user in scan.seen or user in scan.hinted]
+        suspected = [user for user in scan.exposed if user in scan.seen or user in scan.hinted]
         suspected.sort(key=lambda user: (scan.seen[user].last if user in scan.seen else 0.0, user))
         suspected_set = set(suspected)
         others = [
@@ -212,12 +213,13 @@ class Offboarding:
         urgent = suspected[: room - min(len(others), room // 3)]
         in_rotation = others[: room - len(urgent)]
         self._cursor = in_rotation[-1] if in_rotation else self._cursor
-        scan.users = await self.exposure.requests_of([*urgent, *in_rotation])
+        scan.requests_of = await self.exposure.requests_of([*urgent, *in_rotation])
         # Those for whom no record of ours shows live or pending access are not polled.
-        scan.without = {*urgent, *in_rotation} - scan.users.keys()
-        scan.present = (scan.present | scan.users.keys()) - scan.without
-        self._polled_at.extend([now] * len(scan.users))
-        return [user for user in urgent if user in scan.users], [user for user in in_rotation if user in scan.users]
+        scan.not_exposed = {*urgent, *in_rotation} - scan.requests_of.keys()
+        scan.exposed = (scan.exposed | scan.requests_of.keys()) - scan.not_exposed
+        self._polled_at.extend([now] * len(scan.requests_of))
+        polled = scan.requests_of
+        return [user for user in urgent if user in polled], [user for user in in_rotation if user in polled]
 
     async def _poll_groups(self, scan: OffboardingScan) -> None:
         catalog = self.context.catalog()
@@ -247,14 +249,16 @@ class Offboarding:
             return
         waiting = {loss.request.id: held_access(loss) for loss in losses}
         suspected = {sighting.user for sighting in scan.seen.values()}
-        before = {each.request: each for each in scan.held_back if each.user in suspected and each.user in scan.present}
+        before = {each.request: each for each in scan.held_back if each.user in suspected and each.user in scan.exposed}
         alarmed_lately = time.monotonic() - self._alarmed_at < _ALARM_INTERVAL
         if not waiting.keys() - before.keys() or (before and alarmed_lately):
             return
         held = [*{**before, **waiting}.values()]
-        await self.sightings.hold_back(held, alarm_details(held, await self._people(scan)), f"offboarding|{AUDIENCE}")
+        details = alarm_details(held, await self._count_exposed(scan))
+        await self.sightings.hold_back(held, details, f"offboarding|{AUDIENCE}")
         self._alarmed_at = time.monotonic()
-        log.critical("%s people would lose access at once; nothing is revoked, see `jit offboarding`", people(held))
+        how_many = count_people(held)
+        log.critical("%s people would lose access at once; nothing is revoked, see `jit offboarding`", how_many)
 
     # revoking
 
@@ -262,11 +266,11 @@ class Offboarding:
         for loss in losses:
             request, catalog = loss.request, self.context.catalog() if loss.by_groups else None
             try:
-                taken = await revoke.offboard(self.context, request.id, loss.why, catalog)
+                ended = await revoke.offboard(self.context, request.id, loss.why, catalog)
             except (NotFound, PolicyMoved, Tampered) as error:
                 log.warning("%s is not revoked: %s", request.id, type(error).__name__)
                 continue
-            if taken:
+            if ended:
                 log.warning("%s is revoked from %s: %s", request.id, request.requester.id, loss.why)
 
 

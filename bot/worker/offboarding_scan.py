@@ -33,10 +33,10 @@ class OffboardingScan:
     """What one poll starts from, and what it found.
 
     ``seen``: sightings, by user or request id; ``confirmed``: users whom a person confirmed as gone; ``hinted``: users
-    who may have left; ``held_back``: what already waits for a confirmation; ``present``: the users named here who have
-    live or pending access; ``users``: the requests of each polled user; ``without``: selected users who turned out to
-    have none; ``mass``, by accounts, ``mass_by_groups`` and ``mass_directories``, in which: whether so many
-    are gone that a person has to confirm it.
+    who may have left; ``held_back``: what already waits for a confirmation. ``exposed``: the users named in these or
+    polled who have live or pending access; ``not_exposed``: selected users who turned out to have none;
+    ``requests_of``: the requests of each polled user. ``losses``: what the poll found to revoke. ``mass``, by accounts,
+    ``mass_by_groups`` and ``mass_directories``, in which: whether so many are gone that a person has to confirm it.
     """
 
     now: float
@@ -44,9 +44,9 @@ class OffboardingScan:
     confirmed: AbstractSet[str]
     hinted: AbstractSet[str]
     held_back: Sequence[HeldAccess]
-    present: set[str] = field(default_factory=set)
-    users: dict[str, list[Request]] = field(default_factory=dict)
-    without: set[str] = field(default_factory=set)
+    exposed: set[str] = field(default_factory=set)
+    requests_of: dict[str, list[Request]] = field(default_factory=dict)
+    not_exposed: set[str] = field(default_factory=set)
     losses: list[Loss] = field(default_factory=list)
     mass: bool = False
     mass_by_groups: bool = False
@@ -80,7 +80,8 @@ def held_access(loss: Loss) -> HeldAccess:
     )
 
 
-def people(held: Iterable[HeldAccess]) -> int:
+def count_people(held: Iterable[HeldAccess]) -> int:
+    """How many people would lose access."""
     return len({each.user for each in held})
 
 
@@ -89,7 +90,7 @@ def alarm_details(held: Sequence[HeldAccess], total: int) -> dict[str, object]:
     return {
         "alarm": "offboarding",
         "by": "worker",
-        "people": people(held),
+        "people": count_people(held),
         "of": total,
         "said": [f"{each.request} · {each.who} · {each.what}: {each.why}" for each in held[:_SHOWN]],
         "more": max(0, len(held) - _SHOWN),

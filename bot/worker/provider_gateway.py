@@ -81,7 +81,7 @@ class Circuit:
         return self._interval > 0
 
     def answered(self) -> bool:
-        """The system answered, be it with a refusal; True when this closed the circuit breaker."""
+        """The system answered, if only with a refusal; True when this closed the circuit breaker."""
         closed, self._interval = self.is_open, 0.0
         self._failed.clear()
         return closed
@@ -204,7 +204,7 @@ class ProviderGateway:
     def _failed(self, error: Exception) -> None:
         if self.circuit.failed():
             log.error(
-                "%s does not answer; new access is held back, closing goes on (%s)", self.name, type(error).__name__
+                "%s does not answer; nothing is granted for now, revoking goes on (%s)", self.name, type(error).__name__
             )
 
     async def identity(self) -> str:

@@ -1,7 +1,7 @@
-"""Which records a pass of the recovery compares: all that are due, and a page of the others; it compares none.
+"""Selects the records that a pass of the recovery compares: all that are due, and a page of the others.
 
-Page by page it covers each record of a request that is not over, even one that neither an audit event nor the due
-set names.
+A record is accounted for if the audit events show its request as open. Pages also cover records and due entries that
+are not: in the end, the record of each request that is not over is compared.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ OPEN_PAGE: Final = 100
 """Other open requests in a page."""
 _MAC_PAGE: Final = 20
 """Open requests whose MACs are verified at a time."""
-_UNKNOWN_EVERY: Final = 5
-"""Every so many calls, due entries that are not open by their events are among the suspects."""
-_UNKNOWN_PAGE: Final = 20
-"""Those entries in a page."""
+_UNACCOUNTED_DUE_EVERY: Final = 5
+"""Every so many calls, `suspects` includes a page of unaccounted due entries."""
+_UNACCOUNTED_DUE_PAGE: Final = 20
+"""Unaccounted due entries in a page."""
 
 
 @dataclass
 class RecordPages:
-    """The pages of one worker process. ``open_requests``: by their events; ``page_size``: of those."""
+    """The pages of one worker process. ``open_requests``: by the audit events; ``page_size``: of a page of those."""
 
     store: Store
     headers: RecordHeaders
@@ -50,27 +50,29 @@ class RecordPages:
         return self._page("open", self.open_requests, self.page_size)
 
     async def suspects(self) -> list[str]:
-        """A page of open requests with a missing, forged or rolled-back record, and of records that no event names."""
+        """Open requests with a missing, forged or rolled-back record, and unaccounted records: a page of each."""
         ids = self._page("verified", self.open_requests, _MAC_PAGE)
         sound = {loaded.request.id for loaded in await self.store.load_ours(ids) if not loaded.rolled_back}
-        return [*(id_ for id_ in ids if id_ not in sound), *await self._unknown(), *await self._unnamed()]
+        unsound = [id_ for id_ in ids if id_ not in sound]
+        return [*unsound, *await self._unaccounted_due(), *await self._unaccounted_records()]
 
-    async def _unknown(self) -> list[str]:
-        """Due entries that are not open by their events."""
+    async def _unaccounted_due(self) -> list[str]:
+        """A page of the due entries whose requests are not open by the audit events."""
         self._calls += 1
-        if self._calls % _UNKNOWN_EVERY != 1:
+        if self._calls % _UNACCOUNTED_DUE_EVERY != 1:
             return []
-        due = self._unread.get("unknown") or await self.headers.due()
-        return self._page("unknown", [id_ for id_ in due if id_ not in self.open_requests], _UNKNOWN_PAGE)
+        due = self._unread.get("unaccounted due") or await self.headers.due()
+        unaccounted = [id_ for id_ in due if id_ not in self.open_requests]
+        return self._page("unaccounted due", unaccounted, _UNACCOUNTED_DUE_PAGE)
 
-    async def _unnamed(self) -> list[str]:
-        """The records of a page of all records that have our MAC, are not over, and that no event accounts for.
+    async def _unaccounted_records(self) -> list[str]:
+        """Of a page of all records, those that no event accounts for, that have our MAC and are not over.
 
         Redis may have been restored from a backup: then their events are gone, and so is every index that names them.
         """
         self._cursor, ids = await self.headers.page(self._cursor)
-        unnamed = [id_ for id_ in ids if id_ not in self.open_requests]
-        return [loaded.request.id for loaded in await self.store.load_ours(unnamed) if not loaded.request.is_over]
+        unaccounted = [id_ for id_ in ids if id_ not in self.open_requests]
+        return [loaded.request.id for loaded in await self.store.load_ours(unaccounted) if not loaded.request.is_over]
 
     def _page(self, listing: str, ids: Iterable[str], size: int) -> list[str]:
         """The next page of a list; after the last one it starts over, with the ids that were added meanwhile."""

@@ -193,7 +193,7 @@ class Recovery:
                     self.trail.open.put(header.id, Latest(0, header.score))
 
     def known_first(self, ids: Sequence[str], now: float) -> list[str]:
-        """The due requests, known ones first: due entries that no event accounts for may be any number."""
+        """The due requests, first those that events account for: many forged due entries must not delay them."""
         open_ = self.trail.open
         if sum(id_ in open_ for id_ in ids) * 2 >= len(ids):
             return list(ids)

@@ -24,9 +24,9 @@ _SENTENCES: Final = {
     "foreign_due": "somebody wrote to Redis past the bot: `{name}` had entries that are not requests, "
     "or due times were missing or postponed. They were corrected, and the bot goes on.",
     "foreign_value": "somebody wrote to Redis past the bot: a value of `{name}` was not signed by the bot for "
-    "that key. The bot does not believe it and goes on.",
+    "that key. The bot ignores it and goes on.",
     "put_back": "a value of `{name}` went back to an earlier one: somebody with access to Redis put it there, or "
-    "Redis lost its last writes. The bot does not believe it and goes on.",
+    "Redis lost its last writes. The bot ignores it and goes on.",
 }
 
 
@@ -51,7 +51,7 @@ class TamperAlarms:
         Raises what the store does.
         """
         store = self.store
-        # Each process learns thereby which factors were enrolled or reset by others.
+        # This is also how each process learns which factors other processes enrolled or reset.
         await store.factors.register.refresh()
         # Values of a wrong type, forged leases, entries of the due set, wrong MACs, restored old values.
         quarantined = store.redis.found if isinstance(store.redis, Client) else set()

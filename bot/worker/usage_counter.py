@@ -213,7 +213,7 @@ class UsageCounter:
 def _lacking(known: Usage, found: Usage) -> set[str]:
     """The ids of requests and denials that were counted and that the ledger lacks."""
     uses, denials = {entry.id for entry in known.uses}, {denial.id for denial in known.denials}
-    # A request that the ledger has as undecided was read with the approval of its record (`_by_records`).
+    # Where the ledger has a request as undecided, its record's approval was read with it (indexes/usage.py).
     return {entry.id for entry in found.uses if entry.id not in uses} | {
         denial.id for denial in found.denials if denial.id not in denials
     }

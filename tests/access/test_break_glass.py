@@ -282,7 +282,7 @@ async def test_it_is_extended_by_people_alone_and_offboarding_judges_it_by_who_m
 async def test_a_pending_request_is_taken_at_once(house: House) -> None:
     waiting = await house.ask(duration=3600)
     assert waiting.may_break_glass
-    _, longest = await break_glass.usable(house.context, house.actor("mia"), waiting.id)
+    _, longest = await break_glass.switchable(house.context, house.actor("mia"), waiting.id)
     assert longest == 1800
     request = await break_glass.switch(house.context, house.actor("mia"), waiting.id, WHY)
     assert (request.state, request.duration, request.reason, request.id) == (State.GRANTING, 1800, WHY, waiting.id)

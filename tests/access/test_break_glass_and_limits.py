@@ -176,7 +176,7 @@ async def test_separation_of_duties_stops_what_waits_from_being_taken(store: Sto
     await house.open()
     await house.approve("dan", other.id)
     with pytest.raises(Conflicting):
-        await break_glass.usable(house.context, house.actor("mia"), waiting.id)
+        await break_glass.switchable(house.context, house.actor("mia"), waiting.id)
     with pytest.raises(Conflicting):
         await switched(house, waiting)
 

@@ -318,7 +318,7 @@ async def test_a_worker_grants_nothing_that_was_approved_by_a_delegation_that_wa
     house.worker.records = type(house.worker.records)(house.store, recovery)
     over = await house.until(request.id, State.FAILED, State.ACTIVE)
     assert over.state is State.FAILED
-    assert "whose time was over" in over.closed_reason
+    assert "after their delegation had ended" in over.closed_reason
     assert [each["alarm"] for each in await noted(house.store, "alarm")][-1] == "delegation_over"
     await recovery.trail.close()
 

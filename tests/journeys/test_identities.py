@@ -102,8 +102,8 @@ async def test_whose_address_a_directory_gave_to_another_person_gets_and_decides
     assert said in town.dan.ephemerals[-1].said()
     await town.sam.click(waits, "approve")
     assert "no longer in a group that may request" in town.sam.ephemerals[-1].said()
-    assert (await town.app.context.load(town.id_of(waits))).request.state is State.PENDING
-    assert (await town.app.context.load(open_)).request.state is State.ACTIVE
+    assert (await town.app.context.find_by_id(town.id_of(waits))).request.state is State.PENDING
+    assert (await town.app.context.find_by_id(open_)).request.state is State.ACTIVE
     told = await town.slack.sees("C0AUDIT01", lambda m: "The directory ad knows mia@example.com by" in m.text)
     assert "Nothing new is accepted from it." in told.said()
 

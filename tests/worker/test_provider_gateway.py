@@ -1,4 +1,4 @@
-"""A system that answers nothing: new access is held back but for one trial at a time, closing goes on."""
+"""A system that answers nothing: no access is granted but for one trial at a time, revoking goes on."""
 
 from __future__ import annotations
 
