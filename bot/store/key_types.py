@@ -66,6 +66,7 @@ KINDS: Final = {
     "directory:inactive:*": "string",
     "directory:person:*": "string",
     "directory:people_wanted": "set",
+    "directory:groups_wanted": "set",
     "calendar:*": "string",
     "directory:members": "string",
     "directory:members_turn": "string",

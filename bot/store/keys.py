@@ -61,6 +61,7 @@ class Keys:
         self.changed_until = self._key("directory", "changed_until")
         self.refresher = self._key("directory", "refresher")
         self.people_wanted = self._key("directory", "people_wanted")
+        self.groups_wanted = self._key("directory", "groups_wanted")
         self.insights = self._key("insights")
         self.insights_turn = self._key("insights", "turn")
         self.insights_members = self._key("insights", "members")

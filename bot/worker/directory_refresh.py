@@ -42,6 +42,10 @@ _MOST_BUSY = 5_000
 _LONGEST_PROBLEM = 300
 
 
+GroupAnswerAt = tuple[float, GroupSnapshot | None]
+"""When a group was read, and what was said; None for a refusal."""
+
+
 @dataclass(frozen=True)
 class Sources:
     """The providers of the directories and calendars of one policy, by name."""
@@ -59,6 +63,7 @@ class DirectoryRefresh:
     sources: Sources
     failed: Failed = lambda _, __: None
     interval: float = INTERVAL
+    _writing: dict[str, asyncio.Lock] = field(default_factory=dict, init=False)
     _known_at: dict[Key, float] = field(default_factory=dict, init=False)
     """Monotonic seconds of the last answer of each source; of several groups, the oldest."""
     _read_at: float = field(default=-1e9, init=False)
@@ -132,49 +137,53 @@ class DirectoryRefresh:
     async def _directory(
         self, catalog: Catalog, name: str, directory: Directory, stored: Mapping[str, DirectorySnapshot]
     ) -> None:
-        wanted = {group: shape.group for group, shape in catalog.groups.items() if shape.directory == name}
-        previous = stored.get(name)
-        groups = dict(previous.groups) if previous and previous.generation == catalog.policy_hash else {}
-        groups = {group: snapshot for group, snapshot in groups.items() if group in wanted}
+        wanted = [group for group, shape in catalog.groups.items() if shape.directory == name]
+        groups = _groups_of(stored.get(name), catalog, name)
         oldest_first = sorted(wanted, key=lambda group: groups[group].at if group in groups else 0.0)
         now = await self.store.now()
-        await self.calls.ask(("directory", name), partial(self._groups, directory, wanted, oldest_first, groups))
-        problem = self.calls.problem(("directory", name))
-        self._note_age(("directory", name), [groups[g].at if g in groups else None for g in wanted], now)
-        await self._write(
-            DirectorySnapshot(
-                name=name, generation=catalog.policy_hash, at=now, groups=groups, problem=problem[:_LONGEST_PROBLEM]
+        known = await self.read_groups(catalog, name, directory, oldest_first)
+        self._note_age(("directory", name), [known[g].at if g in known else None for g in wanted], now)
+
+    async def read_groups(
+        self, catalog: Catalog, name: str, directory: Directory, groups: Sequence[str]
+    ) -> Mapping[str, GroupSnapshot]:
+        """Read some groups of a directory, and store what was said. Returns all of its groups as they are known then.
+
+        Several reads of one directory may overlap: of each group, the newest that was read is kept.
+        """
+        answers: dict[str, GroupAnswerAt] = {}
+        await self.calls.ask(("directory", name), partial(self._groups, catalog, directory, groups, answers))
+        async with self._writing.setdefault(name, asyncio.Lock()):
+            snapshots = await self.snapshots.read([name], [])
+            known = _groups_of(snapshots.directories.get(name), catalog, name)
+            for group, (at, answer) in answers.items():
+                if group not in known or known[group].at <= at:
+                    known.pop(group, None)
+                    known |= {group: answer} if answer else {}
+            problem = self.calls.problem(("directory", name))[:_LONGEST_PROBLEM]
+            now, generation = snapshots.now, catalog.policy_hash
+            await self._write(
+                DirectorySnapshot(name=name, generation=generation, at=now, groups=known, problem=problem)
             )
-        )
+        return known
 
     async def _groups(
-        self,
-        directory: Directory,
-        wanted: Mapping[str, str],
-        oldest_first: Sequence[str],
-        snapshots: dict[str, GroupSnapshot],
+        self, catalog: Catalog, directory: Directory, groups: Sequence[str], answers: dict[str, GroupAnswerAt]
     ) -> None:
-        """Read the groups into ``snapshots``, one after the other; a refusal of one does not stop the others."""
+        """Read the groups, one after the other; a refusal of one does not stop the others."""
         refusals: list[str] = []
-        for group in oldest_first:
+        for group in groups:
+            # The time before the call: the answer may be outdated by the time it arrives.
+            now = await self.store.now()
             try:
-                snapshots[group] = await self._group(directory, wanted[group])
+                answers[group] = now, await _group(directory, catalog.groups[group].group, now)
             except Refused as error:
-                snapshots.pop(group, None)
+                answers[group] = now, None
                 refusals.append(f"{group}: {error}")
             except NoAnswer as error:
                 raise NoAnswer(f"{group}: {error}", error.after) from None
         if refusals:
             raise Refused("; ".join(refusals))
-
-    async def _group(self, directory: Directory, group: str) -> GroupSnapshot:
-        # The time before the call: the answer may be outdated by the time it arrives.
-        now = await self.store.now()
-        answer = await directory.members(group, now)
-        is_whole = answer.whole and len(answer.people) <= _MOST_PEOPLE
-        # An address that is no valid identity could be anybody's: then who is in the group is not wholly known.
-        is_whole = is_whole and all(identity_or_none(address) for address in answer.people)
-        return GroupSnapshot(people=tuple(sorted(answer.people)[:_MOST_PEOPLE]), at=now - answer.age, whole=is_whole)
 
     async def _calendar(
         self, catalog: Catalog, name: str, calendar: Calendar, stored: Mapping[str, CalendarSnapshot]
@@ -213,6 +222,22 @@ class DirectoryRefresh:
             log.warning(
                 "reading the directories took longer than the lease: the snapshots are not written; it is repeated"
             )
+
+
+async def _group(directory: Directory, group: str, now: float) -> GroupSnapshot:
+    answer = await directory.members(group, now)
+    is_whole = answer.whole and len(answer.people) <= _MOST_PEOPLE
+    # An address that is no valid identity could be anybody's: then who is in the group is not wholly known.
+    is_whole = is_whole and all(identity_or_none(address) for address in answer.people)
+    return GroupSnapshot(people=tuple(sorted(answer.people)[:_MOST_PEOPLE]), at=now - answer.age, whole=is_whole)
+
+
+def _groups_of(stored: DirectorySnapshot | None, catalog: Catalog, name: str) -> dict[str, GroupSnapshot]:
+    """Those of a snapshot that are of this policy, and of this directory in it."""
+    if stored is None or stored.generation != catalog.policy_hash:
+        return {}
+    wanted = {group for group, shape in catalog.groups.items() if shape.directory == name}
+    return {group: snapshot for group, snapshot in stored.groups.items() if group in wanted}
 
 
 async def _busy(calendar: Calendar, now: float) -> tuple[tuple[float, float], ...]:

@@ -97,21 +97,21 @@ class People:
         within a second.
         """
         catalog = self.catalog()
-        shapes = [catalog.groups[name] for name in dict.fromkeys(groups) if name in catalog.groups]
-        asked = [shape.slack_usergroup for shape in shapes if shape.slack_usergroup]
+        named = [name for name in dict.fromkeys(groups) if name in catalog.groups]
+        asked = [group for name in named if (group := catalog.groups[name].slack_usergroup)]
         accounts = [one for one in dict.fromkeys(others) if one != user]
         try:
             async with asyncio.timeout(_PATIENCE):
                 told = await self._current()
-                (person, lists), active = await asyncio.gather(
+                (person, lists), active, facts = await asyncio.gather(
                     asyncio.gather(self._look(user), self.usergroups.look_up_now(asked)),
                     asyncio.gather(*(self._active(one) for one in accounts)),
+                    self.directories.fresh(named),
                 )
         except TimeoutError:
             raise CouldNotCheck("who can decide") from None
         gone = {one for one, is_active in zip(accounts, active, strict=True) if not is_active}
         here = {person.value.identity, *(self._identities.get(one, "") for one in accounts if one not in gone)}
-        facts = await self.directories.facts()
         facts.require_active(person.value)
         # By a list of which Slack does not say how old it is, what its events took away still counts.
         told |= {group: Listed(users, told[group].updated if group in told else 0.0) for group, users in lists.items()}

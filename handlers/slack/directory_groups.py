@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from bot.core.errors import NotAMember
@@ -10,7 +11,11 @@ from bot.core.request import Person
 from bot.policy.catalog import Catalog
 from bot.store.indexes.directory_people import DirectoryPeople
 from bot.store.indexes.directory_snapshots import GROUPS_COUNT, DirectorySnapshots, Snapshots
+from bot.store.indexes.group_wishes import GroupWishes
 from bot.store.store import Store
+
+_AGAIN = 0.04
+"""Seconds between two looks for what the worker was asked for."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class DirectoryGroups:
     def __post_init__(self) -> None:
         """Nothing is read yet."""
         self.snapshots, self.people = DirectorySnapshots(self.store), DirectoryPeople(self.store)
+        self.wishes = GroupWishes(self.store)
 
     async def facts(self) -> SnapshotFacts:
         """What is known now."""
@@ -56,6 +62,19 @@ class DirectoryGroups:
     async def groups(self) -> dict[str, frozenset[str]]:
         """Who is in each group of a directory, by identity, as far as that is known."""
         return (await self.facts()).groups()
+
+    async def fresh(self, groups: Collection[str]) -> SnapshotFacts:
+        """What is known, once all of these groups that are of directories were read just now.
+
+        A worker is asked for those that are not, and waited for without an end: whoever calls gives it one.
+        """
+        facts = await self.facts()
+        if missing := facts.snapshots.not_read_now(facts.catalog, groups):
+            await self.wishes.want(missing)
+        while facts.snapshots.not_read_now(facts.catalog, groups):
+            await asyncio.sleep(_AGAIN)
+            facts = await self.facts()
+        return facts
 
     async def require_active(self, person: Person) -> None:
         """Have a worker look the person up soon. Raises `NotAMember` for somebody who is known to be inactive."""

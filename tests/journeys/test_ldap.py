@@ -77,7 +77,7 @@ async def test_a_group_of_ldap_approves_as_it_is_then(
         slapd.load(person("sam", pwdAccountLockedTime="000001010000Z"), PEOPLE[1], *BOTH)
         await looked(app)
         await town.sam.click(card, "approve")
-        await town.sam.sees_ephemeral(lambda m: "can approve this." in m.text)
+        await town.sam.sees_ephemeral(lambda m: "Your account in the directory ad is disabled" in m.text)
         slapd.load(*PEOPLE, group("new", dn("kim")))
         await looked(app)
         await town.kim.click(card, "approve")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bot.app import App
+from bot.core.errors import CouldNotCheck
 from bot.playground import LocalSlack, Message
 from bot.policy import authorization, lost_rights
 from bot.startup import CannotStart
@@ -218,16 +219,36 @@ async def test_web_answers_by_what_the_worker_read_and_has_no_token(
             assert len(pagerduty.calls) == calls, "a click asks no directory"
 
 
-async def test_what_is_critical_is_decided_by_what_is_two_minutes_old_at_most(
+async def test_for_what_is_critical_the_worker_asks_who_is_on_call_now(
     slack: LocalSlack, redis: RedisServer, tmp_path: Path, mode: Mode, pagerduty: PagerDutyServer
 ) -> None:
     async with on_call(slack, redis, tmp_path, policy(pagerduty), mode) as town:
         people = town.app.people
-        await aged(town.app, 60)
-        assert (await people.look_up_now("USAM", (), ["oncall"])).roster["oncall"].known
-        await aged(town.app, 60)
-        assert not (await people.look_up_now("USAM", (), ["oncall"])).roster["oncall"].known
-        assert (await people.roster())["oncall"].known
+        pagerduty.oncalls.clear()
+        pagerduty.on_call(["kim@example.com"])
+        await aged(town.app, 10)
+        assert (await people.roster())["oncall"].people == {"sam@example.com"}
+        assert (await people.look_up_now("USAM", (), ["oncall"])).roster["oncall"].people == {"kim@example.com"}
+        calls = len(pagerduty.calls)
+        for _ in range(5):
+            assert (await people.look_up_now("USAM", (), ["oncall"])).roster["oncall"].known
+        assert len(pagerduty.calls) == calls, "what was read for a click does for those after it"
+
+
+async def test_where_nobody_says_within_a_second_nothing_critical_is_decided(
+    slack: LocalSlack, redis: RedisServer, tmp_path: Path, mode: Mode, pagerduty: PagerDutyServer
+) -> None:
+    async with on_call(slack, redis, tmp_path, policy(pagerduty), mode) as town:
+        people = town.app.people
+        await aged(town.app, 10)
+        assert await town.app.directories.leader.elected()
+        pagerduty.hangs = True
+        began = time.monotonic()
+        with pytest.raises(CouldNotCheck):
+            await people.look_up_now("USAM", (), ["oncall"])
+        assert time.monotonic() - began < 2
+        assert (await people.look_up_now("USAM", (), ["dba"])).roster["dba"].known, "others are asked about as ever"
+        assert (await people.roster())["oncall"].known, "what is not critical goes on"
 
 
 async def test_a_policy_whose_directory_cannot_be_built_changes_nothing(

@@ -8,7 +8,7 @@ delete one, or put back one of ours that is young still, for a process that has 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -24,6 +24,8 @@ GROUPS_COUNT: Final = 300.0
 """Seconds for which who is in a group counts, since the directory said so."""
 GROUPS_COUNT_FRESH: Final = 120.0
 """The same where a critical role is decided: two looks of the worker's."""
+READ_NOW: Final = 5.0
+"""Seconds since a group was read, after which it is read again for a click that decides about a critical role by it."""
 CALENDARS_COUNT: Final = 3600.0
 """Seconds for which a calendar counts: it is known days ahead, so a short outage changes nothing."""
 KEPT: Final = 86_400
@@ -129,6 +131,17 @@ class Snapshots:
             people = {identity_or_none(address) for address in group.people}
             if None not in people:
                 found[name] = frozenset(who for who in people if who)
+        return found
+
+    def not_read_now(self, catalog: Catalog, groups: Collection[str]) -> set[str]:
+        """Those of the groups that are of directories, and were not read just now."""
+        found = set[str]()
+        for name in groups:
+            shape = catalog.groups.get(name)
+            snapshot = self.directories.get(shape.directory or "") if shape else None
+            group = snapshot.groups.get(name) if snapshot and snapshot.generation == catalog.policy_hash else None
+            if shape and shape.directory and not (group and self._young(group.at, READ_NOW)):
+                found.add(name)
         return found
 
     def frozen(self, catalog: Catalog, calendar: str, at: float) -> bool | None:
