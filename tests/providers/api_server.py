@@ -38,6 +38,10 @@ class ApiServer:
         """What is said to a call that is not allowed."""
         raise NotImplementedError
 
+    def replaced(self, request: web.Request) -> web.Response | None:
+        """What is said in place of the answer to a call."""
+        return self.instead.get(request.path, self.answer)
+
     async def start(self) -> None:
         app = web.Application(middlewares=[self._guard])
         app.router.add_routes(self.routes())
@@ -67,8 +71,12 @@ class ApiServer:
             return part
         if (refused := self.refusal(request)) is not None:
             return refused
-        if (instead := self.instead.get(request.path, self.answer)) is not None:
-            # The same answer; one can be sent once only.
-            return web.Response(status=instead.status, body=instead.body, headers=instead.headers)
+        if (instead := self.replaced(request)) is not None:
+            return again(instead)
         found: web.StreamResponse = await handler(request)
         return found
+
+
+def again(answer: web.Response) -> web.Response:
+    """The same answer; one can be sent once only."""
+    return web.Response(status=answer.status, body=answer.body, headers=answer.headers)

@@ -73,11 +73,14 @@ class EntraServer(OAuthServer):
         for address in addresses:
             self.members[group].append(self.user(address))
 
-    def routes(self, router: web.UrlDispatcher) -> None:
-        router.add_get("/v1.0/groups", self._groups)
-        router.add_get("/v1.0/users", self._users)
-        router.add_get("/v1.0/groups/{id}", self._group)
-        router.add_get("/v1.0/groups/{id}/transitiveMembers", self._members)
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            *super().routes(),
+            web.get("/v1.0/groups", self._groups),
+            web.get("/v1.0/users", self._users),
+            web.get("/v1.0/groups/{id}", self._group),
+            web.get("/v1.0/groups/{id}/transitiveMembers", self._members),
+        ]
 
     def malformed(self) -> web.Response:
         return no_token(400, "invalid_request", 900144)

@@ -10,7 +10,8 @@ from aiohttp import web
 
 from providers.directories.google import PEOPLE_SCOPE, SCOPE
 from providers.directories.oauth import JWT_BEARER
-from tests.providers.oauth import OAuthServer, again, key, pem, read
+from tests.providers.api_server import again
+from tests.providers.oauth import OAuthServer, key, pem, read
 
 ACCOUNT = "jit@jit-test.iam.gserviceaccount.com"
 KEY_ID = "0123456789abcdef0123456789abcdef01234567"
@@ -74,9 +75,12 @@ class GoogleServer(OAuthServer):
     def nested(self, id_: str, address: str = "team@example.com") -> dict[str, Any]:
         return self.user(address, type="GROUP", id=id_)
 
-    def routes(self, router: web.UrlDispatcher) -> None:
-        router.add_get("/admin/directory/v1/groups/{key}/members", self._members)
-        router.add_get("/admin/directory/v1/users/{key}", self._user)
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            *super().routes(),
+            web.get("/admin/directory/v1/groups/{key}/members", self._members),
+            web.get("/admin/directory/v1/users/{key}", self._user),
+        ]
 
     def malformed(self) -> web.Response:
         return no_token(400, "invalid_grant")

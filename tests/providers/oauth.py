@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import datetime as dt
 import functools
@@ -17,6 +16,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from tests.providers.api_server import ApiServer
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -65,37 +66,28 @@ def read(assertion: str, public: rsa.RSAPublicKey) -> tuple[dict[str, Any], dict
     return header, claims
 
 
-class OAuthServer:
+class OAuthServer(ApiServer):
     """Gives tokens, and answers to those that it gave. A vendor says by which forms, and what it answers."""
 
     TOKEN_PATH = ""
 
     def __init__(self) -> None:
-        self.calls: list[str] = []
+        super().__init__()
         self.forms: list[dict[str, str]] = []
         self.tokens: dict[str, dict[str, str]] = {}
         """Those that count, with the form that each was given for."""
         self.lifetime = 3600
         self.clock_ahead = 0.0
-        self.answer: web.Response | None = None
-        """In place of each answer but tokens."""
         self.token_answer: web.Response | None = None
-        self.hangs = False
-        self.delay = 0.0
-        self.port = 0
+        """In place of each token; ``answer`` is in place of each other answer."""
         self._numbers = itertools.count(1)
-        self._runner: web.AppRunner | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
     @property
     def now(self) -> float:
         return time.time() + self.clock_ahead
 
-    def routes(self, router: web.UrlDispatcher) -> None:
-        raise NotImplementedError
+    def routes(self) -> list[web.RouteDef]:
+        return [web.post(self.TOKEN_PATH, self._token)]
 
     def refused(self, form: dict[str, str]) -> web.Response | None:
         """Why there is no token for a form; None where there is one. Raises `KeyError`, `ValueError` for a bad one."""
@@ -107,37 +99,15 @@ class OAuthServer:
     def unauthorized(self) -> web.Response:
         raise NotImplementedError
 
-    async def start(self) -> None:
-        app = web.Application(middlewares=[self._guard])
-        app.router.add_post(self.TOKEN_PATH, self._token)
-        self.routes(app.router)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port)
-        await site.start()
-        self.port = self.port or self._runner.addresses[0][1]
+    def refusal(self, request: web.Request) -> web.Response | None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        known = scheme == "Bearer" and token in self.tokens
+        return None if known or request.method == "POST" else self.unauthorized()
 
-    async def stop(self) -> None:
-        if self._runner:
-            await self._runner.cleanup()
-            self._runner = None
-
-    @web.middleware
-    async def _guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        self.calls.append(f"{request.method} {request.path_qs}")
-        await asyncio.sleep(60 if self.hangs else self.delay)
-        if request.method == "GET":
-            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-            if scheme != "Bearer" or token not in self.tokens:
-                return self.unauthorized()
-            if self.answer is not None:
-                return again(self.answer)
-        found: web.StreamResponse = await handler(request)
-        return found
+    def replaced(self, request: web.Request) -> web.Response | None:
+        return self.token_answer if request.method == "POST" else super().replaced(request)
 
     async def _token(self, request: web.Request) -> web.Response:
-        if self.token_answer is not None:
-            return again(self.token_answer)
         fields = await request.post()
         form = {name: value for name, value in fields.items() if isinstance(value, str)}
         if request.content_type != FORM or request.query or len(form) != len(fields):
@@ -153,8 +123,3 @@ class OAuthServer:
         token = f"token-{next(self._numbers)}-{secrets.token_urlsafe(16)}"
         self.tokens[token] = form
         return web.json_response({"token_type": "Bearer", "expires_in": self.lifetime, "access_token": token})
-
-
-def again(answer: web.Response) -> web.Response:
-    """The same answer; one can be sent once only."""
-    return web.Response(status=answer.status, body=answer.body, headers=answer.headers)

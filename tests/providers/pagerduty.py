@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from typing import Any
 
 from aiohttp import web
+
+from tests.providers.api_server import ApiServer
 
 TOKEN = "u+a-token-of-the-test"
 ACCEPT = "application/vnd.pagerduty+json;version=2"
 LARGEST_PAGE = 100
 
 
-class PagerDutyServer:
+class PagerDutyServer(ApiServer):
     """An account with schedules and escalation policies, and who is on call by them."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.schedules: set[str] = {"PSCHED1"}
         self.policies: set[str] = {"PPOLICY1"}
         self.oncalls: list[dict[str, Any]] = []
-        self.calls: list[str] = []
-        self.answer: web.Response | None = None
-        """In place of each answer."""
-        self.hangs = False
-        self.port = 0
-        self._runner: web.AppRunner | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
     def on_call(self, addresses: Iterable[str], level: int = 1, schedule: str | None = "PSCHED1") -> None:
         """Have these on call by an escalation policy, which uses a schedule or names them itself."""
@@ -45,35 +37,19 @@ class PagerDutyServer:
                 }
             )
 
-    async def start(self) -> None:
-        app = web.Application(middlewares=[self._guard])
-        app.router.add_get("/oncalls", self._oncalls)
-        app.router.add_get("/schedules/{id}", self._schedule)
-        app.router.add_get("/escalation_policies/{id}", self._policy)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port)
-        await site.start()
-        self.port = self.port or self._runner.addresses[0][1]
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/oncalls", self._oncalls),
+            web.get("/schedules/{id}", self._schedule),
+            web.get("/escalation_policies/{id}", self._policy),
+        ]
 
-    async def stop(self) -> None:
-        if self._runner:
-            await self._runner.cleanup()
-            self._runner = None
-
-    @web.middleware
-    async def _guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        self.calls.append(request.path_qs)
-        if self.hangs:
-            await asyncio.sleep(60)
+    def refusal(self, request: web.Request) -> web.Response | None:
         if request.headers.get("Authorization") != f"Token token={TOKEN}":
             return web.json_response({"error": {"message": "Unauthorized", "code": 2006}}, status=401)
         if request.headers.get("Accept") != ACCEPT:
             return web.json_response({"error": {"message": "Unacceptable", "code": 2008}}, status=406)
-        if self.answer is not None:
-            return _again(self.answer)
-        found: web.StreamResponse = await handler(request)
-        return found
+        return None
 
     async def _oncalls(self, request: web.Request) -> web.Response:
         known = {"include[]", "schedule_ids[]", "escalation_policy_ids[]", "time_zone", "limit", "offset", "total"}
@@ -104,8 +80,3 @@ def _one(kind: str, id_: str, there: set[str]) -> web.Response:
     if id_ in there:
         return web.json_response({kind: {"id": id_, "type": kind, "name": "…"}})
     return web.json_response({"error": {"message": "Not Found", "code": 2100}}, status=404)
-
-
-def _again(answer: web.Response) -> web.Response:
-    """The same answer; one can be sent once only."""
-    return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
