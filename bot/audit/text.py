@@ -38,7 +38,8 @@ def row(entry: AuditEntry, request: Request | None) -> str:
         if request
         else projection.about(entry)
     )
-    at, by = human_times.spelled(entry.at), projection.by(entry)
+    at, by, proof = human_times.spelled(entry.at), projection.by(entry), projection.proof(entry)
+    about += f" (confirmed with {proof.factor} {human_times.spelled(proof.at)})" if proof else ""
     return f"{entry.seq:>9}  {at}  {entry.kind:<16} {by:<12} {entry.id:<8} {about}"
 
 

@@ -18,7 +18,7 @@ from bot.core import human_times
 from bot.core.audit_chain import AuditEntry
 from bot.core.given_inputs import spelled
 from bot.core.request import Request
-from handlers.views import action_ids, modals, tables
+from handlers.views import action_ids, confirmed, modals, tables
 from handlers.views.message import SlackMessage, context, section
 from handlers.views.tables import ACCOUNT, Table
 from handlers.views.text import code, fitting, safe, when
@@ -84,6 +84,7 @@ def _events(shown: AuditPage) -> Table:
 def _cells(entry: AuditEntry, request: Request | None, sealed: int) -> tuple[str, ...]:
     about = request.id if request else projection.about(entry)
     what = [f"{request.requester.email} {request.what} {spelled(request)}".strip() if request else "", _why(entry)]
+    what += [f"{confirmed.by(proof)} {_utc(proof.at)}"] if (proof := projection.proof(entry)) else []
     said = " · ".join(filter(None, what))
     sure = "sealed" if entry.seq <= sealed else "not sealed yet"
     return f"{entry.seq:,}", _utc(entry.at), entry.kind, projection.by(entry), about, said, sure
@@ -147,6 +148,8 @@ def _event(entry: AuditEntry, request: Request | None, sealed: int) -> str:
         words.append(code(about, 90))
     why = _why(entry)
     words += [safe(why, 120)] if why else []
+    proof = projection.proof(entry)
+    words += [f"{confirmed.by(proof)} {_time(proof.at, '{time_secs}')}"] if proof else []
     words += ["_not sealed yet_"] if entry.seq > sealed else []
     return " · ".join(words)
 

@@ -9,7 +9,7 @@ from slack_sdk.models.blocks import ActionsBlock, Block, HeaderBlock
 
 from bot.access.track_record import TrackRecord
 from bot.core.request import Leg, Request, Review, Verb
-from handlers.views import break_glass, ended, status
+from handlers.views import break_glass, confirmed, ended, status
 from handlers.views.message import Needed, SlackMessage, context, section, warning
 from handlers.views.questions import CHANGED, asked
 from handlers.views.text import (
@@ -60,7 +60,8 @@ def card(
     ]
     for n, buttons in enumerate(row.card_buttons(request)):
         blocks.append(ActionsBlock(block_id=f"{DECIDE}_{n}" if n else DECIDE, elements=list(buttons)))
-    blocks.append(context(f"{request.id} · requested {when(request.created_at)}"))
+    requested = f"requested {when(request.created_at)}{confirmed.after(request.proof)}"
+    blocks.append(context(f"{request.id} · {requested}"))
     lock_screen = f"🚨 Break-glass: {row.lock_screen(request)}" if request.break_glass else row.lock_screen(request)
     return SlackMessage(lock_screen, [block.to_dict() for block in blocks])
 
@@ -118,13 +119,18 @@ def _heading(request: Request, site: str) -> str:
 
 def _standing(request: Request, needed: Needed, earlier: TrackRecord | None) -> str:
     """Whose approval it needs, by when, and what follows; or what came of it, and who did it."""
-    said = [f":busts_in_silhouette: {by}"] if (by := by_whom(request)) else []
+    said = [f":busts_in_silhouette: {by}{_accepted_with(request)}"] if (by := by_whom(request)) else []
     said += [_answered(request, review, needed) for review in request.reviews]
     if request.rule:
         said.append(f":ballot_box_with_check: Approved by {by_rule(request.rule)}")
     said += by_rules(request)
     said += [*break_glass.lines(request), *status.of(request).details(request, needed)]
     return "\n".join([*said, *([_earlier(earlier)] if earlier and request.awaits_decision else [])])
+
+
+def _accepted_with(request: Request) -> str:
+    proof = request.consent_proof
+    return f" {name(request.requester)} confirmed it with {confirmed.factor(proof.factor)}." if proof else ""
 
 
 def by_rules(request: Request) -> list[str]:
@@ -141,7 +147,8 @@ def by_rules(request: Request) -> list[str]:
 def _answered(request: Request, review: Review, needed: Needed) -> str:
     if review.verb is Verb.DENY:
         return f":x: {who_reviewed(review)} denied: {fitting(review.reason, 1_500)}"
-    return f":white_check_mark: {who_reviewed(review)} approved ({for_how_long(request, review)}){_for(needed, review)}"
+    approved = f"{who_reviewed(review)} approved ({for_how_long(request, review)}){_for(needed, review)}"
+    return f":white_check_mark: {approved}{confirmed.after(review.proof)}"
 
 
 def _for(needed: Needed, review: Review) -> str:

@@ -15,6 +15,11 @@ def by(proof: Proof | None) -> str:
     return f"confirmed with {factor(proof.factor)}" if proof else ""
 
 
+def after(proof: Proof | None) -> str:
+    """The same, behind what they did: ``, confirmed with an authenticator app``."""
+    return f", {by(proof)}" if proof else ""
+
+
 def factor(kind: str) -> str:
     """A factor by its kind."""
     return _FACTORS.get(kind) or f"a code of {code(kind, 40)}"

@@ -28,7 +28,8 @@ def asked(preview: ProofPreview | None) -> list[Block]:
         return [modals.text(f":closed_lock_with_key: This needs a second factor. {said}")]
     if preview.fresh:
         ago = length(max(60, round((preview.now - preview.fresh.at) / 60) * 60))
-        said = f"You {confirmed.by(preview.fresh)} {ago} ago that it is you; no code is needed."
+        factor = confirmed.factor(preview.fresh.factor)
+        said = f"You confirmed {ago} ago, with {factor}, that it is you: no code is needed."
         return [modals.text(f":closed_lock_with_key: {said}")]
     return [field(preview.factors)]
 

@@ -32,9 +32,10 @@ from bot.core.events import (
     Revoked,
     Started,
 )
-from bot.core.request import ByRule, Ending, Request, State
+from bot.core.request import ByRule, Ending, Request, Review, State
 from handlers.views.break_glass import by_list, outcome
 from handlers.views.card import for_how_long
+from handlers.views.confirmed import after, factor
 from handlers.views.ended import proof
 from handlers.views.extension import undecided
 from handlers.views.message import Needed, SlackMessage, warning
@@ -67,16 +68,16 @@ def line(request: Request, event: Event, needed: Needed) -> str:
         case ApprovedByRule(rule=rule):
             return f"Approved by {by_rule(rule)}. Granting access for {length(request.duration)}."
         case Approved(review=review, duration=duration) if request.starts_at > event.at:
-            return f"{reviewer(review)} approved ({length(duration)}). Access starts {when(request.starts_at)}."
+            return f"{_approved(review, length(duration))}. Access starts {when(request.starts_at)}."
         case Endorsed(review=review):
-            return f"{reviewer(review)} approved ({for_how_long(request, review)}). {_still(needed)}"
+            return f"{_approved(review, for_how_long(request, review))}. {_still(needed)}"
         case QuestionAsked(question=question):
             asks = f"{name(question.by)} asks {user(request.requester.id)}: {fitting(question.text, _SAID)}"
             return f"{asks}\nThe requester answers in a direct message from this app."
         case QuestionAnswered():
             return _answers(request, event)
         case Approved(review=review, duration=duration):
-            return f"{reviewer(review)} approved ({length(duration)}). Granting access."
+            return f"{_approved(review, length(duration))}. Granting access."
         case Denied(review=review):
             return f"{reviewer(review)} denied: {safe(review.reason, 500)}"
         case Cancelled(by="policy", reason=reason):
@@ -112,6 +113,10 @@ def line(request: Request, event: Event, needed: Needed) -> str:
             return _extension(request, event, needed) or _break_glass(request, event)
 
 
+def _approved(review: Review, for_: str) -> str:
+    return f"{reviewer(review)} approved ({for_}){after(review.proof)}"
+
+
 def _answers(request: Request, event: QuestionAnswered) -> str:
     """The answer, and who changed what with it."""
     answered, who = request.question(event.n), name(request.requester)
@@ -128,11 +133,17 @@ def _extension(request: Request, event: Event, needed: Needed) -> str:
         case ExtensionRequested(extension=extension):
             until, reason = clock(extension.until), safe(extension.reason, 500)
             asked = f"{name(request.requester)} asks to extend {title(request)} until {until}: {reason}"
+            asked += (
+                f"\n{name(request.requester)} confirmed it with {factor(extension.proof.factor)}."
+                if extension.proof
+                else ""
+            )
             return f"{asked}\n{undecided(request, needed)}"
         case ExtensionEndorsed(review=review):
-            return f"{reviewer(review)} approved the extension. {_still(needed)}"
+            return f"{reviewer(review)} approved the extension{after(review.proof)}. {_still(needed)}"
         case ExtensionApproved(review=review, until=until):
-            return f"{reviewer(review)} approved the extension until {clock(until)}. Extending access."
+            extended = f"{reviewer(review)} approved the extension until {clock(until)}{after(review.proof)}"
+            return f"{extended}. Extending access."
         case ExtensionDenied(review=review):
             return f"{reviewer(review)} denied the extension: {safe(review.reason, 500)}"
         case ExtensionFailed(error=error):
@@ -147,6 +158,7 @@ def _break_glass(request: Request, event: Event) -> str:
     match event:
         case BreakGlassUsed(break_glass=glass) | SwitchedToBreakGlass(break_glass=glass):
             took = f"{name(request.requester)} used break-glass for {length(event.duration)}, and nobody approved it"
+            took += after(event.proof)
             return f"{took}: {safe(event.reason, 500)}. Granting access.{by_list(glass)}"
         case BreakGlassReviewed(review=review):
             return outcome(BreakGlass(at=event.at, review_by=event.at, review=review)).replace("\n", " ")

@@ -20,6 +20,7 @@ from bot.core.events import EVENT, Event, QuestionAsked
 from bot.core.happening import Requested
 from bot.core.illegal_event import IllegalEvent
 from bot.core.lifecycle import ANYWHERE, BEGINNINGS, TRANSITIONS
+from bot.core.proof import Proof
 from bot.core.request import ID_PATTERN, LegState, Person, Request, Review
 from bot.core.transitions import LEG_MAY_HAVE_ACCESS
 
@@ -135,6 +136,17 @@ def about(entry: AuditEntry) -> str:
 def by(entry: AuditEntry) -> str:
     """Who did it, as the event says; '' where it does not."""
     return str(fields(entry).get("by", ""))
+
+
+def proof(entry: AuditEntry) -> Proof | None:
+    """With what whoever did it confirmed that it is them, and when; None where the event says nothing of it."""
+    said = fields(entry)
+    parts = (said, *(said.get(name) for name in ("review", "extension", "reveal")))
+    found = next((part["proof"] for part in parts if isinstance(part, dict) and part.get("proof")), None)
+    try:
+        return Proof.model_validate(found) if found else None
+    except ValidationError:
+        return None
 
 
 def word(what: str, name: str) -> str:

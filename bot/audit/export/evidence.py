@@ -101,7 +101,7 @@ def _facts(request: Request, events: Sequence[AuditEntry]) -> dict[str, Any]:
     return {
         "request": told,
         "reviews": told["reviews"],
-        "proofs": [event._asdict() for event in events if "prove" in event.kind or "proof" in event.kind],
+        "proofs": [event._asdict() for event in events if projection.proof(event)],
         "grants": [{"role": leg["role"], "before": leg["prior"], "receipt": leg["receipt"]} for leg in legs],
         "read_back": [{"leg": leg["n"], "outcome": leg["outcome"]} for leg in legs],
     }

@@ -41,6 +41,7 @@ def _shown(pack: Mapping[str, Any]) -> str:
         *((given["title"], given["value"]) for given in _inputs(request)),
         ("Reason", request["reason"]),
         ("Asked at", human_times.spelled(request["created_at"])),
+        *([("Confirmed with", proved)] if (proved := _proof(request.get("proof"))) else []),
         *([("Approved by", _rule(request["rule"]))] if request.get("rule") else []),
         *([("Break-glass", _break_glass(request["break_glass"]))] if request.get("break_glass") else []),
         ("State", request["state"]),
@@ -49,7 +50,13 @@ def _shown(pack: Mapping[str, Any]) -> str:
         ("Last head", pack["head"]),
     ]
     reviews = [
-        (human_times.spelled(review["at"]), _reviewer(review), review["verb"], review["reason"])
+        (
+            human_times.spelled(review["at"]),
+            _reviewer(review),
+            review["verb"],
+            review["reason"],
+            _proof(review.get("proof")),
+        )
         for review in pack["reviews"]
     ]
     legs = [(f"{leg['role']['system']}/{leg['role']['role']}", _json(leg["receipt"])) for leg in pack["grants"]]
@@ -62,7 +69,7 @@ def _shown(pack: Mapping[str, Any]) -> str:
     return "\n".join(
         (
             _table("The request", (), facts),
-            _table("Answers", ("when", "who", "answer", "reason"), reviews),
+            _table("Answers", ("when", "who", "answer", "reason", "confirmed with"), reviews),
             _table("Opened", ("role", "receipt"), legs),
             _table("Read back", ("leg", "outcome"), closed),
             _table("Events", ("number", "when", "kind", "event"), events),
@@ -77,7 +84,9 @@ def _asked_by(request: Mapping[str, Any]) -> list[tuple[str, str]]:
     if not requested_by:
         return [("Asked by", requester)]
     at = request.get("consented_at")
+    proof = _proof(request.get("consent_proof"))
     accepted = f"accepted {human_times.spelled(at)}" if at else "not accepted"
+    accepted += f", confirmed with {proof}" if proof else ""
     return [("Asked by", _person(requested_by)), ("Asked for", f"{requester}, {accepted}")]
 
 
@@ -95,6 +104,11 @@ def _reviewer(review: Mapping[str, Any]) -> str:
     """Who answered, and in whose place."""
     instead = review.get("stands_in_for")
     return f"{review['by']['email']} for {instead['email']}" if instead else str(review["by"]["email"])
+
+
+def _proof(proof: Mapping[str, Any] | None) -> str:
+    """Which factor proved who it was, and when; empty where the policy asked for none."""
+    return f"{proof['factor']} at {human_times.spelled(proof['at'])}" if proof else ""
 
 
 def _rule(rule: Mapping[str, Any]) -> str:

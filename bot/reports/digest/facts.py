@@ -259,6 +259,7 @@ def _figures(tally: DayCounts, live: int, base: str) -> tuple[Figure, ...]:
         by_kind("found", "found", notes=True),
         by_kind("alarms", "alarm", notes=True),
         by_kind("policy changes", "policy", notes=True),
+        by_kind("wrong codes", "factor_failed", "factor_locked", notes=True),
     )
 
 

@@ -35,6 +35,7 @@ _NAMES = {
     "found": ("drift finding", "drift findings"),
     "alarms": ("alarm", "alarms"),
     "policy changes": ("policy change", "policy changes"),
+    "wrong codes": ("wrong second-factor code", "wrong second-factor codes"),
 }
 """What each figure counts, to follow its number: of one, and of several where that differs."""
 _EVIDENCE = 5

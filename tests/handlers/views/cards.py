@@ -51,6 +51,7 @@ from bot.core.events import (
     Warned,
 )
 from bot.core.lifecycle import advance, begin
+from bot.core.proof import Proof
 from bot.core.questions import DurationChange, ReasonChange
 from bot.core.request import (
     ApproverQuestion,
@@ -327,11 +328,26 @@ _LONGER: list[Event] = [
     _MORE,
     Extended(at=AT + 970, receipts=({"native": "a"},)),
 ]
+APP, RECOVERY = Proof(factor="totp", at=AT), Proof(factor="recovery", at=AT + 60)
 STORIES: Mapping[str, Sequence[Event]] = {
     "pending": [asked()],
     "pending-reminded": [asked(remind_at=AT + 2 * HOUR), Reminded(at=AT + 2 * HOUR)],
     "pending-critical": [asked("vault/admin")],
     "pending-critical-half": [asked("vault/admin"), Endorsed(at=AT + 60, by=DAN.id, review=yes())],
+    "pending-confirmed": [
+        asked("vault/admin", proof=APP),
+        Endorsed(at=AT + 60, by=DAN.id, review=yes().model_copy(update={"proof": RECOVERY})),
+    ],
+    "extension-confirmed": [
+        asked(proof=APP),
+        Approved(at=AT + 60, by=DAN.id, review=yes().model_copy(update={"proof": APP}), duration=1800),
+        *granted(),
+        ExtensionRequested(
+            at=AT + 900,
+            by=MIA.id,
+            extension=Extension(n=1, until=AT + 3600, reason="it takes longer", at=AT + 900, proof=APP),
+        ),
+    ],
     "steps-first-open": [in_steps("ordered")],
     "steps-second-open": [in_steps("ordered"), next_step()],
     "steps-escalated": [in_steps("ordered"), Escalated(at=AT + HOUR, role="vault/admin", step=1)],

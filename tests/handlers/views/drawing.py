@@ -22,7 +22,9 @@ from bot.access.delegate import OwnDelegations
 from bot.access.enrolment import ConfirmedFactor, OwnFactor, OwnFactors
 from bot.access.inputs import check_inputs
 from bot.access.lockdown import LiftVote
+from bot.access.proof import ProofPreview
 from bot.access.read import Overview
+from bot.access.request_form import RequestForm
 from bot.access.revoke import BulkRevocation
 from bot.access.rule_preview import preview
 from bot.audit.archive.projection import Holding
@@ -31,8 +33,10 @@ from bot.core.audit_chain import AuditEntry
 from bot.core.break_glass import BreakGlass
 from bot.core.delegation import Delegation
 from bot.core.events import QuestionAnswered, QuestionAsked, Submitted
+from bot.core.factor_errors import FactorLocked, FactorTooNew, NotEnrolled
 from bot.core.lifecycle import advance, begin
 from bot.core.lockdown import Lock, Operator, Vote
+from bot.core.proof import Proof, ProofUse
 from bot.core.questions import DurationChange, ReasonChange
 from bot.core.request import ApproverQuestion, DraftWait, Ending, Extension, Request, RequiredStep, Review, State, Verb
 from bot.core.role_snapshot import RoleSnapshot
@@ -51,6 +55,7 @@ from handlers.views import (
     delegation,
     dms,
     explain,
+    extension,
     home,
     insights,
     lockdown,
@@ -58,6 +63,7 @@ from handlers.views import (
     modals,
     people,
     policy_change,
+    proof,
     reach,
     record_alarms,
     request_line,
@@ -81,6 +87,8 @@ AT = 1_800_000_000.0
 HOUR = 3600
 NAMES = {"dba": "<!subteam^S0DBA0001>", "security": "<@USAM> or <@UKIM>"}
 MIA, DAN, EVE, KIM = (person("T0LOCAL01", name) for name in ("mia", "dan", "eve", "kim"))
+PROOF = Proof(factor="totp", at=AT)
+CODE = ProofPreview(factors=("totp", "recovery"))
 EVIL = "INC-1 <!channel> & *bold* <https://evil.example|safe>"
 
 
@@ -425,6 +433,12 @@ def _look() -> Scan:
     )
 
 
+def _with_proof(preview: ProofPreview) -> View:
+    return modals.ask(
+        policy().choices(), chosen("debug"), modals.Filled(3600, "INC-1 why", confirm=proof.asked(preview))
+    )
+
+
 DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     "ask-empty": lambda: modals.ask(policy().choices()),
     "ask-template": lambda: modals.ask(policy().choices(), chosen("debug"), modals.Filled(3600, EVIL)),
@@ -469,6 +483,25 @@ DRAWINGS: Mapping[str, Callable[[], View | SlackMessage | str | list[Any]]] = {
     "approve-less-after-a-change": lambda: modals.approve_less(with_another_reason()),
     "revoke": lambda: modals.revoke(opened()),
     "break-glass": lambda: break_glass.use(request(asked=7200), 2700),
+    "break-glass-with-a-code": lambda: break_glass.use(request(asked=7200), 2700, confirm=proof.asked(CODE)),
+    "break-glass-new": lambda: break_glass.use_new(
+        choice("vault/read-only"),
+        2700,
+        RequestForm(what="vault/read-only", duration=600, reason=EVIL),
+        proof.NOT_IN_A_COMMAND,
+        proof.asked(CODE),
+    ),
+    "ask-with-a-code": lambda: _with_proof(CODE),
+    "ask-confirmed-before": lambda: _with_proof(ProofPreview(fresh=PROOF, now=PROOF.at + 200)),
+    "ask-without-a-factor": lambda: _with_proof(ProofPreview(refusal=NotEnrolled(ProofUse.REQUEST, ("totp",)))),
+    "ask-while-locked": lambda: _with_proof(ProofPreview(refusal=FactorLocked(ProofUse.REQUEST, AT + 60))),
+    "ask-with-a-new-factor": lambda: _with_proof(ProofPreview(refusal=FactorTooNew(ProofUse.REQUEST, AT + 24 * HOUR))),
+    "approve-less-with-a-code": lambda: modals.approve_less(request(), "", proof.asked(CODE), 900, proof.NOT_YET),
+    "extend-with-a-code": lambda: extension.extend(opened(), 1800, EVIL, proof.NOT_YET, proof.asked(CODE)),
+    "approve-code": lambda: proof.approve(request(), ("totp", "recovery")),
+    "approve-extension-code": lambda: proof.approve_extension(longer(), ("totp",)),
+    "accept-code": lambda: proof.accept(draft(), ("totp",)),
+    "reveal-code": lambda: proof.reveal(opened(), ("totp",)),
     "break-glass-review": lambda: break_glass.review(taken_at_once()),
     "break-glass-answer": lambda: break_glass.answer(taken_at_once()),
     "break-glass-answer-of-an-owner": lambda: break_glass.answer(

@@ -50,6 +50,7 @@ FIGURES = {
     "found": 2,
     "alarms": 1,
     "policy changes": 1,
+    "wrong codes": 0,
 }
 
 
@@ -229,6 +230,14 @@ def test_an_event_that_another_version_wrote_is_counted_as_unread_and_breaks_not
     found = made(archive)
     assert (found.unread, found.count("asked")) == (1, 9)
     assert "1 event could not be read by this version" in digest_words.text(found)
+
+
+def test_wrong_second_factor_codes_are_counted(archive: Archive) -> None:
+    wrong = [note(n, at(9 + n), "factor_failed", f'{{"by":"UMIA","failures":{n}}}') for n in (1, 2)]
+    keep(archive, days.SIGNER, W, [*wrong, note(3, at(13), "factor_locked", '{"by":"UMIA"}'), note(4, UNTIL + HOUR)])
+    found = made(archive)
+    assert found.count("wrong codes") == 3
+    assert "3 wrong second-factor codes" in digest_words.text(found)
 
 
 def test_what_an_intruder_wrote_breaks_nothing(archive: Archive) -> None:
