@@ -33,7 +33,7 @@ from handlers import (
 from handlers.context import TURNED_AWAY, Door
 from handlers.error_messages import sentence
 from handlers.notify.poster import METADATA
-from handlers.slack import modal_stack, payloads
+from handlers.slack import modal_stack, payloads, shown_form
 from handlers.slack.payloads import Payload
 from handlers.views import modals
 from handlers.views.text import field_error
@@ -84,7 +84,7 @@ def register(app: AsyncApp, door: Door) -> None:
             heading = "Locked down" if isinstance(error, LockedDown) else "Not possible now"
             return _json({"response_action": "update", "view": modals.note(heading, text).to_dict()})
         if kind == "view_submission":
-            return _json({"response_action": "errors", "errors": {payloads.first_input(body): field_error(text)}})
+            return _json({"response_action": "errors", "errors": {shown_form.first_input(body): field_error(text)}})
         if kind == "block_suggestion":  # a list of options has no room for a sentence
             return _json({"options": []})
         if body.get("response_url"):

@@ -16,7 +16,7 @@ from bot.core.request import Request
 from bot.core.verdict import Actor
 from handlers.context import Door
 from handlers.error_messages import sentence
-from handlers.slack import payloads
+from handlers.slack import shown_form
 from handlers.slack.payloads import Payload
 from handlers.views import action_ids
 from handlers.views import proof as views
@@ -34,7 +34,7 @@ async def refused(
 ) -> None:
     """Under the field for the code; where the form has none, it is drawn again, with the field and a note."""
     said = sentence(error)
-    if payloads.has_code_field(body):
+    if shown_form.has_code_field(body):
         await ack(response_action="errors", errors={action_ids.CODE: field_error(said)})
     else:
         confirm = views.asked(ProofPreview.of_refusal(error))

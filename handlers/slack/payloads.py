@@ -300,18 +300,6 @@ def field(payload: Payload, block: str) -> str:
     return _values(payload).get(block, "")
 
 
-def first_input(payload: Payload) -> str:
-    """The block under which an error of a submission is shown; that of a code only where it is the only one."""
-    blocks = [str(block["block_id"]) for block in payload["view"]["blocks"] if block["type"] == "input"]
-    others = [block for block in blocks if block != action_ids.CODE]
-    return (others or blocks or [""])[-1]
-
-
-def has_code_field(payload: Payload) -> bool:
-    """Whether the form that was submitted has a field for a second-factor code."""
-    return any(block["block_id"] == action_ids.CODE for block in payload["view"]["blocks"])
-
-
 def _values(payload: Payload) -> dict[str, str]:
     """Each input block's value by block id."""
     found: dict[str, str] = {}
