@@ -209,6 +209,7 @@ def test_tasks_are_cancelled_in_one_place_which_waits_for_them_with_a_limit() ->
         "bot/tasks.py",
         "bot/http_connections.py",  # timers
         "bot/store/batching.py",  # the answer that somebody waits for, which is no task
+        "providers/systems/mysql/connection.py",  # timers
         "providers/systems/postgresql/connection.py",  # a timer
         # They import nothing of the bot, and bound the wait themselves.
         "providers/systems/postgresql/locks.py",  # whose connection is cut off at its time

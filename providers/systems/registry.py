@@ -19,6 +19,6 @@ SYSTEMS: Installed[System] = Installed(
     noun="provider",
     shape="System",
     members=("Config", "Params", *(name for name in vars(System) if not name.startswith("_"))),
-    extras={"postgresql": "psycopg"},
+    extras={"mysql": "pymysql", "postgresql": "psycopg"},
 )
 names, find, build = SYSTEMS.names, SYSTEMS.find, SYSTEMS.build

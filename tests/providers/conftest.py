@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.postgresql_binaries import MAJORS
+from tests.providers.mariadb import MariaDbServer, mariadb_server
+from tests.providers.mysql_bench import furnish as furnish_mariadb
 from tests.providers.postgres_bench import furnish
 from tests.providers.scim import RealScim
 from tests.servers import PostgresServer, RedisServer, need, postgres_server, redis_server, valkey_binary
@@ -52,6 +54,14 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
     """A PostgreSQL of each version, with the bot, its roles and an application's database."""
     with postgres_server("max_prepared_transactions=10", major=request.param) as server:
         furnish(server)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDbServer]:
+    """A MariaDB with the bot, its roles and an application's database."""
+    with mariadb_server() as server:
+        furnish_mariadb(server)
         yield server
 
 
