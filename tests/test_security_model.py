@@ -138,12 +138,14 @@ PROOF: dict[str, list[str]] = {
     "- The holder gains no time": [
         "providers/test_postgresql_hostile.py",
         "providers/test_postgresql_end.py",
+        "providers/test_mysql_end.py",
         "providers/test_redis.py",
     ],
     "- What a requester gives for an input": [
         "access/test_inputs.py::test_whatever_is_typed_a_provider_gets_a_value_that_passed_or_nothing",
         "policy/test_inputs.py::test_a_value_gets_where_it_is_named_and_nowhere_else",
         "providers/test_inputs.py::test_a_role_and_a_database_are_named_to_the_letter",
+        "providers/test_inputs.py::test_whatever_is_typed_is_one_database_in_a_statement_and_no_pattern",
         "providers/test_inputs.py::test_whatever_is_typed_the_rules_have_one_pattern_more_and_nothing_else",
     ],
     "- Break-glass is never silent": [

@@ -61,7 +61,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "SystemShape": {
         "title": "How people read it.",
-        "provider": "What serves it: sandbox, postgresql, redis, or one that is installed.",
+        "provider": "What serves it: sandbox, postgresql, mysql, redis, or one that is installed.",
         "config": "The provider's own keys; a secret is `env:NAME` or `file:PATH`.",
         "channel": "The id of the channel in which its requests are approved or denied.",
         "approvers": "Groups; one of their people approves, unless a role has steps of its own.",

@@ -121,6 +121,16 @@ def _role_of_the_policy_guide(name: str, provider: str = "postgresql") -> Role:
     return role
 
 
+def test_the_system_of_the_mariadb_guide_is_good() -> None:
+    [systems] = re.findall(r"```yaml\n(systems:\n.*?)```", _read(ROOT / "bot/guides/mysql.md"), re.DOTALL)
+    text = POLICY.replace("systems:\n", systems, 1)
+    policy = parse([Source("mysql.md", text)], facts, registry.names())
+    role = policy.role("orders", "read-only")
+    assert role
+    assert role.grants == {"privileges": ["SELECT"], "database": {"ask": "database"}}
+    assert policy.role("orders", "deploy")
+
+
 def test_the_inputs_of_the_policy_guide_are_good() -> None:
     role = _role_of_the_policy_guide("read-only")
     assert [(name, shape.kind) for name, shape in role.asks.items()] == [("group", "choice"), ("database", "pattern")]

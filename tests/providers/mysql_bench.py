@@ -218,4 +218,4 @@ class SharedMysqlBench(MysqlBench):
 
 def config(port: int, **more: Any) -> dict[str, Any]:
     """The bot's, on this machine."""
-    return {"url": f"mysql://{BOT}:correct-h%C3%B6rse@127.0.0.1:{port}", "tls": "off", "timeout": 10.0, **more}
+    return {"url": f"mysql://{BOT}:correct-h%C3%B6rse@127.0.0.1:{port}", "tls": False, "timeout": 10.0, **more}

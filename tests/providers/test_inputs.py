@@ -14,11 +14,16 @@ from redis.exceptions import NoPermissionError
 
 from bot.policy.bindings import bound
 from providers.systems.base import Presence, Refused
+from providers.systems.mysql.params import MysqlParams
+from providers.systems.mysql.statements import add as grants_of_roles
+from providers.systems.mysql.statements import create, on_database
 from providers.systems.postgresql.params import PostgresConfig, PostgresParams
 from providers.systems.postgresql.provider import PostgreSQL
 from providers.systems.postgresql.statements import add
 from providers.systems.redis_acl import RedisAcl, RedisConfig
 from providers.systems.redis_acl.rules import RedisParams, rules
+from tests.providers.mariadb import MariaDbServer, does
+from tests.providers.mysql_bench import MysqlBench
 from tests.providers.postgres_bench import PostgresBench, let_bot_grant, run
 from tests.providers.redis_bench import RedisBench
 from tests.servers import PostgresServer, RedisServer
@@ -127,6 +132,46 @@ async def test_who_was_granted_one_role_is_no_member_of_another_choice(
 def test_what_is_no_database_is_refused_by_the_provider_too(name: str) -> None:
     with pytest.raises(ValidationError):
         PostgresParams.model_validate({"member_of": ["app_readers"], "database": name})
+
+
+# MariaDB
+
+ON_ONE = {"privileges": ["SELECT"], "database": {"ask": "database"}}
+
+
+async def test_on_mariadb_the_database_that_was_chosen_is_the_one_that_is_opened(mariadb: MariaDbServer) -> None:
+    bench = MysqlBench(mariadb)
+    system = bench.build()
+    order = await bench.order(system, bound(ON_ONE, {"database": "app_x"}))
+    prior = await system.inspect(order)
+    receipt = await system.grant(order, prior)
+    user = await bench.as_user(order, await system.reveal(order, receipt))
+    assert does(user, "SHOW DATABASES LIKE 'app%'") == [("app_x",)]
+    assert (await system.revoke(order, prior, receipt)).presence is Presence.ABSENT
+    user.close()
+
+
+@given(st.text(max_size=80) | st.text(alphabet="ab`'\"; -$\\_%*.", max_size=60))
+def test_whatever_is_typed_is_one_database_in_a_statement_and_no_pattern(typed: str) -> None:
+    try:
+        wanted = MysqlParams.model_validate(bound(ON_ONE, {"database": typed}))
+    except ValidationError:
+        return
+    assert wanted.database == typed
+    name = typed.replace("`", "``").replace("_", "\\_").replace("%", "\\%")
+    assert "\\" not in typed
+    assert on_database(wanted.database) == f"`{name}`.*"
+    assert f" ON `{name}`.* TO " in create("x", 1, 1, (), wanted.privileges, wanted.database)
+
+
+@given(st.text(max_size=140) | st.text(alphabet="ab`'\"; -$\\", max_size=60))
+def test_whatever_is_typed_is_one_role_in_a_statement(typed: str) -> None:
+    try:
+        wanted = MysqlParams.model_validate(bound({"member_of": [{"ask": "group"}]}, {"group": typed}))
+    except ValidationError:
+        return
+    name = typed.replace("`", "``")
+    assert grants_of_roles("x", wanted.member_of) == [f"GRANT `{name}` TO x"]
 
 
 # Redis

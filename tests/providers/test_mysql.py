@@ -373,7 +373,7 @@ async def test_who_is_found_how(mariadb: MariaDbServer) -> None:
 
 async def test_over_a_unix_socket(bench: MysqlBench) -> None:
     url = f"mysql://{BOT}:correct-h%C3%B6rse@localhost/?socket={bench.running.socket}"
-    system = built(bench.running, url=url, tls="verify", address="db.example.com:3307")
+    system = built(bench.running, url=url, tls=True, address="db.example.com:3307")
     order, prior, receipt, secret = await opened(bench, system, {**bench.params, "database": "app"})
     assert secret.how == (
         f"mariadb --host=db.example.com --port=3307 --user={secret.username} --password --database=app"
@@ -388,17 +388,17 @@ async def test_under_tls_only_a_server_is_spoken_to_that_the_ca_vouches_for(tmp_
     with mariadb_server() as server:
         furnish(server)
         with pytest.raises(Unsure, match="doesn't support"):
-            await built(server, tls="verify", ca=authority.certificate).check()
+            await built(server, tls=True, ca=authority.certificate).check()
         server.stop()
         server.start(*_certified(server, certificate, key))
-        bench, system = MysqlBench(server), built(server, tls="verify", ca=authority.certificate)
+        bench, system = MysqlBench(server), built(server, tls=True, ca=authority.certificate)
         order, prior, receipt, _ = await opened(bench, system, bench.params)
         await shut(bench, system, order, prior, receipt)
         for ca in (stranger.certificate, None):
             with pytest.raises(Unsure, match=r"(?i)certificate"):
-                await built(server, tls="verify", ca=ca).check()
+                await built(server, tls=True, ca=ca).check()
         with pytest.raises(Unsure, match="cannot connect"):
-            await built(server, tls="verify", ca=str(tmp_path / "none.pem")).check()
+            await built(server, tls=True, ca=str(tmp_path / "none.pem")).check()
 
 
 def _certified(server: MariaDbServer, certificate: str, key: str) -> list[str]:

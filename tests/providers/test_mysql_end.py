@@ -500,7 +500,7 @@ templates:
 
 
 async def test_the_doctor_says_what_each_role_would_grant_on_the_live_server(mariadb: MariaDbServer) -> None:
-    policy = catalog(POLICY.replace("templates:\n", DATABASE.lstrip("\n").replace("tls: off", 'tls: "off"'), 1))
+    policy = catalog(POLICY.replace("templates:\n", DATABASE.lstrip("\n"), 1))
     url = f"mysql://{BOT}:correct-h%C3%B6rse@127.0.0.1:{mariadb.port}"
     found = await gathered(doctor_systems.checks(policy, {"URL": url}, known := Secrets()), known)
     said = {finding.check: finding.found for finding in found}

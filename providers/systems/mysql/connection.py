@@ -23,7 +23,7 @@ from pymysql.cursors import DictCursor
 from providers.systems.base import ProviderError, Refused, Unsure
 from providers.systems.mysql.params import MysqlConfig, Place
 from providers.systems.mysql.session import MysqlSession
-from providers.systems.mysql.statements import LATE, literal
+from providers.systems.mysql.statements import LATE, identifier, literal
 
 _T = TypeVar("_T")
 FENCE_TIMEOUTS = 2
@@ -185,7 +185,7 @@ def _wanted(config: MysqlConfig, place: Place) -> dict[str, Any]:
         "write_timeout": config.timeout,
         "program_name": "jit-access",
     }
-    if config.tls == "off" or place.socket:
+    if not config.tls or place.socket:
         plugins = {name.encode(): _NeverAsked for name in _REFUSED_PLUGINS}
         return {**wanted, "ssl_disabled": True, "auth_plugin_map": plugins}
     return {**wanted, "ssl": ssl.create_default_context(cafile=config.ca)}
@@ -242,11 +242,7 @@ def command(config: MysqlConfig, user: str, database: str, role: str) -> str:
     host, _, port = config.address.partition(":")
     words = ["mariadb", f"--host={host or place.host}", f"--port={port or place.port}", f"--user={user}", "--password"]
     if role:
-        words.append(f"--init-command=SET ROLE {_quoted_role(role)}")
+        words.append(f"--init-command=SET ROLE {identifier(role)}")
     if database:
         words.append(f"--database={database}")
     return shlex.join(words)
-
-
-def _quoted_role(role: str) -> str:
-    return "`" + role.replace("`", "``") + "`"

@@ -50,8 +50,8 @@ class MysqlConfig(Frozen):
     url: SecretStr
     """``mysql://jit_bot:password@host:3306``: the bot's own account, on the server itself and not a proxy; or
     ``mysql://jit_bot:password@localhost/?socket=/path``."""
-    tls: Literal["verify", "off"] = "verify"
-    """``off`` is for this machine alone."""
+    tls: bool = True
+    """Under TLS the server's certificate and the name in it are verified. ``off`` is for this machine alone."""
     ca: Path | None = None
     """Who vouches for the server's certificate; by default whom the machine trusts."""
     address: str = Field(default="", pattern=r"^([A-Za-z0-9.-]{1,200}(:[0-9]{1,5})?)?$")
@@ -103,7 +103,7 @@ class MysqlConfig(Frozen):
 
     @model_validator(mode="after")
     def _encrypted(self) -> MysqlConfig:
-        if self.tls == "off" and not self.place.local:
+        if not self.tls and not self.place.local:
             raise ValueError("`tls: off` is for a server on this machine")
         if self.login_from == "email-local-part" and not self.email_domain:
             raise ValueError("login_from: email-local-part needs an email_domain")
