@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -23,8 +25,9 @@ from tests import scratch, servers
 BOT, PASSWORD, SAM = "jit_bot", "correct-hörse", "sams-own"
 MINE = "mine-alone"
 _HOW = "apt-get install mariadb-server"
+_SMALL = ("--innodb-log-file-size=8M", "--innodb-buffer-pool-size=16M", "--aria-pagecache-buffer-size=8M")
 _OPTIONS = (
-    "--bind-address=127.0.0.1", "--skip-log-bin", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=16M",
+    *_SMALL, "--bind-address=127.0.0.1", "--skip-log-bin", "--innodb-flush-log-at-trx-commit=0",
     "--max-connections=40", "--skip-name-resolve", "--event-scheduler=ON", "--innodb-fast-shutdown=2",
 )  # fmt: skip
 
@@ -75,6 +78,8 @@ class MariaDbServer:
         if self.process.poll() is not None:
             raise RuntimeError(self.log[-3_000:])
         # The driver leaves the socket of an attempt that failed open.
+        if not Path(self.socket).exists():
+            return False
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 10):
             self.admin().close()
             return True
@@ -84,23 +89,36 @@ class MariaDbServer:
 @contextlib.contextmanager
 def mariadb_server(*options: str) -> Iterator[MariaDbServer]:
     """One of its own; where the tests are root, it runs as another user, as it should."""
-    install = servers.need("mariadb-install-db", _HOW)
     servers.need("mariadbd", _HOW)
     with scratch.directory() as directory:
+        shutil.copytree(_installed(), directory / "data")
         if user := _user():
-            shutil.chown(directory, user)
-        words = [install, "--no-defaults", f"--datadir={directory}/data", "--auth-root-authentication-method=normal"]
-        words += ["--skip-test-db", "--skip-name-resolve", *([f"--user={user}"] if user else [])]
-        done = subprocess.run(words, capture_output=True, check=False, cwd=directory)
-        # It can fail and say it did not.
-        made = (directory / "data" / "mysql" / "global_priv.frm").exists()
-        assert (done.returncode, made) == (0, True), (done.stdout + done.stderr).decode()[-3_000:]
+            for path in (directory, *directory.rglob("*")):
+                shutil.chown(path, user)
         server = MariaDbServer(directory, options)
         try:
             server.start()
             yield server
         finally:
             server.stop()
+
+
+@functools.cache
+def _installed() -> Path:
+    """The files of a server that has nothing yet; made once a process, and copied for each server."""
+    install = servers.need("mariadb-install-db", _HOW)
+    keep = contextlib.ExitStack()
+    atexit.register(keep.close)
+    directory = keep.enter_context(scratch.directory())
+    if user := _user():
+        shutil.chown(directory, user)
+    words = [install, "--no-defaults", f"--datadir={directory}/data", "--auth-root-authentication-method=normal"]
+    words += ["--skip-test-db", "--skip-name-resolve", *([f"--user={user}"] if user else []), *_SMALL]
+    done = subprocess.run(words, capture_output=True, check=False, cwd=directory)
+    # It can fail and say it did not.
+    made = (directory / "data" / "mysql" / "global_priv.frm").exists()
+    assert (done.returncode, made) == (0, True), (done.stdout + done.stderr).decode()[-3_000:]
+    return directory / "data"
 
 
 def _user() -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ from providers.systems.conformance.bench import seen
 from providers.systems.mysql.params import MysqlConfig
 from providers.systems.mysql.provider import MySQL
 from tests.house import POLICY, catalog
-from tests.providers.mariadb import BOT, PASSWORD, MariaDbServer, does, mariadb_server, reads
+from tests.providers.mariadb import BOT, PASSWORD, MariaDbServer, does, entered, mariadb_server, reads
 from tests.providers.mysql_bench import ME, MysqlBench, SharedMysqlBench, config, furnish
 
 READS, WRITES = {"member_of": ["app_readers"]}, {"member_of": ["app_writers"]}
@@ -268,7 +269,7 @@ async def test_a_server_that_takes_no_changes_says_so(own: Access) -> None:
     await own.over()
 
 
-async def test_after_a_crash_of_the_server_access_is_closed_on_it(tmp_path: object) -> None:
+async def test_after_a_crash_of_the_server_access_is_closed_on_it() -> None:
     with mariadb_server() as server:
         furnish(server)
         access = await opened(MysqlBench(server), READS)
@@ -296,6 +297,47 @@ async def test_another_server_of_the_same_id_is_not_taken_for_the_one_that_grant
     assert await reads(access.session)
     await access.over()
     closed(access.session)
+
+
+async def test_that_sessions_on_replicas_are_not_ended_is_told() -> None:
+    with mariadb_server("--log-bin", "--server-id=1") as primary, mariadb_server("--server-id=2") as replica:
+        primary.run("CREATE USER repl@'%' IDENTIFIED BY 'r'", "GRANT REPLICATION SLAVE ON *.* TO repl@'%'")
+        where = f"MASTER_HOST = '127.0.0.1', MASTER_PORT = {primary.port}, MASTER_USER = 'repl', MASTER_PASSWORD = 'r'"
+        replica.run(f"CHANGE MASTER TO {where}, MASTER_USE_GTID = slave_pos", "START SLAVE")
+        furnish(primary)
+        there = f"SELECT COUNT(*) FROM mysql.global_priv WHERE User = '{BOT}'"
+        await holds(lambda: replica.run(there)[0][0] == 1)
+        access = await opened(MysqlBench(primary), READS)
+        await holds(lambda: replica.run(there.replace(BOT, access.login))[0][0] == 1)
+        assert access.secret
+        session = entered(replica, access.login, access.secret.password.get_secret_value())
+        outcome = await access.over()
+        await holds(lambda: replica.run(there.replace(BOT, access.login))[0][0] == 0)
+        assert await reads(session), "a session outlives its account, and the bot is not on the replica"
+        assert outcome.remains == "sessions on replicas (1), where the bot ends none"
+        assert "accounts go on to replicas (1)" in (await access.system.check()).detail
+        closed(access.session)
+        closed(session)
+
+
+async def test_a_verb_that_is_cancelled_lets_go_of_its_connection(own: Access) -> None:
+    def waits() -> bool:
+        found = own.run("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for backup%'")
+        return bool(found[0][0])
+
+    with own.bench.running.admin() as admin:
+        does(admin, "FLUSH TABLES WITH READ LOCK")
+        slow = MySQL(MysqlConfig.model_validate({**own.bench.config(), "timeout": 30.0}))
+        task = asyncio.create_task(slow.reveal(own.order, own.receipt))
+        await holds(waits)
+        threads = {each for each in threading.enumerate() if each.name.startswith("mysql")}
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        await holds(lambda: not any(each.is_alive() for each in threads))
+        assert threads
+        does(admin, "UNLOCK TABLES")
+    await own.over()
 
 
 @pytest.mark.parametrize(

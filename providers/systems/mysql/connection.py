@@ -131,6 +131,9 @@ async def talk(
         yield await _introduced(line, config, ends)
     except pymysql.Error as error:
         raise worded(verb, error) from error
+    except asyncio.CancelledError:
+        line.cut()  # else its thread would wait for the answer
+        raise
     finally:
         timer.cancel()
         line.end()

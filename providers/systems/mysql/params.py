@@ -37,6 +37,8 @@ Privilege = Literal[
 """What may be granted on a database; ``GRANT OPTION`` is not among them."""
 SYSTEM_DATABASES = ("mysql", "sys", "performance_schema", "information_schema")
 """Nothing is granted there: the accounts and their privileges are rows of ``mysql``."""
+MAKING = frozenset({"CREATE VIEW", "CREATE ROUTINE", "EVENT", "TRIGGER"})
+"""Privileges by which somebody makes what has a definer."""
 _READS = {"SELECT", "SHOW VIEW"}
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,128}")
 _DATABASE = re.compile(r"[^\x00-\x1f\x7f/\\]{1,64}")

@@ -45,7 +45,7 @@ from providers.systems.base import (
     Subject,
 )
 from providers.systems.mysql import logins, names, own, statements
-from providers.systems.mysql.params import MysqlConfig, MysqlParams
+from providers.systems.mysql.params import MAKING, MysqlConfig, MysqlParams
 
 if TYPE_CHECKING:
     from providers.systems.mysql.accounts import NamedAccounts
@@ -161,7 +161,7 @@ class MySQL:
         """Close it step by step; each step may have been made by a revoke before."""
         within = self._revoking.REVOKE_TIMEOUTS
         async with self._talk("revoke", order, within=within, patient=True) as session:
-            ends = self._ends(session, _params(order), receipt)
+            ends = self._ends(session, _params(order).member_of, _params(order).privileges, receipt)
             if not order.subject.own:
                 return await self._remove(session, order, prior, ends)
             named = await self._named(session, order)
@@ -171,7 +171,7 @@ class MySQL:
             if account is not None:
                 outcome = await ends.own(account)
             else:
-                outcome = await ends.gone(order.subject.native)
+                outcome = await ends.gone(order.subject.native, self._config.host)
                 own.same_server(session.server, prior, receipt)
             return own.after(order, await self._named(session, order), outcome)
 
@@ -216,9 +216,8 @@ class MySQL:
             account = next(filter(names.is_ours, accounts), None)
             if account is None:
                 return own.foreign(accounts)
-            roles = tuple(role for role in account.roles if not role.startswith("jit_"))
-            wanted = MysqlParams(member_of=roles[:20]) if roles else None
-            outcome = await self._ends(session, wanted, None).own(account)
+            privileges = [word for words in account.databases.values() for word in words]
+            outcome = await self._ends(session, account.roles, privileges, None).own(account)
             others = (await session.named(standing.native)).accounts
             return own.foreign(others) if others else outcome
 
@@ -271,7 +270,9 @@ class MySQL:
         account = (await session.named(order.subject.native)).at(self._config.host)
         if not ours:
             return Outcome(presence=Presence.ABSENT, kept=told)
-        return await (ends.existing(account, ours, told) if account else ends.gone(order.subject.native))
+        return await (
+            ends.existing(account, ours, told) if account else ends.gone(order.subject.native, self._config.host)
+        )
 
     def _ours(self, order: Order, prior: Prior) -> list[str]:
         """The roles that are to go: neither stood before nor does another order need them."""
@@ -281,8 +282,11 @@ class MySQL:
 
     # both
 
-    def _ends(self, session: MysqlSession, wanted: MysqlParams | None, receipt: Receipt | None) -> AccountEnd:
-        return self._revoking.AccountEnd(self._config, session, wanted, receipt.facts if receipt else {})
+    def _ends(
+        self, session: MysqlSession, roles: Sequence[str], privileges: Sequence[str], receipt: Receipt | None
+    ) -> AccountEnd:
+        facts = receipt.facts if receipt else {}
+        return self._revoking.AccountEnd(self._config, session, roles, bool(MAKING & set(privileges)), facts)
 
     @asynccontextmanager
     async def _talk(

@@ -17,8 +17,8 @@ from providers.systems.base import Json, Outcome, Presence, ProviderError, Refus
 from providers.systems.mysql import made, statements
 from providers.systems.mysql.accounts import MysqlAccount
 from providers.systems.mysql.connection import worded
-from providers.systems.mysql.params import MysqlConfig, MysqlParams
-from providers.systems.mysql.rights import Reach, reached
+from providers.systems.mysql.params import MysqlConfig
+from providers.systems.mysql.rights import reached
 from providers.systems.mysql.session import MysqlSession
 
 REVOKE_TIMEOUTS = 8
@@ -64,8 +64,10 @@ class AccountEnd:
 
     config: MysqlConfig
     session: MysqlSession
-    wanted: MysqlParams | None
-    """What was granted; None where no record tells."""
+    roles: Sequence[str]
+    """Those that were granted."""
+    makes: bool
+    """Whether privileges were granted by which the account can make what has it as its definer."""
     facts: Mapping[str, Json]
     seen: set[int] = field(default_factory=set)
 
@@ -83,19 +85,19 @@ class AccountEnd:
                 await self._insist(statements.remove(account.quoted, role), account, self.config.timeout)
         with dropped.step(make_accounts):
             await self._insist(statements.drop(account.quoted), account, self.config.timeout)
-        with empty.step():
-            await self._end_sessions(account.name, so_far=bool(dropped.errors))
-        if dropped.errors or empty.errors:
+        if dropped.errors:
+            with empty.step():
+                await self._end_sessions(account.name, so_far=True)
             left = FailedSteps([*shut.errors, *empty.errors, *dropped.errors, *lesser.errors])
             raise left.error("" if shut.errors or empty.errors else f"{account.name} is shut, but it is not dropped: ")
-        return await self.gone(account.name, account.quoted)
+        return await self.gone(account.name, account.host)
 
-    async def gone(self, name: str, quoted: str = "") -> Outcome:
+    async def gone(self, name: str, host: str) -> Outcome:
         """The account is not there, or not any more: nobody may be in by it all the same."""
         steps = FailedSteps()
         with steps.step():
             await self._end_sessions(name)
-        remains, kept = await self._looked_for(steps, statements.account(name, self.config.host))
+        remains, kept = await self._looked_for(steps, f"{name}@{host}")
         if steps.errors:
             raise steps.error(after=remains)
         return Outcome(presence=Presence.ABSENT, killed=len(self.seen), remains=remains[:_LONGEST], kept=kept)
@@ -146,22 +148,22 @@ class AccountEnd:
         """What may remain in the names of roles or as prepared work, and what is left of a dropped account."""
         remains, kept = "", ""
         with steps.step():
-            reach = await reached(self.session, self.wanted) if self.wanted else Reach((), ())
+            reach = await reached(self.session, self.roles)
             found = await made.since(self.session, reach, self.facts)
             remains = found.told
             if found.runs:
                 raise Refused(
                     f"events in the name of a granted role go on by themselves: {'; '.join(found.runs[:_MOST_NAMED])}"
                 )
-            if who and self._may_make(reach):
-                kept = await made.without_owner(self.session, who.replace("`", ""))
+            if who and (reach.makes or self.makes):
+                kept = await made.without_owner(self.session, who)
         with steps.step():
             await self._nothing_prepared()
+        with steps.step():
+            if count := await self.session.replicas():
+                replicas = f"sessions on replicas ({count}), where the bot ends none"
+                remains = f"{remains}; {replicas}" if remains else replicas
         return remains, kept
-
-    def _may_make(self, reach: Reach) -> bool:
-        wanted = set(self.wanted.privileges) if self.wanted else set()
-        return bool(reach.makes or wanted & {"CREATE VIEW", "CREATE ROUTINE", "EVENT", "TRIGGER"})
 
     async def _nothing_prepared(self) -> None:
         """Nobody may commit anything later. An application's own are short: only what lingers is named."""

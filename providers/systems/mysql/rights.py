@@ -35,6 +35,10 @@ async def rights(session: MysqlSession, config: MysqlConfig) -> str:
         notes.append("WARNING: SUPER, which is more than it needs")
     if blind := _unseen(session):
         notes.append(f"{blind} are not compared at the end: {_to_see(session)}")
+    if count := await session.replicas():
+        notes.append(
+            f"accounts go on to replicas ({count}): sessions there are not ended, so let nobody connect to them"
+        )
     notes.append("nothing ends access by itself: where no worker runs, it stays")
     return "; ".join(notes)
 
@@ -92,7 +96,7 @@ class Reach:
 
 async def grantable(session: MysqlSession, wanted: MysqlParams) -> Reach:
     """Raise `Refused` where the bot may not grant it, or where its holder could undo its end; else what it comes to."""
-    said = await _said(session, wanted)
+    said = await _said(session, wanted.member_of, wanted.database)
     there = {name for name, _ in said["role"]}
     if missing := [role for role in wanted.member_of if role not in there]:
         raise Refused(f"there is no role {', '.join(missing)} on this server")
@@ -111,14 +115,14 @@ async def grantable(session: MysqlSession, wanted: MysqlParams) -> Reach:
     return Reach(sorted(there), said["makes"])
 
 
-async def reached(session: MysqlSession, wanted: MysqlParams) -> Reach:
+async def reached(session: MysqlSession, roles: Sequence[str]) -> Reach:
     """What the roles come to now, whether or not they may be granted."""
-    said = await _said(session, wanted)
+    said = await _said(session, roles)
     return Reach(sorted({name for name, _ in said["role"]}), said["makes"])
 
 
-async def _said(session: MysqlSession, wanted: MysqlParams) -> dict[str, list[tuple[str, str]]]:
-    rows = await session.rows(queries.reach(wanted.member_of, wanted.database, session.name, session.host))
+async def _said(session: MysqlSession, roles: Sequence[str], database: str = "") -> dict[str, list[tuple[str, str]]]:
+    rows = await session.rows(queries.reach(roles, database, session.name, session.host))
     return {kind: [(row["name"], row["what"]) for row in rows if row["kind"] == kind] for kind in queries.KINDS}
 
 

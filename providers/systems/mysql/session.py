@@ -21,6 +21,9 @@ _SESSIONS = "SELECT p.ID AS id FROM information_schema.PROCESSLIST p WHERE BINAR
 """The user of a session is who signed in, or as whom an event runs. Two accounts of one name are not told apart."""
 
 
+_REPLICAS = "SELECT COUNT(*) AS n FROM information_schema.PROCESSLIST p WHERE p.COMMAND LIKE 'Binlog Dump%'"
+
+
 class MysqlSession:
     """A connection, and what the server said of itself when it was made."""
 
@@ -121,6 +124,11 @@ class MysqlSession:
     def _may(self, right: str, lacking: str) -> None:
         if not self.rights & {right, "SUPER"}:
             raise Refused(f"{lacking}: GRANT {right} ON *.* TO {self.me}")
+
+    async def replicas(self) -> int:
+        """How many replicas are fed by this server now."""
+        rows = await self.rows(_REPLICAS)
+        return int(rows[0]["n"])
 
     async def prepared(self) -> list[str]:
         """Transactions that were prepared and not ended, as XA ROLLBACK takes them; whose they are nothing says."""
