@@ -190,6 +190,7 @@ STRONG = {
     "a right over the server": "GRANT RELOAD ON *.* TO {}",
     "the accounts": "GRANT SELECT ON mysql.* TO {}",
     "the accounts by a pattern": "GRANT SELECT ON `my%`.* TO {}",
+    "the server's own by its escaped name": "GRANT SELECT ON `performance\\_schema`.* TO {}",
     "a table of the accounts": "GRANT SELECT ON mysql.global_priv TO {}",
     "passing on": "GRANT SELECT ON app.* TO {} WITH GRANT OPTION",
     "passing a table on": "GRANT SELECT ON app.data TO {} WITH GRANT OPTION",

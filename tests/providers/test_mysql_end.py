@@ -474,6 +474,22 @@ async def test_an_event_in_a_roles_name_goes_on_so_that_it_is_not_over_before_so
     assert (await access.revoked()).presence is Presence.ABSENT
 
 
+async def test_where_a_role_has_too_much_to_compare_its_events_are_compared_all_the_same(
+    mariadb: MariaDbServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, event = f"before_{secrets.token_hex(4)}", f"e_{secrets.token_hex(4)}"
+    mariadb.run(f"CREATE DEFINER = app_writers PROCEDURE app.{before}() SELECT 1")
+    monkeypatch.setattr("providers.systems.mysql.made._MOST", 0)
+    access = await opened(MysqlBench(mariadb), WRITES)
+    does(access.session, f"CREATE DEFINER = CURRENT_ROLE EVENT app.{event} ON SCHEDULE EVERY 1 HOUR DO DO 1")
+    said = await access.refused()
+    assert f"DROP EVENT `app`.`{event}`" in said
+    assert f"made as app_writers, before or meanwhile: event app.{event}, procedure app.{before}" in said
+    mariadb.run(f"DROP EVENT app.{event}", f"DROP PROCEDURE app.{before}")
+    await access.over()
+    closed(access.session)
+
+
 async def test_what_has_the_account_itself_as_its_definer_is_told_and_fails_without_it(writer: Access) -> None:
     name = f"own_{secrets.token_hex(4)}"
     does(writer.session, f"CREATE VIEW app.{name} AS SELECT * FROM app.data")

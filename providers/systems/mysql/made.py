@@ -20,7 +20,7 @@ from providers.systems.mysql.rights import Reach
 from providers.systems.mysql.session import MysqlSession
 from providers.systems.mysql.statements import identifier
 
-MADE, MAKERS, PREPARED = "made", "makers", "prepared"
+MADE, EVENTS, MAKERS, PREPARED = "made", "events", "makers", "prepared"
 """The keys of what was there before, in the facts of a receipt."""
 _MOST = 300
 _MOST_NAMED = 5
@@ -38,10 +38,12 @@ class Found:
 async def before(session: MysqlSession, reach: Reach) -> dict[str, Json]:
     """What is there when an access begins: a digest of each object, and the transactions that are prepared."""
     makers = list(dict.fromkeys(role for role, _ in reach.makes))
-    facts: dict[str, Json] = {MAKERS: makers, MADE: None, PREPARED: None}
+    facts: dict[str, Json] = {MAKERS: makers, MADE: None, EVENTS: None, PREPARED: None}
     try:
         rows = await _objects(session, makers)
         facts[MADE] = [_digest(row) for row in rows] if len(rows) <= _MOST else None
+        events = [_digest(row) for row in rows if row["kind"] == "event"]
+        facts[EVENTS] = events if len(events) <= _MOST else None
         facts[PREPARED] = [_short(each) for each in await session.prepared()][:_MOST]
     except (ProviderError, pymysql.Error):
         pass  # then nothing can be compared at the end, which is said there
@@ -60,7 +62,10 @@ async def since(session: MysqlSession, reach: Reach, facts: Mapping[str, Json]) 
         return Found(f"what was made as {names}, which could not be compared")
     known = facts.get(MADE)
     new = [row for row in rows if known is None or _digest(row) not in known]
-    runs = [_to_drop(row) for row in new if row["kind"] == "event" and known is not None]
+    events = facts.get(EVENTS)  # by themselves, since they act by themselves, and are few where much else is made
+    runs = [
+        _to_drop(row) for row in rows if row["kind"] == "event" and events is not None and _digest(row) not in events
+    ]
     words = [_sentence(names, new, known is not None)] if new else []
     words += [_unread([row for row in rows if not row["said"] and row not in new])]
     if blind := [kind for kind, right in _SEES.items() if right not in session.rights]:

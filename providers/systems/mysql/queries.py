@@ -95,7 +95,7 @@ def named(name: str, mark: int) -> str:
 
 def reach(roles: Sequence[str], database: str, bot: str, host: str) -> str:
     """What roles come to, whether the bot may grant them, and whether there is such a database."""
-    # The bot's sessions know no escape in a pattern by themselves; the grant tables use the backslash.
+    # The grant tables escape by a backslash, whatever the bot's sql_mode makes of one.
     fits = " OR ".join(f"{literal(name)} LIKE LOWER(d.Db) ESCAPE '\\'" for name in SYSTEM_DATABASES)
     return _REACH.format(
         roles=literals(roles),
