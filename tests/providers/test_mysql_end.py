@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import secrets
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from pymysql.cursors import Cursor
 from bot.cli.doctor import systems as doctor_systems
 from bot.cli.doctor.checks import gathered
 from bot.redaction import Secrets
-from providers.systems.base import Order, Outcome, Presence, Prior, Receipt, Refused, Secret, Unsure
+from providers.systems.base import Order, Outcome, Presence, Prior, Receipt, Refused, Secret, Subject, Unsure
 from providers.systems.conformance.bench import seen
 from providers.systems.mysql.params import MysqlConfig
 from providers.systems.mysql.provider import MySQL
@@ -351,6 +352,34 @@ async def test_a_server_that_was_not_tested_is_refused(mariadb: MariaDbServer, m
         with pytest.raises(Refused, match=told):
             await attempt()
     assert (await system.revoke(order, None, None)).presence is Presence.ABSENT, "an end is tried on any"
+
+
+async def test_a_server_that_takes_no_hashes_is_refused_and_what_was_granted_before_ends(own: Access) -> None:
+    own.run("INSTALL SONAME 'simple_password_check'")
+    try:
+        other = own.order.model_copy(
+            update={"id": "J-22222222.0", "subject": Subject(native="jit_j_22222222_0", own=True)}
+        )
+        for attempt in (own.system.check, lambda: own.system.grant(other, Prior(present=False))):
+            with pytest.raises(Refused, match="SET GLOBAL strict_password_validation = OFF"):
+                await attempt()
+        await own.over()
+        own.run("SET GLOBAL strict_password_validation = OFF")
+        await own.system.check()
+    finally:
+        own.run("SET GLOBAL strict_password_validation = ON", "UNINSTALL SONAME 'simple_password_check'")
+
+
+async def test_the_clock_of_the_bots_own_machine_decides_nothing(
+    mariadb: MariaDbServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = time.time
+    for off in (-7200, 7200):
+        monkeypatch.setattr(time, "time", lambda off=off: right() + off)
+        access = await opened(MysqlBench(mariadb), READS)
+        assert await access.system.verify(access.order, access.receipt) is Presence.PRESENT
+        await access.over()
+        closed(access.session)
 
 
 async def test_an_anonymous_account_is_refused_with_what_drops_it(mariadb: MariaDbServer) -> None:

@@ -23,7 +23,7 @@ from pymysql.cursors import DictCursor
 from providers.systems.base import ProviderError, Refused, Unsure
 from providers.systems.mysql.params import MysqlConfig, Place
 from providers.systems.mysql.session import MysqlSession
-from providers.systems.mysql.statements import LATE, identifier, literal
+from providers.systems.mysql.statements import LATE, NO_HASHES, identifier, literal
 
 _T = TypeVar("_T")
 FENCE_TIMEOUTS = 2
@@ -51,8 +51,6 @@ _NO = {
     1133: "there is no such account",
     1290: "the server takes no changes (it is a replica, or read-only): the url has to lead to the primary",
     1396: "an account of that name is there already, or is not there any more",
-    1372: "the server refuses a password's hash: SET GLOBAL strict_password_validation = OFF",
-    1827: "the server refuses a password's hash: SET GLOBAL strict_password_validation = OFF",
     1836: "the server takes no changes",
 }
 _POLL = 0.05
@@ -217,6 +215,8 @@ async def _introduced(line: _Line, config: MysqlConfig, ends: float) -> MysqlSes
 def worded(verb: str, error: pymysql.Error) -> ProviderError:
     """The contract's error for the driver's. What was typed into a statement is never quoted."""
     code, said = _code(error), _said(error)
+    if code == 1290 and "strict-password" in said:
+        return Refused(f"{verb}: {NO_HASHES}")
     if said.endswith(LATE):
         return Unsure(f"{verb}: came too late and was stopped by the server, nothing was changed")
     if code in _DENIED:

@@ -16,6 +16,10 @@ _HARMLESS = 1 << 14 | 1 << 20 | 1 << 38
 """SHOW DATABASES, BINLOG MONITOR and SLAVE MONITOR: bits of ``access``, as in the server's privilege.h."""
 _SEES = ("SHOW VIEW", "TRIGGER")
 _ANONYMOUS = "SELECT g.Host AS host FROM mysql.global_priv g WHERE g.User = '' AND g.Host <> '' ORDER BY 1"
+_VALIDATES = """
+SELECT @@strict_password_validation AND COUNT(*) AS n FROM information_schema.PLUGINS p
+WHERE p.PLUGIN_TYPE = 'PASSWORD VALIDATION' AND p.PLUGIN_STATUS = 'ACTIVE'
+"""
 _UPDATES = """
 SELECT COUNT(*) AS n FROM information_schema.SCHEMA_PRIVILEGES s
 WHERE s.TABLE_SCHEMA = 'mysql' AND s.PRIVILEGE_TYPE = {right} AND s.GRANTEE = {grantee}
@@ -30,6 +34,8 @@ async def rights(session: MysqlSession, config: MysqlConfig) -> str:
     if anonymous := [row["host"] for row in await session.rows(_ANONYMOUS)]:
         drop = "; ".join(f"DROP USER {statements.account('', host)}" for host in anonymous)
         raise Refused(f"who connects from where an anonymous account may come from becomes that one instead: {drop}")
+    if (await session.rows(_VALIDATES))[0]["n"]:
+        raise Refused(statements.NO_HASHES)
     notes = [f"MariaDB {session.facts.get('version')}, as {session.me}"]
     if "SUPER" in session.rights:
         notes.append("WARNING: SUPER, which is more than it needs")
