@@ -186,6 +186,12 @@ async def test_an_existing_account_that_was_dropped_has_its_sessions_ended(exist
     await existing.nobody_acts()
 
 
+async def test_a_role_that_another_hand_took_back_keeps_nobody_in(existing: Access) -> None:
+    existing.run(f"REVOKE app_writers FROM {existing.login}@'%'")
+    assert await reads(existing.session), "a session keeps the role that it has turned on"
+    assert (await existing.over()).killed == 1
+
+
 async def test_an_existing_account_that_others_may_act_as_is_given_nothing(mariadb: MariaDbServer) -> None:
     bench = SharedMysqlBench(mariadb)
     mariadb.run(f"CREATE USER {bench.person}_too@'%'", f"GRANT PROXY ON {bench.person}@'%' TO {bench.person}_too@'%'")
@@ -230,6 +236,19 @@ async def test_without_the_right_to_read_the_accounts_nothing_is_called_closed(o
                 await attempt()
     finally:
         own.run(f"GRANT SELECT ON mysql.* TO {ME}")
+    await own.over()
+
+
+async def test_an_account_that_cannot_be_dropped_is_shut_all_the_same(
+    own: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr("providers.systems.mysql.statements.drop", lambda who: "SIGNAL SQLSTATE '45000'")
+        assert f"{own.login} is shut, but it is not dropped" in await own.refused()
+    await own.nobody_acts()
+    with pytest.raises(pymysql.OperationalError, match="locked"):
+        await own.bench.as_user(own.order, own.secret)
+    assert await own.system.verify(own.order, own.receipt) is Presence.FOREIGN
     await own.over()
 
 
@@ -328,7 +347,7 @@ async def test_a_verb_that_is_cancelled_lets_go_of_its_connection(own: Access) -
 
     with own.bench.running.admin() as admin:
         does(admin, "FLUSH TABLES WITH READ LOCK")
-        slow = MySQL(MysqlConfig.model_validate({**own.bench.config(), "timeout": 30.0}))
+        slow = MySQL(MysqlConfig.model_validate({**own.bench.config(), "timeout": 60.0}))
         task = asyncio.create_task(slow.reveal(own.order, own.receipt))
         await holds(waits)
         threads = {each for each in threading.enumerate() if each.name.startswith("mysql")}

@@ -197,10 +197,8 @@ async def _introduced(line: _Line, config: MysqlConfig, ends: float) -> MysqlSes
     told = session.greeting
     if "mariadb" not in told.lower():
         raise Refused(f"this server calls itself {told[:60]}: only MariaDB is served, MySQL was not tested")
-    # Sooner than the socket gives up. The first is in whole seconds, where 0 does not wait at all; it does not hold
-    # for the lock that a backup has on all accounts.
-    limits = {"lock_wait_timeout": int(config.timeout / 2), "max_statement_time": config.timeout * 0.8}
-    settings = {**_SETTINGS, **{name: str(value) for name, value in limits.items()}}
+    # Sooner than the socket gives up. It ends each wait for a lock; `lock_wait_timeout` leaves a backup's out.
+    settings = {**_SETTINGS, "max_statement_time": f"{config.timeout * 0.8:.3f}"}
     await session.do(f"SET {', '.join(f'SESSION {name} = {value}' for name, value in settings.items())}")
     [who] = await session.rows(_WHO)
     if set(who["mode"].split(",")) != set(_MODE.split(",")) or who["id"] != session.greeted_as:
