@@ -24,7 +24,7 @@ from providers.systems.conformance.bench import seen
 from providers.systems.mysql.params import MysqlConfig
 from providers.systems.mysql.provider import MySQL
 from tests.house import POLICY, catalog
-from tests.providers.mariadb import BOT, PASSWORD, MariaDbServer, does, entered, mariadb_server, reads
+from tests.providers.mariadb import BOT, MINE, PASSWORD, MariaDbServer, does, entered, mariadb_server, reads
 from tests.providers.mysql_bench import ME, MysqlBench, SharedMysqlBench, config, furnish
 
 READS, WRITES = {"member_of": ["app_readers"]}, {"member_of": ["app_writers"]}
@@ -184,6 +184,26 @@ async def test_an_existing_account_that_was_dropped_has_its_sessions_ended(exist
     existing.run(f"DROP USER {existing.login}@'%'")
     assert (await existing.revoked()).presence is Presence.ABSENT
     await existing.nobody_acts()
+
+
+async def test_of_those_who_may_act_as_a_holder_only_sessions_that_could_be_mapped_are_ended(maker: Access) -> None:
+    mapped, plain = (f"{kind}_{secrets.token_hex(4)}" for kind in ("mapped", "plain"))
+    maker.run("INSTALL SONAME 'auth_pam_v1'")
+    try:
+        maker.run(
+            f"CREATE USER {mapped}@'%' IDENTIFIED VIA mysql_native_password USING PASSWORD('{MINE}') OR pam",
+            f"CREATE USER {plain}@'%' IDENTIFIED BY '{MINE}'",
+        )
+        does(maker.session, *(f"GRANT PROXY ON {maker.login}@'%' TO {name}@'%'" for name in (mapped, plain)))
+        sessions = {name: entered(maker.bench.running, name, MINE) for name in (mapped, plain)}
+        assert (await maker.revoked()).presence is Presence.ABSENT
+        with pytest.raises(pymysql.OperationalError):
+            does(sessions[mapped], "SELECT 1")
+        assert does(sessions[plain], "SELECT 1")
+        for session in sessions.values():
+            closed(session)
+    finally:
+        maker.run(f"DROP USER IF EXISTS {mapped}@'%', {plain}@'%'", "UNINSTALL SONAME 'auth_pam_v1'")
 
 
 async def test_a_role_that_another_hand_took_back_keeps_nobody_in(existing: Access) -> None:
@@ -586,7 +606,9 @@ async def holds(condition: Callable[[], bool]) -> None:
 async def test_a_role_of_the_policy_is_looked_at_on_the_live_server(mariadb: MariaDbServer) -> None:
     system = MysqlBench(mariadb).build()
     assert await system.examine(READS) == []
-    assert await system.examine(WRITES) == ["members of app_writers can leave what acts in its name behind in app"]
+    assert await system.examine(WRITES) == [
+        "members of app_writers can leave objects behind in app that run in its name"
+    ]
     with blind(mariadb):
         assert "views and triggers are not compared" in " ".join(await system.examine(WRITES))
 
@@ -610,7 +632,7 @@ async def test_the_doctor_says_what_each_role_would_grant_on_the_live_server(mar
     url = f"mysql://{BOT}:correct-h%C3%B6rse@127.0.0.1:{mariadb.port}"
     found = await gathered(doctor_systems.checks(policy, {"URL": url}, known := Secrets()), known)
     said = {finding.check: finding.found for finding in found}
-    assert "can leave what acts in its name behind in app" in said["system db, role writer"]
+    assert "can leave objects behind in app that run in its name" in said["system db, role writer"]
     assert "there is no role no_such_role" in said["system db, role nobody"]
     assert "correct-h" not in repr(found)
     assert PASSWORD not in repr(found)

@@ -85,9 +85,11 @@ class AccountEnd:
                 await self._insist(statements.remove(account.quoted, role), account, self.config.timeout)
         with dropped.step(make_accounts):
             await self._insist(statements.drop(account.quoted), account, self.config.timeout)
-        if dropped.errors:
+        with empty.step():
+            await self._end_those_who_act_as(account)
+        if dropped.errors or empty.errors:
             with empty.step():
-                await self._end_sessions(account.name, so_far=True)
+                await self._end_sessions(account.name, so_far=bool(dropped.errors))
             left = FailedSteps([*shut.errors, *empty.errors, *dropped.errors, *lesser.errors])
             raise left.error("" if shut.errors or empty.errors else f"{account.name} is shut, but it is not dropped: ")
         return await self.gone(account.name, account.host)
@@ -112,6 +114,7 @@ class AccountEnd:
         # Also when they were gone: a revoke before this one may have come no further, and who has it active keeps it.
         with steps.step():
             await self._end_sessions(account.name, so_far=True)
+            await self._end_those_who_act_as(account)
         remains, _ = await self._looked_for(steps, "")
         if steps.errors:
             raise steps.error(after=remains)
@@ -140,6 +143,11 @@ class AccountEnd:
                 await asyncio.sleep(_POLL)
                 continue
             return
+
+    async def _end_those_who_act_as(self, account: MysqlAccount) -> None:
+        """Their sessions bear their own names. They may be anybody's, so that those of others are left alone."""
+        for name in sorted(await self.session.mapped(account)):
+            await self._end_sessions(name, so_far=True)
 
     async def _end_sessions(self, name: str, *, so_far: bool = False) -> None:
         self.seen |= await self.session.end_sessions(name, so_far=so_far)

@@ -33,7 +33,9 @@ async def rights(session: MysqlSession, config: MysqlConfig) -> str:
         raise Refused(f"the bot's account {session.me} lacks rights: {'; '.join(needs)}")
     if anonymous := [row["host"] for row in await session.rows(_ANONYMOUS)]:
         drop = "; ".join(f"DROP USER {statements.account('', host)}" for host in anonymous)
-        raise Refused(f"who connects from where an anonymous account may come from becomes that one instead: {drop}")
+        raise Refused(
+            f"an anonymous account takes the place of a temporary one that connects from the same host: {drop}"
+        )
     if (await session.rows(_VALIDATES))[0]["n"]:
         raise Refused(statements.NO_HASHES)
     notes = [f"MariaDB {session.facts.get('version')}, as {session.me}"]
@@ -134,7 +136,9 @@ async def _said(session: MysqlSession, roles: Sequence[str], database: str = "")
 
 async def makers(session: MysqlSession, reach: Reach) -> list[str]:
     """What members of these roles could leave behind."""
-    told = [f"members of {role} can leave what acts in its name behind in {where}" for role, where in reach.makes]
+    told = [
+        f"members of {role} can leave objects behind in {where} that run in its name" for role, where in reach.makes
+    ]
     if told and (blind := _unseen(session)):
         told.append(f"{blind} are not compared at the end: {_to_see(session)}")
     return told

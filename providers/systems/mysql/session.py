@@ -24,6 +24,13 @@ _SESSIONS = "SELECT p.ID AS id FROM information_schema.PROCESSLIST p WHERE BINAR
 _REPLICAS = "SELECT COUNT(*) AS n FROM information_schema.PROCESSLIST p WHERE p.COMMAND LIKE 'Binlog Dump%'"
 
 
+_WAYS = """
+SELECT g.User AS name, JSON_VALUE(g.Priv, '$.plugin') AS plugin, JSON_EXTRACT(g.Priv, '$.auth_or[*].plugin') AS others
+FROM mysql.global_priv g WHERE g.Host <> '' AND g.User IN ({names})
+"""
+_UNMAPPED = {"", "mysql_native_password", "mysql_old_password", "ed25519", "unix_socket"}
+
+
 class MysqlSession:
     """A connection, and what the server said of itself when it was made."""
 
@@ -124,6 +131,15 @@ class MysqlSession:
     def _may(self, right: str, lacking: str) -> None:
         if not self.rights & {right, "SUPER"}:
             raise Refused(f"{lacking}: GRANT {right} ON *.* TO {self.me}")
+
+    async def mapped(self, account: MysqlAccount) -> set[str]:
+        """Who may act as the account by a way to sign in that can map one to another. A password of its own cannot."""
+        if not account.proxies:
+            return set()
+        rows = await self.rows(
+            _WAYS.format(names=statements.literals([each.rpartition("@")[0] for each in account.proxies]))
+        )
+        return {row["name"] for row in rows if {row["plugin"] or "", *json.loads(row["others"] or "[]")} - _UNMAPPED}
 
     async def replicas(self) -> int:
         """How many replicas are fed by this server now."""
