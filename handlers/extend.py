@@ -30,7 +30,7 @@ def register(app: AsyncApp, door: Door) -> None:
     """Listen to the buttons, and to the modals that they open."""
 
     @app.action(action_ids.EXTEND)
-    async def wishing(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+    async def extending(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         actor = await door.who(body)
         request = await verbs.extensible(door.context, actor, payloads.pressed(body))
         confirm = await second_factor.asked(door, actor, request, ProofUse.REQUEST)
@@ -38,7 +38,7 @@ def register(app: AsyncApp, door: Door) -> None:
         await ack()
 
     @app.view(action_ids.EXTEND_VIEW)
-    async def wished(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+    async def extension_requested(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
         actor, form, id_ = await door.who(body), payloads.chosen(body), payloads.about(body)
 
         async def redrawn(confirm: Sequence[Block], note: str) -> View:

@@ -71,8 +71,8 @@ PROOF: dict[str, list[str]] = {
         "store/indexes/test_directory_snapshots.py::test_what_was_read_is_known_for_a_while",
         "journeys/test_on_call.py::test_for_what_is_critical_the_worker_asks_who_is_on_call_now",
         "journeys/test_on_call.py::test_where_nobody_says_within_a_second_nothing_critical_is_decided",
-        "worker/test_group_wishes.py::test_a_flood_of_wishes_asks_once_and_one_is_granted_again_later",
-        "worker/test_group_wishes.py::test_forged_wishes_ask_nothing_and_are_taken_some_at_a_time",
+        "worker/test_fresh_groups.py::test_a_flood_of_read_requests_asks_once_and_one_is_granted_again_later",
+        "worker/test_fresh_groups.py::test_forged_read_requests_ask_nothing_and_are_taken_some_at_a_time",
         "journeys/test_on_call.py::test_while_nobody_knows_who_is_on_call_all_approvers_are_told_and_nobody_is_on_call",
     ],
     "- Whoever is disabled in a directory that knows accounts": [

@@ -30,7 +30,7 @@ from bot.store.types import CommitGuard
 from bot.worker.delegation_ends import DelegationEnds
 from bot.worker.directory_people import PeopleRefresh, Subjects
 from bot.worker.directory_refresh import DirectoryRefresh
-from bot.worker.group_wishes import GroupWishReader
+from bot.worker.fresh_groups import FreshGroupReader
 from bot.worker.key_rotation import KeyRotation
 from bot.worker.lockdown_enforcer import LockdownEnforcer
 from bot.worker.lockdown_high_water import LockdownHighWater
@@ -106,7 +106,7 @@ async def work(parts: Parts, stack: contextlib.AsyncExitStack) -> None:
         "account checks": AccountChecks(parts.people).run,
         "directories": refresh.run,
         "people in directories": people.run,
-        "groups for a click": GroupWishReader(refresh, parts.wakeups.waiter()).run,
+        "groups for a click": FreshGroupReader(refresh, parts.wakeups.waiter()).run,
         "insights": Watching(parts.context, parts.people.roster, parts.archive).run,
     }
     # Whatever breaks beside the worker is begun again: access is revoked on time all the while. A worker that breaks

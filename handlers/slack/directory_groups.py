@@ -11,7 +11,7 @@ from bot.core.request import Person
 from bot.policy.catalog import Catalog
 from bot.store.indexes.directory_people import DirectoryPeople
 from bot.store.indexes.directory_snapshots import GROUPS_COUNT, DirectorySnapshots, Snapshots
-from bot.store.indexes.group_wishes import GroupWishes
+from bot.store.indexes.read_requests import GroupReadRequests
 from bot.store.store import Store
 
 _AGAIN = 0.04
@@ -51,7 +51,7 @@ class DirectoryGroups:
     def __post_init__(self) -> None:
         """Nothing is read yet."""
         self.snapshots, self.people = DirectorySnapshots(self.store), DirectoryPeople(self.store)
-        self.wishes = GroupWishes(self.store)
+        self.read_requests = GroupReadRequests(self.store)
 
     async def facts(self) -> SnapshotFacts:
         """What is known now."""
@@ -70,7 +70,7 @@ class DirectoryGroups:
         """
         facts = await self.facts()
         if missing := facts.snapshots.not_read_now(facts.catalog, groups):
-            await self.wishes.want(missing)
+            await self.read_requests.add(missing)
         while facts.snapshots.not_read_now(facts.catalog, groups):
             await asyncio.sleep(_AGAIN)
             facts = await self.facts()

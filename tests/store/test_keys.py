@@ -25,9 +25,9 @@ from bot.store.indexes.directory_snapshots import (
 )
 from bot.store.indexes.exposure import ExposureIndex
 from bot.store.indexes.factor_resets import FactorResets
-from bot.store.indexes.group_wishes import GroupWishes
 from bot.store.indexes.insights import Insights
 from bot.store.indexes.offboarding import HeldAccess, Sighting, Sightings
+from bot.store.indexes.read_requests import GroupReadRequests
 from bot.store.indexes.terminal_bindings import Binding, Terminals, terminal_of
 from bot.store.key_types import kind_of
 from bot.store.keys import PERMANENT, Keys, home
@@ -89,7 +89,7 @@ async def test_every_key_has_a_ttl_or_is_declared_permanent(store: Store) -> Non
     await DirectorySnapshots(store).write(InactivePeople(name="ad", source="", at=1.0))
     await DirectoryPeople(store).write(PersonSnapshot(directory="ad", identity="a@b.io", source="", at=1.0))
     await DirectoryPeople(store).want("a@b.io")
-    await GroupWishes(store).want(["dba"])
+    await GroupReadRequests(store).add(["dba"])
     waiting = await house.ask("eve", token="V1")
     await left(Sightings(store))
     await DirectoryChanges(store).gone("UMIA", 1.0, "deactivated")

@@ -16,14 +16,14 @@ _KEPT: Final = 5
 MOST: Final = 100
 
 
-class GroupWishes:
+class GroupReadRequests:
     """Those of one workspace. Its verbs raise `StoreAway`."""
 
     def __init__(self, store: Store) -> None:
         """Nothing is sent."""
         self._redis, self._keys = store.redis, store.keys
 
-    async def want(self, groups: Collection[str]) -> None:
+    async def add(self, groups: Collection[str]) -> None:
         """Have a worker read these groups of the policy now."""
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.sadd(self._keys.groups_wanted, *groups)

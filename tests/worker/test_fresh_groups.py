@@ -1,4 +1,4 @@
-"""A group is read for a click at once, by the process that leads, and no flood of clicks or wishes asks more often."""
+"""A group is read for a click at once, by the process that leads, and no flood of requests reads it more often."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from bot.store.indexes.group_wishes import MOST, GroupWishes
-from bot.worker.group_wishes import GroupWishReader
+from bot.store.indexes.read_requests import MOST, GroupReadRequests
+from bot.worker.fresh_groups import FreshGroupReader
 from providers.directories.base import GroupAnswer
 from tests.worker.test_directory_refresh import BOTH, FIRST, Desk, desk
 
@@ -19,8 +19,8 @@ async def never(_: float) -> None:
     raise AssertionError
 
 
-def reader(desk: Desk, apart: float = 60.0) -> GroupWishReader:
-    return GroupWishReader(desk.refresh, never, apart)
+def reader(desk: Desk, apart: float = 60.0) -> FreshGroupReader:
+    return FreshGroupReader(desk.refresh, never, apart)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ async def led(desk: Desk) -> Desk:
 
 async def test_what_is_wanted_is_read_at_once_and_nothing_else(led: Desk) -> None:
     before = (await led.there()).directories["pd"].groups
-    await GroupWishes(led.store).want(["first"])
+    await GroupReadRequests(led.store).add(["first"])
     await reader(led).run_once()
     after = (await led.there()).directories["pd"].groups
     assert after["first"].at > before["first"].at
@@ -41,23 +41,23 @@ async def test_what_is_wanted_is_read_at_once_and_nothing_else(led: Desk) -> Non
     assert (await led.there()).members(led.policy) == {"first": FIRST, "second": BOTH}
 
 
-async def test_a_flood_of_wishes_asks_once_and_one_is_granted_again_later(led: Desk) -> None:
-    wishes, loop = GroupWishes(led.store), reader(led)
-    await wishes.want(["first"])
+async def test_a_flood_of_read_requests_asks_once_and_one_is_granted_again_later(led: Desk) -> None:
+    read_requests, loop = GroupReadRequests(led.store), reader(led)
+    await read_requests.add(["first"])
     await loop.run_once()
     asked = len(led.server.calls)
     assert asked
     for _ in range(20):
-        await wishes.want(["first"])
+        await read_requests.add(["first"])
         await loop.run_once()
     assert len(led.server.calls) == asked
     loop.apart = 0.0
-    await wishes.want(["first"])
+    await read_requests.add(["first"])
     await loop.run_once()
     assert len(led.server.calls) > asked
 
 
-async def test_forged_wishes_ask_nothing_and_are_taken_some_at_a_time(led: Desk) -> None:
+async def test_forged_read_requests_ask_nothing_and_are_taken_some_at_a_time(led: Desk) -> None:
     key = led.store.keys.groups_wanted
     await led.store.redis.sadd(key, "PSCHED1", "dba", "*", "x" * 10_000, *(f"forged{n}" for n in range(MOST)))
     await reader(led).run_once()
@@ -66,8 +66,8 @@ async def test_forged_wishes_ask_nothing_and_are_taken_some_at_a_time(led: Desk)
 
 
 async def test_a_process_that_does_not_lead_leaves_the_wishes_to_the_one_that_does(led: Desk) -> None:
-    await GroupWishes(led.store).want(["first"])
-    await GroupWishReader(led.another(), never).run_once()
+    await GroupReadRequests(led.store).add(["first"])
+    await FreshGroupReader(led.another(), never).run_once()
     assert await led.store.redis.scard(led.store.keys.groups_wanted) == 1
     await led.refresh.leader.resign()
     await reader(led).run_once()
@@ -75,16 +75,16 @@ async def test_a_process_that_does_not_lead_leaves_the_wishes_to_the_one_that_do
 
 
 async def test_a_refused_group_is_known_no_more_and_a_silent_directory_changes_nothing(led: Desk) -> None:
-    wishes, loop = GroupWishes(led.store), reader(led, apart=0.0)
+    read_requests, loop = GroupReadRequests(led.store), reader(led, apart=0.0)
     await led.server.stop()
     before = (await led.there()).directories["pd"].groups
-    await wishes.want(["first"])
+    await read_requests.add(["first"])
     await loop.run_once()
     assert (await led.there()).directories["pd"].groups == before
     await led.server.start()
     led.server.schedules.clear()
     led.server.oncalls = [entry for entry in led.server.oncalls if entry["schedule"] is None]
-    await wishes.want(["first"])
+    await read_requests.add(["first"])
     await loop.run_once()
     assert (await led.there()).members(led.policy) == {"second": BOTH}, "which nobody asked about"
 
@@ -106,7 +106,7 @@ async def test_a_round_that_began_before_does_not_write_over_what_was_read_for_a
     await begun.wait()
     monkeypatch.setattr(led.directory, "members", members)
     led.server.oncalls = []
-    await GroupWishes(led.store).want(["first", "second"])
+    await GroupReadRequests(led.store).add(["first", "second"])
     await reader(led).run_once()
     go_on.set()
     await round_

@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 
 from bot.background import Loop, Wait
 from bot.policy.catalog import Catalog
-from bot.store.indexes.group_wishes import GroupWishes
+from bot.store.indexes.read_requests import GroupReadRequests
 from bot.worker.directory_refresh import DirectoryRefresh
 
 APART = 4.0
-"""Seconds between two reads of a group, whoever wants it: less than for how long the first one will do."""
+"""Seconds between two reads of a group, whoever waits: less than for how long the first one will do."""
 _INTERVAL = 5.0
 """Seconds after which it looks without having been woken."""
 
 
 @dataclass
-class GroupWishReader:
+class FreshGroupReader:
     """The loop of one process: it reads where that process also reads the groups each minute, under the same lease."""
 
     refresh: DirectoryRefresh
@@ -30,7 +30,7 @@ class GroupWishReader:
 
     def __post_init__(self) -> None:
         """Nothing is read yet."""
-        self.wishes = GroupWishes(self.refresh.store)
+        self.read_requests = GroupReadRequests(self.refresh.store)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read when woken until ``stop`` is set."""
@@ -41,7 +41,7 @@ class GroupWishReader:
         catalog, directories = self.refresh.catalog(), self.refresh.sources.directories
         if not directories or not self.refresh.leads(catalog):
             return None
-        due = self._due(catalog, await self.wishes.take())
+        due = self._due(catalog, await self.read_requests.take())
         reads = (
             self.refresh.read_groups(catalog, name, directory, groups)
             for name, directory in directories.items()
