@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,17 +37,17 @@ class Found:
 
 
 async def before(session: MysqlSession, reach: Reach) -> dict[str, Json]:
-    """What is there when an access begins: a digest of each object, and the transactions that are prepared."""
+    """What is there when an access begins: a digest of each object, and the transactions that are prepared.
+
+    Without the events and the transactions nothing is granted; that the rest could not be read is said at the end.
+    """
     makers = list(dict.fromkeys(role for role, _ in reach.makes))
-    facts: dict[str, Json] = {MAKERS: makers, MADE: None, EVENTS: None, PREPARED: None}
-    try:
+    events = [_digest(row) for row in await _objects(session, makers, events_alone=True)]
+    facts: dict[str, Json] = {MAKERS: makers, MADE: None, EVENTS: events if len(events) <= _MOST else None}
+    facts[PREPARED] = [_short(each) for each in await session.prepared()][:_MOST]
+    with suppress(pymysql.Error):
         rows = await _objects(session, makers)
         facts[MADE] = [_digest(row) for row in rows] if len(rows) <= _MOST else None
-        events = [_digest(row) for row in rows if row["kind"] == "event"]
-        facts[EVENTS] = events if len(events) <= _MOST else None
-        facts[PREPARED] = [_short(each) for each in await session.prepared()][:_MOST]
-    except (ProviderError, pymysql.Error):
-        pass  # then nothing can be compared at the end, which is said there
     return facts
 
 
@@ -88,10 +89,12 @@ async def lingering(session: MysqlSession, facts: Mapping[str, Json]) -> list[st
     return [each for each in await session.prepared() if _short(each) not in known]
 
 
-async def _objects(session: MysqlSession, roles: Sequence[str]) -> list[dict[str, Any]]:
+async def _objects(session: MysqlSession, roles: Sequence[str], *, events_alone: bool = False) -> list[dict[str, Any]]:
     if not roles:
         return []
     blind = [kind for kind, right in _SEES.items() if right not in session.rights]
+    if events_alone:
+        blind = ["view", "trigger", "routine"]
     return await session.rows(queries.made([*roles, *(f"{role}@" for role in roles)], blind))
 
 
