@@ -74,7 +74,7 @@ class Access:
 
 async def opened(bench: MysqlBench, params: Mapping[str, Any], **more: Any) -> Access:
     # Enough for a machine that is busy; what is tested is that it ends, not that a connection is quick.
-    system = MySQL(MysqlConfig.model_validate({**bench.config(), "timeout": 2.0, **more}))
+    system = MySQL(MysqlConfig.model_validate({**bench.config(), "timeout": 5.0, **more}))
     order = await bench.order(system, params)
     prior = await system.inspect(order)
     receipt = await system.grant(order, prior)
