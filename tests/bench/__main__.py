@@ -1,9 +1,9 @@
 """`python -m tests.bench [PART …]`: the figures of one run on this machine, beside their peers; nothing is asserted.
 
 Each figure is printed as soon as it is known, what is done meanwhile goes to stderr. Parts: `acknowledging` (`/jit
-request` → committed), `deciding` (a verdict by a large policy), `granting` (click → granted, bytes a grant), `ending`
-(deadline → revoke started, 10,000 due at one instant, idle CPU, beside keyspace notifications alone), `starting`,
-`auditing`; all of them where none is named.
+request` → committed), `proving` (a form with a second-factor code beside one without), `deciding` (a verdict by a
+large policy), `granting` (click → granted, bytes a grant), `ending` (deadline → revoke started, 10,000 due at one
+instant, idle CPU, beside keyspace notifications alone), `starting`, `auditing`; all of them where none is named.
 Machines are shared and noisy: read the ratios.
 """
 
@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
-from tests.bench import acknowledging, auditing, deciding, ending, granting, starting
+from tests.bench import acknowledging, auditing, deciding, ending, granting, proving, starting
 from tests.bench.printing import Row, heading, progress, show
 from tests.servers import redis_server
 
@@ -26,6 +26,12 @@ Part = Callable[[argparse.Namespace], AsyncGenerator[Row, None]]
 async def _acknowledging(options: argparse.Namespace) -> AsyncGenerator[Row, None]:
     with redis_server("--appendfsync", "everysec") as redis, tempfile.TemporaryDirectory() as home:
         for row in await acknowledging.measure(redis, Path(home), options.requests):
+            yield row
+
+
+async def _proving(options: argparse.Namespace) -> AsyncGenerator[Row, None]:
+    with redis_server("--appendfsync", "everysec") as redis, tempfile.TemporaryDirectory() as home:
+        for row in await proving.measure(redis, Path(home), min(options.requests, 300)):
             yield row
 
 
@@ -59,6 +65,7 @@ async def _deciding(_: argparse.Namespace) -> AsyncGenerator[Row, None]:
 
 PARTS: dict[str, Part] = {
     "acknowledging": _acknowledging,
+    "proving": _proving,
     "deciding": _deciding,
     "granting": _granting,
     "ending": _ending,

@@ -143,10 +143,12 @@ async def _send(session: aiohttp.ClientSession, url: str, n: int, text: str) -> 
     return taken
 
 
-def environment(slack: LocalSlack, redis: RedisServer, home: Path, port: int, ops: int) -> dict[str, str]:
+def environment(
+    slack: LocalSlack, redis: RedisServer, home: Path, port: int, ops: int, text: str = POLICY
+) -> dict[str, str]:
     """What the bot's processes are told."""
     policy = home / "jit.yaml"
-    policy.write_text(POLICY)
+    policy.write_text(text)
     return {
         **os.environ,
         "SLACK_BOT_TOKEN": slack.bot_token,

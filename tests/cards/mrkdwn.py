@@ -11,6 +11,7 @@ EMOJI = {
     "alarm_clock": "⏰",
     "bell": "🔔",
     "calendar": "📅",
+    "closed_lock_with_key": "🔐",
     "information_source": "ℹ️",
     "key": "🔑",
     "mag": "🔍",
