@@ -129,7 +129,18 @@ FLOWS: dict[str, list[str]] = {
         f"{DELEGATION}::test_who_joined_the_group_just_now_approves_no_critical_role_and_may_deny_it",
         "worker/test_members_watch.py::test_a_record_that_was_taken_away_makes_everybody_new_and_is_loud",
     ],
+    "a rule, a role or the workspace asks for a second factor, and explain says which": [
+        "access/test_proof.py::test_a_rule_asks_for_a_code_where_nothing_else_does",
+        "policy/test_mfa.py::test_a_rule_requires_a_proof_by_its_conditions",
+        "policy/test_mfa.py::test_a_role_asks_for_more_than_the_workspace",
+        "cli/test_policy_proofs.py::test_explain_says_what_a_second_factor_is_asked_for",
+        "handlers/views/test_proofs_asked.py::test_it_says_who_proves_who_they_are",
+    ],
     # break-glass
+    "break-glass takes a proof of presence where factors are set": [
+        "access/test_proof.py::test_break_glass_is_used_with_a_code",
+        "access/test_proof.py::test_a_pending_request_is_taken_by_break_glass_with_a_code_of_its_own",
+    ],
     "break-glass is at once, loud, and reviewed by somebody else": [
         "journeys/test_break_glass.py::test_taken_at_once_loud_and_reviewed_afterwards",
         "access/test_break_glass.py::test_a_review_is_somebody_elses_who_owns_the_system",

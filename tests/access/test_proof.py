@@ -207,6 +207,17 @@ async def test_where_the_policy_asks_for_none_nothing_is_read_and_nothing_is_sai
     assert (await house.ask()).proof is None
 
 
+_RULE = "rules:\n  - {when: {what: [vault/shared]}, then: {require: {mfa: true}}}\ntemplates:\n"
+
+
+async def test_a_rule_asks_for_a_code_where_nothing_else_does(store: Store, mia: App) -> None:
+    house = await opened(store, policy("{request: off, break_glass: off}", ("templates:\n", _RULE)))
+    assert (await house.ask()).proof is None
+    with pytest.raises(ProofRequired):
+        await house.ask(what="vault/shared")
+    assert (await house.ask(what="vault/shared", code=await mia.code())).proof is not None
+
+
 async def test_what_the_policy_has_turned_off_since_is_not_asked_for(store: Store, house: House) -> None:
     house.policy = policy("{request: off}")
     await store.policy.adopt(house.policy.policy_hash)
