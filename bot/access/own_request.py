@@ -59,15 +59,18 @@ async def reveal(
 
     ``code``: the second-factor code that was typed, if any. ``wait``: seconds before it is shown.
 
-    Raises `NotFound`, `NotAllowed`, `Overtaken`, `NotProved`.
+    Raises `NotFound`, `NotAllowed`, `Overtaken`, `NotProved`, `PolicyMoved`.
     """
     while True:
         loaded = await revealable(context, actor, id_)
         request, catalog = loaded.request, context.catalog()
+        if request.reveal and request.reveal.view == view:
+            return request  # the same press, delivered twice: its code is spent
         proved = await proof.check(context, catalog, actor, usage.refs_of(request), ProofUse.REQUEST, code)
         shown = Reveal(view=view, at=loaded.now + wait, leg=leg, proof=proved.proof)
         event = RevealRequested(at=loaded.now, by=actor.person.id, reveal=shown)
-        if after := await context.commit(None, request, event, guards=proved.guards, extra_writes=proved.extra_writes):
+        guards, writes = proved.guards, proved.extra_writes
+        if after := await context.commit(catalog, request, event, guards=guards, extra_writes=writes):
             proved.committed(context)
             return after
 

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from bot.access import break_glass, consent, extend, own_request, review
 from bot.access.request_form import RequestForm
 from bot.access.review import ReviewDecision
-from bot.core.errors import AlreadyAnswered, JitError
+from bot.core.errors import AlreadyAnswered, JitError, PolicyMoved
 from bot.core.factor_errors import (
     FactorLocked,
     FactorsDoubted,
@@ -284,6 +284,24 @@ async def test_a_secret_is_shown_with_a_code(house: House, mia: App, dan: App) -
     shown = await own_request.reveal(house.context, house.actor("mia"), request.id, "V1", code=await mia.code())
     assert shown.reveal is not None
     assert shown.reveal.proof is not None
+
+
+async def test_a_press_to_show_a_secret_that_is_delivered_twice_is_one_and_no_wrong_code(
+    house: House, mia: App, dan: App
+) -> None:
+    request, code = await active(house, mia, dan), await mia.code()
+    for _ in range(2):
+        await own_request.reveal(house.context, house.actor("mia"), request.id, "V1", code=code)
+    assert (await house.store.factors.read(mia.identity)).record.failures == 0
+    with pytest.raises(WrongProof):
+        await own_request.reveal(house.context, house.actor("mia"), request.id, "V2", code=code)
+
+
+async def test_a_secret_is_not_shown_by_a_policy_that_the_workspace_has_left(house: House, mia: App, dan: App) -> None:
+    request = await active(house, mia, dan)
+    house.policy = policy("{request: off, break_glass: off}")
+    with pytest.raises(PolicyMoved):
+        await own_request.reveal(house.context, house.actor("mia"), request.id, "V1")
 
 
 _SHARED = "      shared:\n        grants: {door: hall, shared: true}\n"

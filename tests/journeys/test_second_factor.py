@@ -132,6 +132,7 @@ async def test_three_wrong_codes_in_a_row_lock_and_the_audit_channel_is_told(tow
     locked = await town.mia.submit(view, {"code": await town.code("mia")})
     assert "Too many wrong codes" in locked.errors["code"], "no code is read while it is locked, not a right one"
     await town.slack.sees("C0AUDIT01", lambda m: "3 wrong second-factor codes" in m.said())
+    await town.mia.sees_dm(lambda m: "3 wrong second-factor codes" in m.said())
     assert await town.app.store.open_at_all() == []
     await town.mia.command("/jit", "request vault/shared", CHANNEL)
     locked_form = await town.mia.sees_view("ask", lambda v: "vault/shared" in str(v.body))
