@@ -57,7 +57,7 @@ _CONTENDED: Final = "the factors change faster than they can be read"
 
 
 @dataclass(frozen=True)
-class BoundPerson:
+class BoundAddress:
     """A person whose address is bound to an account. ``user``: that account in Slack."""
 
     identity: str
@@ -133,7 +133,7 @@ async def offer(context: AccessContext, by: str, address: str, reason: str) -> s
     return await context.store.factors.offer_enrolment(person.identity, by, (AUDIT_ROW, person.dm_row), facts)
 
 
-async def bound_person(context: AccessContext, address: str) -> BoundPerson:
+async def bound_person(context: AccessContext, address: str) -> BoundAddress:
     """Who has this address. Raises `NobodyBound`."""
     try:
         identity = identity_of(address.strip(" "))
@@ -142,7 +142,7 @@ async def bound_person(context: AccessContext, address: str) -> BoundPerson:
     user = await context.store.identities.bound(identity)
     if not user:
         raise NobodyBound(identity)
-    return BoundPerson(identity, user)
+    return BoundAddress(identity, user)
 
 
 # the person, in Slack

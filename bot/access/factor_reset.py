@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.access.context import AccessContext
-from bot.access.enrolment import AUDIT_ROW, BoundPerson, bound_person
+from bot.access.enrolment import AUDIT_ROW, BoundAddress, bound_person
 from bot.core.enrolment_errors import NothingToReset, OtherReason, OwnReset
 from bot.core.errors import StoreAway, TerminalDoesNotCount
 from bot.core.factor_resets import ResetProposal
@@ -33,7 +33,7 @@ class ResetOutcome:
     ``doubt``: why the record was not believed here, '' where it was.
     """
 
-    person: BoundPerson
+    person: BoundAddress
     proposal: ResetProposal
     done: bool = False
     repeated: bool = False
@@ -91,7 +91,7 @@ def _covers(proposal: ResetProposal, known: KnownFactors) -> bool:
 async def _propose(
     context: AccessContext,
     known: KnownFactors,
-    person: BoundPerson,
+    person: BoundAddress,
     operator: Operator,
     reason: str,
     *,
@@ -119,7 +119,7 @@ async def _propose(
 
 
 async def _carry_out(
-    context: AccessContext, known: KnownFactors, person: BoundPerson, proposal: ResetProposal, operator: Operator
+    context: AccessContext, known: KnownFactors, person: BoundAddress, proposal: ResetProposal, operator: Operator
 ) -> bool:
     """All factors are gone; False where the record changed meanwhile."""
     operators = f"{proposal.operator.name} and {operator.name}"

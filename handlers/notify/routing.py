@@ -29,19 +29,9 @@ from handlers.notify.files import FileDeliveries
 from handlers.notify.owners import OWNER, OWNERS, OwnerMessages
 from handlers.notify.poster import Poster
 from handlers.notify.summary_card import SummaryCards
-from handlers.notify.texts import Capable, Texts, about, shows, shows_to
+from handlers.notify.texts import Capable, Texts, about, shows
 from handlers.slack.directory import People
-from handlers.views import (
-    delegation,
-    dms,
-    drift,
-    lockdown,
-    lost_writes,
-    offboarding,
-    people,
-    policy_change,
-    record_alarms,
-)
+from handlers.views import dms, drift, lockdown, lost_writes, offboarding, policy_change, record_alarms
 from handlers.views.message import SlackMessage
 
 CARD = notifications.CARD
@@ -321,8 +311,8 @@ ROUTES: Mapping[str, Route] = MappingProxyType(
         ROLLED_BACK: Route(_audit, text=about(record_alarms.rolled_back), rank=0),
         BUDGET: Route(_audit, text=about(record_alarms.beyond_budget), rank=0),
         DELEGATION_OVER: Route(_audit, text=about(record_alarms.delegation_over), rank=0),
-        DELEGATION: Route(_named, text=shows_to(delegation.notified), dm=True),
-        PERSON: Route(_named, text=shows_to(people.notified), dm=True),
+        DELEGATION: Route(_named, text=Texts.delegation, dm=True),
+        PERSON: Route(_named, text=Texts.person, dm=True),
         POLICY_FILE: Route(_audit, text=shows(policy_change.of_file), rank=0),
         RECORD: Route(_audit, text=shows(record_alarms.of_record), rank=0),
         LEAVING: Route(_audit, text=shows(offboarding.held), rank=0),

@@ -18,7 +18,7 @@ from handlers.notify.card_links import CardLinks
 from handlers.notify.channels import Undeliverable
 from handlers.notify.owners import OwnerMessages
 from handlers.slack.directory import People
-from handlers.views import break_glass, dms, drift, for_others
+from handlers.views import break_glass, delegation, dms, drift, for_others, people
 from handlers.views import card as cards
 from handlers.views.message import SlackMessage
 from handlers.views.text import name
@@ -110,6 +110,12 @@ class Texts:
     async def requested_by_outcome(self, _: Row, request: Request) -> SlackMessage | None:
         return for_others.outcome(request) if request.requested_by else None
 
+    async def delegation(self, row: Row) -> SlackMessage:
+        return delegation.notified(await self.audit_event(row), row.request)
+
+    async def person(self, row: Row) -> SlackMessage:
+        return people.notified(await self.audit_event(row), row.request)
+
     async def audit_event(self, row: Row) -> Mapping[str, Any]:
         """The audit event of no request that a row tells. Raises `Undeliverable`."""
         found = await self.outbox.audit_event(row)
@@ -159,14 +165,5 @@ def shows(view: Callable[[Mapping[str, Any]], SlackMessage]) -> Callable[[Texts,
 
     async def text(texts: Texts, row: Row) -> SlackMessage:
         return view(await texts.audit_event(row))
-
-    return text
-
-
-def shows_to(view: Callable[[Mapping[str, Any], str], SlackMessage]) -> Callable[[Texts, Row], Awaitable[SlackMessage]]:
-    """The same, to the person whom the row names."""
-
-    async def text(texts: Texts, row: Row) -> SlackMessage:
-        return view(await texts.audit_event(row), row.request)
 
     return text
