@@ -25,6 +25,8 @@ MOST_FACTORS: Final = 10
 """Factors that a person has at most."""
 MOST_OFFER_TRIES: Final = 5
 """Wrong tries that void an enrolment code."""
+RESET_STEP: Final = 1_000_000_000
+"""By how much a reset moves the revision on. Whoever resets may know less than others have seen: more than all of it."""
 OFFERED_FOR: Final = 86_400
 """Seconds within which an enrolment code serves."""
 
@@ -139,8 +141,11 @@ class FactorRecord(Frozen):
         return self._next({"factors": tuple(each for each in self.factors if each.id != gone.id)})
 
     def without_factors(self) -> FactorRecord:
-        """Reset: no factor, no lock, no enrolment code that still serves, and no proof that is fresh."""
-        return FactorRecord(revision=self.revision + 1)
+        """Reset: no factor, no lock, no enrolment code that still serves, and no proof that is fresh.
+
+        Its revision is above all that any process has seen, also where the newest records are lost.
+        """
+        return FactorRecord(revision=self.revision + RESET_STEP)
 
     def with_offer(self, offer: EnrolmentOffer) -> FactorRecord:
         """With an enrolment code, in place of one that was given out before, and of what was begun with that one."""

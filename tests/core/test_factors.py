@@ -9,6 +9,7 @@ from bot.core.factors import (
     LONGEST_LOCK,
     MOST_FACTORS,
     MOST_OFFER_TRIES,
+    RESET_STEP,
     TRUSTED_AFTER,
     EnrolmentOffer,
     FactorRecord,
@@ -69,7 +70,7 @@ def test_a_proof_spends_the_code_and_ends_the_row_of_failures() -> None:
 def test_a_reset_leaves_nothing_but_the_number() -> None:
     offer = EnrolmentOffer(mac="k1:x", by="pat", until=NOW)
     record = enrolled().with_offer(offer).with_proof("f1", "9", NOW).with_failure(NOW)
-    assert record.without_factors() == FactorRecord(revision=record.revision + 1)
+    assert record.without_factors() == FactorRecord(revision=record.revision + RESET_STEP)
     assert enrolled().without_factor("f1") == FactorRecord(revision=2)
 
 

@@ -11,7 +11,7 @@ import pytest
 from bot.audit.archive.archive import Archive
 from bot.audit.sealer import Sealer
 from bot.core.errors import StoreAway, Tampered
-from bot.core.factors import FactorRecord
+from bot.core.factors import RESET_STEP, FactorRecord
 from bot.store.factor_register import FactorRegisters
 from bot.store.factors import RESET
 from bot.store.keyring import KeyRing
@@ -31,7 +31,7 @@ async def test_a_factor_that_was_reset_does_not_come_back_in_a_process_that_neve
     await reset(store)
     await store.redis.set(store.keys.factors(MIA), before[store.keys.factors(MIA)])
     known = await another_process(store).factors.read(MIA)
-    assert (known.record, known.doubt) == (FactorRecord(revision=2), OLDER)
+    assert (known.record, known.doubt) == (FactorRecord(revision=1 + RESET_STEP), OLDER)
 
 
 async def test_nor_where_the_register_is_put_back_with_it_and_the_process_ran_by_then(store: Store) -> None:
@@ -47,6 +47,23 @@ async def test_nor_where_the_register_is_put_back_with_it_and_the_process_ran_by
     assert OLDER in said[0]
     late = another_process(store)
     assert (await late.factors.read(MIA)).doubt == OLDER, "the register is written again, for those who come later"
+
+
+@pytest.mark.parametrize("left", ["nothing", "the record from before"])
+async def test_a_reset_by_a_process_that_saw_less_is_believed_by_those_that_saw_more(store: Store, left: str) -> None:
+    await enrolled(store)
+    before = await kept(store)
+    for _ in range(3):
+        await failed(store)
+    key = store.keys.factors(MIA)
+    await (store.redis.delete(key) if left == "nothing" else store.redis.set(key, before[key]))
+    assert (await store.factors.read(MIA)).doubt
+    await reset(another_process(store))
+    for process in (store, another_process(store)):
+        known = await process.factors.read(MIA)
+        assert (known.doubt, known.record.factors) == ("", ())
+    await put(store, before)
+    assert (await store.factors.read(MIA)).doubt == OLDER
 
 
 async def test_a_worker_that_starts_knows_from_the_archive_what_was_reset(store: Store, tmp_path: Path) -> None:
@@ -199,7 +216,7 @@ async def test_a_register_that_is_read_while_this_process_writes_it_is_not_taken
     await store.factors.register.refresh()
     assert nested
     assert await alarms(store) == []
-    assert store.factors.register.people == {MIA: 2, DAN: 1}
+    assert store.factors.register.people == {MIA: 1 + RESET_STEP, DAN: 1}
 
 
 async def test_an_alarm_that_could_not_be_raised_is_raised_at_the_next_look(store: Store) -> None:

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from bot.core.errors import Tampered
 from bot.core.events import Cancelled
-from bot.core.factors import FactorRecord
+from bot.core.factors import RESET_STEP, FactorRecord
 from bot.core.lifecycle import advance
 from bot.store.factors import ENROLLED, FAILED
 from bot.store.keyring import CannotDecrypt
@@ -172,7 +172,7 @@ async def test_what_was_put_in_place_of_a_record_proves_nothing_until_a_reset(st
     assert said == f"the factors of {MIA} cannot be believed ({why}): nothing is proved by them until they are reset"
     await reset(store)
     known = await store.factors.read(MIA)
-    assert (known.record, known.doubt) == (FactorRecord(revision=newest + 1), "")
+    assert (known.record, known.doubt) == (FactorRecord(revision=newest + RESET_STEP), "")
     await put_in_place(store, before)
     assert (await store.factors.read(MIA)).doubt, "nor after it"
 
