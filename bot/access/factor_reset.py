@@ -57,7 +57,7 @@ async def reset(context: AccessContext, operator: Operator, roster: Roster, addr
         if not known.doubt and not known.record.factors and not known.record.offer:
             raise NothingToReset(person.identity)
         waiting = await resets.of(person.identity)
-        mine = waiting is not None and waiting.operator.counts_as == operator.counts_as
+        mine = waiting is not None and waiting.operator.is_one_with(operator)
         if waiting and mine and waiting.reason == reason and _covers(waiting, known):
             return ResetOutcome(person, waiting, repeated=True, doubt=known.doubt)
         if waiting and not mine and _counts(context, waiting, known, roster):

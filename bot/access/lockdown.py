@@ -101,7 +101,7 @@ async def lift_as(context: AccessContext, operator: Operator, roster: Roster, sy
         before, now = await current(context), await context.store.now()
         lock = _liftable(context, before, system)
         votes = tuple(vote for vote in lock.votes if _counts(context, vote, roster, now))
-        if any(vote.operator.counts_as == operator.counts_as for vote in votes):
+        if any(vote.operator.is_one_with(operator) for vote in votes):
             return LiftVote(lock.model_copy(update={"votes": votes}), lifted=False, repeated=True)
         voted = lock.model_copy(update={"votes": (*votes, Vote(operator=operator, at=now))})
         lifted = len(voted.votes) >= NEEDED

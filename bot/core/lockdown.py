@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from bot.core.delegation import same_person
 from bot.core.frozen import Frozen
 from bot.core.request import Person
 
@@ -51,6 +52,10 @@ class Operator(Frozen):
     def counts_as(self) -> str:
         """The identity that counts as one vote; empty for one who cannot vote."""
         return self.person.identity if self.person else ""
+
+    def is_one_with(self, other: Operator) -> bool:
+        """Whether both are one human, by bound identity or by account: a terminal keeps the address of before."""
+        return bool(self.person and other.person and same_person(self.person, other.person))
 
 
 class Vote(Frozen):

@@ -368,6 +368,18 @@ async def test_nobody_resets_alone_or_for_themself_or_from_a_terminal_that_is_no
     assert await house.kinds("pat") == ["recovery", "totp"]
 
 
+async def test_one_operator_with_two_addresses_is_no_two(house: Enrolling) -> None:
+    await house.enrolled()
+    house.policy = catalog(POLICY.replace("platform: {people: [pat@", "platform: {people: [patricia@example.com, pat@"))
+    await house.reset("pat")
+    # Who married has another address by now, and bound another terminal by it; it is the same account.
+    me = person(house.store.workspace, "pat")
+    me = me.model_copy(update={"identity": "patricia@example.com", "email": "patricia@example.com"})
+    again = Operator(by="cli:pat@laptop", name="Patricia", person=me)
+    assert not (await factor_reset.reset(house.context, again, house.actor("pat").roster, MIA, WHY)).done
+    assert await house.kinds() == ["recovery", "totp"]
+
+
 async def test_it_is_for_one_person_and_one_reason(house: Enrolling) -> None:
     await house.enrolled("mia")
     await house.enrolled("dan")

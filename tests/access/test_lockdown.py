@@ -306,6 +306,18 @@ async def test_the_same_operator_counts_once_by_whatever_account(house: House) -
     assert len(await trail(house.store, "lift_voted")) == 1
 
 
+async def test_an_operator_whose_address_changed_is_no_second_one(house: House) -> None:
+    actor = house.actor("pat")
+    moved = actor.person.model_copy(update={"identity": "patricia@example.com", "email": "patricia@example.com"})
+    # By account, as a user group of Slack has them, they are an operator under both addresses.
+    roster = {**actor.roster, "platform": Members(users=frozenset({"UPAT", "UKIM"}))}
+    before = actor.model_copy(update={"roster": roster})
+    await locked(house)
+    await lockdown.lift(house.context, before, "")
+    again = await lockdown.lift(house.context, before.model_copy(update={"person": moved}), "")
+    assert (again.lifted, again.repeated) == (False, True)
+
+
 async def test_a_terminal_that_is_nobodys_locks_down_and_lifts_nothing(house: House) -> None:
     await lockdown.lock_as(house.context, CLI, "", "Slack is down")
     roster = house.actor("pat").roster
