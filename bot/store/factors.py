@@ -311,7 +311,8 @@ class FactorStore:
 
     def _is_code(self, identity: str, code: str, offer: EnrolmentOffer) -> bool:
         typed = "".join(code[:_LONGEST_CODE].upper().replace("-", "").split())
-        return self._ring.verify("enrolment", self._bound(identity, typed), offer.mac)
+        # Only ASCII: half of a surrogate pair, which JSON can hold, cannot be encoded.
+        return typed.isascii() and self._ring.verify("enrolment", self._bound(identity, typed), offer.mac)
 
     def _code_mac(self, identity: str, code: str) -> str:
         return self._ring.mac("enrolment", self._bound(identity, code))

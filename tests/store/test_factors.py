@@ -235,6 +235,13 @@ async def test_an_enrolment_code_serves_once_and_one_person(store: Store) -> Non
     assert not await store.factors.take_enrolment(MIA, code, MIA)
 
 
+@pytest.mark.parametrize("typed", ["\ud800", "é" * 12, "\0", ""])
+async def test_what_is_no_enrolment_code_is_a_wrong_one_whatever_was_typed(store: Store, typed: str) -> None:
+    await store.factors.offer_enrolment(MIA, "pat")
+    assert not store.factors.is_enrolment_code(await store.factors.read(MIA), typed)
+    assert not await store.factors.take_enrolment(MIA, typed, MIA)
+
+
 async def test_of_many_who_take_one_code_at_once_one_gets_it(store: Store) -> None:
     code = await store.factors.offer_enrolment(MIA, "pat")
     processes = [store, another_process(store), another_process(store)]
