@@ -31,17 +31,19 @@ def asks_proof(
 ) -> ProofTerms | None:
     """What a proof has to be for this use of the roles; None where the policy asks for none.
 
-    One role that asks is enough. ``by_rule``: whether a rule asks for it (see `Ruling.requires_proof`); that needs a
+    One role that asks is enough. An earlier proof counts for requests alone: each approval, and each use of
+    break-glass, needs a new one. ``by_rule``: whether a rule asks for it (see `Ruling.requires_proof`); that needs a
     new one each time. A role that the policy does not have is requested and approved by nobody; it counts as critical.
     """
     found = [catalog.role(ref.system, ref.role) for ref in roles]
     asked = by_rule or use in catalog.workspace.mfa.required or any(role and use in role.mfa for role in found)
     if not asked:
         return None
+    waived = use is ProofUse.REQUEST and not by_rule
     risks = {Sensitivity.CRITICAL if role is None else role.sensitivity for role in found}
     return ProofTerms(
         factors=catalog.factors,
-        fresh_for=catalog.workspace.mfa.fresh_for if risks == {Sensitivity.LOW} and not by_rule else 0,
+        fresh_for=catalog.workspace.mfa.fresh_for if waived and risks == {Sensitivity.LOW} else 0,
         critical=Sensitivity.CRITICAL in risks,
     )
 

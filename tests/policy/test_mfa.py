@@ -105,6 +105,14 @@ def test_a_proof_of_before_is_enough_for_low_roles_alone() -> None:
     assert fresh_for(read((OFF, "")), READ) == 0
 
 
+@pytest.mark.parametrize("use", [ProofUse.APPROVE, ProofUse.BREAK_GLASS])
+def test_no_proof_of_before_is_enough_to_approve_or_for_break_glass(use: ProofUse) -> None:
+    found = read((OFF, "  mfa: {approve: required, fresh_for: 15m}\n"))
+    terms = asks_proof(found, [READ], use)
+    assert terms is not None
+    assert terms.fresh_for == 0
+
+
 def test_a_critical_role_needs_a_trusted_factor_and_a_role_that_is_gone_counts_as_one() -> None:
     found = read((OFF, ""), CRITICAL)
     terms = {roles: asks_proof(found, roles, ProofUse.REQUEST) for roles in ((READ,), (ADMIN, READ), (GONE,))}
