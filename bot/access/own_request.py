@@ -66,11 +66,17 @@ async def reveal(
         request, catalog = loaded.request, context.catalog()
         if request.reveal and request.reveal.view == view:
             return request  # the same press, delivered twice: its code is spent
-        proved = await proof.check(context, catalog, actor, usage.refs_of(request), ProofUse.REQUEST, code)
+        roles = usage.refs_of(request)
+        # Of a role that the policy has no more, nobody can say what it asks: what was requested with a proof needs one.
+        gone = any(catalog.role(ref.system, ref.role) is None for ref in roles)
+        by_request = gone and request.proof is not None
+        proved = await proof.check(context, catalog, actor, roles, ProofUse.REQUEST, code, by_rule=by_request)
         shown = Reveal(view=view, at=loaded.now + wait, leg=leg, proof=proved.proof)
         event = RevealRequested(at=loaded.now, by=actor.person.id, reveal=shown)
-        guards, writes = proved.guards, proved.extra_writes
-        if after := await context.commit(catalog, request, event, guards=guards, extra_writes=writes):
+        # By the workspace's policy: one that this process has not read yet may ask for a proof.
+        if after := await context.commit(
+            catalog, request, event, guards=proved.guards, extra_writes=proved.extra_writes
+        ):
             proved.committed(context)
             return after
 

@@ -161,8 +161,8 @@ def _usable(known: KnownFactors, terms: ProofTerms, use: ProofUse, installed: Co
 def _fresh(known: KnownFactors, terms: ProofTerms) -> Proof | None:
     """An earlier proof that still counts, where the policy allows it for these roles."""
     record = known.record
-    # A time in the future is no proof: the window is only ever behind us.
-    if terms.fresh_for and record.proved_with and 0 <= known.now - record.proved_at < terms.fresh_for:
+    # A time in the future is no proof: the window is only ever behind us. Nor is a kind that does no more.
+    if terms.fresh_for and record.proved_with in terms.factors and 0 <= known.now - record.proved_at < terms.fresh_for:
         return Proof(factor=record.proved_with, at=record.proved_at)
     return None
 

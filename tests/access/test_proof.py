@@ -202,6 +202,24 @@ async def test_one_proof_is_enough_for_a_while_for_low_roles_alone(store: Store,
         await house.ask(what="vault/shared")
 
 
+async def test_a_proof_of_before_approves_nothing(store: Store, mia: App, dan: App) -> None:
+    house = await opened(store, policy("{request: required, approve: required, fresh_for: 10m}"))
+    made = await house.ask(code=await mia.code())
+    await house.ask("dan", code=await dan.code(-1))
+    with pytest.raises(ProofRequired):
+        await approve(house, "dan", made.id)
+    assert (await approve(house, "dan", made.id, await dan.code())).state is not State.PENDING
+
+
+async def test_a_proof_of_a_kind_that_does_no_more_is_not_fresh(store: Store, mia: App) -> None:
+    house = await opened(store, policy("{request: required, fresh_for: 10m}"))
+    known = await store.factors.read(mia.identity)
+    proved = {"revision": known.record.revision + 1, "proved_at": known.now, "proved_with": "grid"}
+    assert await store.factors.write(known, known.record.model_copy(update=proved), "", {})
+    with pytest.raises(ProofRequired):
+        await house.ask()
+
+
 async def test_where_the_policy_asks_for_none_nothing_is_read_and_nothing_is_said(store: Store) -> None:
     house = await opened(store, policy("{request: off}"))
     assert (await house.ask()).proof is None
@@ -297,11 +315,31 @@ async def test_a_press_to_show_a_secret_that_is_delivered_twice_is_one_and_no_wr
         await own_request.reveal(house.context, house.actor("mia"), request.id, "V2", code=code)
 
 
-async def test_a_secret_is_not_shown_by_a_policy_that_the_workspace_has_left(house: House, mia: App, dan: App) -> None:
-    request = await active(house, mia, dan)
-    house.policy = policy("{request: off, break_glass: off}")
+async def test_a_policy_that_this_process_has_not_read_yet_may_ask_for_a_code_to_show_a_secret(store: Store) -> None:
+    house = await opened(store, policy("{request: off, break_glass: off}"))
+    request = await house.granted()
+    await store.policy.adopt(policy().policy_hash)
     with pytest.raises(PolicyMoved):
         await own_request.reveal(house.context, house.actor("mia"), request.id, "V1")
+    assert (await house.now(request.id)).reveal is None
+
+
+async def test_a_secret_that_a_code_was_given_for_needs_one_also_when_its_role_has_left_the_policy(
+    store: Store, mia: App
+) -> None:
+    grants = "        grants: {door: vault, secret: true}\n"
+    strict = (grants, grants + "        mfa: {request: required}\n")
+    house = await opened(store, policy("{request: off, break_glass: off}", strict))
+    made = await house.ask(code=await mia.code(-1))
+    await house.approved(made.id)
+    await house.attempted(made.id)
+    renamed = (("      read-only:", "      readonly:"), ("vault/read-only", "vault/readonly"))
+    house.policy = policy("{request: off, break_glass: off}", strict, *renamed)
+    await store.policy.adopt(house.policy.policy_hash)
+    showing = house.context, house.actor("mia"), made.id, "V1"
+    with pytest.raises(ProofRequired):
+        await own_request.reveal(*showing)
+    assert (await own_request.reveal(*showing, code=await mia.code())).reveal is not None
 
 
 _SHARED = "      shared:\n        grants: {door: hall, shared: true}\n"
