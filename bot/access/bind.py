@@ -1,7 +1,7 @@
 """An operator says whose an e-mail address is: which Slack account has it, or who it is in a directory.
 
 An address identifies a person, so whoever is bound to one has its open requests: where another person may have had it
-before, it is not bound while there are any.
+before, it is not bound while there are any. Nor while there are second factors, which whoever had it before still holds.
 """
 
 from __future__ import annotations
@@ -66,6 +66,11 @@ async def bind_directory(context: AccessContext, by: str, address: str, director
     open_ = await open_requests(context, identity)
     if open_ and (bound is None or bound.id != id_):
         raise CannotBind(f"{identity} has {open_}: whoever is bound to it would have that; end it first")
+    if bound and bound.id != id_ and await _has_factors(context, identity):
+        raise CannotBind(
+            f"{identity} has second factors, which whoever had the address before still holds: have two operators "
+            f"reset them first, with jit people reset-factors {identity}"
+        )
     before = f" in place of {bound.id}" if bound and bound.id not in {"", id_} else ""
     sentence = f"{identity} was bound to the id {id_} of the directory {directory}{before} by {by}: {reason}"
     facts = _facts(by, identity, reason, sentence, person=found.user, directory=directory, directory_id=id_)
@@ -73,6 +78,11 @@ async def bind_directory(context: AccessContext, by: str, address: str, director
     if former is None:
         raise CannotBind(f"something else was bound to {identity} just now: check again before you bind it")
     return former
+
+
+async def _has_factors(context: AccessContext, identity: str) -> bool:
+    known = await context.store.factors.read(identity)
+    return bool(known.doubt or known.record.factors or known.record.offer)
 
 
 def _identity(address: str) -> str:

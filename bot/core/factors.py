@@ -26,7 +26,7 @@ MOST_FACTORS: Final = 10
 MOST_OFFER_TRIES: Final = 5
 """Wrong tries that void an enrolment code."""
 RESET_STEP: Final = 1_000_000_000
-"""By how much a reset moves the revision on: past all that others may have seen and whoever resets may not know."""
+"""By how much a reset moves the revision on: past all that others have seen, of which whoever resets may know less."""
 OFFERED_FOR: Final = 86_400
 """Seconds within which an enrolment code serves."""
 

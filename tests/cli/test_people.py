@@ -13,10 +13,12 @@ from click.testing import Result
 from bot.core.bound_person import DirectoryBinding
 from bot.core.errors import IdentityTaken
 from bot.core.identity_errors import IdentityChanged
+from bot.store.factors import RESET
 from bot.store.indexes.identity_bindings import Bindings
 from bot.store.quarantine import Client
 from bot.store.store import Store
 from tests.cli.test_exit_codes import RING, Desk, desk
+from tests.factors import enrolled
 from tests.servers import RedisServer
 
 __all__ = ["desk"]
@@ -111,6 +113,25 @@ async def test_nobody_comes_into_the_open_requests_of_another(desk: Desk, store:
     same = await people(desk, "bind", MIA, "--directory", "ad", "--id", "guid-1", *WHY)
     assert same.exit_code == 0, same.output
     await bindings.admit(MIA, "UMIA")
+
+
+async def test_nobody_comes_into_an_address_to_which_somebody_else_still_has_a_second_factor(
+    desk: Desk, store: Store
+) -> None:
+    bindings = Bindings(store)
+    await bindings.admit(EVE, "UEVE")
+    await bindings.bind_directory(EVE, "ad", "guid-1")
+    await bindings.bind_directory(EVE, "ad", "guid-2")
+    await enrolled(store, EVE)
+    other = (EVE, "--directory", "ad", "--id", "guid-2", *WHY)
+    refused = await people(desk, "bind", *other)
+    assert (refused.exit_code, f"jit people reset-factors {EVE}" in refused.stderr) == (1, True), refused.output
+    same = await people(desk, "bind", EVE, "--directory", "ad", "--id", "guid-1", *WHY)
+    assert same.exit_code == 0, "the factors are their own"
+    await bindings.bind_directory(EVE, "ad", "guid-2")
+    known = await store.factors.read(EVE)
+    assert await store.factors.write(known, known.record.without_factors(), RESET, {})
+    assert (await people(desk, "bind", *other)).exit_code == 0
 
 
 async def test_a_free_address_is_bound_to_the_account_that_is_named(desk: Desk, store: Store) -> None:
