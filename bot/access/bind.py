@@ -1,7 +1,8 @@
 """An operator says whose an e-mail address is: which Slack account has it, or who it is in a directory.
 
 An address identifies a person, so whoever is bound to one has its open requests: where another person may have had it
-before, it is not bound while there are any. Nor while there are second factors, which whoever had it before still holds.
+before, it is not bound while there are any. Nor is another stable id while there are second factors, which that person
+still holds.
 """
 
 from __future__ import annotations
