@@ -16,7 +16,8 @@ from bot.core.events import Cancelled, EndedEarly, Event, RevealRequested
 from bot.core.proof import NO_CODE, ProofUse
 from bot.core.request import Ending, Request, Reveal, State
 from bot.core.verdict import Actor
-from bot.policy import authorization
+from bot.policy import authorization, mfa
+from bot.policy.catalog import Catalog
 from bot.store.types import Loaded
 
 _NO_LONGER_NEEDED = "requested for somebody else, and no longer needed"
@@ -64,12 +65,12 @@ async def reveal(
     while True:
         loaded = await revealable(context, actor, id_)
         request, catalog = loaded.request, context.catalog()
-        if request.reveal and request.reveal.view == view:
-            return request  # the same press, delivered twice: its code is spent
+        waits = request.reveal
+        # The code of a form that is delivered twice is spent, and the second delivery is no wrong code.
+        if code.get_secret_value() and waits and (waits.view, waits.leg) == (view, leg):
+            return request
         roles = usage.refs_of(request)
-        # Of a role that the policy has no more, nobody can say what it asks: what was requested with a proof needs one.
-        gone = any(catalog.role(ref.system, ref.role) is None for ref in roles)
-        by_request = gone and request.proof is not None
+        by_request = _needs_proof_as_requested(catalog, request)
         proved = await proof.check(context, catalog, actor, roles, ProofUse.REQUEST, code, by_rule=by_request)
         shown = Reveal(view=view, at=loaded.now + wait, leg=leg, proof=proved.proof)
         event = RevealRequested(at=loaded.now, by=actor.person.id, reveal=shown)
@@ -79,6 +80,19 @@ async def reveal(
         ):
             proved.committed(context)
             return after
+
+
+def _needs_proof_as_requested(catalog: Catalog, request: Request) -> bool:
+    """Whether its secret needs a proof since the request had one, though no role asks for it now.
+
+    So it is where a rule of the policy may have asked, or a role has left the policy, so that nobody can say what it
+    asks for.
+    """
+    roles = usage.refs_of(request)
+    if not (request.proof or request.consent_proof) or mfa.asks_proof(catalog, roles, ProofUse.REQUEST):
+        return False
+    by_rule = any(rule.then.require and rule.then.require.mfa for rule in catalog.rules)
+    return by_rule or any(catalog.role(ref.system, ref.role) is None for ref in roles)
 
 
 async def revealable(context: AccessContext, actor: Actor, id_: str) -> Loaded:
