@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from pydantic import SecretStr
 
-from bot.access import break_glass, consent, delegate, extend, own_request, review
+from bot.access import break_glass, consent, extend, own_request, review
 from bot.access.request_form import RequestForm
 from bot.access.review import ReviewDecision
 from bot.core.errors import AlreadyAnswered, JitError, PolicyMoved
@@ -25,7 +25,7 @@ from bot.core.request import Request, State, Verb
 from bot.policy.catalog import Catalog
 from bot.store.store import Store
 from tests.factors import App, enrolled
-from tests.house import POLICY, House, catalog, person
+from tests.house import POLICY, House, catalog
 
 REQUIRED = "{request: required, approve: required, break_glass: required}"
 
@@ -446,16 +446,3 @@ async def test_a_code_that_was_read_before_a_reset_serves_no_more(house: House, 
     await house.store.factors.write(known, known.record.without_factors(), "factor_reset", {"by": "test"})
     with pytest.raises(NotEnrolled):
         await house.ask(code=await mia.code())
-
-
-# what is left open
-
-
-@pytest.mark.xfail(strict=True, reason="`/jit delegate` asks for no code, so an account alone gives its right away")
-async def test_nobody_gives_an_approvers_right_away_without_a_code_of_that_approver(store: Store, dan: App) -> None:
-    """Who has Dan's Slack session, and is a stand-in with a factor of their own, approves in Dan's place by it."""
-    group = "dba: {slack_usergroup: S0DBA0001"
-    house = await opened(store, policy(REQUIRED, (f"{group}}}", f"{group}, may_stand_in: [platform]}}")))
-    until = await store.now() + 3_600
-    with pytest.raises(NotProved):
-        await delegate.name_stand_in(house.context, house.actor("dan"), person(store.workspace, "pat"), until)
