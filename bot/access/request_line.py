@@ -301,7 +301,8 @@ def _groups(words: Sequence[tuple[str, WordUse]]) -> tuple[str, ...]:
                 groups.append([])
             groups[-1].append(word)
             last = n
-    return tuple(" ".join(group)[:80] for group in groups)[:5]
+    joined = (" ".join(group) for group in groups)
+    return tuple(each if len(each) <= 80 else f"{each[:79]}…" for each in joined)[:5]
 
 
 def _split_plus(word: str, vocabulary: Vocabulary) -> list[str]:
