@@ -160,7 +160,7 @@ class FactorRecord(Frozen):
         return self._next({"offer": tried if tried.tries < MOST_OFFER_TRIES else None})
 
     def without_offer(self) -> FactorRecord:
-        """The enrolment code was used, or is taken back."""
+        """Without the enrolment code, which was used or counts no more."""
         return self._next({"offer": None})
 
     def with_secrets(self, secrets: Mapping[str, str]) -> FactorRecord:

@@ -1,7 +1,7 @@
 """People's factors (MFA): one record a person, under a MAC, numbered, its secrets encrypted. It fails closed.
 
 A record that is gone, older than one that is known, or without our MAC is a doubt: it proves nothing, raises an alarm,
-and is mended only by a reset. So write access to Redis can keep somebody from proving, and prove nothing.
+and only a reset replaces it. So write access to Redis can keep somebody from proving, and prove nothing.
 
 What is known of a record's number: what this process saw, and what the register says, which each process reads each
 second and a worker compares with the archive when it starts (see factor_register.py). What remains: a process that has
@@ -186,7 +186,7 @@ class FactorStore:
     ) -> bool:
         """Put the next record in place of the one that was read, with its audit event; False when it moved on.
 
-        Raises `Tampered` for a doubt, which only a reset mends.
+        Raises `Tampered` for a doubt, which only a reset replaces.
         """
         if known.doubt and kind != RESET:
             raise Tampered(known.identity)
