@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from providers.systems.base import Principal, Refused
+from providers.systems.base import Refused
 from providers.systems.mysql.names import LEAST_MARK, NAMED
 from providers.systems.mysql.params import MysqlConfig
 
@@ -14,20 +14,6 @@ if TYPE_CHECKING:
 
 _STRONG = 1 << 15 | 1 << 25
 """SUPER and CREATE USER, as bits of ``access``."""
-
-
-def login_of(config: MysqlConfig, principal: Principal) -> str:
-    """The account of a person, as the config says how to find it. Raises `Refused`."""
-    email = principal.key.lower()
-    local, at, domain = email.partition("@")
-    match config.login_from:
-        case "email":
-            return email
-        case "email-local-part" if at and local and domain == config.email_domain:
-            return local
-        case "table" if email in config.logins:
-            return config.logins[email]
-    raise Refused(f"{principal.key} has no account that is known here: see `login_from` of the system")
 
 
 async def existing(session: MysqlSession, config: MysqlConfig, name: str) -> MysqlAccount:

@@ -44,6 +44,7 @@ from providers.systems.base import (
     Secret,
     Subject,
 )
+from providers.systems.existing_login import login_of
 from providers.systems.mysql import logins, names, own, statements
 from providers.systems.mysql.params import MAKING, MysqlConfig, MysqlParams
 
@@ -117,7 +118,7 @@ class MySQL:
         wanted = MysqlParams.model_validate(params)
         if wanted.login == "own":
             return Subject(native=names.own_name(order_id), own=True)
-        name = logins.login_of(self._config, principal)
+        name = login_of(self._config, principal, "account")
         async with self._connection.talk(self._config, "resolve") as session:
             await logins.existing(session, self._config, name)
         return Subject(native=name, own=False)

@@ -4,26 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from providers.systems.base import Principal, Refused
+from providers.systems.base import Refused
 from providers.systems.postgresql.names import MARK
 from providers.systems.postgresql.params import PostgresConfig
 
 if TYPE_CHECKING:
     from providers.systems.postgresql.session import RoleFacts, Session
-
-
-def login_of(config: PostgresConfig, principal: Principal) -> str:
-    """The login of a person, as the config says how to find it. Raises `Refused`."""
-    email = principal.key.lower()
-    local, at, domain = email.partition("@")
-    match config.login_from:
-        case "email":
-            return email
-        case "email-local-part" if at and local and domain == config.email_domain:
-            return local
-        case "table" if email in config.logins:
-            return config.logins[email]
-    raise Refused(f"{principal.key} has no login that is known here: see `login_from` of the system")
 
 
 async def existing(session: Session, name: str) -> RoleFacts:

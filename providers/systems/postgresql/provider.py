@@ -42,6 +42,7 @@ from providers.systems.base import (
     Secret,
     Subject,
 )
+from providers.systems.existing_login import login_of
 from providers.systems.postgresql import logins, names
 from providers.systems.postgresql.params import REVEALING, PostgresConfig, PostgresParams
 
@@ -118,7 +119,7 @@ class PostgreSQL:
         wanted = PostgresParams.model_validate(params)
         if wanted.login == "own":
             return Subject(native=names.own_name(order_id), own=True)
-        name = logins.login_of(self._config, principal)
+        name = login_of(self._config, principal, "login")
         async with self._connection.talk(self._config, "resolve") as session:
             await logins.existing(session, name)
         return Subject(native=name, own=False)
