@@ -6,10 +6,9 @@ it was carried out: it names the factors that the person had then (see bot/acces
 
 from __future__ import annotations
 
-from pydantic import ValidationError
-
 from bot.core.factor_resets import PROPOSED_FOR, ResetProposal
 from bot.store.encoding import away, text
+from bot.store.sealed_json import SealedJson
 from bot.store.store import Store
 
 _SEAL = "factor_reset"
@@ -21,12 +20,13 @@ class FactorResets:
     def __init__(self, store: Store) -> None:
         """Nothing is sent."""
         self._store, self._redis, self._keys = store, store.redis, store.keys
+        self._sealed = SealedJson(_SEAL, store.workspace, store.ring, store.forged_values)
 
     async def of(self, identity: str) -> ResetProposal | None:
         """The proposal that waits; None where there is none, its time is up, or it was not written by us."""
         key = self._keys.factor_reset(identity)
         value = text(await away(self._redis.get(key)))
-        found, now = self._opened(key, value), await self._store.now()
+        found, now = self._sealed.open(key, value, ResetProposal), await self._store.now()
         if found and found.identity == identity and found.at <= now < found.at + PROPOSED_FOR:
             return found
         if value:
@@ -35,24 +35,10 @@ class FactorResets:
 
     async def propose(self, proposal: ResetProposal, *, instead: bool) -> bool:
         """It waits for another operator; False where another proposal came first. ``instead``: of one that is there."""
-        key, body = self._keys.factor_reset(proposal.identity), proposal.model_dump_json()
-        value = f"{body}|{self._store.ring.mac(_SEAL, self._bound(key, body))}"
+        key = self._keys.factor_reset(proposal.identity)
+        value = self._sealed.seal(key, proposal)
         return bool(await away(self._redis.set(key, value, ex=PROPOSED_FOR, nx=not instead)))
 
     async def drop(self, identity: str) -> None:
         """It was carried out, or is none."""
         await away(self._redis.delete(self._keys.factor_reset(identity)))
-
-    def _opened(self, key: str, value: str) -> ResetProposal | None:
-        body, _, tag = value.rpartition("|")
-        if not body or not self._store.ring.verify(_SEAL, self._bound(key, body), tag):
-            if value:
-                self._store.forged_values.wrong_mac(key, tag)
-            return None
-        try:
-            return ResetProposal.model_validate_json(body)
-        except ValidationError:  # another version of this product wrote it
-            return None
-
-    def _bound(self, key: str, body: str) -> bytes:
-        return f"{self._store.workspace}\0{key}\0{body}".encode()

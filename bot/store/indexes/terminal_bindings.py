@@ -7,14 +7,12 @@ account, so write access to Redis cannot forge one. An older one that is restore
 from __future__ import annotations
 
 import secrets
-from typing import TypeVar
-
-from pydantic import ValidationError
 
 from bot.core.frozen import Frozen
 from bot.core.request import ID_ALPHABET, Person
 from bot.local_account import OsAccount
 from bot.store.encoding import away, text
+from bot.store.sealed_json import SealedJson
 from bot.store.store import Store
 
 CODE_FOR = 600
@@ -23,8 +21,6 @@ BOUND_FOR = 90 * 86_400
 """Seconds after which a binding is to be confirmed again."""
 _SEAL = "terminal"
 _LETTERS = 8
-
-M = TypeVar("M", bound=Frozen)
 
 
 class Terminal(Frozen):
@@ -49,28 +45,29 @@ class Terminals:
     def __init__(self, store: Store) -> None:
         """Nothing is sent."""
         self._store, self._redis, self._keys = store, store.redis, store.keys
+        self._sealed = SealedJson(_SEAL, store.workspace, store.ring, store.forged_values)
 
     async def offer(self, account: OsAccount) -> str:
         """A code, once: whoever types it into Slack says that the account is theirs."""
         code = "".join(secrets.choice(ID_ALPHABET) for _ in range(_LETTERS))
         key = self._keys.terminal_code(code)
-        await away(self._redis.set(key, self._sealed(key, terminal_of(account)), ex=CODE_FOR))
+        await away(self._redis.set(key, self._sealed.seal(key, terminal_of(account)), ex=CODE_FOR))
         return f"{code[:4]}-{code[4:]}"
 
     async def offered(self, code: str) -> Terminal | None:
         """The account that a code is for; None for one that is wrong, used or too old. It serves once."""
         key = self._keys.terminal_code("".join(code.upper().split("-")))
-        return self._opened(key, text(await away(self._redis.getdel(key))), Terminal)
+        return self._sealed.open(key, text(await away(self._redis.getdel(key))), Terminal)
 
     async def bind(self, binding: Binding) -> None:
         """It counts as that person, until then."""
         key = self._keys.terminal(binding.terminal.by)
-        await away(self._redis.set(key, self._sealed(key, binding), ex=BOUND_FOR))
+        await away(self._redis.set(key, self._sealed.seal(key, binding), ex=BOUND_FOR))
 
     async def of(self, by: str) -> Binding | None:
         """Whose the account is; None where nobody said so, it is over, or it was not written by us."""
         key = self._keys.terminal(by)
-        binding = self._opened(key, text(await away(self._redis.get(key))), Binding)
+        binding = self._sealed.open(key, text(await away(self._redis.get(key))), Binding)
         if binding is None or binding.terminal.by != by or binding.until <= await self._store.now():
             return None
         return binding
@@ -78,24 +75,6 @@ class Terminals:
     async def unbind(self, by: str) -> None:
         """It counts as nobody."""
         await away(self._redis.delete(self._keys.terminal(by)))
-
-    def _sealed(self, key: str, value: Frozen) -> str:
-        body = value.model_dump_json()
-        return f"{body}|{self._store.ring.mac(_SEAL, self._bound(key, body))}"
-
-    def _opened(self, key: str, value: str, shape: type[M]) -> M | None:
-        body, _, tag = value.rpartition("|")
-        if not body or not self._store.ring.verify(_SEAL, self._bound(key, body), tag):
-            if value:
-                self._store.forged_values.wrong_mac(key, tag)
-            return None
-        try:
-            return shape.model_validate_json(body)
-        except ValidationError:  # another version of this product wrote it
-            return None
-
-    def _bound(self, key: str, body: str) -> bytes:
-        return f"{self._store.workspace}\0{key}\0{body}".encode()
 
 
 def terminal_of(account: OsAccount) -> Terminal:
